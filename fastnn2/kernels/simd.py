@@ -1,0 +1,372 @@
+"""A SIMD vector type for Numba, so that kernels say what the processor shall do.
+
+A :class:`Vector` is a fixed number of float64 or float32 lanes held in registers. Kernels are written with ordinary
+operators (``x * y + 1.0``) and a few functions (``fma(w, x, acc)``), each of which becomes one LLVM instruction; a
+scalar beside a vector is spread over all lanes in the vector's own dtype. The number of lanes is part of the
+algorithm, not of the processor: LLVM cuts a vector into as many registers as the target needs, every operation is
+rounded on its own, and every sum has one fixed order. That is why the results are the same, bit for bit, on
+every processor, and why no fast-math flag and no loop vectoriser is needed.
+
+Two lengths are used. A *vector* is 64 bytes, one AVX-512 register. A *group* is ``GROUP_VECTORS`` of them side
+by side: that many independent chains of operations hide the latency of each other.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+VECTOR_BYTES = 64
+GROUP_VECTORS = 4
+
+# How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
+# reference counting, as nothing is allocated; NumPy's division, which never raises.
+INLINE = {"forceinline": True, "_nrt": False, "error_model": "numpy"}
+
+
+class Vector(types.Type):
+    """The Numba type of a vector of `lanes` numbers of type `dtype`."""
+
+    def __init__(self, dtype, lanes):
+        self.dtype = dtype
+        self.lanes = lanes
+        super().__init__(f"Vector({dtype}, {lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        lane = ir.DoubleType() if fe_type.dtype == types.float64 else ir.FloatType()
+        super().__init__(dmm, fe_type, ir.VectorType(lane, fe_type.lanes))
+
+
+def lanes_of(dtype, vectors=1):
+    """Return how many numbers of `dtype` stand in so many 64-byte vectors (plain Python)."""
+    return vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def _lane_type(dtype, vectors):
+    return Vector(dtype, vectors * VECTOR_BYTES * 8 // dtype.bitwidth)
+
+
+def _first_vector(*operands):
+    return next((operand for operand in operands if isinstance(operand, Vector)), None)
+
+
+def _spread(context, builder, value, value_type, vector):
+    """Bring a scalar into every lane of `vector`; leave a vector as it is."""
+    if isinstance(value_type, Vector):
+        return value
+    scalar = context.cast(builder, value, value_type, vector.dtype)
+    llvm_type = context.get_value_type(vector)
+    if isinstance(scalar, ir.Constant):
+        return ir.Constant(llvm_type, [scalar] * vector.lanes)
+    undefined = ir.Constant(llvm_type, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, undefined, _lane_numbers([0] * vector.lanes))
+
+
+def _lane_numbers(numbers):
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
+
+
+def _spread_all(context, builder, signature, args):
+    vector = _first_vector(*signature.args)
+    return [_spread(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
+
+
+def _define_operator(op, instruction):
+    @type_callable(op)
+    def type_operator(context):
+        def typer(a, b):
+            if all(isinstance(operand, Vector | types.Number) for operand in (a, b)):
+                return _first_vector(a, b)
+            return None
+
+        return typer
+
+    def lower(context, builder, signature, args):
+        return getattr(builder, instruction)(*_spread_all(context, builder, signature, args))
+
+    for pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(op, *pair)(lower)
+
+
+_define_operator(operator.add, "fadd")
+_define_operator(operator.sub, "fsub")
+_define_operator(operator.mul, "fmul")
+_define_operator(operator.truediv, "fdiv")
+
+
+# Memory. Addresses need only the alignment of one number; buffers that are hot are aligned by who makes them.
+def _pointer(context, builder, array_type, array, index_type, index, target):
+    data = context.make_array(array_type)(context, builder, array).data
+    index = context.cast(builder, index, index_type, types.intp)
+    return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
+
+
+def _load_as(vector, array, index):
+    def codegen(context, builder, signature, args):
+        target = context.get_value_type(vector)
+        pointer = _pointer(context, builder, array, args[0], index, args[1], target)
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return vector(array, index), codegen
+
+
+@intrinsic
+def load(typingctx, array, index):
+    """Return the vector ``array[index : index + lanes]`` of a flat array."""
+    return _load_as(_lane_type(array.dtype, 1), array, index)
+
+
+@intrinsic
+def load_group(typingctx, array, index):
+    """Return the group ``array[index : index + lanes]`` of a flat array."""
+    return _load_as(_lane_type(array.dtype, GROUP_VECTORS), array, index)
+
+
+@intrinsic
+def store(typingctx, array, index, vector):
+    """Write ``array[index : index + lanes] = vector``, in place, to a flat array."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _pointer(context, builder, array, args[0], index, args[1], context.get_value_type(vector))
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, index, vector), codegen
+
+
+@intrinsic
+def zero_group(typingctx, array):
+    """Return a group of zeros in the dtype of `array`."""
+    vector = _lane_type(array.dtype, GROUP_VECTORS)
+    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+
+
+@intrinsic
+def zero_vector(typingctx, array):
+    """Return a vector of zeros in the dtype of `array`."""
+    vector = _lane_type(array.dtype, 1)
+    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+
+
+# Arithmetic
+def _llvm_function(name, result, *operands):
+    def codegen(context, builder, signature, args):
+        values = _spread_all(context, builder, signature, args)
+        llvm_type = context.get_value_type(result)
+        lane = "f64" if result.dtype == types.float64 else "f32"
+        function_type = ir.FunctionType(llvm_type, [llvm_type] * len(values))
+        name_in_llvm = f"llvm.{name}.v{result.lanes}{lane}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name_in_llvm), values)
+
+    return result(*operands), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """Return ``a * b + c`` with one rounding."""
+    return _llvm_function("fma", _first_vector(a, b, c), a, b, c)
+
+
+@intrinsic
+def absolute(typingctx, a):
+    """Return ``|a|``."""
+    return _llvm_function("fabs", a, a)
+
+
+@intrinsic
+def copysign(typingctx, magnitude, sign):
+    """Return `magnitude` with the sign of `sign`, signed zero included."""
+    return _llvm_function("copysign", _first_vector(magnitude, sign), magnitude, sign)
+
+
+def _select_ordered(comparison, a, b, then, otherwise):
+    """``then if a <comparison> b else otherwise``, lane by lane; a NaN in a or b chooses `otherwise`."""
+    vector = _first_vector(a, b, then, otherwise)
+
+    def codegen(context, builder, signature, args):
+        first, second, yes, no = _spread_all(context, builder, signature, args)
+        return builder.select(builder.fcmp_ordered(comparison, first, second), yes, no)
+
+    return vector(a, b, then, otherwise), codegen
+
+
+@intrinsic
+def select_less(typingctx, a, b, then, otherwise):
+    """Return ``then if a < b else otherwise``, lane by lane; a NaN in a or b chooses `otherwise`."""
+    return _select_ordered("<", a, b, then, otherwise)
+
+
+@intrinsic
+def select_equal(typingctx, a, b, then, otherwise):
+    """Return ``then if a == b else otherwise``, lane by lane; a NaN in a or b chooses `otherwise`."""
+    return _select_ordered("==", a, b, then, otherwise)
+
+
+@intrinsic
+def minimum(typingctx, bound, x):
+    """Return the smaller of `bound` and `x`; a NaN in `x` comes through."""
+    vector = _first_vector(bound, x)
+
+    def codegen(context, builder, signature, args):
+        first, second = _spread_all(context, builder, signature, args)
+        return builder.select(builder.fcmp_ordered("<", first, second), first, second)
+
+    return vector(bound, x), codegen
+
+
+@intrinsic
+def maximum(typingctx, bound, x):
+    """Return the larger of `bound` and `x`; a NaN in `x` comes through."""
+    vector = _first_vector(bound, x)
+
+    def codegen(context, builder, signature, args):
+        first, second = _spread_all(context, builder, signature, args)
+        return builder.select(builder.fcmp_ordered(">", first, second), first, second)
+
+    return vector(bound, x), codegen
+
+
+@intrinsic
+def keep_first(typingctx, vector, count):
+    """Return `vector` with every lane from number `count` on set to zero."""
+
+    def codegen(context, builder, signature, args):
+        integers = ir.VectorType(ir.IntType(32), vector.lanes)
+        lane = _lane_numbers(range(vector.lanes))
+        limit = builder.trunc(context.cast(builder, args[1], count, types.int64), ir.IntType(32))
+        undefined = ir.Constant(integers, ir.Undefined)
+        first = builder.insert_element(undefined, limit, ir.IntType(32)(0))
+        limits = builder.shuffle_vector(first, undefined, _lane_numbers([0] * vector.lanes))
+        kept = builder.icmp_signed("<", lane, limits)
+        return builder.select(kept, args[0], context.get_constant_null(vector))
+
+    return vector(vector, count), codegen
+
+
+# Bits. A float64 has 52 bits of mantissa and an exponent with bias 1023; a float32 has 23 and 127.
+def _bits(vector):
+    width, mantissa, bias = (64, 52, 1023) if vector.dtype == types.float64 else (32, 23, 127)
+    integers = ir.VectorType(ir.IntType(width), vector.lanes)
+    return integers, mantissa, bias, lambda number: ir.Constant(integers, [number] * vector.lanes)
+
+
+@intrinsic
+def power_of_two(typingctx, shifted):
+    """Return 2^k from ``shifted = k + ROUNDER``, the sum whose lowest mantissa bits hold the integer k.
+
+    Right for every k whose power is a normal number; outside, the result is arbitrary.
+    """
+
+    def codegen(context, builder, signature, args):
+        integers, mantissa, bias, constant = _bits(shifted)
+        bits = builder.shl(builder.bitcast(args[0], integers), constant(mantissa))
+        bits = builder.add(bits, constant(bias << mantissa))
+        return builder.bitcast(bits, context.get_value_type(shifted))
+
+    return shifted(shifted), codegen
+
+
+def _exponent(context, builder, x, floor, args):
+    """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
+    integers, mantissa, _, constant = _bits(x)
+    bits = builder.bitcast(args[0], integers)
+    floor_bits = builder.bitcast(_spread(context, builder, args[1], floor, x), integers)
+    return builder.ashr(builder.sub(bits, floor_bits), constant(mantissa)), bits, constant(mantissa)
+
+
+@intrinsic
+def exponent_above(typingctx, x, floor):
+    """Return, as a float, the k with ``floor * 2^k <= x < floor * 2^(k+1)``, for normal x > 0 and floor in [1/2, 1)."""
+
+    def codegen(context, builder, signature, args):
+        exponent, _, _ = _exponent(context, builder, x, floor, args)
+        return builder.sitofp(exponent, context.get_value_type(x))
+
+    return x(x, floor), codegen
+
+
+@intrinsic
+def mantissa_above(typingctx, x, floor):
+    """Return ``x / 2^k``, in [floor, 2 floor), with the k of :func:`exponent_above`."""
+
+    def codegen(context, builder, signature, args):
+        exponent, bits, mantissa = _exponent(context, builder, x, floor, args)
+        return builder.bitcast(builder.sub(bits, builder.shl(exponent, mantissa)), context.get_value_type(x))
+
+    return x(x, floor), codegen
+
+
+@intrinsic
+def is_double(typingctx, x):
+    """Return whether the lanes are float64: a constant, so that LLVM drops the other branch."""
+    vector = _first_vector(x)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(ir.IntType(1), int(vector.dtype == types.float64))
+
+    return types.boolean(x), codegen
+
+
+# Sums over lanes: halves are added until one number is left, always in this order. float32 lanes are made float64
+# first, so that a sum over samples is carried in double.
+def _half(builder, value, start, count):
+    return builder.shuffle_vector(value, value, _lane_numbers(range(start, start + count)))
+
+
+@intrinsic
+def fold_group(typingctx, group):
+    """Return the vector sum of the vectors side by side in `group`, as ``(v0 + v2) + (v1 + v3)``."""
+    vector = Vector(group.dtype, group.lanes // GROUP_VECTORS)
+
+    def codegen(context, builder, signature, args):
+        value, count = args[0], group.lanes
+        while count > vector.lanes:
+            count //= 2
+            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+        return value
+
+    return vector(group), codegen
+
+
+def _half_of(whole, which):
+    half = Vector(whole.dtype, whole.lanes // 2)
+
+    def codegen(context, builder, signature, args):
+        return _half(builder, args[0], which * half.lanes, half.lanes)
+
+    return half(whole), codegen
+
+
+@intrinsic
+def first_half(typingctx, whole):
+    """Return the first half of the lanes as a shorter vector."""
+    return _half_of(whole, 0)
+
+
+@intrinsic
+def second_half(typingctx, whole):
+    """Return the second half of the lanes as a shorter vector."""
+    return _half_of(whole, 1)
+
+
+@intrinsic
+def sum_lanes(typingctx, vector):
+    """Return the sum of all lanes as a float64."""
+
+    def codegen(context, builder, signature, args):
+        value, count = args[0], vector.lanes
+        if vector.dtype != types.float64:
+            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
+        while count > 1:
+            count //= 2
+            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+        return builder.extract_element(value, ir.IntType(32)(0))
+
+    return types.float64(vector), codegen
