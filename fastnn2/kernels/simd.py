@@ -17,6 +17,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.np.arrayobj import populate_array
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 VECTOR_BYTES = 64
@@ -101,6 +102,21 @@ _define_operator(operator.mul, "fmul")
 _define_operator(operator.truediv, "fdiv")
 
 
+@intrinsic
+def flat(typingctx, pointer):
+    """Return the flat array that begins at a pointer; its length is not known and says 0."""
+    array = types.Array(pointer.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        result = context.make_array(array)(context, builder)
+        itemsize = context.get_constant(types.intp, pointer.dtype.bitwidth // 8)
+        nothing = context.get_constant(types.intp, 0)
+        populate_array(result, args[0], [nothing], [itemsize], itemsize, None)
+        return result._getvalue()
+
+    return array(pointer), codegen
+
+
 # Memory. Addresses need only the alignment of one number; buffers that are hot are aligned by who makes them.
 def _pointer(context, builder, array_type, array, index_type, index, target):
     data = context.make_array(array_type)(context, builder, array).data
@@ -130,6 +146,22 @@ def load_group(typingctx, array, index):
 
 
 @intrinsic
+def number(typingctx, array, index):
+    """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(_pointer(context, builder, array, args[0], index, args[1], context.get_value_type(array.dtype)))
+
+    return array.dtype(array, index), codegen
+
+
+@intrinsic
+def load_four(typingctx, array, index):
+    """Return ``array[index : index + 4]`` of a flat array as a vector of four lanes."""
+    return _load_as(Vector(array.dtype, 4), array, index)
+
+
+@intrinsic
 def store(typingctx, array, index, vector):
     """Write ``array[index : index + lanes] = vector``, in place, to a flat array."""
 
@@ -139,6 +171,20 @@ def store(typingctx, array, index, vector):
         return context.get_dummy_value()
 
     return types.void(array, index, vector), codegen
+
+
+@intrinsic
+def group_lanes(typingctx, array):
+    """Return how many numbers of the dtype of `array` stand in a group (a constant)."""
+    lanes = _lane_type(array.dtype, GROUP_VECTORS).lanes
+    return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
+
+
+@intrinsic
+def vector_lanes(typingctx, array):
+    """Return how many numbers of the dtype of `array` stand in a vector (a constant)."""
+    lanes = _lane_type(array.dtype, 1).lanes
+    return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
 @intrinsic
@@ -354,6 +400,45 @@ def first_half(typingctx, whole):
 def second_half(typingctx, whole):
     """Return the second half of the lanes as a shorter vector."""
     return _half_of(whole, 1)
+
+
+@intrinsic
+def four_sums(typingctx, a, b, c, d):
+    """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes.
+
+    Four sums at once take a third of the instructions of four single ones: every addition works on full vectors.
+    """
+
+    def codegen(context, builder, signature, args):
+        def folded(value):
+            count = a.lanes
+            if a.dtype != types.float64:
+                value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
+            while count > 4:
+                count //= 2
+                value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+            return value
+
+        def pairs(first, second, even, odd):
+            shuffled = [builder.shuffle_vector(first, second, _lane_numbers(lanes)) for lanes in (even, odd)]
+            return builder.fadd(*shuffled)
+
+        va, vb, vc, vd = map(folded, args)
+        ab = pairs(va, vb, [0, 4, 2, 6], [1, 5, 3, 7])  # a0+a1, b0+b1, a2+a3, b2+b3
+        cd = pairs(vc, vd, [0, 4, 2, 6], [1, 5, 3, 7])
+        return pairs(ab, cd, [0, 1, 4, 5], [2, 3, 6, 7])
+
+    return Vector(types.float64, 4)(a, b, c, d), codegen
+
+
+@intrinsic
+def lane(typingctx, vector, number):
+    """Return one lane of `vector`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.extract_element(args[0], context.cast(builder, args[1], number, types.int32))
+
+    return vector.dtype(vector, number), codegen
 
 
 @intrinsic

@@ -1,0 +1,242 @@
+"""One tile of samples through the network: forward, cost and backward.
+
+Samples stand side by side in groups of G numbers, 256 bytes of the dtype. A matrix with r rows over samples is laid
+out as (groups, r, G), flat: row i of group g is ``M[(g * r + i) * G :][:G]``. A *tile* is a few groups one after the
+other, so few that all that is computed for it stays in the cache; the tile's matrices are given by their arrays and
+the place where they start.
+
+Parameters are one flat set: W1 (h, d), b1 (h), W2 (o, h), b2 (o). A gradient is laid out the same, in float64, as a
+sum over samples: nobody divides by n before the update. The order of every sum follows from the shapes alone.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.elementary import exp, log1p, tanh
+from fastnn2.kernels.simd import (
+    INLINE,
+    absolute,
+    first_half,
+    fma,
+    fold_group,
+    four_sums,
+    group_lanes,
+    keep_first,
+    lane,
+    load,
+    load_four,
+    load_group,
+    maximum,
+    number,
+    second_half,
+    select_less,
+    store,
+    sum_lanes,
+    vector_lanes,
+    zero_group,
+    zero_vector,
+)
+
+# A layer with so many inputs and units is computed for six units at once; below, that costs more than it gains.
+BLOCK_INPUTS = 8
+BLOCK_UNITS = 3
+# The outputs of a tile go into one product of factors 1 + e^-|z| (see output_layer). 4 * 24 factors of at most 2 stay
+# below 2^127, the largest power that float32 holds, so a tile has at most 24 groups.
+MAX_TILE_GROUPS = 24
+
+
+@njit(**INLINE)
+def affine(params, w, b, units, count, inputs, start, out, out_start):
+    """Write ``Z = W inputs + b`` of one group to `out` in place; W (units, count) and b start at `w` and `b`.
+
+    z_u = b_u + sum_k w_uk input_k, the terms added in the order of k, one rounding each, on both ways.
+    """
+    lanes = group_lanes(inputs)
+    if count >= BLOCK_INPUTS and units >= BLOCK_UNITS:
+        for u in range(0, units, 6):
+            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start)
+    else:
+        for u in range(units):
+            z = zero_group(inputs) + number(params, b + u)
+            for k in range(count):
+                z = fma(number(params, w + u * count + k), load_group(inputs, start + k * lanes), z)
+            store(out, out_start + u * lanes, z)
+
+
+@njit(**INLINE)
+def affine_block(params, w, b, first, last, count, inputs, start, out, out_start):
+    """Do as :func:`affine` for the units `first` to `first` + 5; past `last` that one is computed again.
+
+    Twenty-four accumulators stay in registers, and every vector of inputs is loaded once for six products.
+    """
+    lanes = group_lanes(inputs)
+    zero = zero_group(inputs)
+    u0, u1, u2 = first, min(first + 1, last), min(first + 2, last)
+    u3, u4, u5 = min(first + 3, last), min(first + 4, last), min(first + 5, last)
+    w0, w1, w2 = w + u0 * count, w + u1 * count, w + u2 * count
+    w3, w4, w5 = w + u3 * count, w + u4 * count, w + u5 * count
+    z0, z1, z2 = zero + number(params, b + u0), zero + number(params, b + u1), zero + number(params, b + u2)
+    z3, z4, z5 = zero + number(params, b + u3), zero + number(params, b + u4), zero + number(params, b + u5)
+    for k in range(count):
+        x = load_group(inputs, start + k * lanes)
+        z0 = fma(number(params, w0 + k), x, z0)
+        z1 = fma(number(params, w1 + k), x, z1)
+        z2 = fma(number(params, w2 + k), x, z2)
+        z3 = fma(number(params, w3 + k), x, z3)
+        z4 = fma(number(params, w4 + k), x, z4)
+        z5 = fma(number(params, w5 + k), x, z5)
+    store(out, out_start + u0 * lanes, z0)
+    store(out, out_start + u1 * lanes, z1)
+    store(out, out_start + u2 * lanes, z2)
+    store(out, out_start + u3 * lanes, z3)
+    store(out, out_start + u4 * lanes, z4)
+    store(out, out_start + u5 * lanes, z5)
+
+
+@njit(**INLINE)
+def hidden_layer(params, p, d, h, groups, X, x, A1, a):
+    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place."""
+    lanes = group_lanes(X)
+    for g in range(groups):
+        out = a + g * h * lanes
+        affine(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, out)
+        for u in range(h):
+            store(A1, out + u * lanes, tanh(load_group(A1, out + u * lanes)))
+
+
+@njit(**INLINE)
+def output_layer(params, p, d, h, o, groups, valid, A1, a, Y, y, weights, s, has_weights, dZ2, z, gradient, into):
+    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` in place and add db2 to `gradient` in place.
+
+    With z = W2 A1 + b2, y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
+
+        max(z, 0) - Y z + log(1 + e),
+
+    which is finite and exact for every z. Without weights the sum of the logs is the log of a product: `product`
+    holds prod(1 + e) - 1, so that factors near 1 lose nothing. Samples from number `valid` of the tile on are the
+    padding behind the last sample: they count for nothing.
+    """
+    lanes = group_lanes(A1)
+    w2 = (d + 1) * h
+    b2 = w2 + o * h
+    for g in range(groups):
+        affine(params, p + w2, p + b2, o, h, A1, a + g * h * lanes, dZ2, z + g * o * lanes)
+    cost = 0.0
+    for r in range(o):
+        terms, product, total = zero_group(A1), zero_group(A1), zero_group(A1)
+        for g in range(groups):
+            at = (g * o + r) * lanes
+            output, target = load_group(dZ2, z + at), load_group(Y, y + at)
+            e = exp(-1.0 * absolute(output))
+            dz = select_less(output, 0.0, e, 1.0) / (e + 1.0) - target
+            term = maximum(0.0, output) - target * output
+            if has_weights:
+                weight = load_group(weights, s + g * lanes)
+                dz, term, e = dz * weight, (term + log1p(e)) * weight, e * 0.0
+            left = valid - g * lanes
+            if left < lanes:
+                dz, term, e = keep_first(dz, left), keep_first(term, left), keep_first(e, left)
+            store(dZ2, z + at, dz)
+            total = total + dz
+            terms = terms + term
+            product = fma(product, e, e) + product
+        cost += sum_lanes(fold_group(terms)) + sum_lanes(log1p(fold_product(product)))
+        gradient[into + b2 + r] += sum_lanes(fold_group(total))
+    return cost
+
+
+@njit(**INLINE)
+def fold_product(product):
+    """Return, as one vector, prod(1 + p) - 1 over the vectors of the group `product`, in the order of fold_group."""
+    p, q = first_half(product), second_half(product)
+    half = fma(p, q, p) + q
+    p, q = first_half(half), second_half(half)
+    return fma(p, q, p) + q
+
+
+@njit(**INLINE)
+def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, into):
+    """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2; A1 is overwritten where d > 2 or o > 1.
+
+        dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * (1 - A1^2),   db1 = sum(dZ1),   dW1 = dZ1 X'
+
+    One pass for each hidden unit does all of a small network: the first output and the first two inputs beside dZ1.
+    What remains of the products over samples is done in blocks.
+    """
+    lanes, step = group_lanes(X), vector_lanes(X)
+    b1 = h * d
+    w2 = b1 + h
+    second = min(1, d - 1) * lanes
+    if o > 1:
+        products_over_samples(1, o, 0, h, groups, dZ2, z, A1, a, gradient, into + w2)
+    for u in range(h):
+        sum_dz1, sum_w2, sum_w1, sum_w1b = zero_vector(X), zero_vector(X), zero_vector(X), zero_vector(X)
+        for g in range(groups):
+            xg, ag, zg = x + g * d * lanes, a + (g * h + u) * lanes, z + g * o * lanes
+            for v in range(0, lanes, step):
+                a1, dz2 = load(A1, ag + v), load(dZ2, zg + v)
+                back = number(params, p + w2 + u) * dz2
+                for r in range(1, o):
+                    back = fma(number(params, p + w2 + r * h + u), load(dZ2, zg + r * lanes + v), back)
+                dz1 = back * fma(-1.0 * a1, a1, 1.0)
+                sum_dz1 = sum_dz1 + dz1
+                sum_w2 = fma(dz2, a1, sum_w2)
+                sum_w1 = fma(dz1, load(X, xg + v), sum_w1)
+                sum_w1b = fma(dz1, load(X, xg + second + v), sum_w1b)
+                if d > 2:
+                    store(A1, ag + v, dz1)
+        sums = four_sums(sum_dz1, sum_w2, sum_w1, sum_w1b)
+        gradient[into + b1 + u] += lane(sums, 0)
+        gradient[into + w2 + u] += lane(sums, 1)
+        gradient[into + u * d] += lane(sums, 2)
+        if d > 1:
+            gradient[into + u * d + 1] += lane(sums, 3)
+    if d > 2:
+        products_over_samples(0, h, 2, d, groups, A1, a, X, x, gradient, into)
+
+
+@njit(**INLINE)
+def products_over_samples(first_row, rows, first_column, columns, groups, A, a, B, b, gradient, into):
+    """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
+
+    The plain formula is G += A B', for the rows of A (rows, n) from `first_row` on and those of B (columns, n) from
+    `first_column` on. Blocks of 4 x 4 load 8 vectors for 16 products; past the last row that one is computed again.
+    """
+    lanes, step = group_lanes(A), vector_lanes(A)
+    zero = zero_vector(A)
+    for i in range(first_row, rows, 4):
+        r0, r1 = i * lanes, min(i + 1, rows - 1) * lanes
+        r2, r3 = min(i + 2, rows - 1) * lanes, min(i + 3, rows - 1) * lanes
+        for j in range(first_column, columns, 4):
+            c0, c1 = j * lanes, min(j + 1, columns - 1) * lanes
+            c2, c3 = min(j + 2, columns - 1) * lanes, min(j + 3, columns - 1) * lanes
+            s00, s01, s02, s03 = zero, zero, zero, zero
+            s10, s11, s12, s13 = zero, zero, zero, zero
+            s20, s21, s22, s23 = zero, zero, zero, zero
+            s30, s31, s32, s33 = zero, zero, zero, zero
+            for g in range(groups):
+                ag, bg = a + g * rows * lanes, b + g * columns * lanes
+                for v in range(0, lanes, step):
+                    b0, b1 = load(B, bg + c0 + v), load(B, bg + c1 + v)
+                    b2, b3 = load(B, bg + c2 + v), load(B, bg + c3 + v)
+                    a0 = load(A, ag + r0 + v)
+                    s00, s01, s02, s03 = fma(a0, b0, s00), fma(a0, b1, s01), fma(a0, b2, s02), fma(a0, b3, s03)
+                    a1 = load(A, ag + r1 + v)
+                    s10, s11, s12, s13 = fma(a1, b0, s10), fma(a1, b1, s11), fma(a1, b2, s12), fma(a1, b3, s13)
+                    a2 = load(A, ag + r2 + v)
+                    s20, s21, s22, s23 = fma(a2, b0, s20), fma(a2, b1, s21), fma(a2, b2, s22), fma(a2, b3, s23)
+                    a3 = load(A, ag + r3 + v)
+                    s30, s31, s32, s33 = fma(a3, b0, s30), fma(a3, b1, s31), fma(a3, b2, s32), fma(a3, b3, s33)
+            kept, at = columns - j, into + i * columns + j
+            add_four(gradient, at, four_sums(s00, s01, s02, s03), kept)
+            if i + 1 < rows:
+                add_four(gradient, at + columns, four_sums(s10, s11, s12, s13), kept)
+            if i + 2 < rows:
+                add_four(gradient, at + 2 * columns, four_sums(s20, s21, s22, s23), kept)
+            if i + 3 < rows:
+                add_four(gradient, at + 3 * columns, four_sums(s30, s31, s32, s33), kept)
+
+
+@njit(**INLINE)
+def add_four(gradient, at, sums, kept):
+    """Add the first `kept` of four sums to ``gradient[at : at + 4]`` in place; reads and writes all four places."""
+    store(gradient, at, load_four(gradient, at) + keep_first(sums, kept))

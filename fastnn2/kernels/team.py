@@ -1,0 +1,151 @@
+"""How the threads of a team meet: a barrier, control words, and the floating-point mode.
+
+A team is one kernel call on each of several threads, all with the same control array of int64. Each word stands on a
+cache line of its own (two, as processors fetch pairs), so that nobody who writes one disturbs a reader of another.
+All that depends on the system or the processor is in this file, with a plain fallback beside it.
+"""
+
+import os
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastnn2.kernels.simd import INLINE
+
+WORD = 16  # int64 numbers from one control word to the next: 128 bytes
+ARRIVED = 0 * WORD  # how often a thread has come to a barrier
+STOP = 1 * WORD  # set by whoever watches the team: finish at the next tile
+ABANDONED = 2 * WORD  # the iteration that some thread did not finish because of STOP
+DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
+COMPLETED = 4 * WORD  # iterations done, written by thread 0
+OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
+CONTROL_SIZE = 6 * WORD
+
+# Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
+# process has the core, waiting longer would keep the one that is waited for from running.
+SPINS = 200
+
+
+@intrinsic
+def atomic_add(typingctx, array, word, value):
+    """Add `value` to ``array[word]`` in place and return what stood there before; ordered before and after all else."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _word(context, builder, signature, args)
+        return builder.atomic_rmw("add", pointer, context.cast(builder, args[2], value, types.int64), "seq_cst")
+
+    return types.int64(array, word, value), codegen
+
+
+@intrinsic
+def atomic_load(typingctx, array, word):
+    """Return ``array[word]``; what another thread wrote before it stored that value is seen from here on."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(_word(context, builder, signature, args), "acquire", 8)
+
+    return types.int64(array, word), codegen
+
+
+@intrinsic
+def atomic_store(typingctx, array, word, value):
+    """Write ``array[word] = value`` in place, after all that this thread wrote before."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _word(context, builder, signature, args)
+        builder.store_atomic(context.cast(builder, args[2], value, types.int64), pointer, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, word, value), codegen
+
+
+def _word(context, builder, signature, args):
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    return builder.gep(data, [context.cast(builder, args[1], signature.args[1], types.intp)])
+
+
+def _is_x86(builder):
+    return builder.module.triple.startswith(("x86_64", "i386", "i686"))
+
+
+@intrinsic
+def pause(typingctx):
+    """Tell the processor that this is a waiting loop (x86; elsewhere nothing)."""
+
+    def codegen(context, builder, signature, args):
+        if _is_x86(builder):
+            function_type = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def yield_core(typingctx):
+    """Let another thread run on this core (POSIX; elsewhere nothing)."""
+
+    def codegen(context, builder, signature, args):
+        if os.name == "posix":
+            function_type = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, function_type, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+# Flush-to-zero and the rounding mode are per-thread settings that a library may have changed before; on x86 they
+# stand in the MXCSR register, which is 0x1F80 by default.
+DEFAULT_MXCSR = 0x1F80
+
+
+def _mxcsr(builder, name, pointer):
+    function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.x86.sse.{name}mxcsr")
+    builder.call(function, [builder.bitcast(pointer, ir.IntType(8).as_pointer())])
+
+
+@intrinsic
+def float_mode(typingctx):
+    """Return the floating-point mode of this thread (x86; elsewhere a constant)."""
+
+    def codegen(context, builder, signature, args):
+        place = cgutils.alloca_once_value(builder, ir.IntType(32)(DEFAULT_MXCSR))
+        if _is_x86(builder):
+            _mxcsr(builder, "st", place)
+        return builder.load(place)
+
+    return types.int32(), codegen
+
+
+@intrinsic
+def set_float_mode(typingctx, mode):
+    """Set the floating-point mode of this thread (x86; elsewhere nothing)."""
+
+    def codegen(context, builder, signature, args):
+        if _is_x86(builder):
+            place = cgutils.alloca_once(builder, ir.IntType(32))
+            builder.store(context.cast(builder, args[0], mode, types.int32), place)
+            _mxcsr(builder, "ld", place)
+        return context.get_dummy_value()
+
+    return types.void(mode), codegen
+
+
+@njit(**INLINE)
+def barrier(control, target):
+    """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
+
+    `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
+    serves every barrier.
+    """
+    if atomic_add(control, ARRIVED, 1) + 1 < target:
+        spins = 0
+        while atomic_load(control, ARRIVED) < target:
+            if spins < SPINS:
+                spins += 1
+                pause()
+            else:
+                yield_core()

@@ -1,0 +1,41 @@
+"""From the summed gradients of all chunks to new parameters."""
+
+from numba import njit
+
+from fastnn2.kernels.simd import INLINE
+
+INFINITY = float("inf")
+
+
+@njit(**INLINE)
+def sum_chunks(gradients, first, stride, chunks, begin, end, total, into):
+    """Write to ``total[into + i]``, in place, the sum over the chunks, in their order, of gradient i in [begin, end).
+
+    total_i = sum_c gradient_ci, gradient c starts at ``first + c * stride``.
+    """
+    for i in range(begin, end):
+        total[into + i] = gradients[first + i]
+    for c in range(1, chunks):
+        chunk = first + c * stride
+        for i in range(begin, end):
+            total[into + i] += gradients[chunk + i]
+
+
+@njit(**INLINE)
+def update(params, old, new, gradient, at, begin, end, weights, step, alpha):
+    """Write ``new = old - step (gradient + alpha old)`` for the parameters [begin, end), in place.
+
+    The whole of `params` is flat; the old set starts at `old`, the new one at `new`, the gradient (float64, summed
+    over the samples) at `at`. `step` is learning rate / n; `alpha`, the L2 penalty, is for weights alone, the places
+    that ``weights`` = (h * d, h * d + h, h * d + h + o * h) bounds: [0, w0) and [w1, w2). Computed in float64,
+    rounded to the dtype of `params` once. Return whether all new parameters are finite.
+    """
+    finite = True
+    for i in range(begin, end):
+        p = float(params[old + i])
+        g = gradient[at + i]
+        if i < weights[0] or weights[1] <= i < weights[2]:
+            g += alpha * p
+        params[new + i] = p - step * g
+        finite &= abs(params[new + i]) < INFINITY
+    return finite
