@@ -12,6 +12,7 @@ sum over samples: nobody divides by n before the update. The order of every sum 
 from numba import njit
 
 from fastnn2.kernels.elementary import exp, log1p, tanh
+from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS
 from fastnn2.kernels.simd import (
     INLINE,
     absolute,
@@ -35,13 +36,6 @@ from fastnn2.kernels.simd import (
     zero_group,
     zero_vector,
 )
-
-# A layer with so many inputs and units is computed for six units at once; below, that costs more than it gains.
-BLOCK_INPUTS = 8
-BLOCK_UNITS = 3
-# The outputs of a tile go into one product of factors 1 + e^-|z| (see output_layer). 4 * 24 factors of at most 2 stay
-# below 2^127, the largest power that float32 holds, so a tile has at most 24 groups.
-MAX_TILE_GROUPS = 24
 
 
 @njit(**INLINE)
@@ -122,7 +116,7 @@ def output_layer(params, p, d, h, o, groups, valid, A1, a, Y, y, weights, s, has
         affine(params, p + w2, p + b2, o, h, A1, a + g * h * lanes, dZ2, z + g * o * lanes)
     cost = 0.0
     for r in range(o):
-        terms, product, total = zero_group(A1), zero_group(A1), zero_group(A1)
+        terms = product = total = zero_group(A1)
         for g in range(groups):
             at = (g * o + r) * lanes
             output, target = load_group(dZ2, z + at), load_group(Y, y + at)
@@ -169,7 +163,7 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, i
     if o > 1:
         products_over_samples(1, o, 0, h, groups, dZ2, z, A1, a, gradient, into + w2)
     for u in range(h):
-        sum_dz1, sum_w2, sum_w1, sum_w1b = zero_vector(X), zero_vector(X), zero_vector(X), zero_vector(X)
+        sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_vector(X)
         for g in range(groups):
             xg, ag, zg = x + g * d * lanes, a + (g * h + u) * lanes, z + g * o * lanes
             for v in range(0, lanes, step):
@@ -209,23 +203,27 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
         for j in range(first_column, columns, 4):
             c0, c1 = j * lanes, min(j + 1, columns - 1) * lanes
             c2, c3 = min(j + 2, columns - 1) * lanes, min(j + 3, columns - 1) * lanes
-            s00, s01, s02, s03 = zero, zero, zero, zero
-            s10, s11, s12, s13 = zero, zero, zero, zero
-            s20, s21, s22, s23 = zero, zero, zero, zero
-            s30, s31, s32, s33 = zero, zero, zero, zero
+            s00 = s01 = s02 = s03 = zero
+            s10 = s11 = s12 = s13 = zero
+            s20 = s21 = s22 = s23 = zero
+            s30 = s31 = s32 = s33 = zero
             for g in range(groups):
                 ag, bg = a + g * rows * lanes, b + g * columns * lanes
                 for v in range(0, lanes, step):
                     b0, b1 = load(B, bg + c0 + v), load(B, bg + c1 + v)
                     b2, b3 = load(B, bg + c2 + v), load(B, bg + c3 + v)
                     a0 = load(A, ag + r0 + v)
-                    s00, s01, s02, s03 = fma(a0, b0, s00), fma(a0, b1, s01), fma(a0, b2, s02), fma(a0, b3, s03)
+                    s00, s01 = fma(a0, b0, s00), fma(a0, b1, s01)
+                    s02, s03 = fma(a0, b2, s02), fma(a0, b3, s03)
                     a1 = load(A, ag + r1 + v)
-                    s10, s11, s12, s13 = fma(a1, b0, s10), fma(a1, b1, s11), fma(a1, b2, s12), fma(a1, b3, s13)
+                    s10, s11 = fma(a1, b0, s10), fma(a1, b1, s11)
+                    s12, s13 = fma(a1, b2, s12), fma(a1, b3, s13)
                     a2 = load(A, ag + r2 + v)
-                    s20, s21, s22, s23 = fma(a2, b0, s20), fma(a2, b1, s21), fma(a2, b2, s22), fma(a2, b3, s23)
+                    s20, s21 = fma(a2, b0, s20), fma(a2, b1, s21)
+                    s22, s23 = fma(a2, b2, s22), fma(a2, b3, s23)
                     a3 = load(A, ag + r3 + v)
-                    s30, s31, s32, s33 = fma(a3, b0, s30), fma(a3, b1, s31), fma(a3, b2, s32), fma(a3, b3, s33)
+                    s30, s31 = fma(a3, b0, s30), fma(a3, b1, s31)
+                    s32, s33 = fma(a3, b2, s32), fma(a3, b3, s33)
             kept, at = columns - j, into + i * columns + j
             add_four(gradient, at, four_sums(s00, s01, s02, s03), kept)
             if i + 1 < rows:

@@ -13,19 +13,18 @@ by side: that many independent chains of operations hide the latency of each oth
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.np.arrayobj import populate_array
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.np.arrayobj import populate_array
 
-VECTOR_BYTES = 64
-GROUP_VECTORS = 4
+from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
 
 # How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
-# reference counting, as nothing is allocated; NumPy's division, which never raises.
-INLINE = {"forceinline": True, "_nrt": False, "error_model": "numpy"}
+# reference counting, as nothing is allocated; with NumPy's division, which never raises; and without an entry for
+# Python, which would be a third of the compile time (the entries for Python are in entries.py).
+INLINE = {"forceinline": True, "_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class Vector(types.Type):
@@ -42,11 +41,6 @@ class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
         lane = ir.DoubleType() if fe_type.dtype == types.float64 else ir.FloatType()
         super().__init__(dmm, fe_type, ir.VectorType(lane, fe_type.lanes))
-
-
-def lanes_of(dtype, vectors=1):
-    """Return how many numbers of `dtype` stand in so many 64-byte vectors (plain Python)."""
-    return vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def _lane_type(dtype, vectors):

@@ -1,7 +1,6 @@
 """How the threads of a team meet: a barrier, control words, and the floating-point mode.
 
-A team is one kernel call on each of several threads, all with the same control array of int64. Each word stands on a
-cache line of its own (two, as processors fetch pairs), so that nobody who writes one disturbs a reader of another.
+A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`plan`).
 All that depends on the system or the processor is in this file, with a plain fallback beside it.
 """
 
@@ -12,16 +11,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn2.kernels.plan import ARRIVED
 from fastnn2.kernels.simd import INLINE
-
-WORD = 16  # int64 numbers from one control word to the next: 128 bytes
-ARRIVED = 0 * WORD  # how often a thread has come to a barrier
-STOP = 1 * WORD  # set by whoever watches the team: finish at the next tile
-ABANDONED = 2 * WORD  # the iteration that some thread did not finish because of STOP
-DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
-COMPLETED = 4 * WORD  # iterations done, written by thread 0
-OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
-CONTROL_SIZE = 6 * WORD
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
 # process has the core, waiting longer would keep the one that is waited for from running.

@@ -15,14 +15,21 @@ Large networks (`shared`): each thread updates its own range of the one set, and
 from numba import njit
 
 from fastnn2.kernels.layers import backward_layers, hidden_layer, output_layer
-from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import (
+from fastnn2.kernels.plan import (
     ABANDONED,
     COMPLETED,
-    DEFAULT_MXCSR,
+    COST_NOT_FINITE,
     DIVERGED,
+    FINISHED,
+    INTERRUPTED,
     OUTCOME,
+    PARAMS_NOT_FINITE,
+    RANGE,
     STOP,
+)
+from fastnn2.kernels.simd import INLINE, group_lanes
+from fastnn2.kernels.team import (
+    DEFAULT_MXCSR,
     atomic_load,
     atomic_store,
     barrier,
@@ -32,11 +39,6 @@ from fastnn2.kernels.team import (
 from fastnn2.kernels.update import sum_chunks, update
 
 INFINITY = float("inf")
-
-# Why a team stopped
-FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
-# A range of parameters that a thread updates starts at a multiple of so many, which is a multiple of a cache line.
-RANGE = 32
 
 
 @njit(**INLINE)
@@ -112,7 +114,8 @@ def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups,
             costs[j] = cost
 
         sum_chunks(gradients, gradient_set, gradients_stride, chunks, first, last, totals, total)
-        finite = update(params, old, new, totals, total, first, last, weight_ranges, learning_rate / total_weight, alpha)
+        finite = update(
+            params, old, params, new, totals, total, first, last, weight_ranges, learning_rate / total_weight, alpha)  # fmt: skip
         if shared:
             if not finite:
                 atomic_store(control, DIVERGED, j)

@@ -22,20 +22,20 @@ def sum_chunks(gradients, first, stride, chunks, begin, end, total, into):
 
 
 @njit(**INLINE)
-def update(params, old, new, gradient, at, begin, end, weights, step, alpha):
+def update(params, old, updated, new, gradient, at, begin, end, weight_ranges, step, alpha):
     """Write ``new = old - step (gradient + alpha old)`` for the parameters [begin, end), in place.
 
-    The whole of `params` is flat; the old set starts at `old`, the new one at `new`, the gradient (float64, summed
-    over the samples) at `at`. `step` is learning rate / n; `alpha`, the L2 penalty, is for weights alone, the places
-    that ``weights`` = (h * d, h * d + h, h * d + h + o * h) bounds: [0, w0) and [w1, w2). Computed in float64,
-    rounded to the dtype of `params` once. Return whether all new parameters are finite.
+    The old set starts at ``params[old]``, the new one at ``updated[new]``, the gradient (float64, summed over the
+    samples) at ``gradient[at]``. `step` is learning rate / n. The L2 penalty `alpha` is for weights alone: with
+    ``weight_ranges`` = (w0, w1, w2), the places [0, w0) and [w1, w2). Computed in float64, rounded to the dtype of
+    `params` once. Return whether all new parameters are finite.
     """
     finite = True
     for i in range(begin, end):
         p = float(params[old + i])
         g = gradient[at + i]
-        if i < weights[0] or weights[1] <= i < weights[2]:
+        if i < weight_ranges[0] or weight_ranges[1] <= i < weight_ranges[2]:
             g += alpha * p
-        params[new + i] = p - step * g
-        finite &= abs(params[new + i]) < INFINITY
+        updated[new + i] = p - step * g
+        finite &= abs(updated[new + i]) < INFINITY
     return finite

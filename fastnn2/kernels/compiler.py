@@ -1,0 +1,115 @@
+"""From a kernel entry to machine code, with Numba; imported only where a kernel has to be compiled.
+
+Two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all that it
+calls, then LLVM optimises the whole once. (Numba on its own optimises and assembles each function by itself and then
+again where it is inlined: with forty small functions that took 4 seconds, this takes half.) :func:`compile_function`
+is plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
+"""
+
+import contextlib
+import gc
+
+import llvmlite.binding as llvm
+from numba import cfunc, types
+from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
+from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from fastnn2.kernels import entries
+from fastnn2.kernels.signatures import SIGNATURES
+
+
+def argument_types(name, dtype):
+    """Return the Numba types of the arguments of an entry."""
+    real = types.float64 if dtype == "float64" else types.float32
+    numba_types = {
+        "int": types.int64,
+        "float": types.float64,
+        "ints*": types.CPointer(types.int64),
+        "floats*": types.CPointer(types.float64),
+        "reals*": types.CPointer(real),
+    }
+    return tuple(numba_types[word] for word in SIGNATURES[name].split())
+
+
+def compile_function(name, dtype):
+    """Compile an entry with :func:`numba.cfunc` and return the result."""
+    return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(getattr(entries, name))
+
+
+class _Library(AOTCodeLibrary):
+    """A library that is linked and left as it is: what is linked into another is optimised there."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        pass
+
+    def get_pointer_to_function(self, name):
+        return 0  # nothing of this library runs by itself
+
+
+class _Codegen(JITCPUCodegen):
+    _library_class = _Library
+
+    def _add_module(self, module):
+        pass
+
+    def set_env(self, env_name, env):
+        pass
+
+
+@contextlib.contextmanager
+def _codegen_of(context):
+    codegen = _Codegen("fastnn2")
+    before, context._internal_codegen = context._internal_codegen, codegen
+    collecting = gc.isenabled()
+    gc.disable()  # a compile makes many objects and no garbage in cycles that matters: a sixth of its time
+    try:
+        yield codegen
+    finally:
+        context._internal_codegen = before
+        if collecting:
+            gc.enable()
+
+
+def compile_object(name, dtype, cpu, features):
+    """Compile an entry for a processor; return the object file as bytes and the name of its function.
+
+    The function has Numba's calling convention: two pointers for results that are not used come first.
+    """
+    context = cpu_target.target_context
+    flags = Flags()
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
+    flags.error_model = "numpy"
+    with global_compiler_lock, _codegen_of(context) as codegen:
+        result = compile_extra(
+            cpu_target.typing_context,
+            context,
+            getattr(entries, name),
+            argument_types(name, dtype),
+            types.void,
+            flags,
+            {},
+        )
+        result.library._ensure_finalized()
+        module = result.library._final_module
+        symbol = result.fndesc.llvm_func_name
+        for function in module.functions:
+            if not function.is_declaration and function.name != symbol:
+                function.linkage = "internal"  # not called from outside, so gone once inlined
+        target = llvm.Target.from_default_triple()
+        machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
+        optimise(module, machine)
+        return machine.emit_object(module), symbol
+
+
+def optimise(module, machine):
+    """Run LLVM's passes at level 2, with the vectoriser for the plain loops of the update."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)

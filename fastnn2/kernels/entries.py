@@ -1,0 +1,42 @@
+"""The kernels as Python calls them: plain functions over pointers and sizes, compiled for each dtype when needed.
+
+An entry allocates nothing and raises nothing, so its machine code needs nothing of Numba or Python when it runs.
+``SIGNATURES`` in :mod:`signatures` has the types of their arguments.
+"""
+
+from fastnn2.kernels import steps
+from fastnn2.kernels import train as training_loop
+from fastnn2.kernels import update as updating
+from fastnn2.kernels.simd import flat
+
+
+def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups, shared, X, Y, weights, has_weights,
+          params, params_stride, gradients, gradients_stride, totals, scratch, scratch_stride, costs,
+          learning_rate, alpha, total_weight):  # fmt: skip
+    """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
+    training_loop.train(
+        flat(control), thread, threads, d, h, o, n, iterations, chunks, tile_groups, shared, flat(X), flat(Y),
+        flat(weights), has_weights, flat(params), params_stride, flat(gradients), gradients_stride, flat(totals),
+        flat(scratch), scratch_stride, flat(costs), learning_rate, alpha, total_weight)  # fmt: skip
+
+
+def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
+    """Write Z1, A1, Z2 and y of all groups in place."""
+    steps.forward(flat(params), d, h, o, groups, flat(X), flat(Z1), flat(A1), flat(Z2), flat(y))
+
+
+def cost(o, n, y, Y, weights, has_weights, total):
+    """Write the summed cost of all samples to ``total[0]``."""
+    flat(total)[0] = steps.cost(o, n, flat(y), flat(Y), flat(weights), has_weights)
+
+
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, gradient):
+    """Add the summed gradients of all samples to `gradient` in place; A1 and y are overwritten."""
+    steps.backward(
+        flat(params), d, h, o, n, tile_groups, flat(X), flat(Y), flat(weights), has_weights, flat(A1), flat(y),
+        flat(gradient))  # fmt: skip
+
+
+def update(params, new, count, gradient, learning_rate):
+    """Write ``new = params - learning_rate gradient`` in place, `count` numbers each."""
+    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, 0, count, (0, 0, 0), learning_rate, 0.0)

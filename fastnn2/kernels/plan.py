@@ -1,0 +1,73 @@
+"""How a problem is cut, and the numbers that the kernels share with those who call them.
+
+Nothing here is compiled and nothing imports Numba. All choices by shape stand in this file. They follow from the shape
+alone, never from the threads or the processor, as they decide in which order sums are formed.
+"""
+
+import numpy as np
+
+# A vector is one AVX-512 register; a group, GROUP_VECTORS of them side by side, is what functions work on at once.
+VECTOR_BYTES = 64
+GROUP_VECTORS = 4
+ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
+
+# A layer with so many inputs and units is computed for six units at once; below, that costs more than it gains.
+BLOCK_INPUTS = 8
+BLOCK_UNITS = 3
+
+# The outputs of a tile go into one product of factors 1 + e^-|z| (see layers.output_layer). 4 * 24 factors of at most
+# 2 each stay below 2^127, the largest power that float32 holds, so a tile may have at most 24 groups.
+MAX_TILE_GROUPS = 16
+TILE_BYTES = 400_000  # what a tile works on: well inside a second-level cache
+
+MAX_CHUNKS = 64  # enough for 64 cores
+CHUNK_SAMPLES = 256  # a chunk has about so many samples or more
+GRADIENT_NUMBERS = 1 << 20  # all gradient buffers together, where there are many parameters
+# From so many parameters on, the threads share one set of them, and each updates a range of it.
+SHARED_PARAMS = 4096
+# Such a range starts at a multiple of so many parameters, on a line of its own.
+RANGE = 32
+
+# Control words of a team: an int64 array, each word on cache lines of its own.
+WORD = ALIGNMENT // 8
+ARRIVED = 0 * WORD  # how often a thread has come to a barrier
+STOP = 1 * WORD  # set by whoever watches the team: finish at the next tile
+ABANDONED = 2 * WORD  # the iteration that some thread did not finish because of STOP
+DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
+COMPLETED = 4 * WORD  # iterations done, written by thread 0
+OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
+CONTROL_SIZE = 6 * WORD
+
+# Outcomes
+FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
+
+
+def group_size(dtype):
+    """Return how many numbers of `dtype` stand in a group."""
+    return GROUP_VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def count_groups(n, dtype):
+    """Return in how many groups n samples stand, the last one padded."""
+    return -(-n // group_size(dtype))
+
+
+def count_params(d, h, o):
+    """Return the number of parameters of a network."""
+    return h * d + h + o * h + o
+
+
+def count_chunks(n, params, dtype):
+    """Return into how many chunks n samples are cut.
+
+    Few where samples are few, enough for many cores where they are many, and few again where a gradient is large,
+    as each chunk has a buffer of its own.
+    """
+    by_memory = max(4, GRADIENT_NUMBERS // params)
+    return max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
+
+
+def count_tile_groups(d, h, o):
+    """Return how many groups make a tile: as many as leave inputs, hidden layer and outputs in the cache."""
+    bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
+    return max(1, min(MAX_TILE_GROUPS, TILE_BYTES // bytes_of_group))

@@ -1,0 +1,65 @@
+"""Which processor machine code is made for, and what it may run on."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+
+import llvmlite.binding as llvm
+
+# The levels of x86-64 that distributions use, with the features of each (System V psABI).
+_V1 = "cmov cx8 fxsr mmx sse sse2 x87"
+_V2 = f"{_V1} cx16 sahf popcnt sse3 sse4.1 sse4.2 ssse3 crc32"
+_V3 = f"{_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"
+_V4 = f"{_V3} avx512f avx512bw avx512cd avx512dq avx512vl evex512"
+LEVELS = {"x86-64": _V1, "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
+
+
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """A processor as LLVM knows it: target triple, name, and the features that may be used."""
+
+    triple: str
+    cpu: str
+    features: frozenset
+
+    @classmethod
+    def here(cls):
+        """Return this processor, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name."""
+        return _here(os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES"))
+
+    @classmethod
+    def level(cls, name):
+        """Return a level of x86-64, such as "x86-64-v3"."""
+        return cls(llvm.get_default_triple(), name, frozenset(LEVELS[name].split()))
+
+    @property
+    def key(self):
+        """A short hash, for file names."""
+        text = f"{self.triple} {self.cpu} {' '.join(sorted(self.features))}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def feature_string(self):
+        """The features as LLVM wants them; those that are missing are switched off, whatever the name stands for."""
+        known = _host_features()
+        missing = {name for name in known if name not in self.features}
+        return ",".join([f"+{name}" for name in sorted(self.features)] + [f"-{name}" for name in sorted(missing)])
+
+    def runs(self, other):
+        """Whether machine code made for `other` runs on this processor."""
+        return self.triple == other.triple and other.features <= self.features
+
+
+@functools.cache
+def _host_features():
+    """All features that LLVM asks this processor for: name -> whether it has it."""
+    return dict(llvm.get_host_cpu_features())
+
+
+@functools.cache
+def _here(name, features):
+    if features is None:
+        enabled = {name for name, present in _host_features().items() if present}
+    else:
+        enabled = {word.strip()[1:] for word in features.split(",") if word.strip().startswith("+")}
+    return Processor(llvm.get_default_triple(), name or llvm.get_host_cpu_name(), frozenset(enabled))

@@ -1,0 +1,229 @@
+"""The kernel store: machine code of the kernels in files, so that a process runs them without importing Numba.
+
+``kernel(name, dtype)`` returns a function to call. It looks for an object file made for exactly this processor, then
+for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. A file
+is one line of JSON and the object. Its name has a hash of all that the machine code depends on, the sources of the
+kernels and the versions of the compiler, so an old file is never found. Before LLVM sees a byte, owner, length, hash and
+the list of undefined symbols are checked: LLVM's loader crashes on a damaged object, and where one symbol is unknown
+gives address 0 to all of them without a word.
+
+``FASTNN2_CACHE_DIR`` sets the folder; ``FASTNN2_STORE=off`` compiles in memory with plain Numba, as do systems whose
+object files are not ELF.
+"""
+
+import ctypes
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import threading
+import warnings
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+
+from fastnn2.kernels.elf import undefined_symbols
+from fastnn2.kernels.processor import Processor
+from fastnn2.kernels.signatures import SIGNATURES
+
+FORMAT = 1
+# What machine code may call: functions of the C library that are the same everywhere (fma is exact).
+ALLOWED_SYMBOLS = frozenset({"sched_yield", "memset", "memcpy", "memmove", "fma", "fmaf"})
+
+HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
+
+_functions = {}
+_engines = []  # an engine owns the memory of its code
+_lock = threading.RLock()
+
+
+def _renew_lock():
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class DamagedFileError(Exception):
+    """A file of the store cannot be used, with the reason."""
+
+
+def kernel(name, dtype):
+    """Return the compiled entry `name` for `dtype`, a function that takes addresses and numbers."""
+    key = name, np.dtype(dtype).name
+    if key not in _functions:
+        with _lock:
+            if key not in _functions:
+                _functions[key] = _make(*key)
+    return _functions[key]
+
+
+def _make(name, dtype):
+    if os.environ.get("FASTNN2_STORE", "").lower() == "off" or not HAS_ELF:
+        from fastnn2.kernels.compiler import compile_function
+
+        compiled = compile_function(name, dtype)
+        _engines.append(compiled)
+        return ctypes.CFUNCTYPE(None, *_ctypes(name))(compiled.address)
+    processor = Processor.here()
+    found = find(name, dtype, processor)
+    content, symbol = found if found else compile_and_keep(name, dtype, processor)
+    return _load(content, symbol, name)
+
+
+def _ctypes(name):
+    as_ctypes = {"int": ctypes.c_int64, "float": ctypes.c_double}
+    return [as_ctypes.get(word, ctypes.c_void_p) for word in SIGNATURES[name].split()]
+
+
+# Files
+def folder():
+    """Return the folder of the store."""
+    own = os.environ.get("FASTNN2_CACHE_DIR")
+    if own:
+        return pathlib.Path(own)
+    import platformdirs
+
+    return pathlib.Path(platformdirs.user_cache_dir("fastnn2", appauthor=False))
+
+
+def source_key():
+    """Return a hash of all that machine code depends on beside the processor."""
+    digest = hashlib.sha256(f"{FORMAT} {llvmlite.__version__}".encode())
+    here = pathlib.Path(__file__).parent
+    files = [here.parent / "_version.py", *sorted(here.glob("*.py"))]
+    numba = importlib.util.find_spec("numba")  # does not import it
+    if numba and numba.submodule_search_locations:
+        files.append(pathlib.Path(numba.submodule_search_locations[0]) / "_version.py")
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def find(name, dtype, processor):
+    """Return (object, symbol) from the store, or None: for this processor, else the richest one that it includes."""
+    stem = f"{name}-{dtype}-{source_key()}-"
+    exact = folder() / f"{stem}{processor.key}.kernel"
+    candidates = []
+    try:
+        for path in folder().glob(f"{stem}*.kernel"):
+            try:
+                made_for, symbol, content = read(path)
+            except (OSError, DamagedFileError):
+                continue
+            if path == exact:
+                return content, symbol
+            if processor.runs(made_for):
+                candidates.append((len(made_for.features), path.name, content, symbol))
+    except OSError:
+        return None
+    return max(candidates)[2:] if candidates else None
+
+
+def read(path):
+    """Return (processor, symbol, object) of a file of the store; raise DamagedFileError where it is not to be trusted."""
+    with open(path, "rb") as file:
+        if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
+            raise DamagedFileError(f"{path} belongs to another user")
+        line, _, content = file.read().partition(b"\n")
+    try:
+        header = json.loads(line)
+        checked, symbol = header.pop("sha256"), header["symbol"]
+        processor = Processor(header["triple"], header["cpu"], frozenset(header["features"]))
+        length = header["length"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(f"{path} does not begin with the header of a kernel") from error
+    if len(content) != length or checked != _hash(header, content):
+        raise DamagedFileError(f"{path} is damaged: its length or hash is not what its header says")
+    _check_symbols(content)
+    return processor, symbol, content
+
+
+def _hash(header, content):
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + b"\n" + content).hexdigest()
+
+
+def _check_symbols(content):
+    unknown = set(undefined_symbols(content)) - ALLOWED_SYMBOLS
+    if unknown:
+        raise DamagedFileError(f"the machine code calls {', '.join(sorted(unknown))}, which it may not")
+
+
+def compile_and_keep(name, dtype, processor):
+    """Compile an entry, write it to the store, and return (object, symbol)."""
+    content, symbol = _compile(name, dtype, processor)
+    try:
+        write(name, dtype, processor, content, symbol)
+    except OSError as error:
+        warnings.warn(
+            f"fastnn2 cannot keep its compiled kernels in {folder()} ({error.strerror or error}), so every process "
+            "compiles them again; set FASTNN2_CACHE_DIR to a folder that you can write to",
+            stacklevel=2,
+        )
+    return content, symbol
+
+
+def _compile(name, dtype, processor):
+    show = sys.stderr is not None and sys.stderr.isatty()
+    if show:
+        print("\rcompiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
+    from fastnn2.kernels.compiler import compile_object
+
+    content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
+    if show:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    _check_symbols(content)
+    return content, symbol
+
+
+def write(name, dtype, processor, content, symbol):
+    """Write an object to the store: to a temporary name first, so that nobody sees half a file."""
+    header = {
+        "triple": processor.triple,
+        "cpu": processor.cpu,
+        "features": sorted(processor.features),
+        "symbol": symbol,
+        "length": len(content),
+    }
+    header["sha256"] = _hash(header, content)
+    path = folder() / f"{name}-{dtype}-{source_key()}-{processor.key}.kernel"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with open(handle, "wb") as file:
+            file.write(json.dumps(header).encode() + b"\n" + content)
+        os.chmod(temporary, 0o644)  # a store that root fills is for every user
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+def _load(content, symbol, name):
+    """Hand an object to LLVM's loader and return its function."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    library = ctypes.CDLL(None)
+    for allowed in undefined_symbols(content):
+        llvm.add_symbol(allowed, ctypes.cast(getattr(library, allowed), ctypes.c_void_p).value)
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+    engine.finalize_object()
+    _engines.append(engine)
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ctypes(name))
+    function = prototype(engine.get_function_address(symbol))
+    unused = ctypes.create_string_buffer(64)
+    address = ctypes.addressof(unused)
+
+    def call(*arguments):
+        function(address, address, *arguments)
+
+    call.keep = unused
+    return call
