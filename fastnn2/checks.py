@@ -1,0 +1,235 @@
+"""What callers hand in: accepted, made uniform, or refused with what was found, what was expected and what to do.
+
+Nothing is copied here that has a number type: that is left to :mod:`layout`, which also finds what is not finite.
+"""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from fastnn2.kernels.plan import count_params
+
+Array = np.ndarray[Any, Any]
+Params = dict[str, Array]
+NAMES = ("W1", "b1", "W2", "b2")
+
+
+def real_array(value: Any, name: str) -> Array:
+    """Return an array of booleans, integers or floats; the caller's own where it is one."""
+    if hasattr(value, "tocoo") or hasattr(value, "sparse"):
+        _refuse_sparse(value, name)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
+            "or select the samples without a mask"
+        )
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array of numbers ({error}); pass rows of equal length") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; expected real numbers (float, integer or boolean). "
+            f"Convert it first, for example np.asarray({name}, dtype=float)"
+        )
+    return array
+
+
+def _refuse_sparse(value: Any, name: str) -> None:
+    is_frame = hasattr(value, "columns") or hasattr(value, "index")
+    if hasattr(value, "tocoo") or (is_frame and any("Sparse" in str(t) for t in np.atleast_1d(value.dtypes))):
+        raise TypeError(
+            f"{name} is sparse ({type(value).__name__}), which fastnn2 does not take; pass a dense array, for example "
+            f"{name}.toarray()"
+        )
+
+
+def run_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of a run: as asked for, else float32 where X is, else float64."""
+    if dtype is None:
+        return np.dtype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize == 4 else np.float64)
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype is {dtype!r}; expected float32, float64 or None") from error
+    if found.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype is {found}; expected float32, float64 or None")
+    return found.newbyteorder("=")
+
+
+def matrix(value: Any, name: str) -> Array:
+    """Return an array with two dimensions and at least one number."""
+    array = real_array(value, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (features, samples)")
+    _refuse_empty(array, name)
+    return array
+
+
+def _refuse_empty(array: Array, name: str) -> None:
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, which is empty; expected at least one row and one sample")
+
+
+def targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Array:
+    """Return Y as (o, n); (n,) becomes (1, n)."""
+    array = real_array(value, name)
+    if array.ndim == 1:
+        array = array[np.newaxis]
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected (outputs, samples) or (samples,)")
+    _refuse_empty(array, name)
+    if n is not None and array.shape[1] != n:
+        raise ValueError(_count_message(array, name, n, X))
+    return array
+
+
+def _count_message(array: Array, name: str, n: int, X: Array | None) -> str:
+    message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected as many in both"
+    if X is not None and X.shape[0] == array.shape[1]:
+        message += f". X of shape {X.shape} looks like one row a sample: pass X.T"
+    elif X is not None and X.shape[0] == array.shape[0]:
+        message += f". X and {name} look like one row a sample: pass X.T and {name}.T"
+    return message
+
+
+def refuse_outside_unit(array: Array, name: str) -> None:
+    """Refuse targets outside [0, 1]."""
+    if array.dtype.kind == "b":
+        return
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 1):  # NaN too; that one has a message of its own
+        refuse_not_finite(array, name)
+        at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
+        raise ValueError(
+            f"{name} has {array[at]} at {_position(at)}; expected targets from 0 to 1 (for classes -1 and 1 pass "
+            f"({name} + 1) / 2)"
+        )
+
+
+def refuse_not_finite(array: Array, name: str, dtype: Any = None) -> None:
+    """Refuse NaN and infinity, with the first position; `dtype` is what the array is cast to."""
+    flat = array if dtype is None else array.astype(dtype)
+    bad = ~np.isfinite(flat)
+    if bad.any():
+        at = np.unravel_index(np.argmax(bad), array.shape)
+        what = array[at]
+        if np.isfinite(what):
+            raise ValueError(f"{name} has {what} at {_position(at)}, too large for {dtype}; scale it or use float64")
+        raise ValueError(f"{name} has {what} at {_position(at)}; expected finite numbers. Remove or replace it")
+
+
+def _position(at: tuple[Any, ...]) -> str:
+    names = ("sample",) if len(at) == 1 else ("row", "sample")
+    return ", ".join(f"{name} {int(i)}" for name, i in zip(names, at, strict=True))
+
+
+def weights(value: Any, n: int, dtype: Any) -> Array | None:
+    """Return sample weights (n,) in the dtype of the run."""
+    if value is None:
+        return None
+    array = real_array(value, "sample_weight")
+    if array.shape != (n,):
+        raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
+    refuse_not_finite(array, "sample_weight", dtype)
+    cast = array.astype(dtype)
+    if (cast < 0).any():
+        at = int(np.argmax(cast < 0))
+        raise ValueError(f"sample_weight has {array[at]} at sample {at}; expected weights of 0 or more")
+    if not cast.any():
+        raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+    return cast
+
+
+def positive_float(value: Any, name: str) -> float:
+    """Return a finite number above 0."""
+    if not _is_real(value) or not math.isfinite(value) or value <= 0:
+        raise _number_error(value, name, "a finite number above 0")
+    return float(value)
+
+
+def non_negative_float(value: Any, name: str) -> float:
+    """Return a finite number of 0 or more."""
+    if not _is_real(value) or not math.isfinite(value) or value < 0:
+        raise _number_error(value, name, "a finite number of 0 or more")
+    return float(value)
+
+
+def integer(value: Any, name: str, least: int) -> int:
+    """Return an integer of at least `least`."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+    if not is_integer or value < least:
+        raise _number_error(value, name, f"an integer of {least} or more")
+    return int(value)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _number_error(value: Any, name: str, expected: str) -> Exception:
+    kind = ValueError if _is_real(value) else TypeError
+    return kind(f"{name} is {value!r}; expected {expected}")
+
+
+def random_source(value: Any) -> Any:
+    """Return what init_params can draw from."""
+    if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
+        return value
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= value < 2**32:
+        return int(value)
+    raise ValueError(
+        f"random_state is {value!r}; expected an integer from 0 to 2**32 - 1, a RandomState, a Generator or None"
+    )
+
+
+def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
+    """Return parameters as arrays, and d, h and o."""
+    if not isinstance(value, dict) or set(value) != set(NAMES):
+        found = f"the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"{type(value).__name__}"
+        raise ValueError(f"{name} has {found}; expected a dict with W1, b1, W2 and b2")
+    arrays = {key: real_array(value[key], f"{name}[{key!r}]") for key in NAMES}
+    for key, array in arrays.items():
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
+        refuse_not_finite(array, f"{name}[{key!r}]")
+    h, d = arrays["W1"].shape
+    o = arrays["W2"].shape[0]
+    expected = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+    for key, shape in expected.items():
+        if arrays[key].shape != shape:
+            raise ValueError(
+                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape}, as W1 has {(h, d)} and W2 {(o, h)}"
+            )
+    return arrays, d, h, o
+
+
+def refuse_other_features(X: Array, d: int) -> None:
+    """Refuse an X whose rows are not the inputs of the parameters."""
+    if X.shape[0] != d:
+        hint = f". X of shape {X.shape} looks like one row a sample: pass X.T" if X.shape[1] == d else ""
+        raise ValueError(f"X has {X.shape[0]} features (rows); expected {d}, as W1 has {d} columns{hint}")
+
+
+def flat_params(params: Params, dtype: Any) -> Array:
+    """Return W1, b1, W2, b2 one after the other, in `dtype`."""
+    with np.errstate(over="ignore"):
+        flat = np.concatenate([params[name].astype(dtype).ravel() for name in NAMES])
+    if not np.isfinite(flat).all():
+        for name in NAMES:
+            refuse_not_finite(params[name], f"params[{name!r}]", dtype)
+    return flat
+
+
+def named_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
+    """Return the dict of a flat set, in arrays of its own."""
+    assert len(flat) == count_params(d, h, o)
+    shapes = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+    named, at = {}, 0
+    for name, shape in shapes.items():
+        size = shape[0] * shape[1]
+        named[prefix + name] = flat[at : at + size].reshape(shape).copy()
+        at += size
+    return named

@@ -1,0 +1,79 @@
+"""How many cores this process may use, without asking Numba."""
+
+import os
+import pathlib
+
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, at least 1.
+
+    The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quota of the control
+    group (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
+    """
+    limits = [_physical_cores(_affinity()), *_quotas(), *_environment()]
+    return max(1, min(limits))
+
+
+def _affinity() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _physical_cores(processors: set[int]) -> int:
+    cores = set()
+    for number in processors:
+        try:
+            siblings = (TOPOLOGY / f"cpu{number}/topology/thread_siblings_list").read_text().strip()
+        except OSError:  # not Linux
+            siblings = str(number)
+        cores.add(siblings)
+    return len(cores)
+
+
+def _quotas() -> list[int]:
+    """Return the quotas of the control groups of this process and of those above it, in whole cores."""
+    quotas = []
+    for group in _groups():
+        for quota_file, period_file in (("cpu.max", None), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            try:
+                words = (group / quota_file).read_text().split()
+                words += (group / period_file).read_text().split() if period_file else []
+                quota, period = int(words[0]), int(words[1])
+            except (OSError, ValueError, IndexError):  # no such file, or "max"
+                continue
+            if quota > 0 and period > 0:
+                quotas.append(-(-quota // period))
+    return quotas
+
+
+def _groups() -> list[pathlib.Path]:
+    try:
+        lines = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    groups = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root = CGROUP
+        elif "cpu" in controllers.split(","):
+            root = CGROUP / controllers if (CGROUP / controllers).is_dir() else CGROUP / "cpu"
+        else:
+            continue
+        group = root / path.lstrip("/")
+        groups += [parent for parent in (group, *group.parents) if parent == root or root in parent.parents]
+    return groups
+
+
+def _environment() -> list[int]:
+    """NUMBA_NUM_THREADS and OMP_NUM_THREADS (whose first number counts); what is not a number is not obeyed."""
+    limits = []
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").split(",")[0].strip()
+        if text.isdecimal() and int(text) > 0:
+            limits.append(int(text))
+    return limits

@@ -1,0 +1,83 @@
+"""From the caller's arrays to the kernels' layout, and back.
+
+The kernels want matrices over samples as (groups, rows, G), zeros behind the last sample, on 128-byte boundaries.
+The caller's array may have any strides, byte order and number type; it is read block by block, so nothing but the
+result takes memory, and large ones are read by several threads (NumPy copies without the GIL).
+"""
+
+import concurrent.futures
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from fastnn2.kernels.plan import ALIGNMENT, count_groups, group_size
+
+Array = np.ndarray[Any, Any]
+
+BLOCK_BYTES = 1 << 20  # one block of the copy: it stays in the cache for the check that follows
+PARALLEL_BYTES = 1 << 22  # from this size on, threads are worth their start
+
+
+def aligned_zeros(count: int, dtype: Any) -> Array:
+    """Return a flat array of zeros that starts and ends on a boundary of its own."""
+    itemsize = np.dtype(dtype).itemsize
+    size = -(-count * itemsize // ALIGNMENT) * ALIGNMENT
+    memory = np.zeros(size + ALIGNMENT, dtype=np.uint8)  # the system's pages are zero: no memory until it is used
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype)[:count]
+
+
+def padded(count: int, dtype: Any) -> int:
+    """Return `count` rounded up so that a row of so many numbers ends on a boundary."""
+    numbers = ALIGNMENT // np.dtype(dtype).itemsize
+    return -(-count // numbers) * numbers
+
+
+def address(array: Array) -> ctypes.c_void_p:
+    """Return where an array begins, for a kernel; whoever calls keeps the array."""
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def to_groups(matrix: Array, dtype: Any, threads: int = 1) -> tuple[Array, bool]:
+    """Lay out a matrix (rows, n) as (groups, rows, G) in `dtype`.
+
+    Returns
+    -------
+    groups : ndarray
+        Flat; zeros behind the last sample.
+    finite : bool
+        Whether every number is finite after the cast.
+    """
+    rows, n = matrix.shape
+    lanes = group_size(dtype)
+    flat = aligned_zeros(count_groups(n, dtype) * rows * lanes, dtype)
+    groups = flat.reshape(-1, rows, lanes)
+    step = max(1, BLOCK_BYTES // (rows * lanes * flat.itemsize))
+
+    def copy(start: int) -> bool:
+        block = groups[start : start + step]
+        part = matrix[:, start * lanes : (start + len(block)) * lanes]
+        whole = part.shape[1] // lanes
+        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is found below
+            block[:whole] = part[:, : whole * lanes].reshape(rows, whole, lanes).swapaxes(0, 1)
+            if whole < len(block):
+                block[whole, :, : part.shape[1] - whole * lanes] = part[:, whole * lanes :]
+        return bool(np.isfinite(block).all())
+
+    starts = range(0, len(groups), step)
+    if threads > 1 and flat.nbytes >= PARALLEL_BYTES:
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return flat, all(list(pool.map(copy, starts)))
+    return flat, all([copy(start) for start in starts])
+
+
+def from_groups(flat: Array, rows: int, out: Array) -> None:
+    """Write groups (flat) to a matrix (rows, n) in place."""
+    lanes = group_size(flat.dtype)
+    n = out.shape[1]
+    groups = flat.reshape(-1, rows, lanes)[: count_groups(n, flat.dtype)]
+    whole = n // lanes
+    out[:, : whole * lanes] = groups[:whole].swapaxes(0, 1).reshape(rows, whole * lanes)
+    if whole < len(groups):
+        out[:, whole * lanes :] = groups[whole][:, : n - whole * lanes]

@@ -1,0 +1,317 @@
+"""fit: check, lay out, start the team, watch it, hand back parameters and costs."""
+
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from fastnn2 import checks
+from fastnn2.cores import usable_cores
+from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
+from fastnn2.kernels import plan, store
+from fastnn2.layout import address, aligned_zeros, padded, to_groups
+from fastnn2.reference import init_params
+
+Array = np.ndarray[Any, Any]
+
+# With fewer multiplications than this for each, another thread costs more at the barrier than it takes off.
+WORK_PER_THREAD = 20_000
+# With fewer in the whole job, starting threads costs more than the job.
+WORK_OF_JOB = 10_000_000
+# A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
+WORK_OF_UNIT = 16
+BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
+LOOK_EVERY = 0.1  # seconds between looks at the counter, where there is a bar
+
+
+def fit(
+    X: Any,
+    Y: Any,
+    learning_rate: float,
+    hidden_size: int,
+    number_of_iterations: int = 5000,
+    *,
+    init: Any = "he",
+    random_state: Any = 3,
+    alpha: float = 0.0,
+    sample_weight: Any = None,
+    dtype: Any = None,
+    n_threads: int | None = None,
+    progress: bool | None = None,
+) -> tuple[Params, Array]:
+    """Train a two-layer network (tanh, then sigmoid) by gradient descent over all samples.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+        Inputs, one column a sample.
+    Y : array_like (o, n) or (n,)
+        Targets from 0 to 1, one row for each yes/no question.
+    learning_rate : float
+        Step of the descent, above 0.
+    hidden_size : int
+        Number of hidden units h.
+    number_of_iterations : int
+        Steps; 0 returns the initial parameters.
+    init : {"he", "small"} or dict
+        How to draw the initial weights (see :func:`init_params`), or parameters to go on from, which are cast to the
+        dtype of the run. 2,000 iterations and then 3,000 from their parameters are 5,000 in one go, bit for bit.
+    random_state : int, RandomState, Generator or None
+        For the initial weights. None takes fresh entropy; the global state is neither read nor changed.
+    alpha : float
+        L2 penalty: alpha/(2n) (|W1|^2 + |W2|^2) is added to the cost.
+    sample_weight : array_like (n,), optional
+        Weights of the samples, 0 or more. The n of all formulas is then their sum.
+    dtype : {None, "float32", "float64"}
+        None: float32 where X is, else float64.
+    n_threads : int, optional
+        At most so many threads; None takes as many as may be used and are worth it. The result does not depend on it.
+    progress : bool, optional
+        Whether to show a bar; None shows one on a terminal when the job takes over a second.
+
+    Returns
+    -------
+    params : dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1) after the last step, in the dtype of the run.
+    cost_ : ndarray (number_of_iterations,)
+        float64; the cost of iteration j is that of the parameters before update j.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What was handed in cannot be used; the message says what was found, what was expected and what to do.
+    TrainingDiverged
+        A cost or parameter is no longer finite. Carries the last finite ``params`` and ``cost_``.
+    TrainingInterrupted
+        Ctrl-C. Carries ``params`` and ``cost_`` up to there.
+
+    Notes
+    -----
+    The tutorial's formulas, as :mod:`fastnn2.reference` writes them out, in one compiled loop; see
+    :mod:`fastnn2.kernels.train`. Results are the same, bit for bit, for any number of threads and on any processor.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> X, Y = [[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1]
+    >>> params, cost_ = fastnn2.fit(X, Y, 1.0, 2, 200)
+    >>> fastnn2.predict(X, params)
+    array([[0, 0, 1, 1]])
+    """
+    learning_rate = checks.positive_float(learning_rate, "learning_rate")
+    h = checks.integer(hidden_size, "hidden_size", 1)
+    iterations = checks.integer(number_of_iterations, "number_of_iterations", 0)
+    alpha = checks.non_negative_float(alpha, "alpha")
+    if n_threads is not None:
+        n_threads = checks.integer(n_threads, "n_threads", 1)
+    if progress not in (None, True, False):
+        raise ValueError(f"progress is {progress!r}; expected True, False or None")
+    X = checks.matrix(X, "X")
+    d, n = X.shape
+    Y = checks.targets(Y, "Y", n, X)
+    o = len(Y)
+    run_dtype = checks.run_dtype(X, dtype)
+    weights = checks.weights(sample_weight, n, run_dtype)
+    flat = _initial(init, random_state, X, Y, h, run_dtype)
+
+    readers = min(n_threads or usable_cores(), usable_cores())
+    X_groups, X_finite = to_groups(X, run_dtype, readers)
+    if not X_finite:
+        checks.refuse_not_finite(X, "X", run_dtype)
+    checks.refuse_outside_unit(Y, "Y")
+    Y_groups, _ = to_groups(Y, run_dtype, readers)
+    weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype)[0]
+    total_weight = float(n) if weights is None else float(weights.sum(dtype=np.float64))
+
+    job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), iterations, n_threads)
+    return job.run(learning_rate, alpha, total_weight, progress)
+
+
+def _initial(init: Any, random_state: Any, X: Array, Y: Array, h: int, dtype: Any) -> Array:
+    """Return the initial parameters, flat, in the dtype of the run."""
+    if isinstance(init, str):
+        if init not in ("he", "small"):
+            raise ValueError(f"init is {init!r}; expected 'he', 'small' or a dict of parameters")
+        params = init_params(X, Y, h, init=init, random_state=checks.random_source(random_state))
+        return checks.flat_params(params, dtype)
+    if not isinstance(init, dict):
+        raise TypeError(f"init is {type(init).__name__}; expected 'he', 'small' or a dict of parameters")
+    arrays, d, units, o = checks.params_of(init, "init")
+    if (d, units, o) != (len(X), h, len(Y)):
+        raise ValueError(
+            f"init is for {d} features, {units} hidden units and {o} outputs; expected {len(X)}, {h} and {len(Y)}, as "
+            "X, hidden_size and Y have them"
+        )
+    return checks.flat_params(arrays, dtype)
+
+
+def worthwhile_threads(n: int, d: int, h: int, o: int, iterations: int) -> int:
+    """Return how many threads are worth their barrier and their start."""
+    work = n * h * (d + o + WORK_OF_UNIT)
+    if work * iterations < WORK_OF_JOB:
+        return 1
+    return max(1, work // WORK_PER_THREAD)
+
+
+class _Job:
+    """All buffers of one training run, and the team that works on them."""
+
+    def __init__(
+        self,
+        X: Array,
+        Y: Array,
+        weights: Array | None,
+        params: Array,
+        shape: tuple[int, int, int, int],
+        iterations: int,
+        n_threads: int | None,
+    ) -> None:
+        d, h, o, n = shape
+        dtype = X.dtype
+        self.shape, self.iterations = shape, iterations
+        self.X, self.Y, self.weights = X, Y, weights
+        self.chunks = plan.count_chunks(n, len(params), dtype)
+        self.shared = len(params) >= plan.SHARED_PARAMS
+        self.tile_groups = plan.count_tile_groups(d, h, o)
+        if n_threads is None:
+            n_threads = min(usable_cores(), worthwhile_threads(n, d, h, o, iterations))
+        threads = min(n_threads, self.chunks)
+        # Threads are started first: where the system refuses some, the team is smaller and the result the same.
+        self.team = _Team(threads)
+        self.threads = threads = self.team.size
+
+        lanes = plan.group_size(dtype)
+        self.params_stride = padded(len(params), dtype)
+        self.gradients_stride = padded(len(params) + 4, np.float64)  # the cost behind it; sums are added in fours
+        self.scratch_stride = padded(self.tile_groups * (h + o) * lanes, dtype)
+        sets = 1 if self.shared else threads
+        self.params = aligned_zeros(2 * sets * self.params_stride, dtype)
+        self.params.reshape(sets, 2, -1)[:, 0, : len(params)] = params
+        self.gradients = aligned_zeros(2 * self.chunks * self.gradients_stride, np.float64)
+        self.totals = aligned_zeros(sets * self.gradients_stride, np.float64)
+        self.scratch = aligned_zeros(threads * self.scratch_stride, dtype)
+        self.costs = np.zeros(iterations)
+        self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
+        self.control[[plan.ABANDONED, plan.DIVERGED]] = -1
+
+    def run(
+        self, learning_rate: float, alpha: float, total_weight: float, progress: bool | None
+    ) -> tuple[Params, Array]:
+        """Train; return or raise what was reached."""
+        d, h, o, n = self.shape
+        arguments = (
+            *(self.threads, d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.shared)),
+            *(address(self.X), address(self.Y), address(self.X if self.weights is None else self.weights)),
+            *(int(self.weights is not None), address(self.params), self.params_stride),
+            *(address(self.gradients), self.gradients_stride, address(self.totals)),
+            *(address(self.scratch), self.scratch_stride, address(self.costs)),
+            *(learning_rate, alpha, total_weight),
+        )
+        control = address(self.control)
+        try:
+            train = store.kernel("train", self.X.dtype)
+        except BaseException:
+            self.team.work(None)
+            raise
+        self.team.work(lambda thread: train(control, thread, *arguments))
+        watch(self.team, self.control, self.iterations, progress)
+        return self.result()
+
+    def result(self) -> tuple[Params, Array]:
+        """Return parameters and costs, or raise them where training stopped early."""
+        d, h, o, _ = self.shape
+        done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
+        at = done % 2 * self.params_stride
+        params = checks.named_params(self.params[at : at + plan.count_params(d, h, o)], d, h, o)
+        if outcome == plan.FINISHED:
+            return params, self.costs
+        if outcome == plan.INTERRUPTED:
+            message = (
+                f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
+                "reached, and fit(..., init=error.params) goes on from there"
+            )
+            raise TrainingInterrupted(message, params, self.costs[:done])
+        costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)].copy()
+        what = "cost" if outcome == plan.COST_NOT_FINITE else "parameters after the update"
+        last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
+        raise TrainingDiverged(
+            f"training diverged: at iteration {done} the {what} is not finite; {last}. "
+            "Try a smaller learning rate or scale the inputs (for example to mean 0 and variance 1). "
+            "The error's .params and .cost_ have the last finite values",
+            params,
+            costs,
+        )
+
+
+class _Team:
+    """Python threads that wait for one function and run it together.
+
+    The calling thread is free to watch: it alone gets signals, so it must not be inside the kernel.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.done = threading.Event()
+        self._go = threading.Event()
+        self._function: Any = None
+        self._running = 0
+        self._lock = threading.Lock()
+        self.threads: list[threading.Thread] = []
+        for number in range(size):
+            thread = threading.Thread(target=self._member, args=(number,), name=f"fastnn2-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system's limit
+                if not self.threads:
+                    raise
+                break
+            self.threads.append(thread)
+        self.size = self._running = len(self.threads)
+
+    def _member(self, number: int) -> None:
+        self._go.wait()
+        try:
+            if self._function is not None:
+                self._function(number)
+        finally:
+            with self._lock:
+                self._running -= 1
+                last = self._running == 0
+            if last:
+                self.done.set()
+
+    def work(self, function: Any) -> None:
+        """Let every member call ``function(number)``; None sends them home."""
+        self._function = function
+        self._go.set()
+
+
+def watch(team: _Team, control: Array, iterations: int, progress: bool | None) -> None:
+    """Wait until the team is done; show a bar, and pass Ctrl-C on to the team as a request to stop."""
+    bar = None
+    begin = time.perf_counter()
+    try:
+        if progress is None:
+            progress = sys.stderr is not None and sys.stderr.isatty()
+            if progress and not team.done.wait(BAR_AFTER):
+                completed = max(1, int(control[plan.COMPLETED]))
+                progress = (time.perf_counter() - begin) * iterations / completed > 1.0
+        if progress:
+            from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
+
+            bar = tqdm(total=iterations, desc="training", unit="it", leave=False)
+            while not team.done.wait(LOOK_EVERY):
+                bar.update(int(control[plan.COMPLETED]) - bar.n)
+            bar.update(int(control[plan.COMPLETED]) - bar.n)
+        team.done.wait()
+    except KeyboardInterrupt:
+        control[plan.STOP] = 1
+        while not team.done.is_set():
+            try:
+                team.done.wait()
+            except KeyboardInterrupt:  # a second one: the team is on its way out
+                continue
+    finally:
+        if bar is not None:
+            bar.close()
