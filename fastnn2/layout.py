@@ -5,12 +5,13 @@ The caller's array may have any strides, byte order and number type; it is read 
 result takes memory, and large ones are read by several threads (NumPy copies without the GIL).
 """
 
-import concurrent.futures
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from fastnn2.cores import usable_cores
 from fastnn2.kernels.plan import ALIGNMENT, count_groups, group_size
 
 Array = np.ndarray[Any, Any]
@@ -39,8 +40,8 @@ def address(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def to_groups(matrix: Array, dtype: Any, threads: int = 1) -> tuple[Array, bool]:
-    """Lay out a matrix (rows, n) as (groups, rows, G) in `dtype`.
+def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Array, bool]:
+    """Lay out a matrix (rows, n) as (groups, rows, G) in `dtype`, a large one on several threads.
 
     Returns
     -------
@@ -66,9 +67,11 @@ def to_groups(matrix: Array, dtype: Any, threads: int = 1) -> tuple[Array, bool]
         return bool(np.isfinite(block).all())
 
     starts = range(0, len(groups), step)
-    if threads > 1 and flat.nbytes >= PARALLEL_BYTES:
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            return flat, all(list(pool.map(copy, starts)))
+    if flat.nbytes >= PARALLEL_BYTES:
+        threads = min(n_threads or usable_cores(), usable_cores())
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                return flat, all(list(pool.map(copy, starts)))
     return flat, all([copy(start) for start in starts])
 
 

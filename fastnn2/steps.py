@@ -45,8 +45,6 @@ def _lay_out(part: Array, name: str, dtype: Any) -> Array:
 def _forward_blocks(X: Array, flat: Array, d: int, h: int, o: int) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
     """Yield a slice of samples and, in groups, its Z1, A1, Z2 and y."""
     forward_kernel = store.kernel("forward", flat.dtype)
-    if not X.dtype.kind == "f":
-        pass
     for part in _blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
         X_groups = _lay_out(X[:, part], "X", flat.dtype)
         size = X_groups.size // d

@@ -116,12 +116,11 @@ def fit(
     weights = checks.weights(sample_weight, n, run_dtype)
     flat = _initial(init, random_state, X, Y, h, run_dtype)
 
-    readers = min(n_threads or usable_cores(), usable_cores())
-    X_groups, X_finite = to_groups(X, run_dtype, readers)
+    X_groups, X_finite = to_groups(X, run_dtype, n_threads)
     if not X_finite:
         checks.refuse_not_finite(X, "X", run_dtype)
     checks.refuse_outside_unit(Y, "Y")
-    Y_groups, _ = to_groups(Y, run_dtype, readers)
+    Y_groups, _ = to_groups(Y, run_dtype, n_threads)
     weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype)[0]
     total_weight = float(n) if weights is None else float(weights.sum(dtype=np.float64))
 
