@@ -146,12 +146,15 @@ def _initial(init: Any, random_state: Any, X: Array, Y: Array, h: int, dtype: An
     return checks.flat_params(arrays, dtype)
 
 
-def worthwhile_threads(n: int, d: int, h: int, o: int, iterations: int) -> int:
-    """Return how many threads are worth their barrier and their start."""
+def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
+    """Return the size of the team: no more than asked for, than chunks, and by default than cores and work to share."""
+    chunks = plan.count_chunks(n, plan.count_params(d, h, o), dtype)
+    if n_threads is not None:
+        return min(n_threads, chunks)
     work = n * h * (d + o + WORK_OF_UNIT)
-    if work * iterations < WORK_OF_JOB:
+    if work * iterations < WORK_OF_JOB or chunks == 1:
         return 1
-    return max(1, work // WORK_PER_THREAD)
+    return max(1, min(chunks, work // WORK_PER_THREAD, usable_cores()))
 
 
 class _Job:
@@ -174,11 +177,8 @@ class _Job:
         self.chunks = plan.count_chunks(n, len(params), dtype)
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
-        if n_threads is None:
-            n_threads = min(usable_cores(), worthwhile_threads(n, d, h, o, iterations))
-        threads = min(n_threads, self.chunks)
         # Threads are started first: where the system refuses some, the team is smaller and the result the same.
-        self.team = _Team(threads)
+        self.team = _Team(threads_for(d, n, h, o, iterations, dtype, n_threads))
         self.threads = threads = self.team.size
 
         lanes = plan.group_size(dtype)

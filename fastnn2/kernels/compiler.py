@@ -63,12 +63,11 @@ class _Codegen(JITCPUCodegen):
 
 @contextlib.contextmanager
 def _codegen_of(context):
-    codegen = _Codegen("fastnn2")
-    before, context._internal_codegen = context._internal_codegen, codegen
+    before, context._internal_codegen = context._internal_codegen, _Codegen("fastnn2")
     collecting = gc.isenabled()
     gc.disable()  # a compile makes many objects and no garbage in cycles that matters: a sixth of its time
     try:
-        yield codegen
+        yield
     finally:
         context._internal_codegen = before
         if collecting:
@@ -80,30 +79,34 @@ def compile_object(name, dtype, cpu, features):
 
     The function has Numba's calling convention: two pointers for results that are not used come first.
     """
+    module, machine, symbol = compile_module(name, dtype, cpu, features)
+    return machine.emit_object(module), symbol
+
+
+def compile_assembly(name, dtype, cpu, features):
+    """Return the assembly of an entry for a processor, to look at."""
+    module, machine, _ = compile_module(name, dtype, cpu, features)
+    return machine.emit_assembly(module)
+
+
+def compile_module(name, dtype, cpu, features):
+    """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
     context = cpu_target.target_context
     flags = Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
-    with global_compiler_lock, _codegen_of(context) as codegen:
-        result = compile_extra(
-            cpu_target.typing_context,
-            context,
-            getattr(entries, name),
-            argument_types(name, dtype),
-            types.void,
-            flags,
-            {},
-        )
+    entry, arguments = getattr(entries, name), argument_types(name, dtype)
+    with global_compiler_lock, _codegen_of(context):
+        result = compile_extra(cpu_target.typing_context, context, entry, arguments, types.void, flags, {})
         result.library._ensure_finalized()
-        module = result.library._final_module
-        symbol = result.fndesc.llvm_func_name
+        module, symbol = result.library._final_module, result.fndesc.llvm_func_name
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:
                 function.linkage = "internal"  # not called from outside, so gone once inlined
         target = llvm.Target.from_default_triple()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
         optimise(module, machine)
-        return machine.emit_object(module), symbol
+    return module, machine, symbol
 
 
 def optimise(module, machine):

@@ -54,6 +54,11 @@ class DamagedFileError(Exception):
     """A file of the store cannot be used, with the reason."""
 
 
+def enabled():
+    """Return whether kernels are kept in files."""
+    return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() != "off"
+
+
 def kernel(name, dtype):
     """Return the compiled entry `name` for `dtype`, a function that takes addresses and numbers."""
     key = name, np.dtype(dtype).name
@@ -65,7 +70,7 @@ def kernel(name, dtype):
 
 
 def _make(name, dtype):
-    if os.environ.get("FASTNN2_STORE", "").lower() == "off" or not HAS_ELF:
+    if not enabled():
         from fastnn2.kernels.compiler import compile_function
 
         compiled = compile_function(name, dtype)
@@ -106,24 +111,34 @@ def source_key():
     return digest.hexdigest()[:16]
 
 
+def path_of(name, dtype, processor):
+    """Return where the store keeps an entry made for exactly this processor."""
+    return folder() / f"{name}-{dtype}-{source_key()}-{processor.key}.kernel"
+
+
 def find(name, dtype, processor):
     """Return (object, symbol) from the store, or None: for this processor, else the richest one that it includes."""
-    stem = f"{name}-{dtype}-{source_key()}-"
-    exact = folder() / f"{stem}{processor.key}.kernel"
-    candidates = []
+    exact = path_of(name, dtype, processor)
+    others = sorted(set(exact.parent.glob(f"{name}-{dtype}-{source_key()}-*.kernel")) - {exact})
+    best, features = None, -1
+    for path in [exact, *others]:
+        try:
+            made_for, symbol, content = read(path)
+        except (OSError, DamagedFileError):
+            continue
+        if path == exact and made_for == processor:
+            return content, symbol
+        if processor.runs(made_for) and len(made_for.features) > features:
+            best, features = (content, symbol), len(made_for.features)
+    return best
+
+
+def stored(name, dtype, processor):
+    """Return whether the store has an entry made for exactly this processor, in good order."""
     try:
-        for path in folder().glob(f"{stem}*.kernel"):
-            try:
-                made_for, symbol, content = read(path)
-            except (OSError, DamagedFileError):
-                continue
-            if path == exact:
-                return content, symbol
-            if processor.runs(made_for):
-                candidates.append((len(made_for.features), path.name, content, symbol))
-    except OSError:
-        return None
-    return max(candidates)[2:] if candidates else None
+        return read(path_of(name, dtype, processor))[0] == processor
+    except (OSError, DamagedFileError):
+        return False
 
 
 def read(path):
@@ -157,7 +172,7 @@ def _check_symbols(content):
 
 def compile_and_keep(name, dtype, processor):
     """Compile an entry, write it to the store, and return (object, symbol)."""
-    content, symbol = _compile(name, dtype, processor)
+    content, symbol = compile_entry(name, dtype, processor)
     try:
         write(name, dtype, processor, content, symbol)
     except OSError as error:
@@ -169,8 +184,9 @@ def compile_and_keep(name, dtype, processor):
     return content, symbol
 
 
-def _compile(name, dtype, processor):
-    show = sys.stderr is not None and sys.stderr.isatty()
+def compile_entry(name, dtype, processor, announce=True):
+    """Compile an entry and return (object, symbol); say so on a terminal."""
+    show = announce and sys.stderr is not None and sys.stderr.isatty()
     if show:
         print("\rcompiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
     from fastnn2.kernels.compiler import compile_object
@@ -192,7 +208,7 @@ def write(name, dtype, processor, content, symbol):
         "length": len(content),
     }
     header["sha256"] = _hash(header, content)
-    path = folder() / f"{name}-{dtype}-{source_key()}-{processor.key}.kernel"
+    path = path_of(name, dtype, processor)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:

@@ -1,0 +1,8 @@
+"""``python -m fastnn2`` is the command ``fastnn2``."""
+
+import sys
+
+from fastnn2.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""``fastnn2 info`` and ``fastnn2 warmup``: what is installed, what processor this is, what is compiled."""
+
+import importlib.metadata
+import platform
+import sys
+
+from fastnn2.cores import usable_cores
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import LEVELS, Processor
+from fastnn2.kernels.signatures import DTYPES, SIGNATURES
+
+PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "tqdm", "platformdirs", "matplotlib")
+VECTOR_FEATURES = ("sse2", "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512vl", "neon", "sve")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def show() -> int:
+    """Print versions, processor, cores and the kernels in the store; return the exit code."""
+    print(f"Python         {platform.python_version()}, {platform.system()} {platform.machine()}")
+    for package in PACKAGES:
+        print(f"{package:<14} {_version(package)}")
+    processor = Processor.here()
+    vectors = [name for name in VECTOR_FEATURES if name in processor.features]
+    print(f"processor      {processor.cpu} ({', '.join(vectors) or 'no vector features known'})")
+    print(f"usable cores   {usable_cores()}")
+    if not store.enabled():
+        print("kernel store   off: kernels are compiled by Numba in every process")
+        return 0
+    print(f"kernel store   {store.folder()}")
+    for name in SIGNATURES:
+        states = [f"{dtype} {_state(name, dtype, processor)}" for dtype in DTYPES]
+        print(f"  {name:<12} {', '.join(states)}")
+    return 0
+
+
+def _state(name: str, dtype: str, processor: Processor) -> str:
+    if store.stored(name, dtype, processor):
+        return "ready"
+    if store.find(name, dtype, processor):
+        return "ready (made for a lesser processor)"
+    return "not compiled yet"
+
+
+def warm_up(level: str | None) -> int:
+    """Compile what the store lacks, for this processor or for a level of x86-64; return the exit code."""
+    from tqdm import tqdm
+
+    if level is not None and level not in LEVELS:
+        raise ValueError(f"--cpu is {level!r}; expected one of {', '.join(LEVELS)}")
+    if level is not None and not Processor.here().triple.startswith("x86_64"):
+        raise ValueError(f"--cpu {level} is for x86-64 processors; this machine is {Processor.here().triple}")
+    if not store.enabled():
+        raise ValueError("the kernel store is off (FASTNN2_STORE=off, or this system has no ELF objects)")
+    processor = Processor.here() if level is None else Processor.level(level)
+    wanted = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    missing = [pair for pair in wanted if not store.stored(*pair, processor)]
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
+        content, symbol = store.compile_entry(name, dtype, processor, announce=False)
+        store.write(name, dtype, processor, content, symbol)
+    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
+    return 0

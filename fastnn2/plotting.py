@@ -1,0 +1,72 @@
+"""Pictures, with matplotlib's object interface: no window, no global state."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from fastnn2.steps import forward
+
+Array = np.ndarray[Any, Any]
+
+CLASS_COLOURS = ("#c2410c", "#1d4ed8")  # apart for every kind of colour blindness
+
+
+def refuse_unwritable(path: pathlib.Path) -> None:
+    """Raise before any work where a picture could not be saved: matplotlib, the folder, or the kind of file."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ImportError as error:
+        raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
+    if not path.parent.is_dir():
+        raise ValueError(f"cannot save {path}: {path.parent} is not a folder")
+    kinds = FigureCanvasAgg.filetypes
+    if path.suffix.lstrip(".").lower() not in kinds:
+        raise ValueError(f"cannot save {path}: its name must end with one of .{', .'.join(sorted(kinds))}")
+    existed = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise ValueError(f"cannot save {path}: {error.strerror}") from error
+    if not existed:
+        path.unlink()
+
+
+def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Array], cost_: Array, title: str) -> None:
+    """Save the cost curve on a log axis beside the decision boundary with the samples.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; the ending says which kind of picture.
+    X : ndarray (2, n)
+    Y : ndarray (1, n)
+    params : dict
+    cost_ : ndarray
+    title : str
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(title)
+
+    left.plot(np.arange(1, len(cost_) + 1), cost_, color="#0f766e")
+    left.set(xlabel="iteration", ylabel="cost (cross-entropy)", yscale="log", title="cost")
+    left.grid(visible=True, which="both", alpha=0.3)
+
+    low, high = X.min(axis=1) - 0.4, X.max(axis=1) + 0.4
+    x, y = np.meshgrid(np.linspace(low[0], high[0], 400), np.linspace(low[1], high[1], 300))
+    probability = forward(np.stack([x.ravel(), y.ravel()]), params)[0].reshape(x.shape)
+    colours = right.contourf(x, y, probability, levels=np.linspace(0, 1, 21), cmap="coolwarm_r", alpha=0.5)
+    right.contour(x, y, probability, levels=[0.5], colors="black", linewidths=1.5)
+    shown = np.linspace(0, X.shape[1] - 1, min(X.shape[1], 2000)).astype(int)  # more would hide the boundary
+    for label, colour in enumerate(CLASS_COLOURS):
+        chosen = shown[Y[0, shown] == label]
+        right.scatter(*X[:, chosen], s=9, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label}")
+    right.set(xlabel="feature 0", ylabel="feature 1", title="samples and decision boundary")
+    right.legend(loc="upper right")
+    figure.colorbar(colours, ax=right, label="probability of class 1", ticks=[0, 0.25, 0.5, 0.75, 1])
+    figure.savefig(path, dpi=110)
