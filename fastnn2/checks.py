@@ -51,12 +51,13 @@ def run_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
     if dtype is None:
         return np.dtype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize == 4 else np.float64)
     try:
-        found = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
         raise TypeError(f"dtype is {dtype!r}; expected float32, float64 or None") from error
-    if found.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
+    native: np.dtype[Any] = found.newbyteorder("=")
+    if native not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype is {found}; expected float32, float64 or None")
-    return found.newbyteorder("=")
+    return native
 
 
 def matrix(value: Any, name: str) -> Array:
@@ -178,7 +179,7 @@ def random_source(value: Any) -> Any:
     """Return what init_params can draw from."""
     if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
         return value
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= value < 2**32:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32:
         return int(value)
     raise ValueError(
         f"random_state is {value!r}; expected an integer from 0 to 2**32 - 1, a RandomState, a Generator or None"

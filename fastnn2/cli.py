@@ -63,7 +63,9 @@ def _build_parser() -> argparse.ArgumentParser:
     moons.add_argument("--threads", type=_count, metavar="N", help="at most so many threads (default: as many as help)")
     moons.add_argument("--seed", type=_seed, default=3, metavar="N", help="seed of weights and samples")
     picture = moons.add_mutually_exclusive_group()
-    picture.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="where to save the picture (default: moons.png)")
+    picture.add_argument(
+        "--plot", type=pathlib.Path, metavar="FILE", help="where to save the picture (default: moons.png)"
+    )
     picture.add_argument("--no-plot", action="store_true", help="save no picture")
     moons.add_argument(
         "--published",
@@ -77,7 +79,7 @@ def _build_parser() -> argparse.ArgumentParser:
     info.set_defaults(run=_info)
 
     warmup = commands.add_parser("warmup", help="compile all kernels and keep them")
-    warmup.add_argument("--cpu", metavar="LEVEL", help="for another processor: x86-64, x86-64-v2, x86-64-v3 or x86-64-v4")
+    warmup.add_argument("--cpu", metavar="LEVEL", help="for another processor: x86-64, or x86-64-v2, -v3 or -v4")
     warmup.set_defaults(run=_warmup)
     return parser
 

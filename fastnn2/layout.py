@@ -26,12 +26,13 @@ def aligned_zeros(count: int, dtype: Any) -> Array:
     size = -(-count * itemsize // ALIGNMENT) * ALIGNMENT
     memory = np.zeros(size + ALIGNMENT, dtype=np.uint8)  # the system's pages are zero: no memory until it is used
     start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(dtype)[:count]
+    numbers: Array = memory[start : start + size].view(dtype)[:count]
+    return numbers
 
 
 def padded(count: int, dtype: Any) -> int:
     """Return `count` rounded up so that a row of so many numbers ends on a boundary."""
-    numbers = ALIGNMENT // np.dtype(dtype).itemsize
+    numbers: int = ALIGNMENT // np.dtype(dtype).itemsize
     return -(-count // numbers) * numbers
 
 
@@ -48,7 +49,7 @@ def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Arr
     groups : ndarray
         Flat; zeros behind the last sample.
     finite : bool
-        Whether every number is finite after the cast.
+        Whether every number is finite after the cast; where one is not, the copy may stop early.
     """
     rows, n = matrix.shape
     lanes = group_size(dtype)
@@ -71,8 +72,8 @@ def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Arr
         threads = min(n_threads or usable_cores(), usable_cores())
         if threads > 1:
             with ThreadPoolExecutor(threads) as pool:
-                return flat, all(list(pool.map(copy, starts)))
-    return flat, all([copy(start) for start in starts])
+                return flat, all(pool.map(copy, starts))
+    return flat, all(copy(start) for start in starts)
 
 
 def from_groups(flat: Array, rows: int, out: Array) -> None:

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
     trained, cost_ = fit(*arguments, init=params, dtype=options.dtype, n_threads=options.threads)
     seconds = time.perf_counter() - begin
-    threads = threads_for(*X.shape, options.hidden, 1, options.iterations, options.dtype, options.threads)
+    threads = threads_for(2, options.samples, options.hidden, 1, options.iterations, options.dtype, options.threads)
 
     print(f"moons: {options.samples:,} samples, {options.hidden} hidden units, {options.iterations:,} iterations")
     print(f"first cost            {cost_[0]:.16g}")

@@ -9,12 +9,18 @@ Samples are columns. X is (d, n), Y is (o, n); W1 (h, d), b1 (h, 1), W2 (o, h), 
 Each function has its twin of the same name and arguments at the top level of fastnn2.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["backward", "cost", "fit", "forward", "init_params", "predict", "sigmoid", "update"]
 
+Array = np.ndarray[Any, Any]
+Params = dict[str, Array]
 
-def sigmoid(x):
+
+def sigmoid(x: ArrayLike) -> Array:
     """Return 1 / (1 + e^-x).
 
     Parameters
@@ -34,10 +40,10 @@ def sigmoid(x):
     """
     x = np.asarray(x)
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1.0) / (1.0 + e)
+    return np.asarray(np.where(x < 0, e, 1.0) / (1.0 + e))
 
 
-def init_params(X, Y, hidden_size, *, init="he", random_state=3):
+def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_state: Any = 3) -> Params:
     """Return initial parameters.
 
     Parameters
@@ -76,7 +82,7 @@ def init_params(X, Y, hidden_size, *, init="he", random_state=3):
     return {"W1": W1, "b1": np.zeros((h, 1)), "W2": W2, "b2": np.zeros((o, 1))}
 
 
-def forward(X, params):
+def forward(X: ArrayLike, params: Params) -> tuple[Array, Params]:
     """Return the network's outputs and what led to them.
 
     Parameters
@@ -99,7 +105,14 @@ def forward(X, params):
     return y, {"Z1": Z1, "A1": A1, "Z2": Z2, "y": y}
 
 
-def cost(predict, actual, *, sample_weight=None, params=None, alpha=0.0):
+def cost(
+    predict: ArrayLike,
+    actual: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    params: Params | None = None,
+    alpha: float = 0.0,
+) -> float:
     """Return the mean cross-entropy of predictions.
 
     Parameters
@@ -130,26 +143,34 @@ def cost(predict, actual, *, sample_weight=None, params=None, alpha=0.0):
     with np.errstate(divide="ignore", invalid="ignore"):
         losses = -np.where(Y == 0, 0, Y * np.log(y)) - np.where(Y == 1, 0, (1 - Y) * np.log(1 - y))
         losses = np.where(w == 0, 0, w * losses)
-    return (losses.sum() + penalty(params, alpha)) / w.sum()
+    return float((losses.sum() + penalty(params, alpha)) / w.sum())
 
 
-def penalty(params, alpha):
+def penalty(params: Params | None, alpha: float) -> float:
     """Return alpha/2 (|W1|^2 + |W2|^2)."""
-    if alpha == 0:
+    if alpha == 0 or params is None:
         return 0.0
-    return alpha / 2 * sum(np.square(params[name], dtype=float).sum() for name in ("W1", "W2"))
+    return alpha / 2 * sum(float(np.square(params[name], dtype=float).sum()) for name in ("W1", "W2"))
 
 
-def cost_from_Z2(Z2, Y, w, params, alpha):
+def cost_from_Z2(Z2: Array, Y: Array, w: Array, params: Params, alpha: float) -> float:
     """Return the cost from Z2, finite and exact however sure the network is.
 
     -Y log y - (1 - Y) log(1 - y) = max(z, 0) - Y z + log(1 + e^-|z|) with y = sigmoid(z).
     """
     losses = np.maximum(Z2, 0) - Y * Z2 + np.log1p(np.exp(-np.abs(Z2)))
-    return ((w * losses).sum() + penalty(params, alpha)) / w.sum()
+    return float(((w * losses).sum() + penalty(params, alpha)) / w.sum())
 
 
-def backward(X, Y, params, cache, *, sample_weight=None, alpha=0.0):
+def backward(
+    X: ArrayLike,
+    Y: ArrayLike,
+    params: Params,
+    cache: Params,
+    *,
+    sample_weight: ArrayLike | None = None,
+    alpha: float = 0.0,
+) -> Params:
     """Return the gradient of the cost.
 
     Parameters
@@ -180,7 +201,7 @@ def backward(X, Y, params, cache, *, sample_weight=None, alpha=0.0):
     }
 
 
-def update(gradients, params, learning_rate):
+def update(gradients: Params, params: Params, learning_rate: float) -> Params:
     """Return new parameters, ``p - learning_rate * dp``, in a new dict.
 
     Examples
@@ -192,9 +213,17 @@ def update(gradients, params, learning_rate):
 
 
 def fit(
-    X, Y, learning_rate, hidden_size, number_of_iterations=5000, *, init="he", random_state=3, alpha=0.0,
-    sample_weight=None,
-):  # fmt: skip
+    X: ArrayLike,
+    Y: ArrayLike,
+    learning_rate: float,
+    hidden_size: int,
+    number_of_iterations: int = 5000,
+    *,
+    init: str | Params = "he",
+    random_state: Any = 3,
+    alpha: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[Params, Array]:
     """Train by gradient descent over all samples.
 
     Parameters
@@ -235,6 +264,6 @@ def fit(
     return params, cost_
 
 
-def predict(X, params):
+def predict(X: ArrayLike, params: Params) -> Array:
     """Return 1 where the probability is above 0.5, else 0, as integers of shape (o, n)."""
-    return (forward(X, params)[0] > 0.5).astype(int)
+    return np.asarray(forward(X, params)[0] > 0.5).astype(int)

@@ -42,7 +42,9 @@ def _lay_out(part: Array, name: str, dtype: Any) -> Array:
     return groups
 
 
-def _forward_blocks(X: Array, flat: Array, d: int, h: int, o: int) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
+def _forward_blocks(
+    X: Array, flat: Array, d: int, h: int, o: int
+) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
     """Yield a slice of samples and, in groups, its Z1, A1, Z2 and y."""
     forward_kernel = store.kernel("forward", flat.dtype)
     for part in _blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
@@ -166,7 +168,9 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     y = checks.targets(predict, "predict", None)
     Y = checks.targets(actual, "actual", None)
     if y.shape != Y.shape:
-        raise ValueError(f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)")
+        raise ValueError(
+            f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)"
+        )
     checks.refuse_outside_unit(y, "predict")
     checks.refuse_outside_unit(Y, "actual")
     dtype = checks.run_dtype(y, None)
@@ -270,7 +274,9 @@ def _cached(cache: Any, name: str, shape: tuple[int, int]) -> Array:
         raise ValueError(f"cache has no {name}; pass the cache that forward returned")
     array = checks.matrix(cache[name], f"cache[{name!r}]")
     if array.shape != shape:
-        raise ValueError(f"cache[{name!r}] has shape {array.shape}; expected {shape}: pass the cache of this X and params")
+        raise ValueError(
+            f"cache[{name!r}] has shape {array.shape}; expected {shape}: pass the cache of this X and params"
+        )
     return array
 
 

@@ -154,7 +154,7 @@ def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_t
     work = n * h * (d + o + WORK_OF_UNIT)
     if work * iterations < WORK_OF_JOB or chunks == 1:
         return 1
-    return max(1, min(chunks, work // WORK_PER_THREAD, usable_cores()))
+    return int(max(1, min(chunks, work // WORK_PER_THREAD, usable_cores())))
 
 
 class _Job:

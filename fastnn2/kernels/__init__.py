@@ -1,0 +1,1 @@
+"""Every compiled function of fastnn2, and what loads them: see README, Rationale."""

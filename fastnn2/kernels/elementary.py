@@ -80,7 +80,7 @@ def exp(x):
 
 @njit(**INLINE)
 def tanh(x):
-    """Return tanh(x), lane by lane, to a relative error of 1.7 epsilon, tiny x included.
+    """Return the hyperbolic tangent, lane by lane, to a relative error of 1.7 epsilon, tiny x included.
 
     |x| = k ln(2)/2 + t with an integer k and |t| <= ln(2)/4. With s = 2^k and the even function c = t coth(t),
 
@@ -138,7 +138,7 @@ def _log_normal(x):
 
 @njit(**INLINE)
 def log(x):
-    """Return the natural logarithm, lane by lane: log(0) is -infinity, of a negative number NaN."""
+    """Return the natural logarithm, lane by lane; of 0 it is -infinity, of a negative number NaN."""
     # Denormals are scaled to normal numbers first.
     if is_double(x):
         tiny, scale, shift = 2.2250738585072014e-308, 2.0**54, -37.42994775023705

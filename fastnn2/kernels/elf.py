@@ -11,12 +11,12 @@ SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 
 
-def is_elf(content):
+def is_elf(content: bytes) -> bool:
     """Whether an object is a 64-bit little-endian ELF file."""
     return content[:6] == b"\x7fELF\x02\x01"
 
 
-def undefined_symbols(content):
+def undefined_symbols(content: bytes) -> list[str]:
     """Return the names of the symbols that an object (bytes) uses and does not define."""
     if not is_elf(content):
         raise ValueError("not a 64-bit little-endian ELF file")

@@ -4,6 +4,8 @@ Nothing here is compiled and nothing imports Numba. All choices by shape stand i
 alone, never from the threads or the processor, as they decide in which order sums are formed.
 """
 
+from typing import Any
+
 import numpy as np
 
 # A vector is one AVX-512 register; a group, GROUP_VECTORS of them side by side, is what functions work on at once.
@@ -42,22 +44,22 @@ CONTROL_SIZE = 6 * WORD
 FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
 
 
-def group_size(dtype):
+def group_size(dtype: Any) -> int:
     """Return how many numbers of `dtype` stand in a group."""
-    return GROUP_VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+    return GROUP_VECTORS * VECTOR_BYTES // int(np.dtype(dtype).itemsize)
 
 
-def count_groups(n, dtype):
+def count_groups(n: int, dtype: Any) -> int:
     """Return in how many groups n samples stand, the last one padded."""
     return -(-n // group_size(dtype))
 
 
-def count_params(d, h, o):
+def count_params(d: int, h: int, o: int) -> int:
     """Return the number of parameters of a network."""
     return h * d + h + o * h + o
 
 
-def count_chunks(n, params, dtype):
+def count_chunks(n: int, params: int, dtype: Any) -> int:
     """Return into how many chunks n samples are cut.
 
     Few where samples are few, enough for many cores where they are many, and few again where a gradient is large,
@@ -67,7 +69,7 @@ def count_chunks(n, params, dtype):
     return max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
 
 
-def count_tile_groups(d, h, o):
+def count_tile_groups(d: int, h: int, o: int) -> int:
     """Return how many groups make a tile: as many as leave inputs, hidden layer and outputs in the cache."""
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
     return max(1, min(MAX_TILE_GROUPS, TILE_BYTES // bytes_of_group))

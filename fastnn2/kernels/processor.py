@@ -21,43 +21,43 @@ class Processor:
 
     triple: str
     cpu: str
-    features: frozenset
+    features: frozenset[str]
 
     @classmethod
-    def here(cls):
+    def here(cls) -> "Processor":
         """Return this processor, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name."""
         return _here(os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES"))
 
     @classmethod
-    def level(cls, name):
+    def level(cls, name: str) -> "Processor":
         """Return a level of x86-64, such as "x86-64-v3"."""
         return cls(llvm.get_default_triple(), name, frozenset(LEVELS[name].split()))
 
     @property
-    def key(self):
+    def key(self) -> str:
         """A short hash, for file names."""
         text = f"{self.triple} {self.cpu} {' '.join(sorted(self.features))}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def feature_string(self):
+    def feature_string(self) -> str:
         """The features as LLVM wants them; those that are missing are switched off, whatever the name stands for."""
         known = _host_features()
         missing = {name for name in known if name not in self.features}
         return ",".join([f"+{name}" for name in sorted(self.features)] + [f"-{name}" for name in sorted(missing)])
 
-    def runs(self, other):
+    def runs(self, other: "Processor") -> bool:
         """Whether machine code made for `other` runs on this processor."""
         return self.triple == other.triple and other.features <= self.features
 
 
 @functools.cache
-def _host_features():
+def _host_features() -> dict[str, bool]:
     """All features that LLVM asks this processor for: name -> whether it has it."""
     return dict(llvm.get_host_cpu_features())
 
 
 @functools.cache
-def _here(name, features):
+def _here(name: str | None, features: str | None) -> Processor:
     if features is None:
         enabled = {name for name, present in _host_features().items() if present}
     else:

@@ -24,7 +24,13 @@ from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
 # How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
 # reference counting, as nothing is allocated; with NumPy's division, which never raises; and without an entry for
 # Python, which would be a third of the compile time (the entries for Python are in entries.py).
-INLINE = {"forceinline": True, "_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINE = {
+    "forceinline": True,
+    "_nrt": False,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 class Vector(types.Type):
@@ -144,7 +150,8 @@ def number(typingctx, array, index):
     """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
 
     def codegen(context, builder, signature, args):
-        return builder.load(_pointer(context, builder, array, args[0], index, args[1], context.get_value_type(array.dtype)))
+        target = context.get_value_type(array.dtype)
+        return builder.load(_pointer(context, builder, array, args[0], index, args[1], target))
 
     return array.dtype(array, index), codegen
 

@@ -3,15 +3,16 @@
 ``kernel(name, dtype)`` returns a function to call. It looks for an object file made for exactly this processor, then
 for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. A file
 is one line of JSON and the object. Its name has a hash of all that the machine code depends on, the sources of the
-kernels and the versions of the compiler, so an old file is never found. Before LLVM sees a byte, owner, length, hash and
-the list of undefined symbols are checked: LLVM's loader crashes on a damaged object, and where one symbol is unknown
-gives address 0 to all of them without a word.
+kernels and the versions of the compiler, so an old file is never found. Before LLVM sees a byte, owner, length, hash
+and the list of undefined symbols are checked: LLVM's loader crashes on a damaged object, and where one symbol is
+unknown it gives address 0 to all of them without a word.
 
 ``FASTNN2_CACHE_DIR`` sets the folder; ``FASTNN2_STORE=off`` compiles in memory with plain Numba, as do systems whose
 object files are not ELF.
 """
 
 import ctypes
+import functools
 import hashlib
 import importlib.util
 import json
@@ -21,6 +22,8 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -36,12 +39,12 @@ ALLOWED_SYMBOLS = frozenset({"sched_yield", "memset", "memcpy", "memmove", "fma"
 
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 
-_functions = {}
-_engines = []  # an engine owns the memory of its code
+_functions: dict[tuple[str, str], Callable[..., None]] = {}
+_engines: list[Any] = []  # an engine owns the memory of its code
 _lock = threading.RLock()
 
 
-def _renew_lock():
+def _renew_lock() -> None:
     global _lock
     _lock = threading.RLock()
 
@@ -54,12 +57,12 @@ class DamagedFileError(Exception):
     """A file of the store cannot be used, with the reason."""
 
 
-def enabled():
+def enabled() -> bool:
     """Return whether kernels are kept in files."""
     return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() != "off"
 
 
-def kernel(name, dtype):
+def kernel(name: str, dtype: Any) -> Callable[..., None]:
     """Return the compiled entry `name` for `dtype`, a function that takes addresses and numbers."""
     key = name, np.dtype(dtype).name
     if key not in _functions:
@@ -69,11 +72,11 @@ def kernel(name, dtype):
     return _functions[key]
 
 
-def _make(name, dtype):
+def _make(name: str, dtype: str) -> Callable[..., None]:
     if not enabled():
         from fastnn2.kernels.compiler import compile_function
 
-        compiled = compile_function(name, dtype)
+        compiled: Any = compile_function(name, dtype)
         _engines.append(compiled)
         return ctypes.CFUNCTYPE(None, *_ctypes(name))(compiled.address)
     processor = Processor.here()
@@ -82,13 +85,13 @@ def _make(name, dtype):
     return _load(content, symbol, name)
 
 
-def _ctypes(name):
+def _ctypes(name: str) -> list[Any]:
     as_ctypes = {"int": ctypes.c_int64, "float": ctypes.c_double}
     return [as_ctypes.get(word, ctypes.c_void_p) for word in SIGNATURES[name].split()]
 
 
 # Files
-def folder():
+def folder() -> pathlib.Path:
     """Return the folder of the store."""
     own = os.environ.get("FASTNN2_CACHE_DIR")
     if own:
@@ -98,7 +101,8 @@ def folder():
     return pathlib.Path(platformdirs.user_cache_dir("fastnn2", appauthor=False))
 
 
-def source_key():
+@functools.cache
+def source_key() -> str:
     """Return a hash of all that machine code depends on beside the processor."""
     digest = hashlib.sha256(f"{FORMAT} {llvmlite.__version__}".encode())
     here = pathlib.Path(__file__).parent
@@ -111,16 +115,17 @@ def source_key():
     return digest.hexdigest()[:16]
 
 
-def path_of(name, dtype, processor):
+def path_of(name: str, dtype: str, processor: Processor) -> pathlib.Path:
     """Return where the store keeps an entry made for exactly this processor."""
     return folder() / f"{name}-{dtype}-{source_key()}-{processor.key}.kernel"
 
 
-def find(name, dtype, processor):
+def find(name: str, dtype: str, processor: Processor) -> tuple[bytes, str] | None:
     """Return (object, symbol) from the store, or None: for this processor, else the richest one that it includes."""
     exact = path_of(name, dtype, processor)
     others = sorted(set(exact.parent.glob(f"{name}-{dtype}-{source_key()}-*.kernel")) - {exact})
-    best, features = None, -1
+    best: tuple[bytes, str] | None = None
+    features = -1
     for path in [exact, *others]:
         try:
             made_for, symbol, content = read(path)
@@ -133,7 +138,7 @@ def find(name, dtype, processor):
     return best
 
 
-def stored(name, dtype, processor):
+def stored(name: str, dtype: str, processor: Processor) -> bool:
     """Return whether the store has an entry made for exactly this processor, in good order."""
     try:
         return read(path_of(name, dtype, processor))[0] == processor
@@ -141,8 +146,8 @@ def stored(name, dtype, processor):
         return False
 
 
-def read(path):
-    """Return (processor, symbol, object) of a file of the store; raise DamagedFileError where it is not to be trusted."""
+def read(path: pathlib.Path) -> tuple[Processor, str, bytes]:
+    """Return (processor, symbol, object) of a file; raise DamagedFileError where it is not to be trusted."""
     with open(path, "rb") as file:
         if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
             raise DamagedFileError(f"{path} belongs to another user")
@@ -160,17 +165,17 @@ def read(path):
     return processor, symbol, content
 
 
-def _hash(header, content):
+def _hash(header: dict[str, Any], content: bytes) -> str:
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + b"\n" + content).hexdigest()
 
 
-def _check_symbols(content):
+def _check_symbols(content: bytes) -> None:
     unknown = set(undefined_symbols(content)) - ALLOWED_SYMBOLS
     if unknown:
         raise DamagedFileError(f"the machine code calls {', '.join(sorted(unknown))}, which it may not")
 
 
-def compile_and_keep(name, dtype, processor):
+def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes, str]:
     """Compile an entry, write it to the store, and return (object, symbol)."""
     content, symbol = compile_entry(name, dtype, processor)
     try:
@@ -184,7 +189,7 @@ def compile_and_keep(name, dtype, processor):
     return content, symbol
 
 
-def compile_entry(name, dtype, processor, announce=True):
+def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = True) -> tuple[bytes, str]:
     """Compile an entry and return (object, symbol); say so on a terminal."""
     show = announce and sys.stderr is not None and sys.stderr.isatty()
     if show:
@@ -198,9 +203,9 @@ def compile_entry(name, dtype, processor, announce=True):
     return content, symbol
 
 
-def write(name, dtype, processor, content, symbol):
+def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str) -> None:
     """Write an object to the store: to a temporary name first, so that nobody sees half a file."""
-    header = {
+    header: dict[str, Any] = {
         "triple": processor.triple,
         "cpu": processor.cpu,
         "features": sorted(processor.features),
@@ -221,7 +226,7 @@ def write(name, dtype, processor, content, symbol):
         raise
 
 
-def _load(content, symbol, name):
+def _load(content: bytes, symbol: str, name: str) -> Callable[..., None]:
     """Hand an object to LLVM's loader and return its function."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -238,8 +243,9 @@ def _load(content, symbol, name):
     unused = ctypes.create_string_buffer(64)
     address = ctypes.addressof(unused)
 
-    def call(*arguments):
+    _engines.append(unused)
+
+    def call(*arguments: Any) -> None:
         function(address, address, *arguments)
 
-    call.keep = unused
     return call

@@ -114,8 +114,8 @@ def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups,
             costs[j] = cost
 
         sum_chunks(gradients, gradient_set, gradients_stride, chunks, first, last, totals, total)
-        finite = update(
-            params, old, params, new, totals, total, first, last, weight_ranges, learning_rate / total_weight, alpha)  # fmt: skip
+        step = learning_rate / total_weight
+        finite = update(params, old, params, new, totals, total, first, last, weight_ranges, step, alpha)
         if shared:
             if not finite:
                 atomic_store(control, DIVERGED, j)
