@@ -128,7 +128,9 @@ def predict(X: Any, params: Any) -> Array:
     X, flat, d, h, o = _inputs(X, params)
     labels = np.empty((o, X.shape[1]), dtype=int)
     for part, _, _, _, y in _forward_blocks(X, flat, d, h, o):
-        from_groups(y > 0.5, o, labels[:, part])
+        probabilities = np.empty((o, part.stop - part.start), dtype=flat.dtype)
+        from_groups(y, o, probabilities)
+        labels[:, part] = probabilities > 0.5
     return labels
 
 
