@@ -1,0 +1,147 @@
+"""From the caller's arrays to the kernels' layout and back."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from fastnn2 import layout
+from fastnn2.kernels import plan
+
+DTYPES = [np.float64, np.float32]
+LANES = {dtype: plan.group_size(dtype) for dtype in DTYPES}
+
+
+def by_hand(matrix, dtype):
+    """Lay out a matrix number by number."""
+    rows, n = matrix.shape
+    lanes = plan.group_size(dtype)
+    groups = np.zeros((-(-n // lanes), rows, lanes), dtype=dtype)
+    for i in range(rows):
+        for j in range(n):
+            groups[j // lanes, i, j % lanes] = matrix[i, j]
+    return groups.ravel()
+
+
+def sizes(dtype):
+    lanes = plan.group_size(dtype)
+    return [1, 2, lanes - 1, lanes, lanes + 1, 3 * lanes, 3 * lanes + 5]
+
+
+CASES = [(dtype, n) for dtype in DTYPES for n in sizes(dtype)]
+
+
+@pytest.mark.parametrize(("dtype", "n"), CASES)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_there_and_back(dtype, n, rows):
+    matrix = np.random.RandomState(n).standard_normal((rows, n))
+    flat, finite = layout.to_groups(matrix, dtype)
+    assert finite is True
+    assert flat.dtype == dtype
+    assert_array_equal(flat, by_hand(matrix, dtype))
+    back = np.full((rows, n), np.nan, dtype=dtype)
+    layout.from_groups(flat, rows, back)
+    assert_array_equal(back, matrix.astype(dtype))
+
+
+def test_back_into_a_part_of_a_matrix():
+    flat, _ = layout.to_groups(np.arange(6.0).reshape(2, 3), np.float64)
+    out = np.full((2, 5), 9.0)
+    layout.from_groups(flat, 2, out[:, 1:4])
+    assert_array_equal(out, [[9, 0, 1, 2, 9], [9, 3, 4, 5, 9]])
+
+
+def test_back_to_another_type():
+    flat, _ = layout.to_groups(np.array([[0.2, 0.7, 0.5]]), np.float32)
+    labels = np.empty((1, 3), dtype=int)
+    layout.from_groups((flat > 0.5).astype(np.float32), 1, labels)
+    assert_array_equal(labels, [[0, 1, 0]])
+
+
+@pytest.mark.parametrize(("dtype", "n"), CASES)
+def test_padding_is_zero(dtype, n):
+    flat, _ = layout.to_groups(np.ones((2, n)), dtype)
+    assert flat.sum() == 2 * n
+    assert flat.size == plan.count_groups(n, dtype) * 2 * LANES[dtype]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 1000])
+def test_alignment(dtype, count):
+    for _ in range(5):  # NumPy's own allocations begin on 16 bytes, some of them on 128 by chance
+        array = layout.aligned_zeros(count, dtype)
+        assert array.ctypes.data % plan.ALIGNMENT == 0
+        assert layout.address(array).value == array.ctypes.data
+        assert array.shape == (count,)
+        assert array.dtype == dtype
+        assert not array.any()
+        assert array.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layout_is_aligned(dtype):
+    flat, _ = layout.to_groups(np.ones((3, 100)), dtype)
+    assert flat.ctypes.data % plan.ALIGNMENT == 0
+    assert flat.nbytes % plan.ALIGNMENT == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_padded(dtype):
+    line = plan.ALIGNMENT // np.dtype(dtype).itemsize
+    assert [layout.padded(count, dtype) for count in (1, line - 1, line, line + 1)] == [line, line, line, 2 * line]
+
+
+@pytest.fixture
+def four_cores(monkeypatch):
+    monkeypatch.setattr(layout, "usable_cores", lambda: 4)
+
+
+LARGE = layout.PARALLEL_BYTES // 8 // 3 + 12_345  # samples of 3 rows in float64: above the limit, no whole blocks
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F", "strided", "big-endian"])
+def test_several_threads_copy_as_one(dtype, order, four_cores, monkeypatch):
+    n = LARGE * 8 // np.dtype(dtype).itemsize
+    matrix = np.random.RandomState(1).standard_normal((3, n)).astype(dtype)
+    matrix = {
+        "C": lambda: matrix,
+        "F": lambda: np.asfortranarray(matrix),
+        "strided": lambda: np.repeat(matrix, 2, axis=1)[:, ::2],
+        "big-endian": lambda: matrix.astype(matrix.dtype.newbyteorder(">")),
+    }[order]()
+    pools = []
+    executor = layout.ThreadPoolExecutor
+    monkeypatch.setattr(layout, "ThreadPoolExecutor", lambda threads: pools.append(threads) or executor(threads))
+    serial, _ = layout.to_groups(matrix, dtype, 1)
+    assert pools == []
+    parallel, finite = layout.to_groups(matrix, dtype, None)
+    assert pools == [4]
+    assert serial.nbytes >= layout.PARALLEL_BYTES
+    assert finite is True
+    assert_array_equal(parallel, serial)
+    assert_array_equal(parallel[: 3 * LANES[dtype]].reshape(3, -1), matrix[:, : LANES[dtype]])
+    back = np.empty(matrix.shape, dtype=dtype)
+    layout.from_groups(parallel, 3, back)
+    assert_array_equal(back, matrix)
+
+
+@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, LARGE // 2, LARGE - 1])
+def test_finite_flag(threads, value, at, four_cores):
+    matrix = np.zeros((3, LARGE))
+    matrix[2, at] = value
+    assert layout.to_groups(matrix, np.float64, threads)[1] is False
+    matrix[2, at] = 1e308
+    assert layout.to_groups(matrix, np.float64, threads)[1] is True
+
+
+def test_finite_flag_is_of_the_cast_numbers():
+    matrix = np.array([[1.0, 1e39]])
+    assert layout.to_groups(matrix, np.float64)[1] is True
+    assert layout.to_groups(matrix, np.float32)[1] is False
+
+
+def test_stride_zero():
+    matrix = np.broadcast_to(np.array([[1.0], [2.0]]), (2, 70))
+    assert_array_equal(layout.to_groups(matrix, np.float64)[0], by_hand(matrix, np.float64))

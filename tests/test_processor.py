@@ -1,0 +1,106 @@
+"""Which processor machine code is made for, and what it may run on."""
+
+import dataclasses
+import itertools
+
+import llvmlite.binding as llvm
+import pytest
+
+from fastnn2.kernels.processor import LEVELS, Processor
+
+HOST = dict(llvm.get_host_cpu_features())
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.delenv("NUMBA_CPU_NAME", raising=False)
+    monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
+    return Processor.here()
+
+
+def without(processor, *features):
+    return dataclasses.replace(processor, features=processor.features - set(features))
+
+
+def test_here_is_the_host(here):
+    assert here.triple == llvm.get_default_triple()
+    assert here.cpu == llvm.get_host_cpu_name()
+    assert here.features == {name for name, present in HOST.items() if present}
+
+
+def test_the_environment_names_another(here, monkeypatch):
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    assert Processor.here().cpu == "haswell"
+    assert Processor.here().features == here.features
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2, +fma,-avx512f,+sse2,")
+    assert Processor.here() == Processor(here.triple, "haswell", frozenset({"avx2", "fma", "sse2"}))
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    assert Processor.here().features == frozenset()
+
+
+def test_key(here):
+    assert here.key == dataclasses.replace(here).key
+    others = [
+        without(here, min(here.features)),
+        dataclasses.replace(here, cpu="other"),
+        dataclasses.replace(here, triple="other"),
+    ]
+    assert len({here.key, *(other.key for other in others)}) == 4
+    assert here.key.isalnum()
+
+
+def test_runs(here):
+    lesser = without(here, min(here.features))
+    assert here.runs(here)
+    assert here.runs(lesser)
+    assert not lesser.runs(here)
+    assert here.runs(dataclasses.replace(lesser, cpu="other"))
+    assert not here.runs(dataclasses.replace(lesser, triple="aarch64-apple-darwin"))
+
+
+def test_feature_string(here):
+    on = set(here.feature_string().split(","))
+    assert {f"+{name}" for name in here.features} <= on
+    gone = min(here.features)
+    off = without(here, gone).feature_string().split(",")
+    assert f"-{gone}" in off
+    assert f"+{gone}" not in off
+    assert len(off) == len({name[1:] for name in off})  # each feature once
+
+
+def test_what_is_off_on_the_host_is_off(here):
+    words = here.feature_string().split(",")
+    assert {f"-{name}" for name, present in HOST.items() if not present} <= set(words)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels(name):
+    level = Processor.level(name)
+    assert level.cpu == name
+    assert level.triple == llvm.get_default_triple()
+    assert "sse2" in level.features
+    assert ("fma" in level.features) == (name in ("x86-64-v3", "x86-64-v4"))
+    assert ("avx512f" in level.features) == (name == "x86-64-v4")
+
+
+def test_each_level_runs_the_one_below():
+    levels = [Processor.level(name) for name in LEVELS]
+    for lower, higher in itertools.pairwise(levels):
+        assert higher.runs(lower)
+        assert not lower.runs(higher)
+
+
+def test_no_such_level():
+    with pytest.raises(KeyError, match="x86-64-v9"):
+        Processor.level("x86-64-v9")
+
+
+@pytest.mark.skipif(not llvm.get_default_triple().startswith("x86_64"), reason="the levels are of x86-64")
+@pytest.mark.parametrize("name", LEVELS)
+def test_llvm_knows_the_features_of_the_levels(name, capfd):
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    level = Processor.level(name)
+    target = llvm.Target.from_triple(level.triple)
+    target.create_target_machine(cpu=level.cpu, features=level.feature_string())
+    assert "not a recognized" not in capfd.readouterr().err  # LLVM complains on standard error and goes on
