@@ -1,0 +1,238 @@
+"""Data, published figures and tolerances: all tests take them from here."""
+
+import numpy as np
+
+from fastnn2 import reference
+from fastnn2.kernels import plan
+
+DTYPES = ("float64", "float32")
+
+# The tutorial prints the first; the last is that of the same run by the plain formulas.
+PUBLISHED_FIRST_COST = 0.7383781203733911
+PUBLISHED_LAST_COST = 0.06791109327547613
+PUBLISHED_FIRST_TOLERANCE = 1e-15
+PUBLISHED_LAST_TOLERANCE = 1e-12
+
+# One step: |difference| <= TOLERANCE * (sum of the magnitudes of the terms). A sum may cancel to 0, so no bound
+# relative to the result can hold.
+TOLERANCE = {"float64": 1e-13, "float32": 1e-6}
+# Tens of iterations, relative to the largest number of an array: rounding errors of one step go through the next.
+ITERATIONS_TOLERANCE = {"float64": 1e-13, "float32": 2e-6}
+# Elementary functions, in units in the last place of the exact value.
+ULP = 4
+# A slope by central differences, relative.
+DIFFERENCES_TOLERANCE = 1e-6
+
+RATE = 0.3  # a learning rate for all tests that need no other
+
+
+def published_data():
+    """Return X (2, 500), Y (1, 500) and the initial parameters of the published run.
+
+    The tutorial's notebook seeds once; the initial weights come first, then the moons.
+    """
+    from sklearn.datasets import make_moons
+
+    source = np.random.RandomState(3)
+    params = {
+        "W1": source.randn(5, 2) * np.sqrt(2 / 2),
+        "b1": np.zeros((5, 1)),
+        "W2": source.randn(1, 5) * np.sqrt(2 / 5),
+        "b2": np.zeros((1, 1)),
+    }
+    X, Y = make_moons(n_samples=500, noise=0.2, random_state=source)
+    return X.T, Y.reshape(1, -1), params
+
+
+def problem(d, h, o, n, dtype="float64", seed=0):
+    """Return X, Y, params and weights of a random problem, all rounded to `dtype`.
+
+    Targets are 0, 1 and numbers between; biases are not zero; some weights are zero, the first is not.
+    """
+    source = np.random.default_rng([seed, d, h, o, n])
+    X = source.standard_normal((d, n))
+    Y = source.choice([0.0, 1.0, 0.25, 0.625], p=[0.4, 0.4, 0.1, 0.1], size=(o, n))
+    params = {
+        "W1": source.standard_normal((h, d)) / np.sqrt(d),
+        "b1": source.standard_normal((h, 1)) / 2,
+        "W2": source.standard_normal((o, h)) / np.sqrt(h),
+        "b2": source.standard_normal((o, 1)) / 2,
+    }
+    weights = source.uniform(0.25, 4.0, n)
+    weights[3::5] = 0.0
+    params = {name: value.astype(dtype) for name, value in params.items()}
+    return X.astype(dtype), Y.astype(dtype), params, weights.astype(dtype)
+
+
+def as_double(*values):
+    """Return arrays, dicts of arrays and None in float64: what the reference computes from the same rounded inputs."""
+    return tuple(
+        value
+        if value is None
+        else {name: array.astype(float) for name, array in value.items()}
+        if isinstance(value, dict)
+        else value.astype(float)
+        for value in values
+    )
+
+
+def sample_counts(d, h, o, dtype):
+    """Return the sample counts at which something changes: name -> n."""
+    group = plan.group_size(dtype)
+    tile = plan.count_tile_groups(d, h, o) * group
+    return {
+        "1": 1,
+        "2": 2,
+        "7": 7,
+        "group-1": group - 1,
+        "group": group,
+        "group+1": group + 1,
+        "chunk+1": plan.CHUNK_SAMPLES + 1,
+        "tile-1": tile - 1,
+        "tile": tile,
+        "tile+1": tile + 1,
+    }
+
+
+COUNT_NAMES = tuple(sample_counts(1, 1, 1, "float64"))
+
+
+# Sums of the magnitudes of the terms: the formulas of the reference, with + for every - and magnitudes for all numbers.
+# Where a term is itself the result of a sum, it hands on that sum's magnitude times its derivative.
+
+
+def forward_magnitudes(X, params):
+    """Return the magnitudes for Z1, A1, Z2 and y."""
+    y, cache = reference.forward(X, params)
+    Z1 = abs(params["W1"]) @ abs(X) + abs(params["b1"])
+    A1 = abs(cache["A1"]) + (1 - cache["A1"] ** 2) * Z1
+    Z2 = abs(params["W2"]) @ A1 + abs(params["b2"])
+    return {"Z1": Z1, "A1": A1, "Z2": Z2, "y": y + y * (1 - y) * Z2}
+
+
+def backward_magnitudes(X, Y, params, cache, weights, alpha, inherited=None):
+    """Return the magnitudes for dW1, db1, dW2 and db2; `inherited` has those of the cache (else it is exact)."""
+    w = np.ones(Y.shape[1]) if weights is None else weights
+    A1, y = abs(cache["A1"]), cache["y"]
+    of_A1, of_y = (A1, y) if inherited is None else (inherited["A1"], inherited["y"])
+    W1, W2 = abs(params["W1"]), abs(params["W2"])
+    dZ2, of_dZ2 = w * abs(y - Y), w * (of_y + Y)
+    back, of_back = abs(params["W2"].T @ (w * (y - Y))), W2.T @ of_dZ2
+    dZ1 = of_back * (1 - A1**2) + back * (1 + A1**2 + 2 * A1 * (of_A1 - A1))
+    n = w.sum()
+    return {
+        "dW1": (dZ1 @ abs(X).T + alpha * W1) / n,
+        "db1": dZ1.sum(axis=1, keepdims=True) / n,
+        "dW2": (of_dZ2 @ A1.T + dZ2 @ of_A1.T + alpha * W2) / n,
+        "db2": of_dZ2.sum(axis=1, keepdims=True) / n,
+    }
+
+
+def cost_magnitude(X, Y, params, weights, alpha):
+    """Return the magnitude for the cost from Z2: max(z, 0), Y z and log(1 + e^-|z|) of all samples, and the penalty."""
+    w = np.ones(Y.shape[1]) if weights is None else weights
+    y, cache = reference.forward(X, params)
+    z = cache["Z2"]
+    terms = np.maximum(z, 0) + Y * abs(z) + np.log1p(np.exp(-abs(z))) + abs(y - Y) * forward_magnitudes(X, params)["Z2"]
+    return ((w * terms).sum() + reference.penalty(params, alpha)) / w.sum()
+
+
+def assert_close(result, expected, magnitude, dtype, what=""):
+    """Assert |difference| <= TOLERANCE * magnitude, number by number."""
+    result = np.asarray(result, dtype=float)
+    assert result.shape == np.shape(expected), what
+    excess = abs(result - expected) / (TOLERANCE[dtype] * np.maximum(magnitude, np.finfo(float).tiny))
+    # A comparison with NaN is false, so NaN does not pass.
+    assert (excess <= 1).all(), f"{what}: {np.max(excess):.3g} times the tolerance"
+
+
+def assert_same_bits(result, expected):
+    """Assert that arrays, or dicts or tuples of arrays, are the same bit for bit."""
+    if isinstance(expected, dict):
+        assert result.keys() == expected.keys()
+        for name in expected:
+            assert_same_bits(result[name], expected[name])
+    elif isinstance(expected, tuple):
+        for one, other in zip(result, expected, strict=True):
+            assert_same_bits(one, other)
+    else:
+        assert result.dtype == expected.dtype
+        assert result.shape == expected.shape
+        assert result.tobytes() == expected.tobytes()
+
+
+def central_differences(cost, params, step=1e-5):
+    """Return the slope of ``cost(params)`` for every parameter, by central differences, in float64."""
+    slopes = {}
+    for name, value in params.items():
+        slope = np.empty_like(value)
+        for index in np.ndindex(value.shape):
+            costs = []
+            for sign in (1, -1):
+                moved = {key: array.copy() for key, array in params.items()}
+                moved[name][index] += sign * step
+                costs.append(cost(moved))
+            slope[index] = (costs[0] - costs[1]) / (2 * step)
+        slopes["d" + name] = slope
+    return slopes
+
+
+# A step worked by hand. tanh(ln 2) = 3/5, tanh(ln 3) = 4/5, sigmoid(ln 3) = 3/4: with these weights every number of the
+# step is a fraction, some times ln 3.
+#
+#     Z1 = [[ln 2, 0], [0, ln 3]]   A1 = [[3/5, 0], [0, 4/5]]   Z2 = [[ln 3, -ln 3]]   y = [[3/4, 1/4]]
+#
+# without weights (n = 2):        dZ2 = [[-1/4, 1/4]], cost = log(4/3)
+#   dZ1 = ln 3 [[-4/15, 5/12], [5/16, -9/80]]
+#   dW1 = ln 3 [[-2/15, 5/24], [5/32, -9/160]]   db1 = ln 3 [[3/40], [1/10]]   dW2 = [[-3/40, 1/10]]   db2 = 0
+# with weights 3 and 1 (n = 4), alpha = 2:   dZ2 = [[-3/4, 1/4]]
+#   cost = log(4/3) + 1/4 ((ln 2)^2 + (ln 3)^2 + (25/9 + 25/16) (ln 3)^2)
+#   dZ1 = ln 3 [[-4/5, 5/12], [15/16, -9/80]]
+#   dW1 = ln 3 [[-1/5, 5/48], [15/64, -9/320]] + 1/2 W1   db1 = ln 3 [[-23/240], [33/160]]
+#   dW2 = [[-9/80, 1/20]] + 1/2 W2                        db2 = -1/8
+LN2, LN3 = 0.6931471805599453, 1.0986122886681098
+HAND_X = np.array([[1.0, 0.0], [0.0, 1.0]])
+HAND_Y = np.array([[1.0, 0.0]])
+HAND_PARAMS = {
+    "W1": np.array([[LN2, 0.0], [0.0, LN3]]),
+    "b1": np.array([[0.0], [0.0]]),
+    "W2": np.array([[5 / 3 * LN3, -5 / 4 * LN3]]),
+    "b2": np.array([[0.0]]),
+}
+HAND_RATE = 0.5
+HAND_TOLERANCE = 1e-15
+# name -> (keywords, cost, gradients, parameters after the step); the fractions above, to 16 digits
+HAND_STEPS = {
+    "plain": (
+        {},
+        0.2876820724517809,
+        {
+            "dW1": np.array([[-0.1464816384890813, 0.22887756013918953], [0.17165817010439213, -0.06179694123758117]]),
+            "db1": np.array([[0.08239592165010823], [0.10986122886681098]]),
+            "dW2": np.array([[-0.075, 0.1]]),
+            "db2": np.array([[0.0]]),
+        },
+        {
+            "W1": np.array([[0.7663879998044859, -0.11443878006959476], [-0.08582908505219607, 1.1295107592869003]]),
+            "b1": np.array([[-0.041197960825054114], [-0.05493061443340549]]),
+            "W2": np.array([[1.868520481113516, -1.423265360835137]]),
+            "b2": np.array([[0.0]]),
+        },
+    ),
+    "weights and alpha": (
+        {"sample_weight": np.array([3.0, 1.0]), "alpha": 2.0},
+        2.0191560045161845,
+        {
+            "dW1": np.array([[0.12685113254635072, 0.11443878006959476], [0.2574872551565882, 0.5184076737152643]]),
+            "db1": np.array([[-0.10528367766402717], [0.22658878453779763]]),
+            "dW2": np.array([[0.8030102405567581, -0.6366326804175686]]),
+            "db2": np.array([[-0.125]]),
+        },
+        {
+            "W1": np.array([[0.62972161428677, -0.05721939003479738], [-0.1287436275782941, 0.8394084518104775]]),
+            "b1": np.array([[0.052641838832013586], [-0.11329439226889881]]),
+            "W2": np.array([[1.4295153608351372, -1.0549490206263528]]),
+            "b2": np.array([[0.0625]]),
+        },
+    ),
+}
