@@ -22,6 +22,9 @@ WORK_PER_THREAD = 20_000
 WORK_OF_JOB = 10_000_000
 # A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
 WORK_OF_UNIT = 16
+# Multiplications in a time slice of the system, about 3 ms: what a thread loses that waits for another that lost its
+# core. Iterations of more than a hundredth of it do not suffer much.
+WORK_OF_SLICE = 100_000_000
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 LOOK_EVERY = 0.1  # seconds between looks at the counter, where there is a bar
 
@@ -146,12 +149,17 @@ def _initial(init: Any, random_state: Any, X: Array, Y: Array, h: int, dtype: An
     return checks.flat_params(arrays, dtype)
 
 
+def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
+    """Return about how many multiplications an iteration takes, counting what else a hidden unit costs."""
+    return n * h * (d + o + WORK_OF_UNIT)
+
+
 def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
     """Return the size of the team: no more than asked for, than chunks, and by default than cores and work to share."""
     chunks = plan.count_chunks(n, plan.count_params(d, h, o), dtype)
     if n_threads is not None:
         return min(n_threads, chunks)
-    work = n * h * (d + o + WORK_OF_UNIT)
+    work = work_of_iteration(d, n, h, o)
     if work * iterations < WORK_OF_JOB or chunks == 1:
         return 1
     return int(max(1, min(chunks, work // WORK_PER_THREAD, usable_cores())))
@@ -181,49 +189,65 @@ class _Job:
         self.team = _Team(threads_for(d, n, h, o, iterations, dtype, n_threads))
         self.threads = threads = self.team.size
 
+        patience = WORK_OF_SLICE // work_of_iteration(d, n, h, o)
+        self.patience = patience if patience > 100 and not self.shared else 0
+
         lanes = plan.group_size(dtype)
-        self.params_stride = padded(len(params), dtype)
-        self.gradients_stride = padded(len(params) + 4, np.float64)  # the cost behind it; sums are added in fours
-        self.scratch_stride = padded(self.tile_groups * (h + o) * lanes, dtype)
         sets = 1 if self.shared else threads
-        self.params = aligned_zeros(2 * sets * self.params_stride, dtype)
-        self.params.reshape(sets, 2, -1)[:, 0, : len(params)] = params
-        self.gradients = aligned_zeros(2 * self.chunks * self.gradients_stride, np.float64)
-        self.totals = aligned_zeros(sets * self.gradients_stride, np.float64)
-        self.scratch = aligned_zeros(threads * self.scratch_stride, dtype)
+        self.params = aligned_zeros(sets * 2 * padded(len(params), dtype), dtype).reshape(sets, 2, -1)
+        self.params[:, 0, : len(params)] = params
+        numbers = padded(len(params) + 4, np.float64)  # the cost stands behind them; sums are added in fours
+        self.gradients = aligned_zeros(2 * self.chunks * numbers, np.float64).reshape(2, self.chunks, -1)
+        self.totals = aligned_zeros(sets * numbers, np.float64).reshape(sets, -1)
+        self.A1 = aligned_zeros(threads * self.tile_groups * h * lanes, dtype).reshape(threads, -1)
+        self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        self.control[[plan.ABANDONED, plan.DIVERGED]] = -1
+        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE]] = -1
 
     def run(
         self, learning_rate: float, alpha: float, total_weight: float, progress: bool | None
     ) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""
         d, h, o, n = self.shape
-        arguments = (
-            *(self.threads, d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.shared)),
-            *(address(self.X), address(self.Y), address(self.X if self.weights is None else self.weights)),
-            *(int(self.weights is not None), address(self.params), self.params_stride),
-            *(address(self.gradients), self.gradients_stride, address(self.totals)),
-            *(address(self.scratch), self.scratch_stride, address(self.costs)),
-            *(learning_rate, alpha, total_weight),
-        )
-        control = address(self.control)
+        weights = self.X if self.weights is None else self.weights  # not read without weights
+
+        def work(thread: int) -> None:
+            own = 0 if self.shared else thread
+            first, last = self.range_of(thread)
+            train(
+                *(address(self.control), thread, self.threads, int(self.shared)),
+                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, self.patience),
+                *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
+                *(address(self.params[own]), self.params.shape[2], first, last),
+                *(address(self.gradients), self.gradients.shape[2], address(self.totals[own])),
+                *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
+                *(learning_rate, alpha, total_weight),
+            )
+
         try:
             train = store.kernel("train", self.X.dtype)
         except BaseException:
             self.team.work(None)
             raise
-        self.team.work(lambda thread: train(control, thread, *arguments))
+        self.team.work(work)
         watch(self.team, self.control, self.iterations, progress)
         return self.result()
+
+    def range_of(self, thread: int) -> tuple[int, int]:
+        """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
+        d, h, o, _ = self.shape
+        count = plan.count_params(d, h, o)
+        if not self.shared:
+            return 0, count
+        ends = [count * part // self.threads // plan.RANGE * plan.RANGE for part in range(self.threads)] + [count]
+        return ends[thread], ends[thread + 1]
 
     def result(self) -> tuple[Params, Array]:
         """Return parameters and costs, or raise them where training stopped early."""
         d, h, o, _ = self.shape
         done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
-        at = done % 2 * self.params_stride
-        params = checks.named_params(self.params[at : at + plan.count_params(d, h, o)], d, h, o)
+        params = checks.named_params(self.params[0, done % 2, : plan.count_params(d, h, o)], d, h, o)
         if outcome == plan.FINISHED:
             return params, self.costs
         if outcome == plan.INTERRUPTED:

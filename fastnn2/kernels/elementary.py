@@ -9,6 +9,7 @@ Method: J.-M. Muller, "Elementary Functions", 3rd ed., 2016: range reduction by 
 
 from numba import njit
 
+from fastnn2.kernels.blocks import horner
 from fastnn2.kernels.simd import (
     INLINE,
     absolute,
@@ -33,6 +34,24 @@ HALF_LN2 = 0.34657359027997264
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 LN2_HIGH_SINGLE, LN2_LOW_SINGLE = 0.693145751953125, 1.428606765330187e-06
 SQRT_HALF = 0.7071067811865476
+
+# Polynomials, the coefficient of the highest power first; see the functions for what they stand for.
+EXP_DOUBLE = (
+    2.5100375924709717e-08, 2.762007599981065e-07, 2.7557268480116333e-06, 2.4801521322116825e-05,
+    0.0001984126986304067, 0.0013888888917196881, 0.008333333333330065, 0.041666666666624164, 0.16666666666666669,
+    0.5,
+)  # fmt: skip
+EXP_SINGLE = (0.0013926176191150312, 0.00836317313152351, 0.04166655466162291, 0.16666577025255677, 0.5)
+TANH_DOUBLE = (
+    2.1216115227766285e-05, -0.0002116359701083222, 0.00211640207094626, -0.022222222222051655, 0.3333333333333332,
+    1.0,
+)  # fmt: skip
+TANH_SINGLE = (-0.022158836664078155, 0.33333309550197254, 1.0)
+LOG_DOUBLE = (
+    0.14616452274062186, 0.1533172139109577, 0.18182889131563204, 0.22222211134708592, 0.28571428625976014,
+    0.39999999999899505, 0.666666666666667,
+)  # fmt: skip
+LOG_SINGLE = (0.23330469404444681, 0.28550820735546273, 0.4000012184051494, 0.6666666655449622)
 # Adding 1.5 * 2^mantissa rounds to the nearest integer and leaves that integer in the lowest bits of the sum.
 ROUNDER = 1.5 * 2.0**52
 ROUNDER_SINGLE = 1.5 * 2.0**23
@@ -58,20 +77,10 @@ def exp(x):
     k = fma(x, LOG2_E, rounder(x)) - rounder(x)
     if is_double(x):
         r = fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x))
-        q = fma(r, 2.5100375924709717e-08, 2.762007599981065e-07)
-        q = fma(r, q, 2.7557268480116333e-06)
-        q = fma(r, q, 2.4801521322116825e-05)
-        q = fma(r, q, 0.0001984126986304067)
-        q = fma(r, q, 0.0013888888917196881)
-        q = fma(r, q, 0.008333333333330065)
-        q = fma(r, q, 0.041666666666624164)
-        q = fma(r, q, 0.16666666666666669)
+        q = horner(r, EXP_DOUBLE)
     else:
         r = fma(k, -LN2_LOW_SINGLE, fma(k, -LN2_HIGH_SINGLE, x))
-        q = fma(r, 0.0013926176191150312, 0.00836317313152351)
-        q = fma(r, q, 0.04166655466162291)
-        q = fma(r, q, 0.16666577025255677)
-    q = fma(r, q, 0.5)
+        q = horner(r, EXP_SINGLE)
     power = 1.0 + fma(r * r, q, r)
     half = fma(k, 0.5, rounder(x))
     rest = (k - (half - rounder(x))) + rounder(x)
@@ -96,13 +105,9 @@ def tanh(x):
     s = power_of_two(shifted)
     u = t * t
     if is_double(x):
-        c = fma(u, 2.1216115227766285e-05, -0.0002116359701083222)
-        c = fma(u, c, 0.00211640207094626)
-        c = fma(u, c, -0.022222222222051655)
-        c = fma(u, c, 0.3333333333333332)
+        c = horner(u, TANH_DOUBLE)
     else:
-        c = fma(u, -0.022158836664078155, 0.33333309550197254)
-    c = fma(u, c, 1.0)
+        c = horner(u, TANH_SINGLE)
     less, more = s - 1.0, s + 1.0
     return copysign(fma(less, c, more * t) / fma(more, c, less * t), x)
 
@@ -119,17 +124,10 @@ def _log_normal(x):
     s = f / (f + 2.0)
     z = s * s
     if is_double(x):
-        q = fma(z, 0.14616452274062186, 0.1533172139109577)
-        q = fma(z, q, 0.18182889131563204)
-        q = fma(z, q, 0.22222211134708592)
-        q = fma(z, q, 0.28571428625976014)
-        q = fma(z, q, 0.39999999999899505)
-        q = fma(z, q, 0.666666666666667)
+        q = horner(z, LOG_DOUBLE)
         high, low = LN2_HIGH, LN2_LOW
     else:
-        q = fma(z, 0.23330469404444681, 0.28550820735546273)
-        q = fma(z, q, 0.4000012184051494)
-        q = fma(z, q, 0.6666666655449622)
+        q = horner(z, LOG_SINGLE)
         high, low = LN2_HIGH_SINGLE, LN2_LOW_SINGLE
     half_square = 0.5 * f * f
     rest = fma(k, low, s * fma(z, q, half_square))

@@ -10,14 +10,14 @@ from fastnn2.kernels import update as updating
 from fastnn2.kernels.simd import flat
 
 
-def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups, shared, X, Y, weights, has_weights,
-          params, params_stride, gradients, gradients_stride, totals, scratch, scratch_stride, costs,
+def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
+          has_weights, params, params_stride, first, last, gradients, gradients_stride, total, A1, dZ2, costs,
           learning_rate, alpha, total_weight):  # fmt: skip
     """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
     training_loop.train(
-        flat(control), thread, threads, d, h, o, n, iterations, chunks, tile_groups, shared, flat(X), flat(Y),
-        flat(weights), has_weights, flat(params), params_stride, flat(gradients), gradients_stride, flat(totals),
-        flat(scratch), scratch_stride, flat(costs), learning_rate, alpha, total_weight)  # fmt: skip
+        flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, flat(X), flat(Y),
+        flat(weights), has_weights, flat(params), params_stride, first, last, flat(gradients), gradients_stride,
+        flat(total), flat(A1), flat(dZ2), flat(costs), learning_rate, alpha, total_weight)  # fmt: skip
 
 
 def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
@@ -39,4 +39,4 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
 
 def update(params, new, count, gradient, learning_rate):
     """Write ``new = params - learning_rate gradient`` in place, `count` numbers each."""
-    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, 0, count, (0, 0, 0), learning_rate, 0.0)
+    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, count, (0, 0, 0), learning_rate, 0.0)

@@ -11,6 +11,18 @@ sum over samples: nobody divides by n before the update. The order of every sum 
 
 from numba import njit
 
+from fastnn2.kernels.blocks import (
+    fma_outer,
+    four_offsets,
+    four_sums_each,
+    load_each,
+    numbers_each,
+    six_offsets,
+    smaller,
+    spread_each,
+    store_each,
+    zero_outer,
+)
 from fastnn2.kernels.elementary import exp, log1p, tanh
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS
 from fastnn2.kernels.simd import (
@@ -63,42 +75,26 @@ def affine_block(params, w, b, first, last, count, inputs, start, out, out_start
     Twenty-four accumulators stay in registers, and every vector of inputs is loaded once for six products.
     """
     lanes = group_lanes(inputs)
-    zero = zero_group(inputs)
-    u0, u1, u2 = first, min(first + 1, last), min(first + 2, last)
-    u3, u4, u5 = min(first + 3, last), min(first + 4, last), min(first + 5, last)
-    w0, w1, w2 = w + u0 * count, w + u1 * count, w + u2 * count
-    w3, w4, w5 = w + u3 * count, w + u4 * count, w + u5 * count
-    z0, z1, z2 = zero + number(params, b + u0), zero + number(params, b + u1), zero + number(params, b + u2)
-    z3, z4, z5 = zero + number(params, b + u3), zero + number(params, b + u4), zero + number(params, b + u5)
+    z = spread_each(zero_group(inputs), numbers_each(params, b, six_offsets(first, last, 1)))
+    rows = six_offsets(first, last, count)
     for k in range(count):
-        x = load_group(inputs, start + k * lanes)
-        z0 = fma(number(params, w0 + k), x, z0)
-        z1 = fma(number(params, w1 + k), x, z1)
-        z2 = fma(number(params, w2 + k), x, z2)
-        z3 = fma(number(params, w3 + k), x, z3)
-        z4 = fma(number(params, w4 + k), x, z4)
-        z5 = fma(number(params, w5 + k), x, z5)
-    store(out, out_start + u0 * lanes, z0)
-    store(out, out_start + u1 * lanes, z1)
-    store(out, out_start + u2 * lanes, z2)
-    store(out, out_start + u3 * lanes, z3)
-    store(out, out_start + u4 * lanes, z4)
-    store(out, out_start + u5 * lanes, z5)
+        z = fma_outer(numbers_each(params, w + k, rows), (load_group(inputs, start + k * lanes),), z)
+    store_each(out, out_start, six_offsets(first, last, lanes), z)
 
 
 @njit(**INLINE)
-def hidden_layer(params, p, d, h, groups, X, x, A1, a):
+def hidden_layer(params, p, d, h, groups, X, x, A1):
     """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place."""
     lanes = group_lanes(X)
     for g in range(groups):
-        out = a + g * h * lanes
+        out = g * h * lanes
         affine(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, out)
         for u in range(h):
             store(A1, out + u * lanes, tanh(load_group(A1, out + u * lanes)))
 
 
 @njit(**INLINE)
-def output_layer(params, p, d, h, o, groups, valid, A1, a, Y, y, weights, s, has_weights, dZ2, z, gradient, into):
+def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into):
     """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` in place and add db2 to `gradient` in place.
 
     With z = W2 A1 + b2, y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
@@ -113,13 +109,13 @@ def output_layer(params, p, d, h, o, groups, valid, A1, a, Y, y, weights, s, has
     w2 = (d + 1) * h
     b2 = w2 + o * h
     for g in range(groups):
-        affine(params, p + w2, p + b2, o, h, A1, a + g * h * lanes, dZ2, z + g * o * lanes)
+        affine(params, p + w2, p + b2, o, h, A1, g * h * lanes, dZ2, g * o * lanes)
     cost = 0.0
     for r in range(o):
         terms = product = total = zero_group(A1)
         for g in range(groups):
             at = (g * o + r) * lanes
-            output, target = load_group(dZ2, z + at), load_group(Y, y + at)
+            output, target = load_group(dZ2, at), load_group(Y, y + at)
             e = exp(-1.0 * absolute(output))
             dz = select_less(output, 0.0, e, 1.0) / (e + 1.0) - target
             term = maximum(0.0, output) - target * output
@@ -129,7 +125,7 @@ def output_layer(params, p, d, h, o, groups, valid, A1, a, Y, y, weights, s, has
             left = valid - g * lanes
             if left < lanes:
                 dz, term, e = keep_first(dz, left), keep_first(term, left), keep_first(e, left)
-            store(dZ2, z + at, dz)
+            store(dZ2, at, dz)
             total = total + dz
             terms = terms + term
             product = fma(product, e, e) + product
@@ -159,7 +155,7 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, i
     lanes, step = group_lanes(X), vector_lanes(X)
     b1 = h * d
     w2 = b1 + h
-    second = min(1, d - 1) * lanes
+    second = smaller(1, d - 1) * lanes
     if o > 1:
         products_over_samples(1, o, 0, h, groups, dZ2, z, A1, a, gradient, into + w2)
     for u in range(h):
@@ -196,42 +192,24 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
     `first_column` on. Blocks of 4 x 4 load 8 vectors for 16 products; past the last row that one is computed again.
     """
     lanes, step = group_lanes(A), vector_lanes(A)
-    zero = zero_vector(A)
     for i in range(first_row, rows, 4):
-        r0, r1 = i * lanes, min(i + 1, rows - 1) * lanes
-        r2, r3 = min(i + 2, rows - 1) * lanes, min(i + 3, rows - 1) * lanes
+        a_rows = four_offsets(i, rows - 1, lanes)
         for j in range(first_column, columns, 4):
-            c0, c1 = j * lanes, min(j + 1, columns - 1) * lanes
-            c2, c3 = min(j + 2, columns - 1) * lanes, min(j + 3, columns - 1) * lanes
-            s00 = s01 = s02 = s03 = zero
-            s10 = s11 = s12 = s13 = zero
-            s20 = s21 = s22 = s23 = zero
-            s30 = s31 = s32 = s33 = zero
+            b_rows = four_offsets(j, columns - 1, lanes)
+            sums = zero_outer(A, a_rows, b_rows)
             for g in range(groups):
                 ag, bg = a + g * rows * lanes, b + g * columns * lanes
                 for v in range(0, lanes, step):
-                    b0, b1 = load(B, bg + c0 + v), load(B, bg + c1 + v)
-                    b2, b3 = load(B, bg + c2 + v), load(B, bg + c3 + v)
-                    a0 = load(A, ag + r0 + v)
-                    s00, s01 = fma(a0, b0, s00), fma(a0, b1, s01)
-                    s02, s03 = fma(a0, b2, s02), fma(a0, b3, s03)
-                    a1 = load(A, ag + r1 + v)
-                    s10, s11 = fma(a1, b0, s10), fma(a1, b1, s11)
-                    s12, s13 = fma(a1, b2, s12), fma(a1, b3, s13)
-                    a2 = load(A, ag + r2 + v)
-                    s20, s21 = fma(a2, b0, s20), fma(a2, b1, s21)
-                    s22, s23 = fma(a2, b2, s22), fma(a2, b3, s23)
-                    a3 = load(A, ag + r3 + v)
-                    s30, s31 = fma(a3, b0, s30), fma(a3, b1, s31)
-                    s32, s33 = fma(a3, b2, s32), fma(a3, b3, s33)
-            kept, at = columns - j, into + i * columns + j
-            add_four(gradient, at, four_sums(s00, s01, s02, s03), kept)
+                    sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
+            at, kept = into + i * columns + j, columns - j
+            row0, row1, row2, row3 = four_sums_each(sums)
+            add_four(gradient, at, row0, kept)
             if i + 1 < rows:
-                add_four(gradient, at + columns, four_sums(s10, s11, s12, s13), kept)
+                add_four(gradient, at + columns, row1, kept)
             if i + 2 < rows:
-                add_four(gradient, at + 2 * columns, four_sums(s20, s21, s22, s23), kept)
+                add_four(gradient, at + 2 * columns, row2, kept)
             if i + 3 < rows:
-                add_four(gradient, at + 3 * columns, four_sums(s30, s31, s32, s33), kept)
+                add_four(gradient, at + 3 * columns, row3, kept)
 
 
 @njit(**INLINE)

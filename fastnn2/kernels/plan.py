@@ -38,7 +38,8 @@ ABANDONED = 2 * WORD  # the iteration that some thread did not finish because of
 DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
 COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
-CONTROL_SIZE = 6 * WORD
+ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
+CONTROL_SIZE = 7 * WORD
 
 # Outcomes
 FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3

@@ -5,8 +5,8 @@ dtype that the entry is compiled for.
 """
 
 SIGNATURES = {
-    "train": "ints* int int int int int int int int int int reals* reals* reals* int reals* int floats* int floats* "
-    "reals* int floats* float float float",
+    "train": "ints* int int int int int int int int int int int reals* reals* reals* int "
+    "reals* int int int floats* int floats* reals* reals* floats* float float float",
     "forward": "reals* int int int int reals* reals* reals* reals* reals*",
     "cost": "int int reals* reals* reals* int floats*",
     "backward": "reals* int int int int int reals* reals* reals* int reals* reals* floats*",

@@ -49,7 +49,8 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(lane, fe_type.lanes))
 
 
-def _lane_type(dtype, vectors):
+def lane_type(dtype, vectors):
+    """Return the Numba type of so many 64-byte vectors of `dtype` side by side."""
     return Vector(dtype, vectors * VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
@@ -57,7 +58,7 @@ def _first_vector(*operands):
     return next((operand for operand in operands if isinstance(operand, Vector)), None)
 
 
-def _spread(context, builder, value, value_type, vector):
+def spread(context, builder, value, value_type, vector):
     """Bring a scalar into every lane of `vector`; leave a vector as it is."""
     if isinstance(value_type, Vector):
         return value
@@ -76,7 +77,7 @@ def _lane_numbers(numbers):
 
 def _spread_all(context, builder, signature, args):
     vector = _first_vector(*signature.args)
-    return [_spread(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
+    return [spread(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
 
 
 def _define_operator(op, instruction):
@@ -124,42 +125,41 @@ def _pointer(context, builder, array_type, array, index_type, index, target):
     return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
 
 
-def _load_as(vector, array, index):
-    def codegen(context, builder, signature, args):
-        target = context.get_value_type(vector)
-        pointer = _pointer(context, builder, array, args[0], index, args[1], target)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+def load_as(context, builder, array_type, array, index_type, index, target):
+    """Build a load of the type `target` (a vector or a number) from ``array[index]``."""
+    pointer = _pointer(context, builder, array_type, array, index_type, index, context.get_value_type(target))
+    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
-    return vector(array, index), codegen
+
+def _loader(target, array, index):
+    def codegen(context, builder, signature, args):
+        return load_as(context, builder, array, args[0], index, args[1], target)
+
+    return target(array, index), codegen
 
 
 @intrinsic
 def load(typingctx, array, index):
     """Return the vector ``array[index : index + lanes]`` of a flat array."""
-    return _load_as(_lane_type(array.dtype, 1), array, index)
+    return _loader(lane_type(array.dtype, 1), array, index)
 
 
 @intrinsic
 def load_group(typingctx, array, index):
     """Return the group ``array[index : index + lanes]`` of a flat array."""
-    return _load_as(_lane_type(array.dtype, GROUP_VECTORS), array, index)
+    return _loader(lane_type(array.dtype, GROUP_VECTORS), array, index)
 
 
 @intrinsic
 def number(typingctx, array, index):
     """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
-
-    def codegen(context, builder, signature, args):
-        target = context.get_value_type(array.dtype)
-        return builder.load(_pointer(context, builder, array, args[0], index, args[1], target))
-
-    return array.dtype(array, index), codegen
+    return _loader(array.dtype, array, index)
 
 
 @intrinsic
 def load_four(typingctx, array, index):
     """Return ``array[index : index + 4]`` of a flat array as a vector of four lanes."""
-    return _load_as(Vector(array.dtype, 4), array, index)
+    return _loader(Vector(array.dtype, 4), array, index)
 
 
 @intrinsic
@@ -177,40 +177,44 @@ def store(typingctx, array, index, vector):
 @intrinsic
 def group_lanes(typingctx, array):
     """Return how many numbers of the dtype of `array` stand in a group (a constant)."""
-    lanes = _lane_type(array.dtype, GROUP_VECTORS).lanes
+    lanes = lane_type(array.dtype, GROUP_VECTORS).lanes
     return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
 @intrinsic
 def vector_lanes(typingctx, array):
     """Return how many numbers of the dtype of `array` stand in a vector (a constant)."""
-    lanes = _lane_type(array.dtype, 1).lanes
+    lanes = lane_type(array.dtype, 1).lanes
     return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
 @intrinsic
 def zero_group(typingctx, array):
     """Return a group of zeros in the dtype of `array`."""
-    vector = _lane_type(array.dtype, GROUP_VECTORS)
+    vector = lane_type(array.dtype, GROUP_VECTORS)
     return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
 
 
 @intrinsic
 def zero_vector(typingctx, array):
     """Return a vector of zeros in the dtype of `array`."""
-    vector = _lane_type(array.dtype, 1)
+    vector = lane_type(array.dtype, 1)
     return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
 
 
 # Arithmetic
-def _llvm_function(name, result, *operands):
+def llvm_function(context, builder, name, result, values):
+    """Build a call of an LLVM intrinsic whose operands and result have all the type `result`."""
+    llvm_type = context.get_value_type(result)
+    lane = "f64" if result.dtype == types.float64 else "f32"
+    function_type = ir.FunctionType(llvm_type, [llvm_type] * len(values))
+    name_in_llvm = f"llvm.{name}.v{result.lanes}{lane}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name_in_llvm), values)
+
+
+def _arithmetic(name, result, *operands):
     def codegen(context, builder, signature, args):
-        values = _spread_all(context, builder, signature, args)
-        llvm_type = context.get_value_type(result)
-        lane = "f64" if result.dtype == types.float64 else "f32"
-        function_type = ir.FunctionType(llvm_type, [llvm_type] * len(values))
-        name_in_llvm = f"llvm.{name}.v{result.lanes}{lane}"
-        return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name_in_llvm), values)
+        return llvm_function(context, builder, name, result, _spread_all(context, builder, signature, args))
 
     return result(*operands), codegen
 
@@ -218,19 +222,19 @@ def _llvm_function(name, result, *operands):
 @intrinsic
 def fma(typingctx, a, b, c):
     """Return ``a * b + c`` with one rounding."""
-    return _llvm_function("fma", _first_vector(a, b, c), a, b, c)
+    return _arithmetic("fma", _first_vector(a, b, c), a, b, c)
 
 
 @intrinsic
 def absolute(typingctx, a):
     """Return ``|a|``."""
-    return _llvm_function("fabs", a, a)
+    return _arithmetic("fabs", a, a)
 
 
 @intrinsic
 def copysign(typingctx, magnitude, sign):
     """Return `magnitude` with the sign of `sign`, signed zero included."""
-    return _llvm_function("copysign", _first_vector(magnitude, sign), magnitude, sign)
+    return _arithmetic("copysign", _first_vector(magnitude, sign), magnitude, sign)
 
 
 def _select_ordered(comparison, a, b, then, otherwise):
@@ -324,7 +328,7 @@ def _exponent(context, builder, x, floor, args):
     """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
     integers, mantissa, _, constant = _bits(x)
     bits = builder.bitcast(args[0], integers)
-    floor_bits = builder.bitcast(_spread(context, builder, args[1], floor, x), integers)
+    floor_bits = builder.bitcast(spread(context, builder, args[1], floor, x), integers)
     return builder.ashr(builder.sub(bits, floor_bits), constant(mantissa)), bits, constant(mantissa)
 
 
@@ -403,31 +407,37 @@ def second_half(typingctx, whole):
     return _half_of(whole, 1)
 
 
-@intrinsic
-def four_sums(typingctx, a, b, c, d):
-    """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes.
+def sum_four(builder, vector, values):
+    """Build the sums over the lanes of four vectors, side by side as four float64 lanes.
 
     Four sums at once take a third of the instructions of four single ones: every addition works on full vectors.
     """
 
+    def folded(value):
+        count = vector.lanes
+        if vector.dtype != types.float64:
+            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
+        while count > 4:
+            count //= 2
+            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+        return value
+
+    def pairs(first, second, even, odd):
+        shuffled = [builder.shuffle_vector(first, second, _lane_numbers(lanes)) for lanes in (even, odd)]
+        return builder.fadd(*shuffled)
+
+    a, b, c, d = map(folded, values)
+    ab = pairs(a, b, [0, 4, 2, 6], [1, 5, 3, 7])  # a0 + a1, b0 + b1, a2 + a3, b2 + b3
+    cd = pairs(c, d, [0, 4, 2, 6], [1, 5, 3, 7])
+    return pairs(ab, cd, [0, 1, 4, 5], [2, 3, 6, 7])
+
+
+@intrinsic
+def four_sums(typingctx, a, b, c, d):
+    """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes."""
+
     def codegen(context, builder, signature, args):
-        def folded(value):
-            count = a.lanes
-            if a.dtype != types.float64:
-                value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
-            while count > 4:
-                count //= 2
-                value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
-            return value
-
-        def pairs(first, second, even, odd):
-            shuffled = [builder.shuffle_vector(first, second, _lane_numbers(lanes)) for lanes in (even, odd)]
-            return builder.fadd(*shuffled)
-
-        va, vb, vc, vd = map(folded, args)
-        ab = pairs(va, vb, [0, 4, 2, 6], [1, 5, 3, 7])  # a0+a1, b0+b1, a2+a3, b2+b3
-        cd = pairs(vc, vd, [0, 4, 2, 6], [1, 5, 3, 7])
-        return pairs(ab, cd, [0, 1, 4, 5], [2, 3, 6, 7])
+        return sum_four(builder, a, args)
 
     return Vector(types.float64, 4)(a, b, c, d), codegen
 

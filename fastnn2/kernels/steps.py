@@ -6,6 +6,7 @@ what these functions return.
 
 from numba import njit
 
+from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import log, sigmoid, tanh
 from fastnn2.kernels.layers import affine, backward_layers
 from fastnn2.kernels.simd import (
@@ -73,6 +74,6 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
             store(y, at, dz)
             gradient[b2 + r] += sum_lanes(fold_group(dz))
     for g in range(0, groups, tile_groups):
-        size = min(tile_groups, groups - g)
+        size = smaller(tile_groups, groups - g)
         backward_layers(
             params, 0, d, h, o, size, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, gradient, 0)  # fmt: skip

@@ -130,8 +130,9 @@ def barrier(control, target):
     """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier.
+    serves every barrier. Return 1 where the wait was so long that this thread gave its core away, else 0.
     """
+    late = 0
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
         while atomic_load(control, ARRIVED) < target:
@@ -139,4 +140,6 @@ def barrier(control, target):
                 spins += 1
                 pause()
             else:
+                late = 1
                 yield_core()
+    return late

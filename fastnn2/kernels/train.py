@@ -10,13 +10,19 @@ tiles. Chunk c belongs to thread c mod T. An iteration is
 so the same sums are formed in the same order by any number of threads. Small networks: every thread updates a set of
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
+
+Where an iteration takes microseconds and other processes want the cores, the team would wait for a time slice again and
+again. So thread 0 counts the barriers at which it waited long; `patience` is what one of them is worth in iterations.
+When they cost more than the job itself, it goes on alone, which changes nothing but the time.
 """
 
 from numba import njit
 
+from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import backward_layers, hidden_layer, output_layer
 from fastnn2.kernels.plan import (
     ABANDONED,
+    ALONE,
     COMPLETED,
     COST_NOT_FINITE,
     DIVERGED,
@@ -24,7 +30,6 @@ from fastnn2.kernels.plan import (
     INTERRUPTED,
     OUTCOME,
     PARAMS_NOT_FINITE,
-    RANGE,
     STOP,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
@@ -42,64 +47,65 @@ INFINITY = float("inf")
 
 
 @njit(**INLINE)
-def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups, shared, X, Y, weights, has_weights,
-          params, params_stride, gradients, gradients_stride, totals, scratch, scratch_stride, costs,
+def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
+          has_weights, params, params_stride, first, last, gradients, gradients_stride, total, A1, dZ2, costs,
           learning_rate, alpha, total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
-    Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`;
-    params (2 T or 2, params_stride), the sets of iteration j at j mod 2, thread after thread unless `shared`;
-    gradients (2, chunks, gradients_stride) float64, the summed cost of a chunk behind its gradient;
-    totals (T or 1, gradients_stride) float64; scratch (T, scratch_stride) for A1 and dZ2 of a tile;
-    costs (iterations,) float64. What belongs to one thread or chunk starts on a 128-byte boundary.
+    Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
+    (2, params_stride), the set of iteration j at j mod 2; gradients (2, chunks, gradients_stride) float64, the cost of
+    a chunk behind its gradient; costs (iterations,) float64. For this thread alone: its parameters and ``total``
+    (gradients_stride,) float64, unless `shared`; the range [first, last) of the parameters that it updates; and
+    A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk starts on a
+    128-byte boundary.
 
         cost_j = sum(costs of samples) / total_weight + alpha / (2 total_weight) (|W1|^2 + |W2|^2)
         p <- p - learning_rate / total_weight * (gradient + alpha p)
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
-    count = h * d + h + o * h + o
-    weight_ranges = (h * d, h * d + h, h * d + h + o * h)
+    count = (d + 1 + o) * h + o
+    weight_ranges = (h * d, h * d + h, count - o)
+    step = learning_rate / total_weight
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
 
-    a = thread * scratch_stride
-    z = a + tile_groups * h * lanes
-    first, last = 0, count  # the range of parameters that this thread updates, and where its sets stand
-    own, total = 2 * thread * params_stride, thread * gradients_stride
-    if shared:
-        first, last = count * thread // threads // RANGE * RANGE, count * (thread + 1) // threads // RANGE * RANGE
-        if thread == threads - 1:
-            last = count
-        own, total = 0, 0
-
     barriers = 0
+    late = 0
     outcome = FINISHED
     j = 0
     while j < iterations:
-        old, new = own + (j % 2) * params_stride, own + (1 - j % 2) * params_stride
+        old = (j % 2) * params_stride
+        new = params_stride - old
         gradient_set = (j % 2) * chunks * gradients_stride
         for c in range(thread, chunks, threads):
             into = gradient_set + c * gradients_stride
-            for i in range(count + 1):
-                gradients[into + i] = 0.0
+            for i in range(into, into + count + 1):
+                gradients[i] = 0.0
             end = (c + 1) * groups // chunks
             for g in range(c * groups // chunks, end, tile_groups):
                 if atomic_load(control, STOP) != 0:
                     atomic_store(control, ABANDONED, j)
                     break
-                size = min(tile_groups, end - g)
-                hidden_layer(params, old, d, h, size, X, g * d * lanes, scratch, a)
+                size = smaller(tile_groups, end - g)
+                s = g * lanes  # the first sample of the tile
+                hidden_layer(params, old, d, h, size, X, s * d, A1)
                 gradients[into + count] += output_layer(
-                    params, old, d, h, o, size, n - g * lanes, scratch, a, Y, g * o * lanes, weights, g * lanes,
-                    has_weights, scratch, z, gradients, into)  # fmt: skip
-                backward_layers(
-                    params, old, d, h, o, size, X, g * d * lanes, scratch, a, scratch, z, gradients, into)  # fmt: skip
-        barriers += 1
-        barrier(control, barriers * threads)
+                    params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
+                )
+                backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, gradients, into)
+        if thread == 0 and late * patience > j + 2 * patience:
+            atomic_store(control, ALONE, j)
+        barriers += threads
+        late += barrier(control, barriers)
         if atomic_load(control, ABANDONED) == j:
             outcome = INTERRUPTED
             break
+        if atomic_load(control, ALONE) == j:
+            if thread != 0:
+                break
+            threads = 1
+            late = 0
 
         cost = 0.0
         for c in range(chunks):
@@ -113,14 +119,13 @@ def train(control, thread, threads, d, h, o, n, iterations, chunks, tile_groups,
         if thread == 0:
             costs[j] = cost
 
-        sum_chunks(gradients, gradient_set, gradients_stride, chunks, first, last, totals, total)
-        step = learning_rate / total_weight
-        finite = update(params, old, params, new, totals, total, first, last, weight_ranges, step, alpha)
+        sum_chunks(gradients, gradient_set, gradients_stride, chunks, first, last, total)
+        finite = update(params, old, params, new, total, first, last, weight_ranges, step, alpha)
         if shared:
             if not finite:
                 atomic_store(control, DIVERGED, j)
-            barriers += 1
-            barrier(control, barriers * threads)
+            barriers += threads
+            barrier(control, barriers)
             finite = atomic_load(control, DIVERGED) != j
         if not finite:
             outcome = PARAMS_NOT_FINITE

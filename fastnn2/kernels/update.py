@@ -8,32 +8,32 @@ INFINITY = float("inf")
 
 
 @njit(**INLINE)
-def sum_chunks(gradients, first, stride, chunks, begin, end, total, into):
-    """Write to ``total[into + i]``, in place, the sum over the chunks, in their order, of gradient i in [begin, end).
+def sum_chunks(gradients, start, stride, chunks, first, last, total):
+    """Write to ``total[i]``, in place, for i in [first, last), the sum over the chunks, in their order.
 
-    total_i = sum_c gradient_ci, gradient c starts at ``first + c * stride``.
+    total_i = sum_c gradient_ci, where gradient c begins at ``start + c * stride``.
     """
-    for i in range(begin, end):
-        total[into + i] = gradients[first + i]
+    for i in range(first, last):
+        total[i] = gradients[start + i]
     for c in range(1, chunks):
-        chunk = first + c * stride
-        for i in range(begin, end):
-            total[into + i] += gradients[chunk + i]
+        chunk = start + c * stride
+        for i in range(first, last):
+            total[i] += gradients[chunk + i]
 
 
 @njit(**INLINE)
-def update(params, old, updated, new, gradient, at, begin, end, weight_ranges, step, alpha):
-    """Write ``new = old - step (gradient + alpha old)`` for the parameters [begin, end), in place.
+def update(params, old, updated, new, gradient, first, last, weight_ranges, step, alpha):
+    """Write ``new = old - step (gradient + alpha old)`` for the parameters [first, last), in place.
 
-    The old set starts at ``params[old]``, the new one at ``updated[new]``, the gradient (float64, summed over the
-    samples) at ``gradient[at]``. `step` is learning rate / n. The L2 penalty `alpha` is for weights alone: with
+    The old set starts at ``params[old]``, the new one at ``updated[new]``; the gradient (float64) is summed over the
+    samples. `step` is learning rate / n. The L2 penalty `alpha` is for weights alone: with
     ``weight_ranges`` = (w0, w1, w2), the places [0, w0) and [w1, w2). Computed in float64, rounded to the dtype of
     `params` once. Return whether all new parameters are finite.
     """
     finite = True
-    for i in range(begin, end):
+    for i in range(first, last):
         p = float(params[old + i])
-        g = gradient[at + i]
+        g = gradient[i]
         if i < weight_ranges[0] or weight_ranges[1] <= i < weight_ranges[2]:
             g += alpha * p
         updated[new + i] = p - step * g
