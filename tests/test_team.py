@@ -1,0 +1,267 @@
+"""Teams of threads beside each other, in child processes, on too few cores, and on systems that refuse threads."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import fastnn2
+
+N = 3000  # some dozen chunks, so that a large team is more than one thread
+
+
+def data(seed=0, n=N):
+    source = np.random.RandomState(seed)
+    X = source.standard_normal((2, n))
+    return X, (X[0] * X[1] > 0).astype(float)
+
+
+def fit(seed=0, n_threads=2, iterations=100, **options):
+    return fastnn2.fit(*data(seed), 0.5, 5, iterations, random_state=seed, n_threads=n_threads, **options)
+
+
+def assert_same(result, expected):
+    params, costs = result
+    assert_array_equal(costs, expected[1])
+    for name, array in expected[0].items():
+        assert_array_equal(params[name], array)
+
+
+def run(code, *, timeout=120, **environment):
+    """Run a script in a process of its own; return what it printed."""
+    command = [sys.executable, "-W", "ignore", "-c", PREAMBLE + code]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PREAMBLE = f"""
+import hashlib, os, sys
+import numpy as np
+import fastnn2
+source = np.random.RandomState(0)
+X = source.standard_normal((2, {N}))
+Y = (X[0] * X[1] > 0).astype(float)
+def digest(n_threads=2, iterations=100):
+    params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, random_state=0, n_threads=n_threads)
+    return hashlib.sha256(costs.tobytes() + b"".join(params[name].tobytes() for name in sorted(params))).hexdigest()
+"""
+
+
+@pytest.fixture(scope="module")
+def digest():
+    """The digest of the run that `digest()` of a script makes."""
+    import hashlib
+
+    params, costs = fit(n_threads=1)
+    return hashlib.sha256(costs.tobytes() + b"".join(params[name].tobytes() for name in sorted(params))).hexdigest()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7, 64, 1000])
+def test_more_threads_than_cores(n_threads):
+    assert_same(fit(n_threads=n_threads), fit(n_threads=1))
+
+
+@pytest.mark.parametrize("n_threads", [2, 7])
+def test_more_threads_than_cores_where_they_share_parameters(n_threads):
+    X = np.random.RandomState(1).standard_normal((40, 2000))
+    Y = (X[0] > 0).astype(float)
+    one, many = (fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=count) for count in (1, n_threads))
+    assert_same(many, one)
+
+
+def test_several_fits_at_once():
+    expected = [fit(seed, 1) for seed in range(6)]
+    start = threading.Barrier(6)
+
+    def together(seed):
+        start.wait(timeout=60)
+        return [fit(seed, n_threads) for n_threads in (1, 2, 3)]
+
+    with ThreadPoolExecutor(6) as pool:
+        for results, right in zip(pool.map(together, range(6)), expected, strict=True):
+            for result in results:
+                assert_same(result, right)
+
+
+def test_several_first_fits_at_once(digest):
+    # The kernel is looked up, loaded or compiled while the others wait for it.
+    code = """
+import threading
+digests, start = [], threading.Barrier(8)
+def work():
+    start.wait()
+    digests.append(digest())
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(digests), *set(digests))
+"""
+    assert run(code).split() == ["8", digest]
+
+
+def assert_ended(before):
+    """Assert that no thread is left beside those of `before`; a member of a team says that it is done, then ends."""
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=2)
+        assert not thread.is_alive(), thread
+
+
+def test_no_threads_are_left():
+    before = set(threading.enumerate())
+    fit(n_threads=7)
+    assert_ended(before)
+
+
+@pytest.mark.parametrize("wrong", ["diverged", "memory", "value"])
+def test_no_threads_are_left_after_an_error(wrong):
+    before = set(threading.enumerate())
+    X, Y = data()
+    if wrong == "diverged":
+        with pytest.raises(fastnn2.TrainingDiverged):
+            fastnn2.fit(X, Y, 1e308, 5, 100, alpha=1e10, n_threads=3)
+    elif wrong == "memory":
+        with pytest.raises(MemoryError):  # the costs alone would take 8 petabytes
+            fastnn2.fit(X, Y, 0.5, 5, 10**15, n_threads=3)
+    else:
+        with pytest.raises(ValueError):
+            fastnn2.fit(X, Y + 1, 0.5, 5, 100, n_threads=3)
+    assert_ended(before)
+
+
+def refusing_threads(monkeypatch, granted):
+    """Let the system start so many threads of a team and no more; return the list of requests."""
+    requests, start = [], threading.Thread.start
+
+    def start_or_refuse(thread):
+        requests.append(thread)
+        if len(requests) > granted:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_refuse)
+    return requests
+
+
+@pytest.mark.parametrize("granted", [1, 2])
+def test_a_system_that_refuses_threads(granted, monkeypatch):
+    expected = fit(n_threads=1)
+    requests = refusing_threads(monkeypatch, granted)
+    assert_same(fit(n_threads=4), expected)
+    assert len(requests) > granted
+
+
+def test_a_system_that_refuses_every_thread(monkeypatch):
+    before = set(threading.enumerate())
+    refusing_threads(monkeypatch, 0)
+    with pytest.raises(RuntimeError, match="thread"):
+        fit(n_threads=2)
+    assert set(threading.enumerate()) == before
+
+
+FORK = hasattr(os, "fork")
+
+
+@pytest.mark.skipif(not FORK, reason="needs fork")
+@pytest.mark.parametrize("before", ["", "digest(3)"], ids=["fresh", "after a fit"])
+def test_forked_children(before, digest):
+    code = f"""
+{before}
+import signal
+reading, writing = os.pipe()
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a child that hangs is ended
+        os.write(writing, digest().encode() + b"\\n")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+os.close(writing)
+print(digest())
+print(os.fdopen(reading).read())
+"""
+    assert run(code).split() == [digest] * 4
+
+
+@pytest.mark.skipif(not FORK, reason="needs fork")
+def test_a_child_forked_while_others_train(digest):
+    code = """
+import signal, threading
+stop = threading.Event()
+def train():
+    while not stop.is_set():
+        digest(2, 50)
+digest()
+threads = [threading.Thread(target=train) for _ in range(2)]
+for thread in threads: thread.start()
+ends = []
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if digest() == EXPECTED else 3)
+    ends.append(os.waitpid(child, 0)[1])
+stop.set()
+for thread in threads: thread.join()
+print(ends)
+"""
+    assert run(f"EXPECTED = {digest!r}\n" + code) == f"{[0] * 10}\n"
+
+
+SCRIPT = """
+import multiprocessing, sys
+import numpy as np
+import fastnn2
+
+def work(n_threads):
+    source = np.random.RandomState(0)
+    X = source.standard_normal((2, {n}))
+    params, costs = fastnn2.fit(X, (X[0] * X[1] > 0).astype(float), 0.5, 5, 100, random_state=0, n_threads=n_threads)
+    return costs.tolist()
+
+if __name__ == "__main__":
+    if sys.argv[2] == "after":
+        work(2)
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        results = pool.map_async(work, [1, 2, 3, 7]).get(timeout=100)
+    assert all(costs == results[0] for costs in results)
+    print(results[0] == work(1))
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("when", ["fresh", "after"])
+def test_pools_of_processes(method, when, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(n=N))
+    command = [sys.executable, "-W", "ignore", str(script), method, when]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+def test_beside_busy_processes(digest):
+    """With every core taken by somebody else, a team still ends: who waits gives its core away."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        out = run("print(digest(2), digest(7))\ndigest(2, 1000)", timeout=60)
+        assert all(process.poll() is None for process in busy)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert out.split() == [digest, digest]
+
+
+def test_on_one_core(digest):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs an affinity mask")
+    core = min(os.sched_getaffinity(0))
+    assert run(f"os.sched_setaffinity(0, {{{core}}})\nprint(digest(2), digest(7))").split() == [digest, digest]
