@@ -17,7 +17,7 @@ PUBLISHED_LAST_TOLERANCE = 1e-12
 # relative to the result can hold.
 TOLERANCE = {"float64": 1e-13, "float32": 1e-6}
 # Tens of iterations, relative to the largest number of an array: rounding errors of one step go through the next.
-ITERATIONS_TOLERANCE = {"float64": 1e-13, "float32": 2e-6}
+ITERATIONS_TOLERANCE = {"float64": 2e-14, "float32": 4e-6}
 # Elementary functions, in units in the last place of the exact value.
 ULP = 4
 # A slope by central differences, relative.
