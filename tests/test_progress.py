@@ -1,0 +1,140 @@
+"""The progress bar: where it is shown and that nothing of it stays."""
+
+import os
+import select
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODE = """
+import sys
+import numpy as np
+import fastnn2
+X = np.linspace(-1, 1, 4000).reshape(2, 2000)
+Y = X[0] > 0
+fastnn2.fit(X, Y, 0.5, 5, 1)  # the kernel is there
+iterations, progress = int(sys.argv[1]), eval(sys.argv[2])
+print("ready", file=sys.stderr, flush=True)
+params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, n_threads=1, progress=progress)
+print("done", file=sys.stderr, flush=True)
+assert len(costs) == iterations and np.isfinite(costs).all()
+"""
+SHORT = 200
+LONG = 300_000  # some seconds
+
+
+def command(iterations, progress):
+    return [sys.executable, "-c", CODE, str(iterations), str(progress)]
+
+
+def of_the_bar(text):
+    """Return what came between the two marks."""
+    assert text.count("ready") == text.count("done") == 1, text
+    return text.partition("ready")[2].partition("done")[0].lstrip("\r\n")
+
+
+def piped(iterations, progress):
+    done = subprocess.run(command(iterations, progress), capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == b""
+    return of_the_bar(done.stderr.decode())
+
+
+def on_a_terminal(iterations, progress):
+    """Run with standard error on a pseudo-terminal; return what it got."""
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen(command(iterations, progress), stderr=theirs, stdin=theirs, env=environment)
+    os.close(theirs)
+    received, deadline = b"", time.monotonic() + 120
+    try:
+        while time.monotonic() < deadline:
+            if not select.select([ours], [], [], 1.0)[0]:
+                continue
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # Linux's way to say that nobody has the other end any more
+                break
+            if not part:
+                break
+            received += part
+        assert process.wait(timeout=10) == 0, received
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return of_the_bar(received.decode())
+
+
+def on_screen(text):
+    """Return the lines that a terminal shows in the end, knowing carriage return and "erase the rest"."""
+    lines = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        shown, at = [], 0
+        rest = line
+        while rest:
+            if rest.startswith("\x1b[K"):
+                del shown[at:]
+                rest = rest[3:]
+            elif rest.startswith("\x1b[A"):
+                rest = rest[3:]
+            elif rest[0] == "\r":
+                at, rest = 0, rest[1:]
+            else:
+                shown[at : at + 1] = [rest[0]]
+                at, rest = at + 1, rest[1:]
+        lines.append("".join(shown).rstrip())
+    return "\n".join(lines).strip()
+
+
+@pytest.mark.parametrize("iterations", [SHORT, LONG])
+def test_true_shows_a_bar(iterations):
+    text = piped(iterations, True)
+    assert f"/{iterations}" in text.replace("k", "000")
+    assert on_screen(text) == ""
+
+
+@pytest.mark.parametrize("progress", [None, False])
+def test_nothing_in_a_pipe(progress):
+    assert piped(LONG, progress) == ""
+
+
+def test_none_shows_a_bar_on_a_terminal_for_a_long_job():
+    text = on_a_terminal(LONG, None)
+    assert "training" in text
+    assert f"/{LONG}" in text
+    assert on_screen(text) == ""
+
+
+@pytest.mark.parametrize(("iterations", "progress"), [(SHORT, None), (0, None), (LONG, False)])
+def test_nothing_on_a_terminal(iterations, progress):
+    assert on_a_terminal(iterations, progress) == ""
+
+
+def test_the_bar_counts_what_is_done():
+    text = on_a_terminal(LONG, True)
+    counts = [int(part.rpartition("|")[2].strip()) for part in text.split(f"/{LONG}")[:-1]]
+    assert counts == sorted(counts)
+    assert 0 < counts[len(counts) // 2] < LONG
+
+
+def test_no_standard_error():
+    """A program without a terminal may have none at all (sys.stderr is None under pythonw)."""
+    code = "import sys; sys.stderr = None; import fastnn2; fastnn2.fit([[0.0, 1.0]], [0, 1], 0.5, 2, 10)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_result_does_not_depend_on_the_bar():
+    import numpy as np
+
+    import fastnn2
+
+    X, Y = np.random.RandomState(0).standard_normal((2, 500)), np.arange(500) % 2
+    quiet = fastnn2.fit(X, Y, 0.5, 5, 1000, progress=False)[1]
+    assert np.array_equal(fastnn2.fit(X, Y, 0.5, 5, 1000, progress=True)[1], quiet)
