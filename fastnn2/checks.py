@@ -18,8 +18,7 @@ NAMES = ("W1", "b1", "W2", "b2")
 
 def real_array(value: Any, name: str) -> Array:
     """Return an array of booleans, integers or floats; the caller's own where it is one."""
-    if hasattr(value, "tocoo") or hasattr(value, "sparse"):
-        _refuse_sparse(value, name)
+    _refuse_sparse(value, name)
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
@@ -38,11 +37,13 @@ def real_array(value: Any, name: str) -> Array:
 
 
 def _refuse_sparse(value: Any, name: str) -> None:
-    is_frame = hasattr(value, "columns") or hasattr(value, "index")
-    if hasattr(value, "tocoo") or (is_frame and any("Sparse" in str(t) for t in np.atleast_1d(value.dtypes))):
+    dtypes = getattr(value, "dtypes", ())  # of the columns of a data frame, or of a series
+    columns = dtypes if hasattr(dtypes, "__iter__") else (dtypes,)
+    if hasattr(value, "tocoo") or any(str(dtype).startswith("Sparse") for dtype in columns):
+        dense = "toarray()" if hasattr(value, "tocoo") else "sparse.to_dense()"
         raise TypeError(
             f"{name} is sparse ({type(value).__name__}), which fastnn2 does not take; pass a dense array, for example "
-            f"{name}.toarray()"
+            f"{name}.{dense}"
         )
 
 
@@ -110,21 +111,21 @@ def refuse_outside_unit(array: Array, name: str) -> None:
         )
 
 
-def refuse_not_finite(array: Array, name: str, dtype: Any = None) -> None:
+def refuse_not_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
     """Refuse NaN and infinity, with the first position; `dtype` is what the array is cast to."""
-    flat = array if dtype is None else array.astype(dtype)
-    bad = ~np.isfinite(flat)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is found
+        cast = array if dtype is None else array.astype(dtype)
+    bad = ~np.isfinite(cast)
     if bad.any():
         at = np.unravel_index(np.argmax(bad), array.shape)
-        what = array[at]
+        what, where = array[at], _position(at, axes)
         if np.isfinite(what):
-            raise ValueError(f"{name} has {what} at {_position(at)}, too large for {dtype}; scale it or use float64")
-        raise ValueError(f"{name} has {what} at {_position(at)}; expected finite numbers. Remove or replace it")
+            raise ValueError(f"{name} has {what} at {where}, too large for {dtype}; scale it or use float64")
+        raise ValueError(f"{name} has {what} at {where}; expected finite numbers. Remove or replace it")
 
 
-def _position(at: tuple[Any, ...]) -> str:
-    names = ("sample",) if len(at) == 1 else ("row", "sample")
-    return ", ".join(f"{name} {int(i)}" for name, i in zip(names, at, strict=True))
+def _position(at: tuple[Any, ...], axes: tuple[str, ...] = ("row", "sample")) -> str:
+    return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
 
 
 def weights(value: Any, n: int, dtype: Any) -> Array | None:
@@ -146,14 +147,14 @@ def weights(value: Any, n: int, dtype: Any) -> Array | None:
 
 def positive_float(value: Any, name: str) -> float:
     """Return a finite number above 0."""
-    if not _is_real(value) or not math.isfinite(value) or value <= 0:
+    if not _is_finite(value) or value <= 0:
         raise _number_error(value, name, "a finite number above 0")
     return float(value)
 
 
 def non_negative_float(value: Any, name: str) -> float:
     """Return a finite number of 0 or more."""
-    if not _is_real(value) or not math.isfinite(value) or value < 0:
+    if not _is_finite(value) or value < 0:
         raise _number_error(value, name, "a finite number of 0 or more")
     return float(value)
 
@@ -168,6 +169,13 @@ def integer(value: Any, name: str, least: int) -> int:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_real(value) and math.isfinite(float(value))
+    except OverflowError:  # an integer too large for a float
+        return False
 
 
 def _number_error(value: Any, name: str, expected: str) -> Exception:
@@ -195,7 +203,7 @@ def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
     for key, array in arrays.items():
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
-        refuse_not_finite(array, f"{name}[{key!r}]")
+        refuse_not_finite(array, f"{name}[{key!r}]", axes=("row", "column"))
     h, d = arrays["W1"].shape
     o = arrays["W2"].shape[0]
     expected = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
@@ -214,13 +222,13 @@ def refuse_other_features(X: Array, d: int) -> None:
         raise ValueError(f"X has {X.shape[0]} features (rows); expected {d}, as W1 has {d} columns{hint}")
 
 
-def flat_params(params: Params, dtype: Any) -> Array:
-    """Return W1, b1, W2, b2 one after the other, in `dtype`."""
+def flat_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
+    """Return W1, b1, W2, b2 one after the other, in `dtype`; errors call them `name`, formatted with the key."""
     with np.errstate(over="ignore"):
-        flat = np.concatenate([params[name].astype(dtype).ravel() for name in NAMES])
+        flat = np.concatenate([params[key].astype(dtype).ravel() for key in NAMES])
     if not np.isfinite(flat).all():
-        for name in NAMES:
-            refuse_not_finite(params[name], f"params[{name!r}]", dtype)
+        for key in NAMES:
+            refuse_not_finite(params[key], name.format(key), dtype, ("row", "column"))
     return flat
 
 

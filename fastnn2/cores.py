@@ -4,6 +4,7 @@ import os
 import pathlib
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
+PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
 
 
@@ -28,7 +29,7 @@ def _physical_cores(processors: set[int]) -> int:
     for number in processors:
         try:
             siblings = (TOPOLOGY / f"cpu{number}/topology/thread_siblings_list").read_text().strip()
-        except OSError:  # not Linux
+        except (OSError, ValueError):  # not Linux, or nothing readable
             siblings = str(number)
         cores.add(siblings)
     return len(cores)
@@ -52,12 +53,15 @@ def _quotas() -> list[int]:
 
 def _groups() -> list[pathlib.Path]:
     try:
-        lines = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+        lines = PROCESS_GROUPS.read_text(errors="replace").splitlines()
     except OSError:
         return []
     groups = []
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, colon, rest = line.partition(":")
+        controllers, second_colon, path = rest.partition(":")
+        if not (colon and second_colon and path):
+            continue
         if controllers == "":
             root = CGROUP
         elif "cpu" in controllers.split(","):

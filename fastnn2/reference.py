@@ -141,7 +141,7 @@ def cost(
     y, Y = np.asarray(predict, dtype=float), np.asarray(actual, dtype=float)
     w = np.ones(Y.shape[1]) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        losses = -np.where(Y == 0, 0, Y * np.log(y)) - np.where(Y == 1, 0, (1 - Y) * np.log(1 - y))
+        losses = -np.where(Y == 0, 0, Y * np.log(y)) - np.where(Y == 1, 0, (1 - Y) * np.log1p(-y))
         losses = np.where(w == 0, 0, w * losses)
     return float((losses.sum() + penalty(params, alpha)) / w.sum())
 

@@ -321,7 +321,7 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
             raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
     dtype = checks.run_dtype(arrays["W1"], None)
     flat = checks.flat_params(arrays, dtype)
-    gradient = checks.flat_params(slopes, np.float64)
+    gradient = checks.flat_params(slopes, np.float64, "gradients['d{}']")
     new = np.empty_like(flat)
     store.kernel("update", dtype)(address(flat), address(new), len(flat), address(gradient), learning_rate)
     return checks.named_params(new, d, h, o)

@@ -117,7 +117,7 @@ def fit(
     o = len(Y)
     run_dtype = checks.run_dtype(X, dtype)
     weights = checks.weights(sample_weight, n, run_dtype)
-    flat = _initial(init, random_state, X, Y, h, run_dtype)
+    source = _check_initial(init, random_state, X, h, Y)
 
     X_groups, X_finite = to_groups(X, run_dtype, n_threads)
     if not X_finite:
@@ -127,26 +127,27 @@ def fit(
     weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype)[0]
     total_weight = float(n) if weights is None else float(weights.sum(dtype=np.float64))
 
+    params = source if isinstance(init, dict) else init_params(X, Y, h, init=init, random_state=source)
+    flat = checks.flat_params(params, run_dtype, "init[{!r}]")
     job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), iterations, n_threads)
     return job.run(learning_rate, alpha, total_weight, progress)
 
 
-def _initial(init: Any, random_state: Any, X: Array, Y: Array, h: int, dtype: Any) -> Array:
-    """Return the initial parameters, flat, in the dtype of the run."""
+def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> Any:
+    """Return checked parameters where `init` is a dict, else where to draw from; nothing is drawn yet."""
     if isinstance(init, str):
         if init not in ("he", "small"):
             raise ValueError(f"init is {init!r}; expected 'he', 'small' or a dict of parameters")
-        params = init_params(X, Y, h, init=init, random_state=checks.random_source(random_state))
-        return checks.flat_params(params, dtype)
+        return checks.random_source(random_state)
     if not isinstance(init, dict):
         raise TypeError(f"init is {type(init).__name__}; expected 'he', 'small' or a dict of parameters")
-    arrays, d, units, o = checks.params_of(init, "init")
+    params, d, units, o = checks.params_of(init, "init")
     if (d, units, o) != (len(X), h, len(Y)):
         raise ValueError(
             f"init is for {d} features, {units} hidden units and {o} outputs; expected {len(X)}, {h} and {len(Y)}, as "
             "X, hidden_size and Y have them"
         )
-    return checks.flat_params(arrays, dtype)
+    return params
 
 
 def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
@@ -257,10 +258,10 @@ class _Job:
             )
             raise TrainingInterrupted(message, params, self.costs[:done])
         costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)].copy()
-        what = "cost" if outcome == plan.COST_NOT_FINITE else "parameters after the update"
+        what = "cost is" if outcome == plan.COST_NOT_FINITE else "parameters after the update are"
         last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
         raise TrainingDiverged(
-            f"training diverged: at iteration {done} the {what} is not finite; {last}. "
+            f"training diverged: at iteration {done} the {what} not finite; {last}. "
             "Try a smaller learning rate or scale the inputs (for example to mean 0 and variance 1). "
             "The error's .params and .cost_ have the last finite values",
             params,
@@ -310,6 +311,11 @@ class _Team:
         self._go.set()
 
 
+def _seconds(begin: float, control: Array, iterations: int) -> float:
+    """Return how long the whole job will take, judged by what is done."""
+    return (time.perf_counter() - begin) * iterations / max(1, int(control[plan.COMPLETED]))
+
+
 def watch(team: _Team, control: Array, iterations: int, progress: bool | None) -> None:
     """Wait until the team is done; show a bar, and pass Ctrl-C on to the team as a request to stop."""
     bar = None
@@ -317,9 +323,8 @@ def watch(team: _Team, control: Array, iterations: int, progress: bool | None) -
     try:
         if progress is None:
             progress = sys.stderr is not None and sys.stderr.isatty()
-            if progress and not team.done.wait(BAR_AFTER):
-                completed = max(1, int(control[plan.COMPLETED]))
-                progress = (time.perf_counter() - begin) * iterations / completed > 1.0
+            if progress:
+                progress = not team.done.wait(BAR_AFTER) and _seconds(begin, control, iterations) > 1.0
         if progress:
             from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
 

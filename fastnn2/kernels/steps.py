@@ -7,7 +7,7 @@ what these functions return.
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.elementary import log, sigmoid, tanh
+from fastnn2.kernels.elementary import log, log1p, sigmoid, tanh
 from fastnn2.kernels.layers import affine, backward_layers
 from fastnn2.kernels.simd import (
     INLINE,
@@ -47,7 +47,7 @@ def cost(o, n, y, Y, weights, has_weights):
         for r in range(o):
             p, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
             terms = terms - select_equal(target, 0.0, 0.0, target * log(p))
-            terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log(1.0 - p))
+            terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * p))
         if has_weights:
             weight = load_group(weights, g * lanes)
             terms = select_equal(weight, 0.0, 0.0, terms * weight)
