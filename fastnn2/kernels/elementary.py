@@ -155,7 +155,8 @@ def log1p(x):
     """
     u = x + 1.0
     lost = select_less(x, 1.0, x - (u - 1.0), 1.0 - (u - x))
-    return log(u) + select_equal(u, 0.0, 0.0, lost / u)
+    y = log(u) + select_equal(u, 0.0, 0.0, lost / u)
+    return select_equal(x, 0.0, x, y)  # a zero keeps its sign
 
 
 @njit(**INLINE)
