@@ -1,0 +1,302 @@
+"""The same bits on every processor, and in every floating-point mode of the calling thread.
+
+Kernels are compiled for other processors in subprocesses, as Numba reads NUMBA_CPU_NAME and NUMBA_CPU_FEATURES once.
+With the name alone it keeps the features of the processor that it runs on. This file is also the script that the
+subprocess runs.
+"""
+
+import contextlib
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from data import DTYPES, RATE, assert_same_bits, problem, published_data
+from numba import njit
+
+import fastnn2
+from fastnn2 import training
+from fastnn2.kernels import plan, store
+from fastnn2.kernels.processor import LEVELS, Processor
+from fastnn2.kernels.team import float_mode, set_float_mode
+
+IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
+pytestmark = pytest.mark.skipif(not IS_X86, reason="needs an x86-64 processor")
+
+# Name for LLVM -> features, what must not be in the assembly, and what must be, so that the check is of the right text:
+# zmm are the registers of AVX-512, ymm of AVX, vfmadd is the fused instruction, fma the function of the C library.
+# The features are as LLVM lists them for a processor: with 64bit, without x87, which all have.
+V1, V3 = (frozenset(LEVELS[level].split()) - {"x87"} | {"64bit"} for level in ("x86-64", "x86-64-v3"))
+TARGETS = {
+    "haswell": (V3, "zmm", ("ymm", "vfmadd")),
+    "znver3": (V3 | {"adx", "aes", "pclmul", "sha"}, "zmm", ("ymm", "vfmadd")),
+    "x86-64": (V1, "vfmadd|[yz]mm", ("xmm", r"\bfma\b", r"\bfmaf\b")),
+}
+
+
+def jobs():
+    """Return name -> X, Y, initial parameters, weights (or None), alpha, iterations; in float64."""
+    X, Y, init = published_data()
+    result = {"published": (X, Y, init, None, 0.0, 1000)}
+    X, Y, init, weights = problem(9, 7, 3, 700)
+    result["outputs"] = (X, Y, init, weights, 0.5, 40)
+    X, Y, init, _ = problem(100, 50, 2, 600)
+    result["shared"] = (X, Y, init, None, 0.1, 5)
+    X, Y, init, weights = problem(3, 4, 1, 300)
+    init["W2"] *= 200  # outputs from exp's denormal end to its other one
+    result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
+    return result
+
+
+def run(job, dtype):
+    """Return parameters and costs of a job, by name."""
+    X, Y, init, weights, alpha, iterations = job
+    h = len(init["W1"])
+    params, cost_ = fastnn2.fit(
+        X, Y, RATE, h, iterations, init=init, sample_weight=weights, alpha=alpha, dtype=dtype, n_threads=2
+    )
+    return params | {"cost_": cost_}
+
+
+def as_arrays(job):
+    X, Y, init, weights, alpha, iterations = job
+    arrays = {"X": X, "Y": Y, "numbers": np.array([alpha, iterations])} | init
+    return arrays if weights is None else arrays | {"weights": weights}
+
+
+def as_job(arrays):
+    alpha, iterations = arrays["numbers"]
+    init = {name: arrays[name] for name in ("W1", "b1", "W2", "b2")}
+    return arrays["X"], arrays["Y"], init, arrays.get("weights"), float(alpha), int(iterations)
+
+
+def in_subprocess(folder):
+    """Run the jobs whose arrays are in `folder`; write results and the assembly of the kernels beside them."""
+    from fastnn2.kernels.compiler import compile_assembly
+
+    here = Processor.here()
+    for dtype in DTYPES:
+        for path in sorted(folder.glob("*.job.npz")):
+            with np.load(path) as arrays:
+                result = run(as_job(dict(arrays)), dtype)
+            np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
+        assembly = compile_assembly("train", dtype, here.cpu, here.feature_string())
+        (folder / f"{dtype}.s").write_text(assembly)
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request, tmp_path_factory):
+    """Run the jobs with kernels for a processor; return its name and the folder with all that came out."""
+    name = request.param
+    features, _, _ = TARGETS[name]
+    missing = features - Processor.here().features
+    if missing:
+        pytest.skip(f"this processor lacks {', '.join(sorted(missing))} and cannot run kernels for {name}")
+    folder = tmp_path_factory.mktemp(name)
+    for job, arguments in jobs().items():
+        np.savez(folder / f"{job}.job.npz", **as_arrays(arguments))
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": name,
+        "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in sorted(features)),
+        # A store of its own: from a common one it would take kernels for a lesser processor, where there are some.
+        "FASTNN2_CACHE_DIR": str(folder),
+        "PYTHONWARNINGS": "error",
+    }
+    command = [sys.executable, __file__, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return name, folder
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_subprocess_ran_kernels_for_the_other_processor(target, dtype):
+    name, folder = target
+    if os.environ.get("FASTNN2_STORE", "").lower() == "off":
+        pytest.skip("there is no store to look into")
+    made = [store.read(path)[0] for path in folder.glob(f"train-{dtype}-*.kernel")]
+    assert [(processor.cpu, processor.features) for processor in made] == [(name, TARGETS[name][0])]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_assembly_has_no_wider_vectors_and_no_fma_where_there_is_none(target, dtype):
+    name, folder = target
+    _, forbidden, expected = TARGETS[name]
+    assembly = (folder / f"{dtype}.s").read_text()
+    assert not re.search(forbidden, assembly)
+    if name == "x86-64":
+        expected = expected[:1] + expected[1 + DTYPES.index(dtype) :][:1]
+    for pattern in expected:
+        assert re.search(pattern, assembly), pattern
+
+
+def test_assembly_for_avx512_has_its_registers():
+    from fastnn2.kernels.compiler import compile_assembly
+
+    # Otherwise their absence above would say nothing. No processor is needed to compile for one.
+    features = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    processor = Processor(Processor.here().triple, "skylake-avx512", features)
+    assert "zmm" in compile_assembly("cost", "float64", processor.cpu, processor.feature_string())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("job", ["published", "outputs", "shared", "sure"])
+def test_other_processors_give_the_same_bits(target, job, dtype):
+    _, folder = target
+    with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run(jobs()[job], dtype))
+
+
+# The floating-point mode. Bits of MXCSR: denormal results become zero (flush to zero), denormal arguments count as zero
+# (denormals are zero), rounding towards zero. A library built with -ffast-math sets the first two as it is loaded.
+DEFAULT, FLUSH, DENORMALS_ARE_ZERO, TOWARDS_ZERO = 0x1F80, 0x8000, 0x0040, 0x6000
+MODES = {
+    "flush to zero": DEFAULT | FLUSH,
+    "denormals are zero": DEFAULT | DENORMALS_ARE_ZERO,
+    "both": DEFAULT | FLUSH | DENORMALS_ARE_ZERO,
+    "towards zero": DEFAULT | TOWARDS_ZERO,
+}
+CONTROL = 0xFFC0  # the bits that are settings; those below say what has happened
+
+
+@njit
+def current_mode():
+    return float_mode()
+
+
+@njit
+def set_mode(mode):
+    set_float_mode(mode)
+
+
+@njit
+def multiply(a, b):
+    return a * b
+
+
+@contextlib.contextmanager
+def mode_of_thread(mode):
+    """Set the mode of this thread; check on leaving that nobody has changed it; put back the one before."""
+    before = current_mode()
+    set_mode(mode)
+    try:
+        yield
+        after = current_mode()
+    finally:
+        set_mode(before)
+    assert after & CONTROL == mode & CONTROL
+
+
+class InThisThread:
+    """Stands in for the team: the kernel runs in the calling thread."""
+
+    def __init__(self, size):
+        self.size = 1
+        self.done = threading.Event()
+
+    def work(self, function):
+        if function is not None:
+            function(0)
+        self.done.set()
+
+
+def with_denormals(d, h, o, n, dtype):
+    """Return a problem in which denormal numbers count: a change of the mode changes its parameters.
+
+    The first input is 0, so that its weights, which are denormal, stay as they are; the second is so small that its
+    gradient is denormal, and its weights are too. Weights of samples are integers: NumPy adds them up outside of the
+    kernel, and their sum is exact in any mode.
+    """
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    info = np.finfo(dtype)
+    X[0] = 0.0
+    X[1] *= 4 * info.tiny
+    init["W1"][:, :2] *= info.tiny / 16
+    return X, Y, init, np.round(weights)
+
+
+def test_modes_have_an_effect():
+    tiny = float(np.finfo(float).tiny)
+    three, tenth = 3.0, 0.1
+    assert multiply(tiny, 0.5) == tiny / 2
+    rounded = multiply(three, tenth)
+    with mode_of_thread(MODES["flush to zero"]):
+        flushed = multiply(tiny, 0.5)
+    with mode_of_thread(MODES["denormals are zero"]):
+        not_seen = multiply(tiny / 2, 4.0)
+    with mode_of_thread(MODES["towards zero"]):
+        cut = multiply(three, tenth)
+    assert flushed == 0
+    assert not_seen == 0
+    assert cut == np.nextafter(rounded, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(2, 5, 1, 500), (9, 7, 3, 300), (100, 50, 2, 600)], ids=str)
+def test_mode_of_the_calling_thread_does_not_change_a_bit(shape, mode, dtype, monkeypatch):
+    X, Y, init, weights = with_denormals(*shape, dtype)
+    h = shape[1]
+
+    def fit():
+        plain = fastnn2.fit(X, Y, RATE, h, 20, init=init)
+        return (*plain, *fastnn2.fit(X, Y, RATE, h, 20, init=init, alpha=0.5, sample_weight=weights))
+
+    expected = fit()
+    changed = expected[0]["W1"][:, 1]
+    tiny = np.finfo(dtype).tiny
+    assert ((changed != 0) & (abs(changed) < tiny)).any(), "denormal numbers should have been among the results"
+    assert_same_bits(expected[0]["W1"][:, 0], init["W1"][:, 0])
+    with mode_of_thread(MODES[mode]):
+        threads = fit()  # new threads start in the mode of the one that starts them
+    assert_same_bits(threads, expected)
+    monkeypatch.setattr(training, "_Team", InThisThread)
+    with mode_of_thread(MODES[mode]):
+        here = fit()
+    assert_same_bits(here, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["flush to zero", "denormals are zero", "both"])
+def test_mode_of_the_calling_thread_does_not_change_a_bit_of_the_steps(mode, dtype):
+    # Gradients are divided by n and rounded outside of the kernel, so here none of them is denormal.
+    X, Y, params, _ = problem(5, 6, 2, 3 * plan.group_size(dtype) + 5, dtype)
+    info = np.finfo(dtype)
+    X[0] *= info.tiny / 4
+    params["W1"][0] = [1.0, 0.0, 0.0, 0.0, 0.0]  # the first unit's Z1 and A1 are the first input
+    params["b1"][0] = 0.0
+    params["W1"][1:, 0] *= info.tiny / 16
+    params["W2"][0] = 0.25
+    params["b2"][0] = np.log(info.tiny) - 1  # the first output is denormal
+    params["b2"][1] = info.tiny / 4
+    forward = fastnn2.forward(X, params)
+    for numbers in (forward[0][0], forward[1]["A1"][0]):
+        assert ((numbers != 0) & (abs(numbers) < info.tiny)).any()
+    gradients = {"d" + name: np.zeros_like(value) for name, value in params.items()}
+    y = np.where(Y < 0.5, info.tiny / 8, 1).astype(dtype)  # certain but for a denormal number
+
+    def steps():
+        # The cost of a denormal number that should have been 1/2.
+        return fastnn2.forward(X, params), np.float64(fastnn2.cost(y, Y)), fastnn2.update(gradients, params, RATE)
+
+    expected = steps()
+    with mode_of_thread(MODES[mode]):
+        found = steps()
+    assert_same_bits(found, expected)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels_are_of_64_bits_and_run_here_where_their_features_are(name):
+    level = Processor.level(name)
+    # LLVM ends the process where it is told to do without.
+    assert "-64bit" not in level.feature_string().split(",")
+    if Processor.here().features >= V3 and name != "x86-64-v4":
+        assert Processor.here().runs(level)
+
+
+if __name__ == "__main__":
+    in_subprocess(pathlib.Path(sys.argv[1]))
