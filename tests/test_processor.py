@@ -104,3 +104,14 @@ def test_llvm_knows_the_features_of_the_levels(name, capfd):
     target = llvm.Target.from_triple(level.triple)
     target.create_target_machine(cpu=level.cpu, features=level.feature_string())
     assert "not a recognized" not in capfd.readouterr().err  # LLVM complains on standard error and goes on
+
+
+@pytest.mark.parametrize(
+    ("name", "feature"),
+    [("x86-64", "sse2"), ("x86-64-v2", "sse4.2"), ("x86-64-v3", "avx2"), ("x86-64-v4", "avx512vl")],
+)
+def test_here_runs_the_levels_that_it_has(here, name, feature):
+    # All that LLVM asks a processor for must do: what it does not know of must not keep a level from being found.
+    if not HOST.get(feature):
+        pytest.skip(f"this processor has no {feature}")
+    assert here.runs(Processor.level(name))

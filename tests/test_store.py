@@ -1,0 +1,589 @@
+"""The kernel store: whatever is wrong with a file or a folder, nothing crashes and no wrong kernel runs.
+
+All of it in processes of their own, on copies of one warm store. `update` is the kernel that compiles fastest.
+"""
+
+import json
+import os
+import pathlib
+import pkgutil
+import shutil
+import subprocess
+import sys
+import types
+
+import llvmlite.binding as llvm
+import pytest
+
+import fastnn2
+from fastnn2.kernels import store
+
+pytestmark = pytest.mark.skipif(not store.HAS_ELF, reason="no store on this system")
+
+PACKAGE = pathlib.Path(fastnn2.__file__).parent
+
+PREAMBLE = """
+import hashlib, importlib.machinery, json, os, sys, warnings
+import numpy as np
+
+class Block:
+    \"\"\"Refuses to import some packages; whether they are installed may still be asked.\"\"\"
+
+    def __init__(self, *names):
+        self.names = names
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in self.names:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec):
+        raise ImportError(f"{spec.name} is blocked")
+
+    def exec_module(self, module):
+        pass
+
+if os.environ.get("BLOCK"):
+    sys.meta_path.insert(0, Block(*os.environ["BLOCK"].split()))
+
+def digest(*arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+def report(**results):
+    print(json.dumps({**results, "compiled": "numba" in sys.modules}))
+
+def data(dtype="float64"):
+    X = np.linspace(-1, 1, 1400, dtype=dtype).reshape(2, 700)
+    return X, (np.sin(7 * X[0]) > X[1])[np.newaxis]
+
+def update(dtype="float64"):
+    import fastnn2
+    params = {name: array.astype(dtype) for name, array in fastnn2.init_params(*data(), 30).items()}
+    return digest(*fastnn2.update({"d" + name: array for name, array in params.items()}, params, 0.1).values())
+
+def fit(dtype="float64"):
+    import fastnn2
+    params, costs = fastnn2.fit(*data(dtype), 0.5, 5, 50, n_threads=2)
+    return digest(costs, *params.values())
+
+def everything(dtype="float64"):
+    \"\"\"Call every public function; return the digest of each result.\"\"\"
+    import fastnn2
+    X, Y = data(dtype)
+    start = fastnn2.init_params(X, Y, 5)
+    params, costs = fastnn2.fit(X, Y, 0.5, 5, 50, alpha=0.1, sample_weight=np.arange(1, 701), progress=False)
+    y, cache = fastnn2.forward(X, params)
+    gradients = fastnn2.backward(X, Y, params, cache)
+    return {
+        "init_params": digest(*start.values()),
+        "fit": digest(costs, *params.values()),
+        "forward": digest(*cache.values()),
+        "backward": digest(*gradients.values()),
+        "update": digest(*fastnn2.update(gradients, params, 0.1).values()),
+        "cost": fastnn2.cost(y, Y, params=params, alpha=0.1),
+        "predict": digest(fastnn2.predict(X, params)),
+        "sigmoid": digest(fastnn2.sigmoid(X)),
+    }
+"""
+UPDATE = "report(result=update())"
+FIT = "report(result=fit())"
+EVERYTHING = "report(result=[everything('float64'), everything('float32')])"
+NO_NUMBA = "numba"
+
+
+def start(code, folder, *, warnings="error", environment=()):
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_CPU", "FASTNN2_"))},
+        "FASTNN2_CACHE_DIR": str(folder),
+        "PYTHONPATH": str(PACKAGE.parent),
+        **dict(environment),
+    }
+    # -P: the current folder does not come before PYTHONPATH.
+    command = [sys.executable, "-P", "-W", warnings, "-c", PREAMBLE + code]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    try:
+        out, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    return types.SimpleNamespace(**json.loads(out.splitlines()[-1]))
+
+
+def run(code, folder, **options):
+    """Run a script with a store in `folder`; return what it reported."""
+    return finish(start(code, folder, **options))
+
+
+def run_without_numba(code, folder, **options):
+    return run(code, folder, environment={"BLOCK": NO_NUMBA}, **options)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """A folder with every kernel, from the session's store as far as it has them, and the results of all functions."""
+    folder = tmp_path_factory.mktemp("warm") / "store"
+    if os.environ.get("FASTNN2_CACHE_DIR") and os.path.isdir(os.environ["FASTNN2_CACHE_DIR"]):
+        shutil.copytree(os.environ["FASTNN2_CACHE_DIR"], folder)
+    run(EVERYTHING, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def right(warm):
+    """The results with every kernel in good order."""
+    code = "report(update=update(), fit=fit(), everything=[everything('float64'), everything('float32')])"
+    return run_without_numba(code, warm)
+
+
+@pytest.fixture
+def folder(warm, tmp_path):
+    """A copy of the warm store, to damage."""
+    return pathlib.Path(shutil.copytree(warm, tmp_path / "store"))
+
+
+def files_of(folder, name="update", dtype="float64"):
+    return list(folder.glob(f"{name}-{dtype}-*.kernel"))
+
+
+def file_in_use(folder, name="update", dtype="float64"):
+    """Return the file that this process's package reads for this processor."""
+    code = f"""
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import Processor
+report(path=str(store.path_of({name!r}, {dtype!r}, Processor.here())))
+"""
+    path = pathlib.Path(run(code, folder).path)
+    assert path in files_of(folder, name, dtype)
+    return path
+
+
+def no_half_files(folder):
+    return not [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".kernel"]
+
+
+# A warm store
+def test_every_public_function_without_numba(warm, right):
+    blocked = "numba sklearn scipy matplotlib pandas tqdm platformdirs"
+    result = run(EVERYTHING, warm, environment={"BLOCK": blocked})
+    assert result.result == right.everything
+    assert not result.compiled
+    functions = {name for name in fastnn2.__all__ if isinstance(getattr(fastnn2, name), types.FunctionType)}
+    assert set(result.result[0]) == functions
+
+
+def test_the_block_blocks(tmp_path):
+    # Else the test above would prove nothing.
+    process = start(UPDATE, tmp_path, environment={"BLOCK": NO_NUMBA})
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "numba is blocked" in errors
+
+
+@pytest.mark.parametrize("code", ["import fastnn2", FIT], ids=["import", "fit"])
+def test_what_is_imported(warm, code):
+    code += """
+heavy = ["numba", "sklearn", "scipy", "scipy.linalg", "matplotlib", "pandas"]
+assert "fastnn2" in sys.modules
+report(found=[name for name in heavy if name in sys.modules])
+"""
+    assert run(code, warm).found == []
+
+
+def test_fit_is_a_function_and_no_module():
+    from fastnn2 import fit
+
+    assert isinstance(fit, types.FunctionType)
+    modules = {module.name for module in pkgutil.iter_modules(fastnn2.__path__)}
+    assert "training" in modules
+    assert not modules & set(fastnn2.__all__)
+
+
+def test_the_store_switched_off(right, tmp_path):
+    code = "report(result=everything('float64'))"
+    result = run(code, tmp_path, environment={"FASTNN2_STORE": "off"})
+    assert result.compiled
+    assert result.result == right.everything[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+# Damaged files
+def flip(at):
+    def damage(content):
+        changed = bytearray(content)
+        changed[at(content)] ^= 1
+        return bytes(changed)
+
+    return damage
+
+
+def with_header(change):
+    def damage(content):
+        line, _, body = content.partition(b"\n")
+        return json.dumps(change(json.loads(line))).encode() + b"\n" + body
+
+    return damage
+
+
+def body_at(content):
+    return content.index(b"\n") + 1
+
+
+DAMAGES = {
+    "emptied": lambda content: b"",
+    "a byte of the body": flip(lambda content: (body_at(content) + len(content)) // 2),
+    "the last byte": flip(lambda content: -1),
+    "the magic number": flip(body_at),
+    "cut off by a byte": lambda content: content[:-1],
+    "cut off in the body": lambda content: content[: (body_at(content) + len(content)) // 2],
+    "cut off after the header": lambda content: content[: body_at(content)],
+    "cut off in the header": lambda content: content[: body_at(content) // 2],
+    "longer": lambda content: content + b"\0",
+    "without header": lambda content: content[body_at(content) :],
+    "zeros": lambda content: bytes(len(content)),
+    "text": lambda content: b"not a kernel\n" * 100,
+    "a byte of the header": flip(lambda content: content.index(b"features") + 20),
+    "a list for a header": with_header(lambda header: [1, 2]),
+    "a number for a header": with_header(lambda header: 3),
+    "a header too deep": lambda content: b"[" * 100_000 + b"\n" + content,
+    "no hash": with_header(lambda header: {key: value for key, value in header.items() if key != "sha256"}),
+    "another symbol": with_header(lambda header: {**header, "symbol": "abort"}),
+    "no symbol": with_header(lambda header: {key: value for key, value in header.items() if key != "symbol"}),
+    "features of the wrong kind": with_header(lambda header: {**header, "features": [[1]]}),
+    "length of the wrong kind": with_header(lambda header: {**header, "length": str(header["length"])}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_refused(folder, damage, monkeypatch):
+    monkeypatch.setenv("FASTNN2_CACHE_DIR", str(folder))
+    path = store.path_of("update", "float64", store.Processor.here())
+    store.read(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(store.DamagedFileError, match=r"kernel|damaged"):
+        store.read(path)
+
+
+ENDS = ["emptied", "a byte of the body", "cut off in the body", "a byte of the header"]
+
+
+@pytest.mark.parametrize("damage", ENDS)
+def test_damaged_files_are_made_again(folder, right, damage):
+    path = file_in_use(folder)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    result = run(UPDATE, folder)
+    assert result.compiled
+    assert result.result == right.update
+    assert run_without_numba(UPDATE, folder).result == right.update
+    assert no_half_files(folder)
+
+
+def test_a_damaged_training_loop(folder, right):
+    path = file_in_use(folder, "train")
+    path.write_bytes(DAMAGES["cut off in the body"](path.read_bytes()))
+    result = run(FIT, folder)
+    assert result.compiled
+    assert result.result == right.fit
+
+
+def test_a_folder_in_place_of_a_file(folder, right):
+    path = file_in_use(folder)
+    path.unlink()
+    path.mkdir()
+    assert run(UPDATE, folder, warnings="ignore").result == right.update
+
+
+# Files of others
+WRITE = """
+import dataclasses
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import Processor
+here = Processor.here()
+content = bytes.fromhex(sys.argv[1]) if len(sys.argv) > 1 else b""
+"""
+# Machine code that ends the process when it is loaded under the name of a kernel and called.
+FOREIGN = """
+import llvmlite.binding as llvm
+llvm.initialize_native_target()
+llvm.initialize_native_asmprinter()
+source = 'declare void @abort()\\n define i32 @entry() {\\n call void @abort()\\n ret i32 0\\n}'
+machine = llvm.Target.from_default_triple().create_target_machine(reloc="pic")
+aborting = machine.emit_object(llvm.parse_assembly(source))
+"""
+
+
+@pytest.mark.parametrize(
+    "content", ["aborting", "b'no object at all'", "b''", "aborting[:100]", "aborting[:-200]"], ids=str
+)
+def test_what_is_no_kernel_is_not_run(folder, right, content):
+    """A file whose header and hash are right, and whose content is not."""
+    code = WRITE + FOREIGN + f"store.write('update', 'float64', here, {content}, 'entry')\nreport()"
+    path = file_in_use(folder)
+    run(code, folder)
+    written = path.read_bytes()
+    result = run(UPDATE, folder)
+    assert result.compiled
+    assert result.result == right.update
+    assert path.read_bytes() != written
+
+
+def test_an_object_with_unknown_symbols_is_not_kept(tmp_path):
+    code = (
+        WRITE
+        + FOREIGN
+        + """
+from fastnn2.kernels import compiler
+compiler.compile_object = lambda *arguments: (aborting, "entry")
+try:
+    update()
+except Exception as error:
+    report(error=str(error))
+"""
+    )
+    assert "abort" in run(code, tmp_path).error
+    assert list(tmp_path.iterdir()) == []
+
+
+def other_processor(change):
+    return WRITE + FOREIGN + f"other = dataclasses.replace(here, {change})\n"
+
+
+ABSENT = "next(name for name, present in llvm.get_host_cpu_features().items() if not present)"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [f"features=here.features | {{{ABSENT}}}", "triple='riscv64-unknown-linux-gnu'"],
+    ids=["feature", "triple"],
+)
+def test_another_processor(tmp_path, right, change):
+    """Machine code that this processor cannot run is left alone."""
+    code = other_processor(change) + "store.write('update', 'float64', other, aborting, 'entry')\nreport()"
+    run(code, tmp_path)
+    (foreign,) = files_of(tmp_path)
+    result = run(UPDATE, tmp_path)
+    assert result.compiled
+    assert result.result == right.update
+    assert len(files_of(tmp_path)) == 2
+    assert foreign.exists()
+
+
+def test_a_file_under_the_name_of_another_processor(folder, right):
+    """The header counts, not the name: a copy under this processor's name does not make code that it can run."""
+    path = file_in_use(folder)
+    code = other_processor(f"features=here.features | {{{ABSENT}}}")
+    code += "from fastnn2.kernels import elf\nstore.write('update', 'float64', other, aborting, 'entry')\n"
+    code += "os.replace(store.path_of('update', 'float64', other), store.path_of('update', 'float64', here))\nreport()"
+    run(code, folder)
+    result = run(UPDATE, folder)
+    assert result.compiled
+    assert result.result == right.update
+    assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["x86-64-v2", "x86-64-v3"])
+def test_code_for_a_lesser_processor(tmp_path, right, name):
+    """It is found, no compiler is needed, and the bits are the same."""
+    features = dict(llvm.get_host_cpu_features())
+    if not features.get({"x86-64-v2": "sse4.2", "x86-64-v3": "avx2"}[name]):
+        pytest.skip(f"this processor is less than {name}")
+    code = f"""
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import Processor
+for entry in {["update", "train"] if name == "x86-64-v3" else ["update"]}:
+    store.compile_and_keep(entry, "float64", Processor.level({name!r}))
+report()
+"""
+    run(code, tmp_path)
+    assert len(files_of(tmp_path)) == 1
+    assert run_without_numba(UPDATE, tmp_path).result == right.update
+    if name == "x86-64-v3":
+        assert run_without_numba(FIT, tmp_path).result == right.fit
+
+
+def test_code_for_exactly_this_processor_comes_first(folder, right):
+    # Were the lesser one taken, the missing symbol would be refused and a compiler asked for.
+    code = other_processor("features=here.features - {min(here.features)}")
+    run(code + "store.write('update', 'float64', other, aborting, 'entry')\nreport()", folder)
+    assert run_without_numba(UPDATE, folder).result == right.update
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
+def test_a_file_of_another_user(folder, right):
+    path = file_in_use(folder)
+    code = UPDATE
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:  # no file can be given away, but one can be somebody else
+        code = "real = os.geteuid()\nos.geteuid = lambda: real + 1\n" + code
+    # It is not removable either where the folder belongs to that user; here the new file takes its place.
+    result = run(code, folder)
+    assert result.compiled
+    assert result.result == right.update
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs files of root")
+def test_a_file_of_root_is_trusted_by_all(folder, right):
+    code = "os.geteuid = lambda: 12345\n" + UPDATE
+    assert run_without_numba(code, folder).result == right.update
+
+
+# Folders
+def test_eight_processes_on_an_empty_store(tmp_path, right):
+    folder = tmp_path / "not" / "there" / "yet"
+    processes = [start(UPDATE, folder) for _ in range(8)]
+    assert [finish(process).result for process in processes] == [right.update] * 8
+    assert len(files_of(folder)) == 1
+    assert no_half_files(folder)
+    assert run_without_numba(UPDATE, folder).result == right.update
+
+
+WITH_WARNINGS = """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    result = update()
+    import fastnn2
+    fastnn2.cost(*2 * [np.full((1, 3), 0.5)])  # another kernel
+    update("float32")
+report(result=result, warnings=[[type(w.message).__name__, str(w.message)] for w in caught])
+"""
+
+
+def assert_one_warning(result, folder):
+    ((kind, message),) = result.warnings
+    assert kind in ("UserWarning", "RuntimeWarning")
+    assert "fastnn2 cannot keep its compiled kernels" in message
+    assert str(folder) in message
+    assert "FASTNN2_CACHE_DIR" in message
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, right):
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "store"
+    result = run(WITH_WARNINGS, folder)
+    assert result.result == right.update
+    assert_one_warning(result, folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only(tmp_path, right):
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o500)
+    result = run(WITH_WARNINGS, folder)
+    assert result.result == right.update
+    assert_one_warning(result, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk(tmp_path, right):
+    pytest.importorskip("resource")
+    code = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+    result = run(code + WITH_WARNINGS, tmp_path, environment={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert result.result == right.update
+    assert_one_warning(result, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_file_of_a_process_that_was_killed(folder, right):
+    path = file_in_use(folder)
+    half = path.with_name(path.stem + "abc.tmp")
+    path.rename(half)
+    half.write_bytes(half.read_bytes()[:1000])
+    result = run(UPDATE, folder)
+    assert result.compiled
+    assert result.result == right.update
+
+
+# Sources and versions
+def test_changed_kernel_source(folder, tmp_path, right):
+    copy = shutil.copytree(PACKAGE, tmp_path / "copy" / "fastnn2", ignore=shutil.ignore_patterns("__pycache__"))
+    source = copy / "kernels" / "elementary.py"
+    text = source.read_text()
+    assert text.count("LN2_HIGH, LN2_LOW = 0.6931471803691238,") == 1
+    source.write_text(text.replace("LN2_HIGH, LN2_LOW = 0.6931471803691238,", "LN2_HIGH, LN2_LOW = 0.6931472,"))
+    changed = run(FIT, folder, environment={"PYTHONPATH": str(copy.parent)})
+    assert changed.compiled
+    assert changed.result != right.fit
+    again = run(FIT, folder, environment={"PYTHONPATH": str(copy.parent), "BLOCK": NO_NUMBA})
+    assert again.result == changed.result
+    assert run_without_numba(FIT, folder).result == right.fit
+
+
+NUMBA = """
+import importlib.util, types
+find_spec = importlib.util.find_spec
+other = types.SimpleNamespace(submodule_search_locations=[{folder!r}])
+importlib.util.find_spec = lambda name, *arguments: other if name == "numba" else find_spec(name, *arguments)
+"""
+
+
+@pytest.mark.parametrize("package", ["fastnn2", "llvmlite", "numba"])
+def test_changed_versions(folder, tmp_path, right, package):
+    before, environment, code = len(files_of(folder)), {}, UPDATE
+    if package == "fastnn2":
+        copy = shutil.copytree(PACKAGE, tmp_path / "copy" / "fastnn2", ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / "_version.py").write_text('__version__ = "99.0"\n')
+        environment = {"PYTHONPATH": str(copy.parent)}
+    elif package == "llvmlite":
+        code = "import llvmlite\nllvmlite.__version__ = '99.0.0'\n" + UPDATE
+    else:
+        (tmp_path / "_version.py").write_text('version = "99.0"\n')
+        code = NUMBA.format(folder=str(tmp_path)) + UPDATE
+    result = run(code, folder, environment=environment)
+    assert result.compiled
+    assert result.result == right.update
+    assert len(files_of(folder)) == before + 1
+
+
+# A user's own Numba code
+USER = """
+from numba import njit
+import fastnn2
+from fastnn2 import layout
+from fastnn2.kernels import plan
+from fastnn2.kernels.layers import hidden_layer
+
+def hidden(X, params):
+    @njit
+    def mine(flat, d, h, groups, X, A1):
+        hidden_layer(flat, 0, d, h, groups, X, 0, A1)
+
+    (h, d), n = params["W1"].shape, X.shape[1]
+    X_groups, _ = layout.to_groups(X, X.dtype)
+    A1_groups = layout.aligned_zeros(X_groups.size // d * h, X.dtype)
+    flat = np.concatenate([params[name].ravel() for name in ("W1", "b1", "W2", "b2")])
+    mine(flat, d, h, plan.count_groups(n, X.dtype), X_groups, A1_groups)
+    A1 = np.empty((h, n))
+    layout.from_groups(A1_groups, h, A1)
+    return A1
+
+X, Y = data()
+params = fastnn2.init_params(X, Y, 5)
+"""
+
+
+def test_kernels_in_numba_code_of_a_user(tmp_path):
+    code = (
+        USER
+        + """
+before = hidden(X, params)
+update()  # compiled in between, for the store
+A1 = fastnn2.forward(X, params)[1]["A1"]
+after = hidden(X, params)
+report(equal=[bool((result == A1).all()) for result in (before, after)], close=bool(
+    np.allclose(A1, np.tanh(params["W1"] @ X + params["b1"]), rtol=1e-14)))
+"""
+    )
+    result = run(code, tmp_path)
+    assert result.equal == [True, True]
+    assert result.close
+
+
+def test_numba_code_of_a_user_after_the_store(tmp_path):
+    code = USER + "A1 = fastnn2.forward(X, params)[1]['A1']\nreport(equal=bool((hidden(X, params) == A1).all()))"
+    assert run(code, tmp_path).equal
