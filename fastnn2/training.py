@@ -1,8 +1,5 @@
 """fit: check, lay out, start the team, watch it, hand back parameters and costs."""
 
-import sys
-import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +10,7 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded, to_groups
 from fastnn2.reference import init_params
+from fastnn2.team import Team, watch
 
 Array = np.ndarray[Any, Any]
 
@@ -25,8 +23,6 @@ WORK_OF_UNIT = 16
 # Multiplications in a time slice of the system, about 3 ms: what a thread loses that waits for another that lost its
 # core. Iterations of more than a hundredth of it do not suffer much.
 WORK_OF_SLICE = 100_000_000
-BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
-LOOK_EVERY = 0.1  # seconds between looks at the counter, where there is a bar
 
 
 def fit(
@@ -186,10 +182,7 @@ class _Job:
         self.chunks = plan.count_chunks(n, len(params), dtype)
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
-        # Threads are started first: where the system refuses some, the team is smaller and the result the same.
-        self.team = _Team(threads_for(d, n, h, o, iterations, dtype, n_threads))
-        self.threads = threads = self.team.size
-
+        self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
         patience = WORK_OF_SLICE // work_of_iteration(d, n, h, o)
         self.patience = patience if patience > 100 and not self.shared else 0
 
@@ -212,46 +205,49 @@ class _Job:
         """Train; return or raise what was reached."""
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
+        train = store.kernel("train", self.X.dtype)
 
-        def work(thread: int) -> None:
+        def work(thread: int, threads: int) -> None:
             own = 0 if self.shared else thread
-            first, last = self.range_of(thread)
             train(
-                *(address(self.control), thread, self.threads, int(self.shared)),
+                *(address(self.control), thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, self.patience),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(self.params[own]), self.params.shape[2], first, last),
+                *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
                 *(address(self.gradients), self.gradients.shape[2], address(self.totals[own])),
                 *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
                 *(learning_rate, alpha, total_weight),
             )
 
+        team, interrupt = Team(self.control), None
         try:
-            train = store.kernel("train", self.X.dtype)
-        except BaseException:
-            self.team.work(None)
-            raise
-        self.team.work(work)
-        watch(self.team, self.control, self.iterations, progress)
-        return self.result()
+            team.start(self.threads, work)
+            watch(team, self.iterations, progress)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        finally:
+            late = team.end()
+        if late is not None and not isinstance(late, KeyboardInterrupt):
+            raise late
+        return self.result(interrupted=(interrupt or late) is not None)
 
-    def range_of(self, thread: int) -> tuple[int, int]:
+    def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
         d, h, o, _ = self.shape
         count = plan.count_params(d, h, o)
         if not self.shared:
             return 0, count
-        ends = [count * part // self.threads // plan.RANGE * plan.RANGE for part in range(self.threads)] + [count]
+        ends = [count * part // threads // plan.RANGE * plan.RANGE for part in range(threads)] + [count]
         return ends[thread], ends[thread + 1]
 
-    def result(self) -> tuple[Params, Array]:
-        """Return parameters and costs, or raise them where training stopped early."""
+    def result(self, interrupted: bool) -> tuple[Params, Array]:
+        """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
         d, h, o, _ = self.shape
         done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
         params = checks.named_params(self.params[0, done % 2, : plan.count_params(d, h, o)], d, h, o)
-        if outcome == plan.FINISHED:
+        if outcome == plan.FINISHED and not interrupted:
             return params, self.costs
-        if outcome == plan.INTERRUPTED:
+        if interrupted or outcome == plan.INTERRUPTED:
             message = (
                 f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
                 "reached, and fit(..., init=error.params) goes on from there"
@@ -267,79 +263,3 @@ class _Job:
             params,
             costs,
         )
-
-
-class _Team:
-    """Python threads that wait for one function and run it together.
-
-    The calling thread is free to watch: it alone gets signals, so it must not be inside the kernel.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.done = threading.Event()
-        self._go = threading.Event()
-        self._function: Any = None
-        self._running = 0
-        self._lock = threading.Lock()
-        self.threads: list[threading.Thread] = []
-        for number in range(size):
-            thread = threading.Thread(target=self._member, args=(number,), name=f"fastnn2-{number}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the system's limit
-                if not self.threads:
-                    raise
-                break
-            self.threads.append(thread)
-        self.size = self._running = len(self.threads)
-
-    def _member(self, number: int) -> None:
-        self._go.wait()
-        try:
-            if self._function is not None:
-                self._function(number)
-        finally:
-            with self._lock:
-                self._running -= 1
-                last = self._running == 0
-            if last:
-                self.done.set()
-
-    def work(self, function: Any) -> None:
-        """Let every member call ``function(number)``; None sends them home."""
-        self._function = function
-        self._go.set()
-
-
-def _seconds(begin: float, control: Array, iterations: int) -> float:
-    """Return how long the whole job will take, judged by what is done."""
-    return (time.perf_counter() - begin) * iterations / max(1, int(control[plan.COMPLETED]))
-
-
-def watch(team: _Team, control: Array, iterations: int, progress: bool | None) -> None:
-    """Wait until the team is done; show a bar, and pass Ctrl-C on to the team as a request to stop."""
-    bar = None
-    begin = time.perf_counter()
-    try:
-        if progress is None:
-            progress = sys.stderr is not None and sys.stderr.isatty()
-            if progress:
-                progress = not team.done.wait(BAR_AFTER) and _seconds(begin, control, iterations) > 1.0
-        if progress:
-            from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
-
-            bar = tqdm(total=iterations, desc="training", unit="it", leave=False)
-            while not team.done.wait(LOOK_EVERY):
-                bar.update(int(control[plan.COMPLETED]) - bar.n)
-            bar.update(int(control[plan.COMPLETED]) - bar.n)
-        team.done.wait()
-    except KeyboardInterrupt:
-        control[plan.STOP] = 1
-        while not team.done.is_set():
-            try:
-                team.done.wait()
-            except KeyboardInterrupt:  # a second one: the team is on its way out
-                continue
-    finally:
-        if bar is not None:
-            bar.close()

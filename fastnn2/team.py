@@ -1,0 +1,108 @@
+"""The Python threads of a team, and the caller who watches them.
+
+Each thread is inside one kernel call for the whole job, without the GIL. The calling thread stays outside: it shows the
+progress bar, and it alone can be reached by a signal. Whatever is raised in it, the team has ended before it goes on,
+as the arrays that the kernel works on go with it.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastnn2.kernels import plan
+
+BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
+# Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
+LOOK_EVERY = 0.05
+
+
+class Team:
+    """Threads that each make one call of a function at the same time.
+
+    Parameters
+    ----------
+    control : ndarray of int64
+        The control words of the kernel; see :mod:`fastnn2.kernels.plan`.
+    """
+
+    def __init__(self, control: np.ndarray[Any, Any]) -> None:
+        self.control = control
+        self.done = threading.Event()
+        self._go = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._work: Callable[[int, int], None] | None = None
+        self._size = self._running = 0
+
+    def start(self, size: int, work: Callable[[int, int], None]) -> None:
+        """Start threads, at most `size`, and let each call ``work(number, threads)``.
+
+        Where the system refuses to start so many, the team is smaller. None begins before all are there, as they
+        would wait for each other.
+        """
+        for number in range(size):
+            thread = threading.Thread(target=self._member, args=(number,), name=f"fastnn2-{number}", daemon=True)
+            self._threads.append(thread)
+            try:
+                thread.start()
+            except RuntimeError:
+                self._threads.pop()
+                if number == 0:
+                    raise
+                break
+        self._size = self._running = len(self._threads)
+        self._work = work
+        self._go.set()
+
+    def _member(self, number: int) -> None:
+        self._go.wait()
+        if self._work is None:
+            return
+        try:
+            self._work(number, self._size)
+        finally:
+            with self._lock:
+                self._running -= 1
+                last = self._running == 0
+            if last:
+                self.done.set()
+
+    def end(self) -> BaseException | None:
+        """Ask the team to stop and wait until it has; return what was raised in this thread meanwhile."""
+        raised = None
+        while True:
+            try:
+                self.control[plan.STOP] = 1
+                self._go.set()
+                for thread in self._threads:
+                    while thread.is_alive():
+                        thread.join(LOOK_EVERY)
+                return raised
+            except BaseException as error:  # a signal: the team is on its way out, and this thread has to wait
+                raised = error
+
+
+def watch(team: Team, iterations: int, progress: bool | None) -> None:
+    """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
+    begin = time.perf_counter()
+    if progress is None and sys.stderr is not None and sys.stderr.isatty():
+        progress = not team.done.wait(BAR_AFTER) and _seconds(begin, team, iterations) > 1.0
+    if not progress:
+        while not team.done.wait(LOOK_EVERY):
+            pass
+        return
+    from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
+
+    with tqdm(total=iterations, desc="training", unit="it", leave=False) as bar:
+        while not team.done.wait(LOOK_EVERY):
+            bar.update(int(team.control[plan.COMPLETED]) - bar.n)
+        bar.update(int(team.control[plan.COMPLETED]) - bar.n)
+
+
+def _seconds(begin: float, team: Team, iterations: int) -> float:
+    """Return how long the whole job will take, judged by what is done."""
+    return (time.perf_counter() - begin) * iterations / max(1, int(team.control[plan.COMPLETED]))
