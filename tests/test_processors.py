@@ -298,5 +298,12 @@ def test_levels_are_of_64_bits_and_run_here_where_their_features_are(name):
         assert Processor.here().runs(level)
 
 
+def test_features_that_a_user_names_need_not_have_64bit():
+    named = Processor(Processor.here().triple, "x86-64", frozenset({"sse", "sse2"}))
+    words = named.feature_string().split(",")
+    assert "-64bit" not in words
+    assert {"+sse", "+sse2", "-avx", "-fma"} <= set(words)
+
+
 if __name__ == "__main__":
     in_subprocess(pathlib.Path(sys.argv[1]))
