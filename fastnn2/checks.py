@@ -210,7 +210,8 @@ def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
     for key, shape in expected.items():
         if arrays[key].shape != shape:
             raise ValueError(
-                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape}, as W1 has {(h, d)} and W2 {(o, h)}"
+                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape} beside W1 of shape {(h, d)}"
+                + ("" if key in ("b1", "W2") else f" and W2 of shape {(o, h)}")
             )
     return arrays, d, h, o
 

@@ -61,7 +61,7 @@ def test_runs(here):
 def test_feature_string(here):
     on = set(here.feature_string().split(","))
     assert {f"+{name}" for name in here.features} <= on
-    gone = min(here.features)
+    gone = min(here.features - {"64bit"})
     off = without(here, gone).feature_string().split(",")
     assert f"-{gone}" in off
     assert f"+{gone}" not in off

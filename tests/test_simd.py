@@ -41,12 +41,7 @@ def copy_vector(source, at, target, to):
     simd.store(target, to, simd.load(source, at))
 
 
-@njit
-def copy_four(source, at, target, to):
-    simd.store(target, to, simd.load_four(source, at))
-
-
-@pytest.mark.parametrize(("copy", "vectors"), [(copy_groups, GROUP_VECTORS), (copy_vector, 1), (copy_four, None)])
+@pytest.mark.parametrize(("copy", "vectors"), [(copy_groups, GROUP_VECTORS), (copy_vector, 1)])
 @pytest.mark.parametrize(("at", "to"), [(0, 0), (3, 1), (1, 5)])
 def test_load_and_store_move_their_lanes_and_no_others(copy, vectors, at, to, dtype):
     itemsize = np.dtype(dtype).itemsize
@@ -269,17 +264,3 @@ def test_powers_exponents_and_mantissas(dtype):
     assert ((mantissa >= floor) & (mantissa < 2 * floor)).all()
     assert (exponent == exponent.round()).all()
     assert (np.ldexp(mantissa.astype(np.longdouble), exponent.astype(int)) == y).all()
-
-
-@njit
-def four(gradient, at, a, kept):
-    simd.store(gradient, at, simd.load_four(gradient, at) + simd.keep_first(simd.load_four(a, 0), kept))
-
-
-@pytest.mark.parametrize("kept", [1, 2, 3, 4, 9])
-def test_four_numbers_of_a_longer_array(kept):
-    gradient, a = np.arange(8.0), np.array([10.0, 20.0, 30.0, 40.0])
-    expected = gradient.copy()
-    expected[2 : 2 + min(kept, 4)] += a[:kept]
-    four(gradient, 2, a, kept)
-    assert (gradient == expected).all()

@@ -5,11 +5,12 @@ and q of the other, p * q accumulators, p + q loads for p * q products. The leng
 so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a tuple in a register of its own.
 """
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn2.kernels.plan import GROUP_VECTORS
-from fastnn2.kernels.simd import Vector, lane_type, llvm_function, load_as, spread, sum_four
+from fastnn2.kernels.simd import Vector, broadcast, lane_type, llvm_function, load_as, spread, sum_four
 
 
 def _each(function):
@@ -104,13 +105,32 @@ def zero_outer(typingctx, array, a_offsets, b_offsets):
 
 
 @intrinsic
-def four_sums_each(typingctx, sums):
-    """Return, for each four vectors of a tuple, the sums over their lanes: a tuple of vectors of four float64 lanes."""
+def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
+    """Add the sums over lanes of a block of four columns to ``gradient[at + i * stride + j]`` in place (float64).
 
-    def one(context, builder, args, i):
-        return sum_four(builder, sums.dtype, [builder.extract_value(args[0], 4 * i + k) for k in range(4)])
+    Only the first `rows` rows and `columns` columns of the block count; all four places of a row are read and written.
+    """
+    four = Vector(types.float64, 4)
 
-    return types.UniTuple(Vector(types.float64, 4), sums.count // 4)(sums), _each(one)
+    def codegen(context, builder, signature, args):
+        data = context.make_array(gradient)(context, builder, args[0]).data
+        lanes = ir.Constant(ir.VectorType(ir.IntType(64), 4), [0, 1, 2, 3])
+        nothing = context.get_constant_null(four)
+        last = builder.sub(args[4], args[4].type(1))
+        for i in range(sums.count // 4):
+            number = args[4].type(i)
+            inside = builder.icmp_signed("<=", number, last)
+            kept = builder.select(inside, args[5], args[5].type(0))  # of a row that is not there, nothing
+            limit = broadcast(builder, kept, 4)
+            row = [builder.extract_value(args[3], 4 * i + k) for k in range(4)]
+            total = builder.select(builder.icmp_signed("<", lanes, limit), sum_four(builder, sums.dtype, row), nothing)
+            place = builder.add(args[1], builder.mul(builder.select(inside, number, last), args[2]))
+            pointer = builder.bitcast(builder.gep(data, [place]), total.type.as_pointer())
+            builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+        return context.get_dummy_value()
+
+    integer = types.int64
+    return types.void(gradient, integer, integer, sums, integer, integer), codegen
 
 
 @intrinsic

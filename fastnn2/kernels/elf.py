@@ -17,9 +17,16 @@ def is_elf(content: bytes) -> bool:
 
 
 def undefined_symbols(content: bytes) -> list[str]:
-    """Return the names of the symbols that an object (bytes) uses and does not define."""
+    """Return the names of the symbols that an object uses and does not define; raise ValueError if it is none."""
     if not is_elf(content):
         raise ValueError("not a 64-bit little-endian ELF file")
+    try:
+        return _undefined_symbols(content)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError("an ELF file whose tables are damaged") from error
+
+
+def _undefined_symbols(content: bytes) -> list[str]:
     (start,) = struct.unpack_from("<Q", content, 0x28)
     size, count = struct.unpack_from("<HH", content, 0x3A)
     sections = [SECTION_HEADER.unpack_from(content, start + i * size) for i in range(count)]

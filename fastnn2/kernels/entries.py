@@ -1,6 +1,7 @@
 """The kernels as Python calls them: plain functions over pointers and sizes, compiled for each dtype when needed.
 
-An entry allocates nothing and raises nothing, so its machine code needs nothing of Numba or Python when it runs.
+An entry sets the floating-point mode to its default and back, as a library may have changed it for this thread. It
+allocates nothing and raises nothing, so its machine code needs nothing of Numba or Python when it runs.
 ``SIGNATURES`` in :mod:`signatures` has the types of their arguments.
 """
 
@@ -8,35 +9,51 @@ from fastnn2.kernels import steps
 from fastnn2.kernels import train as training_loop
 from fastnn2.kernels import update as updating
 from fastnn2.kernels.simd import flat
+from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
 
 def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
           has_weights, params, params_stride, first, last, gradients, gradients_stride, total, A1, dZ2, costs,
           learning_rate, alpha, total_weight):  # fmt: skip
     """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
     training_loop.train(
         flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, flat(X), flat(Y),
         flat(weights), has_weights, flat(params), params_stride, first, last, flat(gradients), gradients_stride,
         flat(total), flat(A1), flat(dZ2), flat(costs), learning_rate, alpha, total_weight)  # fmt: skip
+    set_float_mode(mode)
 
 
 def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
     """Write Z1, A1, Z2 and y of all groups in place."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
     steps.forward(flat(params), d, h, o, groups, flat(X), flat(Z1), flat(A1), flat(Z2), flat(y))
+    set_float_mode(mode)
 
 
 def cost(o, n, y, Y, weights, has_weights, total):
     """Write the summed cost of all samples to ``total[0]``."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
     flat(total)[0] = steps.cost(o, n, flat(y), flat(Y), flat(weights), has_weights)
+    set_float_mode(mode)
 
 
 def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, gradient):
     """Add the summed gradients of all samples to `gradient` in place; A1 and y are overwritten."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
     steps.backward(
         flat(params), d, h, o, n, tile_groups, flat(X), flat(Y), flat(weights), has_weights, flat(A1), flat(y),
         flat(gradient))  # fmt: skip
+    set_float_mode(mode)
 
 
 def update(params, new, count, gradient, learning_rate):
     """Write ``new = params - learning_rate gradient`` in place, `count` numbers each."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
     updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, count, (0, 0, 0), learning_rate, 0.0)
+    set_float_mode(mode)

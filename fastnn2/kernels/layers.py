@@ -12,9 +12,9 @@ sum over samples: nobody divides by n before the update. The order of every sum 
 from numba import njit
 
 from fastnn2.kernels.blocks import (
+    add_sums,
     fma_outer,
     four_offsets,
-    four_sums_each,
     load_each,
     numbers_each,
     six_offsets,
@@ -36,7 +36,6 @@ from fastnn2.kernels.simd import (
     keep_first,
     lane,
     load,
-    load_four,
     load_group,
     maximum,
     number,
@@ -201,18 +200,4 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
                 ag, bg = a + g * rows * lanes, b + g * columns * lanes
                 for v in range(0, lanes, step):
                     sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
-            at, kept = into + i * columns + j, columns - j
-            row0, row1, row2, row3 = four_sums_each(sums)
-            add_four(gradient, at, row0, kept)
-            if i + 1 < rows:
-                add_four(gradient, at + columns, row1, kept)
-            if i + 2 < rows:
-                add_four(gradient, at + 2 * columns, row2, kept)
-            if i + 3 < rows:
-                add_four(gradient, at + 3 * columns, row3, kept)
-
-
-@njit(**INLINE)
-def add_four(gradient, at, sums, kept):
-    """Add the first `kept` of four sums to ``gradient[at : at + 4]`` in place; reads and writes all four places."""
-    store(gradient, at, load_four(gradient, at) + keep_first(sums, kept))
+            add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)

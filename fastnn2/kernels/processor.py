@@ -8,10 +8,10 @@ import os
 import llvmlite.binding as llvm
 
 # The levels of x86-64 that distributions use, with the features of each (System V psABI).
-_V1 = "cmov cx8 fxsr mmx sse sse2 x87"
+_V1 = "64bit cmov cx8 fxsr mmx sse sse2"
 _V2 = f"{_V1} cx16 sahf popcnt sse3 sse4.1 sse4.2 ssse3 crc32"
 _V3 = f"{_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"
-_V4 = f"{_V3} avx512f avx512bw avx512cd avx512dq avx512vl evex512"
+_V4 = f"{_V3} avx512f avx512bw avx512cd avx512dq avx512vl"
 LEVELS = {"x86-64": _V1, "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 
 
@@ -40,9 +40,11 @@ class Processor:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def feature_string(self) -> str:
-        """The features as LLVM wants them; those that are missing are switched off, whatever the name stands for."""
-        known = _host_features()
-        missing = {name for name in known if name not in self.features}
+        """The features as LLVM wants them; those that are missing are switched off, whatever the name stands for.
+
+        All but 64-bit mode, which is no choice: without it LLVM ends the process.
+        """
+        missing = set(_host_features()) - self.features - {"64bit"}
         return ",".join([f"+{name}" for name in sorted(self.features)] + [f"-{name}" for name in sorted(missing)])
 
     def runs(self, other: "Processor") -> bool:

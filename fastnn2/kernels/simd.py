@@ -30,6 +30,7 @@ INLINE = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "no_rewrites": True,
 }
 
 
@@ -66,9 +67,14 @@ def spread(context, builder, value, value_type, vector):
     llvm_type = context.get_value_type(vector)
     if isinstance(scalar, ir.Constant):
         return ir.Constant(llvm_type, [scalar] * vector.lanes)
-    undefined = ir.Constant(llvm_type, ir.Undefined)
+    return broadcast(builder, scalar, vector.lanes)
+
+
+def broadcast(builder, scalar, lanes):
+    """Build a vector with an LLVM number in each of its lanes."""
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, _lane_numbers([0] * vector.lanes))
+    return builder.shuffle_vector(first, undefined, _lane_numbers([0] * lanes))
 
 
 def _lane_numbers(numbers):
@@ -154,12 +160,6 @@ def load_group(typingctx, array, index):
 def number(typingctx, array, index):
     """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
     return _loader(array.dtype, array, index)
-
-
-@intrinsic
-def load_four(typingctx, array, index):
-    """Return ``array[index : index + 4]`` of a flat array as a vector of four lanes."""
-    return _loader(Vector(array.dtype, 4), array, index)
 
 
 @intrinsic
@@ -289,13 +289,9 @@ def keep_first(typingctx, vector, count):
     """Return `vector` with every lane from number `count` on set to zero."""
 
     def codegen(context, builder, signature, args):
-        integers = ir.VectorType(ir.IntType(32), vector.lanes)
         lane = _lane_numbers(range(vector.lanes))
         limit = builder.trunc(context.cast(builder, args[1], count, types.int64), ir.IntType(32))
-        undefined = ir.Constant(integers, ir.Undefined)
-        first = builder.insert_element(undefined, limit, ir.IntType(32)(0))
-        limits = builder.shuffle_vector(first, undefined, _lane_numbers([0] * vector.lanes))
-        kept = builder.icmp_signed("<", lane, limits)
+        kept = builder.icmp_signed("<", lane, broadcast(builder, limit, vector.lanes))
         return builder.select(kept, args[0], context.get_constant_null(vector))
 
     return vector(vector, count), codegen

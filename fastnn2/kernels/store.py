@@ -157,7 +157,7 @@ def read(path: pathlib.Path) -> tuple[Processor, str, bytes]:
         checked, symbol = header.pop("sha256"), header["symbol"]
         processor = Processor(header["triple"], header["cpu"], frozenset(header["features"]))
         length = header["length"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFileError(f"{path} does not begin with the header of a kernel") from error
     if len(content) != length or checked != _hash(header, content):
         raise DamagedFileError(f"{path} is damaged: its length or hash is not what its header says")
@@ -170,7 +170,10 @@ def _hash(header: dict[str, Any], content: bytes) -> str:
 
 
 def _check_symbols(content: bytes) -> None:
-    unknown = set(undefined_symbols(content)) - ALLOWED_SYMBOLS
+    try:
+        unknown = set(undefined_symbols(content)) - ALLOWED_SYMBOLS
+    except ValueError as error:
+        raise DamagedFileError(f"the machine code is {error}") from error
     if unknown:
         raise DamagedFileError(f"the machine code calls {', '.join(sorted(unknown))}, which it may not")
 
@@ -181,12 +184,21 @@ def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes
     try:
         write(name, dtype, processor, content, symbol)
     except OSError as error:
-        warnings.warn(
-            f"fastnn2 cannot keep its compiled kernels in {folder()} ({error.strerror or error}), so every process "
-            "compiles them again; set FASTNN2_CACHE_DIR to a folder that you can write to",
-            stacklevel=2,
-        )
+        _warn_once(folder(), error.strerror or str(error))
     return content, symbol
+
+
+@functools.cache
+def _warn_once(where: pathlib.Path, reason: str) -> None:
+    package = str(pathlib.Path(__file__).parents[1])
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1  # the caller's line, not one of ours
+    warnings.warn(
+        f"fastnn2 cannot keep its compiled kernels in {where} ({reason}), so every process compiles them again; set "
+        "FASTNN2_CACHE_DIR to a folder that you can write to",
+        stacklevel=level,
+    )
 
 
 def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = True) -> tuple[bytes, str]:

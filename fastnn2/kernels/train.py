@@ -16,6 +16,7 @@ again. So thread 0 counts the barriers at which it waited long; `patience` is wh
 When they cost more than the job itself, it goes on alone, which changes nothing but the time.
 """
 
+import numpy as np
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
@@ -33,14 +34,7 @@ from fastnn2.kernels.plan import (
     STOP,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import (
-    DEFAULT_MXCSR,
-    atomic_load,
-    atomic_store,
-    barrier,
-    float_mode,
-    set_float_mode,
-)
+from fastnn2.kernels.team import atomic_load, atomic_store, barrier
 from fastnn2.kernels.update import sum_chunks, update
 
 INFINITY = float("inf")
@@ -67,8 +61,6 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
     count = (d + 1 + o) * h + o
     weight_ranges = (h * d, h * d + h, count - o)
     step = learning_rate / total_weight
-    mode = float_mode()
-    set_float_mode(DEFAULT_MXCSR)
 
     barriers = 0
     late = 0
@@ -135,7 +127,6 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
             atomic_store(control, COMPLETED, j)
     if thread == 0:
         atomic_store(control, OUTCOME, outcome)
-    set_float_mode(mode)
 
 
 @njit(**INLINE)
@@ -143,7 +134,7 @@ def sum_of_squares(params, start, weight_ranges):
     """Return |W1|^2 + |W2|^2 of the set of parameters that begins at `start`, in float64."""
     total = 0.0
     for i in range(weight_ranges[0]):
-        total += float(params[start + i]) * float(params[start + i])
+        total += np.float64(params[start + i]) * np.float64(params[start + i])
     for i in range(weight_ranges[1], weight_ranges[2]):
-        total += float(params[start + i]) * float(params[start + i])
+        total += np.float64(params[start + i]) * np.float64(params[start + i])
     return total

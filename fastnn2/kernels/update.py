@@ -1,5 +1,6 @@
 """From the summed gradients of all chunks to new parameters."""
 
+import numpy as np
 from numba import njit
 
 from fastnn2.kernels.simd import INLINE
@@ -32,7 +33,7 @@ def update(params, old, updated, new, gradient, first, last, weight_ranges, step
     """
     finite = True
     for i in range(first, last):
-        p = float(params[old + i])
+        p = np.float64(params[old + i])
         g = gradient[i]
         if i < weight_ranges[0] or weight_ranges[1] <= i < weight_ranges[2]:
             g += alpha * p
