@@ -1,0 +1,115 @@
+"""Measure everything: ``python -m bench [--quick]``. Writes results.json, and results.md and pictures from it."""
+
+from bench import environment
+
+if environment.clear_openblas():  # before NumPy comes in, which loads OpenBLAS
+    environment.start_again()
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+PARTS = ("startup", "busy", "peak", "slope", "grid")
+HERE = Path(__file__).parent
+
+
+def parse(arguments):
+    from bench import cases
+
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less of everything: within 5 minutes instead of 40")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write (default: bench/results.json)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        choices=PARTS + tuple(case.name for case in cases.GRID),
+        help="a part or a cell of the grid, repeatable: %(choices)s; writes files only where --json says so",
+    )
+    parser.add_argument("--largest", action="store_true", help="scaling up to 100,000,000 samples (needs 8 GB)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marker comments")
+    return parser.parse_args(arguments)
+
+
+def measure_all(options):
+    """Return all results as one dict."""
+    from bench import busy, cases, measure, peak, peers, slope, startup
+
+    for name in peers.NAMES:
+        try:
+            peers.load(name)  # so that what is said about the BLAS is about all of them
+        except peers.Unavailable as error:
+            print(f"{name} is skipped: {error}")
+    results = {"environment": environment.describe(), "quick": options.quick}
+    print(*environment.as_lines(results["environment"]), sep="\n", flush=True)
+
+    def say(line):
+        print(line, flush=True)
+
+    for name in PARTS:
+        begin = time.perf_counter()
+        if name == "grid":
+            chosen = [case for case in cases.GRID if wanted(case, options)]
+            if not chosen:
+                continue
+            say("\n== grid")
+            results["grid"] = [measure.run_case(case, options.quick, say) for case in chosen]
+        elif not options.only or name in options.only:
+            say(f"\n== {name}")
+            part = {"startup": startup, "busy": busy, "peak": peak, "slope": slope}[name]
+            more = {"largest": options.largest} if name == "slope" else {}
+            results[name] = part.run(options.quick, say, **more)
+        else:
+            continue
+        say(f"({time.perf_counter() - begin:.0f} s)")
+    return results
+
+
+def wanted(case, options):
+    """Return whether a cell of the grid is to be measured; one that is asked for by name always is."""
+    if options.only and case.name in options.only:
+        return True
+    return (not options.only or "grid" in options.only) and (case.quick or not options.quick)
+
+
+def write(results, path):
+    """Write what stands in the JSON as tables and pictures beside it."""
+    from bench import pictures, report
+
+    path.with_suffix(".md").write_text(report.markdown(results))
+    for part, draw, picture in (
+        ("grid", pictures.bars, path.with_suffix(".png")),
+        ("slope", pictures.scaling, path.with_name(path.stem + "-scaling.png")),
+    ):
+        if part in results:
+            try:
+                draw(results, picture)
+            except ImportError as error:
+                print(f"no {picture.name}: {error}")
+
+
+def main(arguments=None):
+    from bench import report
+
+    options = parse(arguments)
+    if options.report:
+        results, path = json.loads(options.report.read_text()), options.report
+    else:
+        results = measure_all(options)
+        path = options.json or (None if options.only else HERE / "results.json")
+        if path:
+            path.write_text(json.dumps(results, indent=1) + "\n")
+    print("\n" + report.markdown(results))
+    if path:
+        write(results, path)
+        print(f"written: {path} and what is made of it")
+    if options.readme:
+        report.update_readme(options.readme, results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Busy loops beside the tutorial's job on two threads: a barrier that only spins made it hundreds of times slower."""
+
+import statistics
+import subprocess
+import sys
+
+from bench import cases, measure
+from fastnn2.cores import usable_cores
+
+ALLOWED = 4.0  # times the quiet time
+ROUNDS = 11
+
+
+def run(quick=False, say=print):
+    """Return the median times in seconds, quiet and busy, and their ratio."""
+    job = measure.prepare("fastnn2_fit", cases.TUTORIAL, "float64", 2)
+    # No thread_limit: what fastnn2 runs on is in the job.
+    quiet = statistics.median(measure.rounds([(job, None)], ROUNDS)[0])
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(max(2, usable_cores()))]
+    try:
+        busy = statistics.median(measure.rounds([(job, None)], ROUNDS)[0])
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    result = {"loops": len(loops), "quiet": quiet, "busy": busy, "ratio": busy / quiet, "allowed": ALLOWED}
+    say(
+        f"tutorial's job on 2 threads: {quiet * 1e3:.2f} ms quiet, {busy * 1e3:.2f} ms beside {len(loops)} busy loops, "
+        f"{busy / quiet:.2f} times (at most {ALLOWED:g} are wanted)"
+    )
+    return result

@@ -1,0 +1,112 @@
+"""The state that figures depend on: which BLAS kernel, how many threads, what processor, which versions.
+
+Imports nothing at the top that could load NumPy: :func:`clear_openblas` has to come first.
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# They make OpenBLAS run kernels for another processor than this one: every peer with a matrix product would look slow.
+OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "scipy", "torch", "jax", "jaxlib")
+
+
+def clear_openblas():
+    """Take the OPENBLAS settings out of the environment; return those that a loaded OpenBLAS has read already."""
+    found = [name for name in OPENBLAS_SETTINGS if os.environ.pop(name, None) is not None]
+    return found if "numpy" in sys.modules else []
+
+
+def start_again():
+    """Run this very command again, in place of this process, with the environment as it now is."""
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def describe():
+    """Return a dict that says on what the figures were measured."""
+    from fastnn2.cores import usable_cores
+
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": processor(),
+        "cores": usable_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: version for name in PACKAGES if (version := version_of(name))},
+        "commit": commit(),
+        "blas": blas(),
+        "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+    }
+
+
+def processor():
+    """Return the name of the processor, and family and model where the name says little (as in virtual machines)."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            found.setdefault(key.strip(), value.strip())
+    name = found.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in found:
+        name += f" (family {found['cpu family']}, model {found.get('model')})"
+    vectors = [feature for feature in ("avx2", "fma", "avx512f") if feature in found.get("flags", "").split()]
+    return f"{name}, {' '.join(vectors)}" if vectors else name
+
+
+def version_of(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit():
+    """Return the commit that is checked out, with a mark where files were changed since; "" outside of git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def blas():
+    """Return one line for each BLAS that is loaded: which, which kernel, how many threads."""
+    import numpy as np
+
+    try:
+        import threadpoolctl
+    except ImportError:
+        found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return [f"NumPy's {found.get('name')} {found.get('version')}, kernel and threads not known (no threadpoolctl)"]
+    lines = set()
+    for library in threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            owner = Path(library["filepath"]).parent.name.removesuffix(".libs")
+            lines.add(
+                f"{owner}'s {library['internal_api']} {library['version']}, kernel "
+                f"{library.get('architecture', 'not known')}, {library['num_threads']} threads"
+            )
+    return sorted(lines)
+
+
+def as_lines(environment):
+    """Return the environment as lines of text."""
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    lines = [
+        f"{environment['date']}, {environment['processor']}, {environment['cores']} cores, {environment['system']}",
+        f"Python {environment['python']}, {versions}",
+        *(f"BLAS: {line}" for line in environment["blas"]),
+    ]
+    if environment["commit"]:
+        lines.append(f"commit {environment['commit']}")
+    if environment["load"] and environment["load"][0] > 0.5:
+        lines.append(f"the machine was not quiet: load average {environment['load'][0]} at the start")
+    return lines

@@ -1,0 +1,162 @@
+"""How a run is timed: equal costs first, then rounds in which every peer has its turn."""
+
+import contextlib
+import gc
+import statistics
+import sys
+import time
+
+from bench import cases, peers
+
+TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
+ROUNDS = 5
+# The threads of OpenBLAS and OpenMP go on spinning for some 30 ms after their work and would take the next peer's time.
+PAUSE = 0.05
+
+
+@contextlib.contextmanager
+def thread_limit(threads):
+    """Let all libraries use at most so many threads; None lets them use what they want."""
+    if threads is None:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    with threadpool_limits(threads):
+        if torch:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
+
+
+def prepare(name, case, dtype, threads):
+    """Return the run of a peer, warm: it has run once and reached the cost that it has to reach.
+
+    Raises
+    ------
+    Unavailable
+        The peer cannot take part, with the reason.
+    AssertionError
+        It reached another cost: what it computes is not the same job, and no time of it means anything.
+    """
+    peer = peers.load(name)
+    X, Y, params = cases.problem(case)
+    with thread_limit(threads):
+        run = peer.prepare(X, Y, params, case.learning_rate, case.iterations, dtype, threads)
+        cost = float(run()[0])
+    check_cost(cost, case, dtype, name)
+    return run
+
+
+def check_cost(cost, case, dtype, name):
+    """Assert that a peer's last cost is that of the reference."""
+    expected = cases.expected_cost(case)
+    if not abs(cost - expected) <= TOLERANCE[dtype] * abs(expected):
+        raise AssertionError(f"{name}, {dtype}, {case.name}: last cost {cost!r}, but the reference has {expected!r}")
+
+
+def timed(run, threads):
+    """Return the seconds that one run takes."""
+    with thread_limit(threads):
+        time.sleep(PAUSE)
+        begin = time.perf_counter()
+        run()
+        return time.perf_counter() - begin
+
+
+def rounds(runs, count):
+    """Time several runs in turns, A B C A B C ..., so that a noisy minute hits all of them.
+
+    Parameters
+    ----------
+    runs : list of (callable, threads)
+    count : int
+
+    Returns
+    -------
+    list of list of float
+        For each run its `count` times in seconds.
+    """
+    times = [[] for _ in runs]
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(count):
+            for (run, threads), seconds in zip(runs, times, strict=True):
+                seconds.append(timed(run, threads))
+            gc.collect()
+    finally:
+        if collecting:
+            gc.enable()
+    return times
+
+
+def rows_of(case, quick=False):
+    """Yield (peer, dtype, threads) for all that could run a case."""
+    for dtype in ("float64", "float32"):
+        for name in peers.NAMES:
+            if quick and name == "torch_compiled":  # its compiles take longer than all else
+                continue
+            if name == "numpy_reference" and (case != cases.TUTORIAL or dtype != "float64"):
+                continue  # the plain formulas are the faster of the two; here they are compared
+            try:
+                choices = peers.load(name).THREADS
+            except peers.Unavailable:
+                choices = (None,)  # prepare says why
+            for threads in choices:
+                if not (quick and threads == 1 and case != cases.TUTORIAL and len(choices) > 1):
+                    yield name, dtype, threads
+
+
+def run_case(case, quick=False, say=print):
+    """Measure all peers on one case.
+
+    Returns
+    -------
+    dict
+        The case, ``rows`` (peer, dtype, threads, all seconds, their median), ``skipped`` (peer, dtype, threads,
+        reason) and ``ratios``: for each dtype the fastest peer and how many times fastnn2 is faster.
+    """
+    say(f"{case.title}, {case.iterations} iterations")
+    ready, skipped = [], []
+    for name, dtype, threads in rows_of(case, quick):
+        row = {"peer": name, "dtype": dtype, "threads": threads}
+        try:
+            ready.append((row, prepare(name, case, dtype, threads)))
+        except peers.Unavailable as error:
+            skipped.append({**row, "reason": str(error)})
+            say(f"  {name}, {dtype}, skipped: {error}")
+    times = rounds([(run, row["threads"]) for row, run in ready], ROUNDS)
+    rows = []
+    for (row, _), seconds in zip(ready, times, strict=True):
+        median = statistics.median(seconds)
+        row |= {"title": peers.load(row["peer"]).TITLE, "seconds": seconds, "median": median}
+        row["us_per_iteration"] = median / case.iterations * 1e6
+        rows.append(row)
+        cores = "1 thread" if row["threads"] == 1 else "all cores"
+        say(f"  {row['title']:18} {row['dtype']} {cores:9} {row['us_per_iteration']:12.2f} us an iteration")
+    result = {key: getattr(case, key) for key in ("name", "title", "n", "d", "h", "o", "iterations", "learning_rate")}
+    result |= {"rows": rows, "skipped": skipped, "ratios": ratios(rows)}
+    for dtype, ratio in result["ratios"].items():
+        say(f"  {dtype}: fastnn2 is {ratio['times']:.2f} times as fast as {ratio['fastest']}")
+    return result
+
+
+def ratios(rows):
+    """Return for each dtype the fastest peer and how many times fastnn2, on all cores, is faster.
+
+    A peer counts with all cores or with one, whichever is faster: some lose more by a second thread than they gain.
+    """
+    found = {}
+    for dtype in ("float64", "float32"):
+        own = [row for row in rows if (row["peer"], row["dtype"], row["threads"]) == ("fastnn2_fit", dtype, None)]
+        others = [row for row in rows if row["dtype"] == dtype and row["peer"] != "fastnn2_fit"]
+        if own and others:
+            fastest = min(others, key=lambda row: row["median"])
+            found[dtype] = {"fastest": fastest["title"], "times": fastest["median"] / own[0]["median"]}
+    return found

@@ -1,0 +1,141 @@
+"""How close the engine is to the machine: a share of the FMA peak, and of a bound from counted operations.
+
+**Matrix-bound cells.** Multiplications and additions of the products with X, the hidden layer and the outputs, an
+iteration (see :func:`flops`), through the time of an iteration, as a share of what a loop of FMAs in registers does on
+as many cores. tanh and all else count for nothing.
+
+**The tutorial's job.** Vector operations are counted in the kernels (see :data:`COUNTS`). A core does two of fma, add
+and mul a cycle; divisions have their own unit, whose rate is measured. As both work at once, an iteration cannot take
+less than the larger of the two.
+"""
+
+import statistics
+
+from bench import cases, machine, measure, peers
+from fastnn2.cores import usable_cores
+from fastnn2.kernels.plan import VECTOR_BYTES
+
+CELLS = ("50000x100x100", "20000x784x128")
+QUICK_CELLS = ("20000x64x64",)
+ITERATIONS = (10, 30)
+SHARE, TIMES_BOUND = 0.7, 1.6  # what is wanted
+
+# Operations on one vector of samples; fma, add and mul count one each. What runs on other units (minimum, absolute,
+# select, shifts and additions of bits, loads and stores) is left out, as are sums over lanes and the update. So the
+# bound is a true one: nothing that computes this way can be faster.
+COUNTS = {
+    # kernels/layers.py, affine: an fma an input
+    "affine, an input": {"float64": 1, "float32": 1},
+    # kernels/elementary.py, tanh: k and |x| - k ln2/2: 3; u = t t: 1; polynomial: 5 or 2; s - 1, s + 1: 2;
+    # numerator and denominator, a mul and an fma each: 4
+    "tanh": {"float64": 3 + 1 + 5 + 2 + 4, "float32": 3 + 1 + 2 + 2 + 4},
+    # backward_layers: W2 dZ2, 1 - A1^2, their product, sums of dZ1 and dZ2 A1: 5; and an fma an input
+    "backward, a unit": {"float64": 5, "float32": 5},
+    "backward, an input": {"float64": 1, "float32": 1},
+    # exp: k: 2; r: 2; polynomial: 9 or 4; r r, fma, 1 +: 3; 2^k in two steps: 4 and 2
+    "exp": {"float64": 2 + 2 + 9 + 3 + 6, "float32": 2 + 2 + 4 + 3 + 6},
+    # output_layer: e + 1, y - Y: 2; Y z and its subtraction: 2; sums of dZ2 and of the terms: 2; the product: 2
+    "output": {"float64": 8, "float32": 8},
+}
+DIVISIONS = {"a unit": 1, "an output": 1}  # tanh; 1 / (1 + e)
+
+
+def flops(case):
+    """Return the multiplications and additions of an iteration.
+
+    forward   2 (d h + h o) n      W1 X, W2 A1
+    backward  2 (h o) n  twice     W2' dZ2, dZ2 A1'
+              2 (d h) n            dZ1 X'
+    """
+    d, h, o, n = case.d, case.h, case.o, case.n
+    return 2 * (d * h + h * o) * n + 2 * (2 * h * o * n) + 2 * d * h * n
+
+
+def count(case, dtype):
+    """Return (operations, divisions) on vectors of 64 bytes, an iteration, for one output."""
+    c = {name: by_dtype[dtype] for name, by_dtype in COUNTS.items()}
+    lanes = VECTOR_BYTES * 8 // int(dtype[-2:])
+    vectors = -(-case.n // lanes)
+    unit = case.d * c["affine, an input"] + c["tanh"] + c["backward, a unit"] + case.d * c["backward, an input"]
+    output = case.h * c["affine, an input"] + c["exp"] + c["output"]
+    return vectors * (case.h * unit + output), vectors * (case.h * DIVISIONS["a unit"] + DIVISIONS["an output"])
+
+
+def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS):
+    """Return {threads: (slope, whole)}: seconds an iteration between two numbers of them, and of a whole call."""
+    fit = peers.load("fastnn2_fit")
+    X, Y, params = cases.problem(case)
+    keys = [(threads, number) for threads in choices for number in iterations]
+    runs = [(fit.prepare(X, Y, params, case.learning_rate, number, dtype, threads), None) for threads, number in keys]
+    for job, _ in runs:
+        job()
+    times = dict(zip(keys, measure.rounds(runs, measure.ROUNDS), strict=True))
+    few, many = iterations
+    found = {}
+    for threads in choices:
+        pairs = zip(times[threads, few], times[threads, many], strict=True)
+        slope = statistics.median((longer - shorter) / (many - few) for shorter, longer in pairs)
+        found[threads] = slope, statistics.median(times[threads, many]) / many
+    return found
+
+
+def run(quick=False, say=print):
+    """Return the machine's rates and the shares of them."""
+    cores = usable_cores()
+    hertz = machine.clock()
+    result = {"clock": hertz, "cores": cores, "peak": {}, "cells": [], "tutorial": []}
+    for dtype in ("float64", "float32"):
+        peak = {"one": machine.gflops(dtype), "all": machine.gflops(dtype, cores)}
+        peak["cycles_of_division"] = machine.cycles_of_division(dtype, hertz)
+        result["peak"][dtype] = peak
+        say(
+            f"  {dtype}: {peak['one']:.0f} GFLOP/s a core ({peak['all']:.0f} with {cores} cores at work), "
+            f"a division of {VECTOR_BYTES} bytes every {peak['cycles_of_division']:.1f} cycles"
+        )
+    result["loop"] = machine.inner_loop(machine.fma_twelve)
+    loop = result["loop"]
+    say(
+        f"  clock {hertz / 1e9:.2f} GHz; of the loop's {loop['instructions']} instructions are {loop['fma']} fma on {loop['registers']}"
+    )
+    for case in cases.GRID:
+        if case.name in (QUICK_CELLS if quick else CELLS):
+            for dtype in ("float64", "float32"):
+                result["cells"] += shares(case, dtype, result["peak"][dtype], cores, say)
+    for dtype in ("float64", "float32"):
+        result["tutorial"].append(bound(dtype, hertz, result["peak"][dtype]["cycles_of_division"], say))
+    return result
+
+
+def shares(case, dtype, peak, cores, say):
+    """Return rows for one thread and for all: GFLOP/s a core, as a share of the peak."""
+    rows = []
+    for threads, (slope, whole) in seconds_of_iteration(case, dtype, (1, None)).items():
+        at_work = 1 if threads == 1 else cores
+        rate, rate_of_call = (flops(case) / seconds / at_work / 1e9 for seconds in (slope, whole))
+        share = rate / peak["one" if threads == 1 else "all"]
+        rows.append({
+            "name": case.name, "title": case.title, "dtype": dtype, "threads": threads, "gflops": rate,
+            "gflops_of_call": rate_of_call, "share": share, "wanted": SHARE,
+        })  # fmt: skip
+        say(
+            f"  {case.title} {dtype}, {'1 thread' if threads == 1 else 'all cores'}: {rate:.0f} GFLOP/s a core, "
+            f"{share:.0%} of the peak ({rate_of_call:.0f} over a call of {ITERATIONS[1]} iterations)"
+        )
+    return rows
+
+
+def bound(dtype, hertz, cycles_of_division, say):
+    """Return the tutorial's job on one thread beside the least time that its operations take."""
+    operations, divisions = count(cases.TUTORIAL, dtype)
+    least = max(operations / 2, divisions * cycles_of_division) / hertz
+    one_after_the_other = (operations / 2 + divisions * cycles_of_division) / hertz
+    seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000))[1][0]
+    say(
+        f"  tutorial's job {dtype}, 1 thread: {seconds * 1e6:.2f} us an iteration, {seconds / least:.2f} times the "
+        f"bound of {least * 1e6:.2f} us ({operations} operations, {divisions} divisions; "
+        f"{one_after_the_other * 1e6:.2f} us one after the other)"
+    )
+    return {
+        "dtype": dtype, "operations": operations, "divisions": divisions, "bound": least,
+        "one_after_the_other": one_after_the_other, "seconds": seconds, "times": seconds / least, "wanted": TIMES_BOUND,
+    }  # fmt: skip

@@ -1,0 +1,20 @@
+"""PyTorch's own compiler (inductor) over one step of :mod:`bench.peers.torch_eager`."""
+
+import torch
+
+from bench.peers import Unavailable, torch_eager
+
+TITLE = "torch.compile"
+THREADS = (None,)  # the compiled code has the number of threads built in
+
+
+def prepare(X, Y, params, learning_rate, iterations, dtype, threads):
+    torch.compiler.reset()  # else the ninth shape would be run uncompiled, without a word
+    compiled = torch.compile(torch_eager.step, fullgraph=True, dynamic=False)
+    run = torch_eager.prepare(X, Y, params, learning_rate, iterations, dtype, threads, step=compiled)
+    try:
+        torch_eager.prepare(X, Y, params, learning_rate, 1, dtype, threads, step=compiled)()
+    except Exception as error:  # a compiler that is missing or fails shows itself in many ways
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise Unavailable(f"it does not compile here: {lines[0]}") from error
+    return run

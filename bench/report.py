@@ -1,0 +1,184 @@
+"""From the JSON to Markdown: every figure of the tables was measured, the lost cells are printed like the rest."""
+
+import re
+
+from bench import environment
+
+DTYPES = ("float64", "float32")
+PEERS = ("NumPy", "Numba", "scikit-learn", "torch", "torch.compile", "JAX")
+
+
+def number(value, digits=3):
+    """Return a number with so many significant digits, and never an exponent."""
+    if value >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".")
+
+
+def table(header, rows):
+    """Return a Markdown table; all columns but the first are aligned to the right."""
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def time_of(cell, title, dtype, threads):
+    """Return microseconds an iteration, or None."""
+    for row in cell["rows"]:
+        if (row["title"], row["dtype"], row["threads"]) == (title, dtype, threads):
+            return row["us_per_iteration"]
+    return None
+
+
+def shown(value):
+    return "-" if value is None else number(value)
+
+
+def grid_table(results, dtype, threads=None):
+    """Return the table of one dtype: microseconds an iteration, and how many times faster fastnn2 is."""
+    titles = [title for title in PEERS if any(time_of(cell, title, dtype, threads) for cell in results["grid"])]
+    if threads is None:  # no choice of threads: its one column stands beside the others
+        titles = [title for title in PEERS if title in titles or title == "Numba"]
+    rows = []
+    for cell in results["grid"]:
+        own = time_of(cell, "fastnn2", dtype, threads)
+        if own is None:  # a quick run has one thread for the tutorial's job alone
+            continue
+        peers = {title: time_of(cell, title, dtype, 1 if title == "Numba" else threads) for title in titles}
+        measured = {title: us for title, us in peers.items() if us}
+        if threads is None:
+            last = ratio_text(cell["ratios"].get(dtype))
+        else:
+            last = f"{min(measured.values()) / own:.1f}" if own and measured else "-"
+        rows.append([cell["title"].replace("x", "×"), *(shown(peers[title]) for title in titles), shown(own), last])
+    return table(["n × d × h", *titles, "fastnn2", "times faster"], rows)
+
+
+def ratio_text(ratio):
+    return f"**{ratio['times']:.1f}** ({ratio['fastest']})" if ratio else "-"
+
+
+def grid_part(results):
+    """Return the main tables, all cores."""
+    parts = []
+    for dtype in DTYPES:
+        parts += [
+            f"{dtype}, µs an iteration, all cores, against the fastest peer (Numba: one thread):",
+            grid_table(results, dtype),
+        ]
+    return "\n\n".join(parts)
+
+
+def single_part(results):
+    """Return the tables for one thread, and who was left out."""
+    parts = ["### One thread"]
+    for dtype in DTYPES:
+        parts += [f"{dtype}, µs an iteration:", grid_table(results, dtype, 1)]
+    skipped = [
+        f"- {cell['title']}: {one['peer']}, {one['dtype']}: {one['reason']}"
+        for cell in results["grid"]
+        for one in cell["skipped"]
+    ]
+    if skipped:
+        parts += ["Left out:", "\n".join(skipped)]
+    return "\n\n".join(parts)
+
+
+def startup_part(results):
+    """Return the table of start-up times."""
+    startup = results["startup"]
+    rows = [[row["name"], f"{row['median'] * 1e3:,.0f}"] for row in startup["rows"]]
+    rows += [[one["name"], "-"] for one in startup["skipped"]]
+    head = f"Whole processes, ms, median of {startup['rounds']} (job: the tutorial's 5,000 iterations):"
+    return head + "\n\n" + table(["", "ms"], rows)
+
+
+def peak_part(results):
+    """Return what share of the machine's rates the engine reaches."""
+    peak = results["peak"]
+    rows = [
+        [
+            one["title"].replace("x", "×"), one["dtype"], str(one["threads"] or "all"),
+            f"{one['gflops']:.0f}", f"{one['gflops_of_call']:.0f}", f"{one['share']:.0%}",
+        ]
+        for one in peak["cells"]
+    ]  # fmt: skip
+    rates = ", ".join(f"{peak['peak'][dtype]['one']:.0f} in {dtype}" for dtype in DTYPES)
+    parts = [
+        "### Share of the machine",
+        f"Peak: {rates} GFLOP/s a core, at {peak['clock'] / 1e9:.2f} GHz.",
+        table(["n × d × h", "dtype", "threads", "GFLOP/s a core", "over a whole call", "share of peak"], rows),
+    ]
+    parts += [
+        f"The tutorial's job in {one['dtype']}, one thread: {one['seconds'] * 1e6:.2f} µs an iteration, "
+        f"{one['times']:.2f} times the {one['bound'] * 1e6:.2f} µs that its {one['operations']:,} vector "
+        f"operations and {one['divisions']} divisions take at the least."
+        for one in peak["tutorial"]
+    ]
+    return "\n\n".join(parts)
+
+
+def slope_part(results):
+    """Return time per sample and iteration by number of samples."""
+    slope = results["slope"]
+    by_key = {(row["n"], row["dtype"], row["threads"]): row["ns"] for row in slope["rows"]}
+    rows = []
+    for n in sorted({row["n"] for row in slope["rows"]}):
+        row = [f"{n:,}"]
+        for dtype in DTYPES:
+            one, several = by_key[n, dtype, 1], by_key[n, dtype, None]
+            row += [f"{one:.3f}", f"{several:.3f}", f"{one / several:.2f}"]
+        rows.append(row)
+    header = ["n", *(f"{dtype}, {what}" for dtype in DTYPES for what in ("1 thread", "all", "times"))]
+    return "### Scaling\n\nn × 2 × 5, ns a sample and iteration:\n\n" + table(header, rows)
+
+
+def busy_part(results):
+    """Return what busy neighbours cost."""
+    busy = results["busy"]
+    return (
+        f"### Not alone\n\nThe tutorial's job on 2 threads: {busy['quiet'] * 1e3:.1f} ms, and "
+        f"{busy['busy'] * 1e3:.1f} ms ({busy['ratio']:.1f} times) beside {busy['loops']} busy loops."
+    )
+
+
+def environment_part(results):
+    lines = environment.as_lines(results["environment"])
+    if results["quick"]:
+        lines.insert(0, "a quick run: fewer cells, fewer peers")
+    return "Measured on: " + "; ".join(lines) + "."
+
+
+PARTS = (
+    ("grid", grid_part),
+    ("grid", single_part),
+    ("startup", lambda results: "### Start-up\n\n" + startup_part(results)),
+    ("peak", peak_part),
+    ("slope", slope_part),
+    ("busy", busy_part),
+)
+
+
+def markdown(results):
+    """Return the whole report."""
+    parts = [part(results) for name, part in PARTS if name in results]
+    return "\n\n".join(["# Bench", environment_part(results), *parts]) + "\n"
+
+
+def update_readme(path, results):
+    """Write the tables between the marker comments of a README, in place; what has no figures is left alone."""
+    text = path.read_text()
+    where = environment_part(results)
+    if "grid" in results:
+        text = between(text, "bench", grid_part(results) + "\n\n" + where)
+    if "startup" in results:
+        text = between(text, "startup", startup_part(results) + "\n\n" + where)
+    path.write_text(text)
+
+
+def between(text, name, content):
+    """Return `text` with `content` between ``<!-- name:start -->`` and ``<!-- name:end -->``."""
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no place for the figures: expected the lines {start} and {end}")
+    return pattern.sub(lambda _: f"{start}\n{content}\n{end}", text)

@@ -1,0 +1,138 @@
+"""Start-up: whole processes, from the shell's point of view, for one short job.
+
+Each script is run in its turn (A B C A B C ...), and its process is timed from start to end. The job is the tutorial's,
+its data and weights come from a file, and its last cost is checked.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench import cases, measure
+from bench.environment import ROOT
+
+ROUNDS = 10
+JOB = """
+import sys
+import numpy as np
+from bench.peers import {peer} as peer
+with np.load(sys.argv[1]) as data:
+    X, Y, params = data["X"], data["Y"], {{name: data[name] for name in ("W1", "b1", "W2", "b2")}}
+print(repr(float(peer.prepare(X, Y, params, 0.3, 5000, "float64", None)()[0])))
+"""
+IMPORTS = {
+    "python": "pass",
+    "import numpy": "import numpy",
+    "import numba": "import numba",
+    "import fastnn2": "import fastnn2",
+    "import numpy, sklearn.datasets": "import numpy, sklearn.datasets",
+}
+JOBS = {
+    "job: NumPy": ("numpy_plain", "warm"),
+    "job: fastnn2": ("fastnn2_fit", "warm"),
+    "job: fastnn2, empty store": ("fastnn2_fit", "empty"),
+    "job: fastnn2, no store": ("fastnn2_fit", "off"),
+    "job: JAX": ("jax_scan", "warm"),
+    "job: torch": ("torch_eager", "warm"),
+    "job: scikit-learn": ("scikit_learn", "warm"),
+}
+COMMAND = "fastnn2 moons --no-plot"
+# What is wanted: (figure, of what, at most); times are in seconds.
+WANTED = (
+    ("job: fastnn2", "times", "job: NumPy", 0.6),
+    ("import fastnn2", "more than", "import numpy", 0.040),
+    ("job: fastnn2, empty store", "more than", None, 1.5),
+    (COMMAND, "more than", "import numpy, sklearn.datasets", 0.15),
+)
+
+
+class Script:
+    """A process to run: its command, its environment, and which folder has its kernels."""
+
+    def __init__(self, name, arguments, cache, store="warm", cost=False):
+        self.name, self.arguments, self.cache, self.store, self.cost = name, arguments, cache, store, cost
+        self.seconds = []
+
+    def run(self):
+        """Run the process once; return its time, or raise RuntimeError with its last line of errors."""
+        environment = {**os.environ, "FASTNN2_CACHE_DIR": str(self.cache)}
+        environment.pop("FASTNN2_STORE", None)
+        if self.store == "off":
+            environment["FASTNN2_STORE"] = "off"
+        if self.store == "empty":
+            shutil.rmtree(self.cache, ignore_errors=True)
+        begin = time.perf_counter()
+        done = subprocess.run(self.arguments, env=environment, cwd=ROOT, capture_output=True, text=True)
+        seconds = time.perf_counter() - begin
+        if done.returncode:
+            raise RuntimeError((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
+        if self.cost:
+            measure.check_cost(float(done.stdout), cases.TUTORIAL, "float64", self.name)
+        return seconds
+
+
+def scripts(folder):
+    """Return all scripts; `folder` gets the data and the stores of kernels."""
+    X, Y, params = cases.problem(cases.TUTORIAL)
+    data = folder / "moons.npz"
+    np.savez(data, X=X, Y=Y, **params)
+    python, warm = sys.executable, folder / "warm"
+    found = [Script(name, [python, "-c", line], warm) for name, line in IMPORTS.items()]
+    for name, (peer, store) in JOBS.items():
+        cache = folder / "empty" if store == "empty" else warm
+        found.append(Script(name, [python, "-c", JOB.format(peer=peer), str(data)], cache, store, cost=True))
+    found.append(Script(COMMAND, [python, "-m", *COMMAND.split()], warm))
+    return found
+
+
+def run(quick=False, say=print):
+    """Time all scripts.
+
+    Returns
+    -------
+    dict
+        ``rows`` (name, seconds, median), ``skipped`` (name, reason), ``wanted`` (text, figure, limit).
+    """
+    count = 3 if quick else ROUNDS
+    skipped = []
+    with tempfile.TemporaryDirectory() as folder:
+        ready = []
+        for script in scripts(Path(folder)):
+            try:
+                script.run()  # fills the store, the byte code and the disk's cache
+                ready.append(script)
+            except RuntimeError as error:
+                skipped.append({"name": script.name, "reason": str(error)})
+                say(f"  {script.name} skipped: {error}")
+        for _ in range(count):
+            for script in ready:
+                script.seconds.append(script.run())
+    rows = [{"name": s.name, "seconds": s.seconds, "median": statistics.median(s.seconds)} for s in ready]
+    for row in rows:
+        say(f"  {row['name']:32} {row['median'] * 1e3:8.0f} ms")
+    wanted = judge({row["name"]: row["median"] for row in rows})
+    for line in wanted:
+        say(f"  {line['text']}: {line['figure']:.3f}, at most {line['limit']:g} is wanted")
+    return {"rounds": count, "rows": rows, "skipped": skipped, "wanted": wanted}
+
+
+def judge(medians):
+    """Return each wanted figure that was measured, beside its limit."""
+    found = []
+    for name, how, other, limit in WANTED:
+        if name not in medians or (other and other not in medians):
+            continue
+        if how == "times":
+            found.append({"text": f"{name} / {other}", "figure": medians[name] / medians[other], "limit": limit})
+        else:
+            less = medians[other] if other else 0.0
+            text = f"{name} - {other}, s" if other else f"{name}, s"
+            found.append({"text": text, "figure": medians[name] - less, "limit": limit})
+    return found
