@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn2.kernels import blocks, simd
+from fastnn2.kernels import blocks, simd, target
 from fastnn2.kernels.plan import group_size
 from tests.data import DTYPES
 
@@ -13,13 +13,15 @@ RANDOM = np.random.RandomState(5)
 
 @njit
 def offsets(first, last, step):
-    return blocks.four_offsets(first, last, step), blocks.six_offsets(first, last, step)
+    return blocks.unit_offsets(first, last, step), blocks.row_offsets(first, last, step)
 
 
-def test_offsets_stay_at_the_last_row():
-    assert offsets(2, 20, 3) == ((6, 9, 12, 15), (6, 9, 12, 15, 18, 21))
-    assert offsets(2, 4, 3) == ((6, 9, 12, 12), (6, 9, 12, 12, 12, 12))
-    assert offsets(4, 4, 1) == ((4, 4, 4, 4), (4,) * 6)
+@pytest.mark.parametrize(("first", "last", "step"), [(2, 20, 3), (2, 4, 3), (4, 4, 1)])
+def test_offsets_stay_at_the_last_row(first, last, step):
+    shape = target.blocks()
+    units, rows = offsets(first, last, step)
+    assert units == tuple(min(first + i, last) * step for i in range(shape.units))
+    assert rows == tuple(min(first + i, last) * step for i in range(shape.rows))
 
 
 @njit
@@ -34,7 +36,7 @@ def test_smaller(a, b):
 
 @njit
 def outer(A, B, step, gradient, at, stride, rows, columns):
-    a_rows, b_rows = blocks.four_offsets(0, 3, step), blocks.four_offsets(0, 3, step)
+    a_rows, b_rows = blocks.row_offsets(0, 5, step), blocks.column_offsets(0, 5, step)
     sums = blocks.zero_outer(A, a_rows, b_rows)
     for v in range(0, step, simd.vector_lanes(A)):
         sums = blocks.fma_outer(blocks.load_each(A, v, a_rows), blocks.load_each(B, v, b_rows), sums)
@@ -47,33 +49,36 @@ def outer(A, B, step, gradient, at, stride, rows, columns):
 def test_sums_of_products(rows, columns, dtype):
     # Small integers: every product and sum is exact, so equality is too.
     size = group_size(dtype)
-    A = RANDOM.randint(-9, 9, (4, size)).astype(dtype)
-    B = RANDOM.randint(-9, 9, (4, size)).astype(dtype)
+    A = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
+    B = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
     stride = 6
-    gradient = np.arange(40.0)
+    gradient = np.arange(60.0)
     expected = gradient.copy()
-    for i in range(min(rows, 4)):
-        for j in range(min(columns, 4)):
+    shape = target.blocks()
+    for i in range(min(rows, shape.rows)):
+        for j in range(min(columns, shape.columns)):
             expected[3 + i * stride + j] += A[i].astype(float) @ B[j].astype(float)
     outer(A.ravel(), B.ravel(), size, gradient, 3, stride, rows, columns)
     assert (gradient == expected).all()
 
 
 @njit
-def affine(weights, biases, X, out, step):
-    z = blocks.spread_each(simd.zero_group(X), blocks.numbers_each(biases, 0, blocks.six_offsets(0, 5, 1)))
-    for k in range(2):
-        w = blocks.numbers_each(weights, k, blocks.six_offsets(0, 5, 2))
-        z = blocks.fma_outer(w, (simd.load_group(X, k * step),), z)
-    blocks.store_each(out, 0, blocks.six_offsets(0, 5, step), z)
+def affine(weights, biases, last, X, out, size):
+    rows = blocks.unit_offsets(0, last, 2)
+    for v in range(0, size, blocks.input_lanes(X)):
+        z = blocks.spread_each(X, blocks.numbers_each(biases, 0, blocks.unit_offsets(0, last, 1)))
+        for k in range(2):
+            z = blocks.fma_outer(blocks.numbers_each(weights, k, rows), blocks.load_inputs(X, k * size + v), z)
+        blocks.store_each(out, v, blocks.unit_offsets(0, last, size), z)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_numbers_times_a_group(dtype):
     size = group_size(dtype)
-    weights, biases = RANDOM.randint(-9, 9, (6, 2)).astype(dtype), RANDOM.randint(-9, 9, (6, 1)).astype(dtype)
-    X, out = RANDOM.randint(-9, 9, (2, size)).astype(dtype), np.empty((6, size), dtype=dtype)
-    affine(weights.ravel(), biases.ravel(), X.ravel(), out.reshape(-1), size)
+    units = target.blocks().units
+    weights, biases = RANDOM.randint(-9, 9, (units, 2)).astype(dtype), RANDOM.randint(-9, 9, (units, 1)).astype(dtype)
+    X, out = RANDOM.randint(-9, 9, (2, size)).astype(dtype), np.empty((units, size), dtype=dtype)
+    affine(weights.ravel(), biases.ravel(), units - 1, X.ravel(), out.reshape(-1), size)
     assert (out == weights @ X + biases).all()
 
 

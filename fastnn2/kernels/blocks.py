@@ -9,8 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import GROUP_VECTORS
-from fastnn2.kernels.simd import Vector, broadcast, lane_type, llvm_function, load_as, spread, sum_four
+from fastnn2.kernels.simd import broadcast, lane_type, llvm_function, load_as, part_of, spread, sum_four
+from fastnn2.kernels.target import blocks
 
 
 def _each(function):
@@ -41,25 +41,38 @@ def load_each(typingctx, array, start, offsets):
 
 
 @intrinsic
-def load_group_each(typingctx, array, start, offsets):
-    """Return the groups that begin at ``start + offset`` for each of a tuple of offsets."""
-    return _load_each(array, start, offsets, lane_type(array.dtype, GROUP_VECTORS))
-
-
-@intrinsic
 def numbers_each(typingctx, array, start, offsets):
     """Return the numbers at ``start + offset`` for each of a tuple of offsets."""
     return _load_each(array, start, offsets, array.dtype)
 
 
 @intrinsic
-def spread_each(typingctx, like, numbers):
-    """Return for each of a tuple of numbers a vector with it in every lane; `like` is a vector of that kind."""
+def load_inputs(typingctx, array, index):
+    """Return, as a tuple of one, the vectors side by side of which a layer's block holds the products."""
+    inputs = lane_type(array.dtype, blocks().vectors)
+
+    def load(context, builder, args, i):
+        return load_as(context, builder, array, args[0], index, args[1], inputs)
+
+    return types.UniTuple(inputs, 1)(array, index), _each(load)
+
+
+@intrinsic
+def input_lanes(typingctx, array):
+    """Return how many samples :func:`load_inputs` loads (a constant)."""
+    lanes = lane_type(array.dtype, blocks().vectors).lanes
+    return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
+
+
+@intrinsic
+def spread_each(typingctx, array, numbers):
+    """Return for each of a tuple of numbers vectors like those of :func:`load_inputs` with it in every lane."""
+    vectors = lane_type(array.dtype, blocks().vectors)
 
     def one(context, builder, args, i):
-        return spread(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
+        return spread(context, builder, builder.extract_value(args[1], i), numbers.dtype, vectors)
 
-    return types.UniTuple(like, numbers.count)(like, numbers), _each(one)
+    return types.UniTuple(vectors, numbers.count)(array, numbers), _each(one)
 
 
 @intrinsic
@@ -106,26 +119,29 @@ def zero_outer(typingctx, array, a_offsets, b_offsets):
 
 @intrinsic
 def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
-    """Add the sums over lanes of a block of four columns to ``gradient[at + i * stride + j]`` in place (float64).
+    """Add the sums over lanes of a block to ``gradient[at + i * stride + j]`` in place (float64).
 
-    Only the first `rows` rows and `columns` columns of the block count; all four places of a row are read and written.
+    Only the first `rows` rows and `columns` columns of the block count; all places of a row are read and written.
     """
-    four = Vector(types.float64, 4)
+    width = blocks().columns
 
     def codegen(context, builder, signature, args):
         data = context.make_array(gradient)(context, builder, args[0]).data
-        lanes = ir.Constant(ir.VectorType(ir.IntType(64), 4), [0, 1, 2, 3])
-        nothing = context.get_constant_null(four)
+        values = [builder.extract_value(args[3], i) for i in range(sums.count)]
+        fours = [sum_four(builder, sums.dtype, values[i : i + 4]) for i in range(0, sums.count, 4)]
+        numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
         last = builder.sub(args[4], args[4].type(1))
-        for i in range(sums.count // 4):
-            number = args[4].type(i)
-            inside = builder.icmp_signed("<=", number, last)
-            kept = builder.select(inside, args[5], args[5].type(0))  # of a row that is not there, nothing
-            limit = broadcast(builder, kept, 4)
-            row = [builder.extract_value(args[3], 4 * i + k) for k in range(4)]
-            total = builder.select(builder.icmp_signed("<", lanes, limit), sum_four(builder, sums.dtype, row), nothing)
-            place = builder.add(args[1], builder.mul(builder.select(inside, number, last), args[2]))
-            pointer = builder.bitcast(builder.gep(data, [place]), total.type.as_pointer())
+        for i in range(sums.count // width):
+            place = i * width
+            total = part_of(builder, fours[place // 4], place % 4, width)
+            inside = builder.icmp_signed("<=", last.type(i), last)
+            kept = builder.select(inside, args[5], last.type(0))  # of a row that is not there, nothing
+            total = builder.select(
+                builder.icmp_signed("<", numbers, broadcast(builder, kept, width)), total, total.type(None)
+            )
+            row = builder.mul(builder.select(inside, last.type(i), last), args[2])
+            pointer = builder.gep(data, [builder.add(args[1], row)])
+            pointer = builder.bitcast(pointer, total.type.as_pointer())
             builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
         return context.get_dummy_value()
 
@@ -147,28 +163,53 @@ def horner(typingctx, x, coefficients):
     return x(x, coefficients), codegen
 
 
-def _clamped(count):
-    def typed(typingctx, first, last, step):
-        def one(context, builder, args, i):
-            row = builder.add(args[0], args[0].type(i))
-            row = builder.select(builder.icmp_signed("<", row, args[1]), row, args[1])
-            return builder.mul(row, args[2])
+def _offsets(count):
+    def one(context, builder, args, i):
+        row = builder.add(args[0], args[0].type(i))
+        row = builder.select(builder.icmp_signed("<", row, args[1]), row, args[1])
+        return builder.mul(row, args[2])
 
-        return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), _each(one)
-
-    return typed
+    return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), _each(one)
 
 
 @intrinsic
-def four_offsets(typingctx, first, last, step):
-    """Return where the rows `first` to `first` + 3 begin, `step` apart; past `last` that row again."""
-    return _clamped(4)(typingctx, first, last, step)
+def unit_offsets(typingctx, first, last, step):
+    """Return where the units of a block begin, `step` apart, from `first` on; past `last` that one again."""
+    return _offsets(blocks().units)
 
 
 @intrinsic
-def six_offsets(typingctx, first, last, step):
-    """Return where the rows `first` to `first` + 5 begin, `step` apart; past `last` that row again."""
-    return _clamped(6)(typingctx, first, last, step)
+def row_offsets(typingctx, first, last, step):
+    """Return where the rows of a block of sums begin, `step` apart, from `first` on; past `last` that one again."""
+    return _offsets(blocks().rows)
+
+
+@intrinsic
+def column_offsets(typingctx, first, last, step):
+    """Return where the columns of a block of sums begin, `step` apart, from `first` on; past `last` that one again."""
+    return _offsets(blocks().columns)
+
+
+def _constant(choose):
+    return types.int64(), lambda context, builder, signature, args: context.get_constant(types.int64, choose(blocks()))
+
+
+@intrinsic
+def block_units(typingctx):
+    """Return how many units a block of a layer has (a constant)."""
+    return _constant(lambda shape: shape.units)
+
+
+@intrinsic
+def block_rows(typingctx):
+    """Return how many rows a block of sums has (a constant)."""
+    return _constant(lambda shape: shape.rows)
+
+
+@intrinsic
+def block_columns(typingctx):
+    """Return how many columns a block of sums has (a constant)."""
+    return _constant(lambda shape: shape.columns)
 
 
 @intrinsic

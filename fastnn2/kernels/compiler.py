@@ -18,6 +18,7 @@ from numba.core.registry import cpu_target
 
 from fastnn2.kernels import entries
 from fastnn2.kernels.signatures import SIGNATURES
+from fastnn2.kernels.target import choose
 
 
 def argument_types(name, dtype):
@@ -115,6 +116,7 @@ def compile_module(name, dtype, cpu, features):
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
     entry, arguments = getattr(entries, name), argument_types(name, dtype)
+    choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
     with global_compiler_lock, _lean(context):
         result = compile_extra(cpu_target.typing_context, context, entry, arguments, types.void, flags, {})
         result.library._ensure_finalized()

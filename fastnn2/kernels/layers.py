@@ -13,14 +13,20 @@ from numba import njit
 
 from fastnn2.kernels.blocks import (
     add_sums,
+    block_columns,
+    block_rows,
+    block_units,
+    column_offsets,
     fma_outer,
-    four_offsets,
+    input_lanes,
     load_each,
+    load_inputs,
     numbers_each,
-    six_offsets,
+    row_offsets,
     smaller,
     spread_each,
     store_each,
+    unit_offsets,
     zero_outer,
 )
 from fastnn2.kernels.elementary import exp, log1p, tanh
@@ -57,7 +63,7 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
     """
     lanes = group_lanes(inputs)
     if count >= BLOCK_INPUTS and units >= BLOCK_UNITS:
-        for u in range(0, units, 6):
+        for u in range(0, units, block_units()):
             affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start)
     else:
         for u in range(units):
@@ -69,16 +75,18 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 
 @njit(**INLINE)
 def affine_block(params, w, b, first, last, count, inputs, start, out, out_start):
-    """Do as :func:`affine` for the units `first` to `first` + 5; past `last` that one is computed again.
+    """Do as :func:`affine` for the units of a block from `first` on; past `last` that one is computed again.
 
-    Twenty-four accumulators stay in registers, and every vector of inputs is loaded once for six products.
+    The accumulators stay in registers, and what is loaded of the inputs is used for all units.
     """
     lanes = group_lanes(inputs)
-    z = spread_each(zero_group(inputs), numbers_each(params, b, six_offsets(first, last, 1)))
-    rows = six_offsets(first, last, count)
-    for k in range(count):
-        z = fma_outer(numbers_each(params, w + k, rows), (load_group(inputs, start + k * lanes),), z)
-    store_each(out, out_start, six_offsets(first, last, lanes), z)
+    rows, places = unit_offsets(first, last, count), unit_offsets(first, last, lanes)
+    biases = numbers_each(params, b, unit_offsets(first, last, 1))
+    for v in range(0, lanes, input_lanes(inputs)):
+        z = spread_each(inputs, biases)
+        for k in range(count):
+            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v), z)
+        store_each(out, out_start + v, places, z)
 
 
 @njit(**INLINE)
@@ -188,13 +196,13 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
     """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
 
     The plain formula is G += A B', for the rows of A (rows, n) from `first_row` on and those of B (columns, n) from
-    `first_column` on. Blocks of 4 x 4 load 8 vectors for 16 products; past the last row that one is computed again.
+    `first_column` on. A block of p x q sums loads p + q vectors for p * q products.
     """
     lanes, step = group_lanes(A), vector_lanes(A)
-    for i in range(first_row, rows, 4):
-        a_rows = four_offsets(i, rows - 1, lanes)
-        for j in range(first_column, columns, 4):
-            b_rows = four_offsets(j, columns - 1, lanes)
+    for i in range(first_row, rows, block_rows()):
+        a_rows = row_offsets(i, rows - 1, lanes)
+        for j in range(first_column, columns, block_columns()):
+            b_rows = column_offsets(j, columns - 1, lanes)
             sums = zero_outer(A, a_rows, b_rows)
             for g in range(groups):
                 ag, bg = a + g * rows * lanes, b + g * columns * lanes

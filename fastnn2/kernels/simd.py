@@ -363,7 +363,8 @@ def is_double(typingctx, x):
 
 # Sums over lanes: halves are added until one number is left, always in this order. float32 lanes are made float64
 # first, so that a sum over samples is carried in double.
-def _half(builder, value, start, count):
+def part_of(builder, value, start, count):
+    """Build the `count` lanes of an LLVM vector from number `start` on."""
     return builder.shuffle_vector(value, value, _lane_numbers(range(start, start + count)))
 
 
@@ -376,7 +377,7 @@ def fold_group(typingctx, group):
         value, count = args[0], group.lanes
         while count > vector.lanes:
             count //= 2
-            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
         return value
 
     return vector(group), codegen
@@ -386,7 +387,7 @@ def _half_of(whole, which):
     half = Vector(whole.dtype, whole.lanes // 2)
 
     def codegen(context, builder, signature, args):
-        return _half(builder, args[0], which * half.lanes, half.lanes)
+        return part_of(builder, args[0], which * half.lanes, half.lanes)
 
     return half(whole), codegen
 
@@ -415,7 +416,7 @@ def sum_four(builder, vector, values):
             value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
         while count > 4:
             count //= 2
-            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
         return value
 
     def pairs(first, second, even, odd):
@@ -458,7 +459,7 @@ def sum_lanes(typingctx, vector):
             value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
         while count > 1:
             count //= 2
-            value = builder.fadd(_half(builder, value, 0, count), _half(builder, value, count, count))
+            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
         return builder.extract_element(value, ir.IntType(32)(0))
 
     return types.float64(vector), codegen

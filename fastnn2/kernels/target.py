@@ -1,0 +1,47 @@
+"""The shape of register blocks, by the vector registers of the processor that is compiled for.
+
+A block is as large as the registers allow: its accumulators stay in them over the whole loop. The shape decides which
+sums are formed side by side and never in which order one of them is formed, so it changes no bit.
+"""
+
+import dataclasses
+
+from fastnn2.kernels.processor import Processor
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """How many rows and columns a block has.
+
+    Attributes
+    ----------
+    units, vectors : int
+        Of a layer: hidden units, and vectors (64 bytes) of samples side by side.
+    rows, columns : int
+        Of sums of products over samples; `columns` is 2 or 4.
+    """
+
+    units: int
+    vectors: int
+    rows: int
+    columns: int
+
+
+# 32 registers of 64 bytes (AVX-512): 24 accumulators, 4 vectors of inputs, 1 weight; 16 accumulators, 4 + 1 operands.
+WIDE = Blocks(units=6, vectors=4, rows=4, columns=4)
+# 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
+NARROW = Blocks(units=6, vectors=1, rows=2, columns=2)
+
+_chosen: list[Blocks] = []
+
+
+def choose(features: frozenset[str]) -> None:
+    """Choose for a processor with these features; what is already compiled in this process stays as it is."""
+    _chosen[:] = [WIDE if "avx512f" in features else NARROW]
+
+
+def blocks() -> Blocks:
+    """Return the shapes to compile with: as chosen, else for this processor."""
+    if not _chosen:
+        choose(Processor.here().features)
+    return _chosen[0]
