@@ -95,7 +95,8 @@ def run(quick=False, say=print):
     result["loop"] = machine.inner_loop(machine.fma_twelve)
     loop = result["loop"]
     say(
-        f"  clock {hertz / 1e9:.2f} GHz; of the loop's {loop['instructions']} instructions are {loop['fma']} fma on {loop['registers']}"
+        f"  clock {hertz / 1e9:.2f} GHz; of the loop's {loop['instructions']} instructions {loop['fma']} are fma, "
+        f"on {loop['registers']}"
     )
     for case in cases.GRID:
         if case.name in (QUICK_CELLS if quick else CELLS):

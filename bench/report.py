@@ -72,6 +72,8 @@ def single_part(results):
     """Return the tables for one thread, and who was left out."""
     parts = ["### One thread"]
     for dtype in DTYPES:
+        if not any(time_of(cell, "fastnn2", dtype, 1) for cell in results["grid"]):
+            continue
         parts += [f"{dtype}, µs an iteration:", grid_table(results, dtype, 1)]
     skipped = [
         f"- {cell['title']}: {one['peer']}, {one['dtype']}: {one['reason']}"
