@@ -21,6 +21,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that says the default of an option where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def _number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:
@@ -36,6 +43,7 @@ def _number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callabl
 
 _count = _number(int, "an integer of 1 or more", lambda value: value >= 1)
 _samples = _number(int, "an integer of 2 or more", lambda value: value >= 2)
+_many_samples = _number(int, "an integer from 1000 to 100000000", lambda value: 1000 <= value <= 10**8)
 _seed = _number(int, "an integer from 0 to 4294967294", lambda value: 0 <= value < 2**32 - 1)
 _positive = _number(float, "a finite number above 0", lambda value: math.isfinite(value) and value > 0)
 _non_negative = _number(float, "a finite number of 0 or more", lambda value: math.isfinite(value) and value >= 0)
@@ -51,22 +59,12 @@ def _build_parser() -> argparse.ArgumentParser:
     moons = commands.add_parser(
         "moons",
         help="train on scikit-learn's moons, say how it went, save a picture",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         description="Train on scikit-learn's make_moons, say how it went, and save a picture.",
     )
     moons.add_argument("--samples", type=_samples, default=500, metavar="N", help="number of samples")
-    moons.add_argument("--noise", type=_non_negative, default=0.2, metavar="X", help="standard deviation of the noise")
-    moons.add_argument("--hidden", type=_count, default=5, metavar="N", help="number of hidden units")
-    moons.add_argument("--learning-rate", type=_positive, default=0.3, metavar="X", help="step of the descent")
     moons.add_argument("--iterations", type=_count, default=5000, metavar="N", help="number of iterations")
-    moons.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="number type")
-    moons.add_argument("--threads", type=_count, metavar="N", help="at most so many threads (default: as many as help)")
-    moons.add_argument("--seed", type=_seed, default=3, metavar="N", help="seed of weights and samples")
-    picture = moons.add_mutually_exclusive_group()
-    picture.add_argument(
-        "--plot", type=pathlib.Path, metavar="FILE", help="where to save the picture (default: moons.png)"
-    )
-    picture.add_argument("--no-plot", action="store_true", help="save no picture")
+    _add_training(moons, "moons.png")
     moons.add_argument(
         "--published",
         action="store_true",
@@ -74,6 +72,25 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     moons.add_argument("--compare", action="store_true", help="run the NumPy reference too and show both")
     moons.set_defaults(run=_moons)
+
+    scale = commands.add_parser(
+        "scale",
+        help="train on 1,000, 10,000, … moons and show how the time grows",
+        formatter_class=_Help,
+        description="Train on 1,000, 10,000, … samples of make_moons, print a table, and save a picture.",
+    )
+    scale.add_argument(
+        "--max-samples", type=_many_samples, default=10_000_000, metavar="N", help="the largest number of samples"
+    )
+    scale.add_argument(
+        "--iterations", type=_count, metavar="N", help="for every size (default: fewer for larger sizes)"
+    )
+    _add_training(scale, "scale.png")
+    scale.add_argument(
+        "--compare", action="store_true", help="time the NumPy reference too, while it fits and is quick"
+    )
+    scale.add_argument("--json", type=pathlib.Path, metavar="FILE", help="save the figures as JSON")
+    scale.set_defaults(run=_scale)
 
     info = commands.add_parser("info", help="show versions, processor, cores and compiled kernels")
     info.set_defaults(run=_info)
@@ -84,10 +101,33 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_training(parser: argparse.ArgumentParser, picture_name: str) -> None:
+    """Add the options that the training commands share."""
+    parser.add_argument("--noise", type=_non_negative, default=0.2, metavar="X", help="standard deviation of the noise")
+    parser.add_argument("--hidden", type=_count, default=5, metavar="N", help="number of hidden units")
+    parser.add_argument("--learning-rate", type=_positive, default=0.3, metavar="X", help="step of the descent")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="number type")
+    parser.add_argument(
+        "--threads", type=_count, metavar="N", help="at most so many threads (default: as many as help)"
+    )
+    parser.add_argument("--seed", type=_seed, default=3, metavar="N", help="seed of weights and samples")
+    picture = parser.add_mutually_exclusive_group()
+    picture.add_argument(
+        "--plot", type=pathlib.Path, metavar="FILE", help=f"where to save the picture (default: {picture_name})"
+    )
+    picture.add_argument("--no-plot", action="store_true", help="save no picture")
+
+
 def _moons(options: argparse.Namespace) -> int:
     from fastnn2 import moons
 
     return moons.run(options)
+
+
+def _scale(options: argparse.Namespace) -> int:
+    from fastnn2 import scale
+
+    return scale.run(options)
 
 
 def _info(options: argparse.Namespace) -> int:

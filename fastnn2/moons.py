@@ -1,13 +1,12 @@
 """``fastnn2 moons``: the tutorial's job from one command."""
 
 import argparse
-import pathlib
 import time
 from typing import Any
 
 import numpy as np
 
-from fastnn2 import reference
+from fastnn2 import plotting, reference
 from fastnn2.kernels import store
 from fastnn2.steps import predict
 from fastnn2.training import fit, threads_for
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print how it went, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
-    picture = _picture(options)
+    picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
     store.kernel("train", options.dtype)  # loaded or compiled before the clock starts
@@ -50,36 +49,17 @@ def run(options: argparse.Namespace) -> int:
     print(f"last cost             {cost_[-1]:.16g}")
     print(f"accuracy, training    {np.mean(predict(X, trained) == Y):.2%}")
     print(f"accuracy, new sample  {np.mean(predict(fresh_X, trained) == fresh_Y):.2%}")
-    print(f"training time         {_duration(seconds)}, {_duration(seconds / options.iterations)} an iteration")
+    print(f"training time         {duration(seconds)}, {duration(seconds / options.iterations)} an iteration")
     print(f"threads, dtype        {threads}, {options.dtype}")
     if options.published:
         print(f"published first cost  {PUBLISHED_FIRST_COST}, difference {cost_[0] - PUBLISHED_FIRST_COST:.3g}")
     if options.compare:
         _compare(arguments, params, trained, cost_, seconds)
     if picture is not None:
-        from fastnn2 import plotting
-
         title = f"{options.samples:,} samples, {options.hidden} hidden units: last cost {cost_[-1]:.4g}"
         plotting.save_training(picture, X, Y, trained, cost_, title)
         print(f"picture               {picture.resolve()}")
     return 0
-
-
-def _picture(options: argparse.Namespace) -> pathlib.Path | None:
-    """Return where the picture goes, refusing what could not be saved before any work."""
-    if options.no_plot:
-        return None
-    from fastnn2 import plotting
-
-    path: pathlib.Path = options.plot or pathlib.Path("moons.png")
-    try:
-        plotting.refuse_unwritable(path)
-    except ValueError as error:
-        if options.plot is not None:
-            raise
-        print(f"no picture: {error}")
-        return None
-    return path
 
 
 def _compare(arguments: tuple[Any, ...], params: Any, trained: Any, cost_: Array, seconds: float) -> None:
@@ -88,11 +68,12 @@ def _compare(arguments: tuple[Any, ...], params: Any, trained: Any, cost_: Array
     expected, expected_cost_ = reference.fit(*arguments, init=params)
     reference_seconds = time.perf_counter() - begin
     difference = max(float(np.abs(trained[name] - expected[name]).max()) for name in expected)
-    print(f"NumPy reference       {_duration(reference_seconds)}: {reference_seconds / seconds:.1f} times as long")
+    print(f"NumPy reference       {duration(reference_seconds)}: {reference_seconds / seconds:.1f} times as long")
     print(f"largest differences   cost {np.abs(cost_ - expected_cost_).max():.3g}, params {difference:.3g}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time with three digits and a unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

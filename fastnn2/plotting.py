@@ -1,5 +1,6 @@
 """Pictures, with matplotlib's object interface: no window, no global state."""
 
+import argparse
 import pathlib
 from typing import Any
 
@@ -12,17 +13,37 @@ Array = np.ndarray[Any, Any]
 CLASS_COLOURS = ("#c2410c", "#1d4ed8")  # apart for every kind of colour blindness
 
 
+def place(options: argparse.Namespace, default: str) -> pathlib.Path | None:
+    """Return where a command saves its picture, or None; refuse what could not be saved before any work is done."""
+    if options.no_plot:
+        return None
+    path: pathlib.Path = options.plot or pathlib.Path(default)
+    try:
+        refuse_unwritable(path)
+    except ValueError as error:
+        if options.plot is not None:
+            raise
+        print(f"no picture: {error}")
+        return None
+    return path
+
+
 def refuse_unwritable(path: pathlib.Path) -> None:
-    """Raise before any work where a picture could not be saved: matplotlib, the folder, or the kind of file."""
+    """Raise ValueError where a picture could not be saved: matplotlib, the kind of file, or the file itself."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as error:
         raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot save {path}: {path.parent} is not a folder")
     kinds = FigureCanvasAgg.filetypes
     if path.suffix.lstrip(".").lower() not in kinds:
         raise ValueError(f"cannot save {path}: its name must end with one of .{', .'.join(sorted(kinds))}")
+    refuse_unwritable_file(path)
+
+
+def refuse_unwritable_file(path: pathlib.Path) -> None:
+    """Raise ValueError where a file could not be written; leave it as it is."""
+    if not path.parent.is_dir():
+        raise ValueError(f"cannot save {path}: {path.parent} is not a folder")
     existed = path.exists()
     try:
         path.open("ab").close()
@@ -30,6 +51,34 @@ def refuse_unwritable(path: pathlib.Path) -> None:
         raise ValueError(f"cannot save {path}: {error.strerror}") from error
     if not existed:
         path.unlink()
+
+
+def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> None:
+    """Save time against number of samples, both on log axes; beside it the NumPy reference where it was run.
+
+    Parameters
+    ----------
+    path : Path
+    rows : list of dict
+        With samples, seconds (an iteration), numpy_seconds (or None).
+    dtype : str
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    samples = [row["samples"] for row in rows]
+    axes.plot(samples, [row["seconds"] for row in rows], "o-", color="#0f766e", label=f"fastnn2, {dtype}")
+    compared = [row for row in rows if row["numpy_seconds"] is not None]
+    if compared:
+        points = [row["samples"] for row in compared], [row["numpy_seconds"] for row in compared]
+        axes.plot(*points, "s--", color="#c2410c", label="NumPy reference, float64")
+    axes.set(xscale="log", yscale="log", xlabel="samples", ylabel="seconds an iteration", title="moons, full batch")
+    axes.grid(visible=True, which="major", alpha=0.4)
+    axes.legend()
+    figure.savefig(path, dpi=110)
 
 
 def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Array], cost_: Array, title: str) -> None:

@@ -1,0 +1,136 @@
+"""``fastnn2 scale``: moons of a thousand, ten thousand, … samples: does the time stay in proportion?"""
+
+import argparse
+import json
+import pathlib
+import platform
+import time
+from typing import Any
+
+import numpy as np
+
+from fastnn2 import reference
+from fastnn2._version import __version__
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import Processor
+from fastnn2.memory import available_memory, peak_memory
+from fastnn2.moons import duration
+from fastnn2.training import fit, threads_for
+
+Array = np.ndarray[Any, Any]
+
+BLOCK_SAMPLES = 1 << 20  # data is made in blocks of so many
+SAMPLE_ITERATIONS = 200_000_000  # by default a size gets so many samples times iterations, …
+FEWEST, MOST = 20, 5000  # … within these bounds
+PATIENCE = 20.0  # seconds that the NumPy reference may take for a size
+REFERENCE_ITERATIONS = 3
+PROCESS_BYTES = 200_000_000  # Python, NumPy, scikit-learn and the buffers of a run
+
+
+def sizes(most: int) -> list[int]:
+    """Return 1,000, 10,000, … up to `most`, and `most` itself."""
+    powers = [10**k for k in range(3, 9) if 10**k < most]
+    return [*powers, most]
+
+
+def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array]:
+    """Return X (2, n) and Y (1, n) in `dtype`, made in blocks, so that no more memory is needed than they take."""
+    from sklearn.datasets import make_moons
+
+    random = np.random.RandomState(seed)
+    X, Y = np.empty((2, n), dtype=dtype), np.empty((1, n), dtype=dtype)
+    for start in range(0, n, BLOCK_SAMPLES):
+        stop = min(n, start + BLOCK_SAMPLES)
+        rows, labels = make_moons(n_samples=stop - start, noise=noise, random_state=random)
+        X[:, start:stop], Y[0, start:stop] = rows.T, labels
+    return X, Y
+
+
+def bytes_needed(n: int, dtype: str) -> int:
+    """Return how much memory a size takes: the data, and as much again for the kernels' layout."""
+    return 2 * 3 * n * np.dtype(dtype).itemsize + PROCESS_BYTES
+
+
+def refuse_too_large(most: int, dtype: str) -> None:
+    """Raise where the largest size would not fit in memory."""
+    available, needed = available_memory(), bytes_needed(most, dtype)
+    if available is not None and needed > available:
+        fits = max(0, (available - PROCESS_BYTES) // (bytes_needed(1, dtype) - PROCESS_BYTES))
+        raise ValueError(
+            f"{most:,} samples of {dtype} need {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB may be used; "
+            f"at most --max-samples {fits} would fit"
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train at each size, print the table, save what was asked for; return the exit code."""
+    refuse_too_large(options.max_samples, options.dtype)
+    picture = _writable(options)
+    store.kernel("train", options.dtype)  # loaded or compiled before the clock starts
+    head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
+    print(f"{head} {'peak memory':>11} {'cost':>8}" + (f" {'NumPy':>9}" if options.compare else ""))
+    rows = []
+    patient = True
+    for n in sizes(options.max_samples):
+        row = _measure(n, options, patient and options.compare)
+        patient = row["numpy_seconds"] is None or row["numpy_seconds"] * 10 * REFERENCE_ITERATIONS < PATIENCE
+        rows.append(row)
+        print(_line(row, options.compare), flush=True)
+    if options.json is not None:
+        about = {"fastnn2": __version__, "processor": Processor.here().cpu, "system": platform.platform()}
+        settings = {name: value for name, value in vars(options).items() if isinstance(value, int | float | str)}
+        options.json.write_text(json.dumps({**about, "options": settings, "sizes": rows}, indent=1) + "\n")
+        print(f"figures saved in {options.json.resolve()}")
+    if picture is not None:
+        from fastnn2 import plotting
+
+        plotting.save_scaling(picture, rows, options.dtype)
+        print(f"picture saved in {picture.resolve()}")
+    return 0
+
+
+def _writable(options: argparse.Namespace) -> pathlib.Path | None:
+    """Return where the picture goes, refusing before any work what could not be saved."""
+    from fastnn2 import plotting
+
+    if options.json is not None:
+        plotting.refuse_unwritable_file(options.json)
+    return plotting.place(options, "scale.png")
+
+
+def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, Any]:
+    """Train on n samples and return the figures of it."""
+    X, Y = make_data(n, options.noise, options.dtype, options.seed)
+    iterations = options.iterations or int(min(MOST, max(FEWEST, SAMPLE_ITERATIONS // n)))
+    begin = time.perf_counter()
+    _, cost_ = fit(X, Y, options.learning_rate, options.hidden, iterations, n_threads=options.threads)
+    seconds = time.perf_counter() - begin
+    row = {
+        "samples": n,
+        "iterations": iterations,
+        "threads": threads_for(2, n, options.hidden, 1, iterations, options.dtype, options.threads),
+        "seconds": seconds / iterations,
+        "ns_per_sample": seconds / iterations / n * 1e9,
+        "peak_bytes": peak_memory(),
+        "first_cost": float(cost_[0]),
+        "cost": float(cost_[-1]),
+        "numpy_seconds": None,
+    }
+    available = available_memory()
+    # The reference holds about six arrays of hidden units and six of outputs at once, in float64.
+    if compare and (available is None or 8 * n * 6 * (options.hidden + 2) < available):
+        begin = time.perf_counter()
+        reference.fit(X, Y, options.learning_rate, options.hidden, REFERENCE_ITERATIONS)
+        row["numpy_seconds"] = (time.perf_counter() - begin) / REFERENCE_ITERATIONS
+    return row
+
+
+def _line(row: dict[str, Any], compare: bool) -> str:
+    peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
+    line = (
+        f"{row['samples']:>12,} {row['iterations']:>10,} {duration(row['seconds']):>12} {row['ns_per_sample']:>11.3f} "
+        f"{row['samples'] / row['seconds']:>10.3g} {peak:>11} {row['cost']:>8.5f}"
+    )
+    if compare:
+        line += f" {'-' if row['numpy_seconds'] is None else duration(row['numpy_seconds']):>9}"
+    return line
