@@ -12,7 +12,7 @@ import numpy as np
 from fastnn2 import checks
 from fastnn2.exceptions import Params
 from fastnn2.kernels import plan, store
-from fastnn2.layout import address, aligned_zeros, from_groups, to_groups
+from fastnn2.layout import address, aligned_zeros, from_groups, padded, to_groups
 
 Array = np.ndarray[Any, Any]
 
@@ -320,8 +320,11 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
         if slope.shape != arrays[name].shape:
             raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
     dtype = checks.run_dtype(arrays["W1"], None)
-    flat = checks.flat_params(arrays, dtype)
-    gradient = checks.flat_params(slopes, np.float64, "gradients['d{}']")
-    new = np.empty_like(flat)
-    store.kernel("update", dtype)(address(flat), address(new), len(flat), address(gradient), learning_rate)
-    return checks.named_params(new, d, h, o)
+    count = plan.count_params(d, h, o)
+    whole = padded(count, dtype)  # the kernel reads and writes whole vectors
+    flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
+    gradient, decay = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
+    flat[:count] = checks.flat_params(arrays, dtype)
+    gradient[:count] = checks.flat_params(slopes, np.float64, "gradients['d{}']")
+    store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(decay), learning_rate)
+    return checks.named_params(new[:count], d, h, o)

@@ -125,8 +125,8 @@ def fit(
 
     params = source if isinstance(init, dict) else init_params(X, Y, h, init=init, random_state=source)
     flat = checks.flat_params(params, run_dtype, "init[{!r}]")
-    job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), iterations, n_threads)
-    return job.run(learning_rate, alpha, total_weight, progress)
+    job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
+    return job.run(learning_rate, total_weight, progress)
 
 
 def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> Any:
@@ -172,6 +172,7 @@ class _Job:
         weights: Array | None,
         params: Array,
         shape: tuple[int, int, int, int],
+        alpha: float,
         iterations: int,
         n_threads: int | None,
     ) -> None:
@@ -190,18 +191,20 @@ class _Job:
         sets = 1 if self.shared else threads
         self.params = aligned_zeros(sets * 2 * padded(len(params), dtype), dtype).reshape(sets, 2, -1)
         self.params[:, 0, : len(params)] = params
-        numbers = padded(len(params) + 4, np.float64)  # the cost stands behind them; sums are added in fours
+        numbers = (
+            padded(len(params) + 4, np.float64) + plan.RANGE
+        )  # sums are added in fours; the cost stands at the end
         self.gradients = aligned_zeros(2 * self.chunks * numbers, np.float64).reshape(2, self.chunks, -1)
-        self.totals = aligned_zeros(sets * numbers, np.float64).reshape(sets, -1)
+        self.decay = aligned_zeros(self.params.shape[2], np.float64)
+        weights_end = (d + 1 + o) * h
+        self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
         self.A1 = aligned_zeros(threads * self.tile_groups * h * lanes, dtype).reshape(threads, -1)
         self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE]] = -1
 
-    def run(
-        self, learning_rate: float, alpha: float, total_weight: float, progress: bool | None
-    ) -> tuple[Params, Array]:
+    def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
@@ -214,9 +217,9 @@ class _Job:
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, self.patience),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
-                *(address(self.gradients), self.gradients.shape[2], address(self.totals[own])),
+                *(address(self.decay), int(self.decay.any()), address(self.gradients), self.gradients.shape[2]),
                 *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
-                *(learning_rate, alpha, total_weight),
+                *(learning_rate, total_weight),
             )
 
         team, interrupt = Team(self.control), None
@@ -233,8 +236,7 @@ class _Job:
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
-        d, h, o, _ = self.shape
-        count = plan.count_params(d, h, o)
+        count = self.params.shape[2]  # with the zeros behind, so that whole vectors can be written
         if not self.shared:
             return 0, count
         ends = [count * part // threads // plan.RANGE * plan.RANGE for part in range(threads)] + [count]

@@ -13,15 +13,15 @@ from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
 
 def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
-          has_weights, params, params_stride, first, last, gradients, gradients_stride, total, A1, dZ2, costs,
-          learning_rate, alpha, total_weight):  # fmt: skip
+          has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
+          costs, learning_rate, total_weight):  # fmt: skip
     """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     training_loop.train(
         flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, flat(X), flat(Y),
-        flat(weights), has_weights, flat(params), params_stride, first, last, flat(gradients), gradients_stride,
-        flat(total), flat(A1), flat(dZ2), flat(costs), learning_rate, alpha, total_weight)  # fmt: skip
+        flat(weights), has_weights, flat(params), params_stride, first, last, flat(decay), has_decay,
+        flat(gradients), gradients_stride, flat(A1), flat(dZ2), flat(costs), learning_rate, total_weight)  # fmt: skip
     set_float_mode(mode)
 
 
@@ -51,9 +51,9 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     set_float_mode(mode)
 
 
-def update(params, new, count, gradient, learning_rate):
-    """Write ``new = params - learning_rate gradient`` in place, `count` numbers each."""
+def update(params, new, count, gradient, decay, learning_rate):
+    """Write ``new = params - learning_rate (gradient + decay params)`` in place; `count` is a multiple of eight."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
-    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, count, (0, 0, 0), learning_rate, 0.0)
+    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, 0, 1, 0, count, flat(decay), learning_rate)
     set_float_mode(mode)

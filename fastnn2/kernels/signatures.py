@@ -6,10 +6,10 @@ dtype that the entry is compiled for.
 
 SIGNATURES = {
     "train": "ints* int int int int int int int int int int int reals* reals* reals* int "
-    "reals* int int int floats* int floats* reals* reals* floats* float float float",
+    "reals* int int int floats* int floats* int reals* reals* floats* float float",
     "forward": "reals* int int int int reals* reals* reals* reals* reals*",
     "cost": "int int reals* reals* reals* int floats*",
     "backward": "reals* int int int int int reals* reals* reals* int reals* reals* floats*",
-    "update": "reals* reals* int floats* float",
+    "update": "reals* reals* int floats* floats* float",
 }
 DTYPES = ("float64", "float32")

@@ -174,6 +174,38 @@ def store(typingctx, array, index, vector):
     return types.void(array, index, vector), codegen
 
 
+def _converted(builder, value, lane):
+    if value.type.element == lane:
+        return value
+    widen = isinstance(lane, ir.DoubleType)
+    return (builder.fpext if widen else builder.fptrunc)(value, ir.VectorType(lane, value.type.count))
+
+
+@intrinsic
+def load_doubles(typingctx, array, index):
+    """Return ``array[index : index + 8]`` of a flat array, whatever its dtype, as eight float64 lanes."""
+    eight = Vector(types.float64, 8)
+
+    def codegen(context, builder, signature, args):
+        value = load_as(context, builder, array, args[0], index, args[1], Vector(array.dtype, 8))
+        return _converted(builder, value, ir.DoubleType())
+
+    return eight(array, index), codegen
+
+
+@intrinsic
+def store_rounded(typingctx, array, index, vector):
+    """Write ``array[index : index + lanes] = vector``, in place, rounded to the dtype of `array`."""
+
+    def codegen(context, builder, signature, args):
+        value = _converted(builder, args[2], context.get_value_type(array.dtype))
+        pointer = _pointer(context, builder, array, args[0], index, args[1], value.type)
+        builder.store(value, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, index, vector), codegen
+
+
 @intrinsic
 def group_lanes(typingctx, array):
     """Return how many numbers of the dtype of `array` stand in a group (a constant)."""

@@ -16,7 +16,6 @@ again. So thread 0 counts the barriers at which it waited long; `patience` is wh
 When they cost more than the job itself, it goes on alone, which changes nothing but the time.
 """
 
-import numpy as np
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
@@ -35,31 +34,30 @@ from fastnn2.kernels.plan import (
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import atomic_load, atomic_store, barrier
-from fastnn2.kernels.update import sum_chunks, update
+from fastnn2.kernels.update import penalty, update
 
 INFINITY = float("inf")
 
 
 @njit(**INLINE)
 def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
-          has_weights, params, params_stride, first, last, gradients, gradients_stride, total, A1, dZ2, costs,
-          learning_rate, alpha, total_weight):  # fmt: skip
+          has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
+          costs, learning_rate, total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
     Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
-    (2, params_stride), the set of iteration j at j mod 2; gradients (2, chunks, gradients_stride) float64, the cost of
-    a chunk behind its gradient; costs (iterations,) float64. For this thread alone: its parameters and ``total``
-    (gradients_stride,) float64, unless `shared`; the range [first, last) of the parameters that it updates; and
-    A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk starts on a
-    128-byte boundary.
+    (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
+    parameter; gradients (2, chunks, gradients_stride) float64, the cost of a chunk at its end; costs (iterations,)
+    float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the parameters that it
+    updates; A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk starts on a
+    128-byte boundary; sets of parameters and gradients are followed by zeros.
 
-        cost_j = sum(costs of samples) / total_weight + alpha / (2 total_weight) (|W1|^2 + |W2|^2)
-        p <- p - learning_rate / total_weight * (gradient + alpha p)
+        cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
+        p <- p - learning_rate / total_weight * (gradient + decay p)
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
-    count = (d + 1 + o) * h + o
-    weight_ranges = (h * d, h * d + h, count - o)
+    cost_place = gradients_stride - 1
     step = learning_rate / total_weight
 
     barriers = 0
@@ -72,7 +70,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
         gradient_set = (j % 2) * chunks * gradients_stride
         for c in range(thread, chunks, threads):
             into = gradient_set + c * gradients_stride
-            for i in range(into, into + count + 1):
+            for i in range(into, into + gradients_stride):
                 gradients[i] = 0.0
             end = (c + 1) * groups // chunks
             for g in range(c * groups // chunks, end, tile_groups):
@@ -82,7 +80,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                 size = smaller(tile_groups, end - g)
                 s = g * lanes  # the first sample of the tile
                 hidden_layer(params, old, d, h, size, X, s * d, A1)
-                gradients[into + count] += output_layer(
+                gradients[into + cost_place] += output_layer(
                     params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
                 )
                 backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, gradients, into)
@@ -101,9 +99,9 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
 
         cost = 0.0
         for c in range(chunks):
-            cost += gradients[gradient_set + c * gradients_stride + count]
-        if alpha != 0.0:
-            cost += 0.5 * alpha * sum_of_squares(params, old, weight_ranges)
+            cost += gradients[gradient_set + c * gradients_stride + cost_place]
+        if has_decay:
+            cost += 0.5 * penalty(params, old, decay, params_stride)
         cost /= total_weight
         if not abs(cost) < INFINITY:
             outcome = COST_NOT_FINITE
@@ -111,8 +109,9 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
         if thread == 0:
             costs[j] = cost
 
-        sum_chunks(gradients, gradient_set, gradients_stride, chunks, first, last, total)
-        finite = update(params, old, params, new, total, first, last, weight_ranges, step, alpha)
+        finite = update(
+            params, old, params, new, gradients, gradient_set, gradients_stride, chunks, first, last, decay, step
+        )
         if shared:
             if not finite:
                 atomic_store(control, DIVERGED, j)
@@ -127,14 +126,3 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
             atomic_store(control, COMPLETED, j)
     if thread == 0:
         atomic_store(control, OUTCOME, outcome)
-
-
-@njit(**INLINE)
-def sum_of_squares(params, start, weight_ranges):
-    """Return |W1|^2 + |W2|^2 of the set of parameters that begins at `start`, in float64."""
-    total = 0.0
-    for i in range(weight_ranges[0]):
-        total += np.float64(params[start + i]) * np.float64(params[start + i])
-    for i in range(weight_ranges[1], weight_ranges[2]):
-        total += np.float64(params[start + i]) * np.float64(params[start + i])
-    return total
