@@ -31,7 +31,10 @@ def parse(arguments):
     parser.add_argument("--largest", action="store_true", help="scaling up to 100,000,000 samples (needs 8 GB)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marker comments")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.readme and not options.readme.is_file():  # said now, not after forty minutes
+        parser.error(f"there is no {options.readme}")
+    return options
 
 
 def measure_all(options):

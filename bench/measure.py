@@ -12,6 +12,7 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
 ROUNDS = 5
 # The threads of OpenBLAS and OpenMP go on spinning for some 30 ms after their work and would take the next peer's time.
 PAUSE = 0.05
+LOOPS_ARE_LONG = 500  # weights, from which on a quick run leaves plain loops out
 
 
 @contextlib.contextmanager
@@ -100,8 +101,8 @@ def rows_of(case, quick=False):
     """Yield (peer, dtype, threads) for all that could run a case."""
     for dtype in ("float64", "float32"):
         for name in peers.NAMES:
-            if quick and name == "torch_compiled":  # its compiles take longer than all else
-                continue
+            if quick and (name == "torch_compiled" or (name == "numba_plain" and case.d * case.h > LOOPS_ARE_LONG)):
+                continue  # compiling takes longer than all else; loops over single numbers are far behind there
             if name == "numpy_reference" and (case != cases.TUTORIAL or dtype != "float64"):
                 continue  # the plain formulas are the faster of the two; here they are compared
             try:

@@ -22,18 +22,21 @@ def bars(results, path):
     figure, axes = new_figure(2, 1, (11, 8))
     cells = results["grid"]
     for axis, dtype in zip(axes, DTYPES, strict=True):
-        for position, (title, colour) in enumerate(COLOURS.items()):
+        measured = {row["title"] for cell in cells for row in cell["rows"]}
+        titles = [title for title in COLOURS if title in measured]
+        width = 0.8 / len(titles)
+        for position, title in enumerate(titles):
             threads = 1 if title == "Numba" else None
-            width = 0.8 / len(COLOURS)
             points = [
-                (index + (position - len(COLOURS) / 2 + 0.5) * width, row["us_per_iteration"])
+                (index + (position - len(titles) / 2 + 0.5) * width, row["us_per_iteration"])
                 for index, cell in enumerate(cells)
                 for row in cell["rows"]
                 if (row["title"], row["dtype"], row["threads"]) == (title, dtype, threads)
             ]
             if points:
-                axis.bar(*zip(*points, strict=True), width=width, color=colour, label=title)
+                axis.bar(*zip(*points, strict=True), width=width, color=COLOURS[title], label=title)
         axis.set_yscale("log")
+        axis.set_axisbelow(True)
         axis.set_title(f"{dtype}: µs an iteration (less is better)")
         axis.set_xticks(range(len(cells)), [cell["title"].replace(" x ", "×") for cell in cells], rotation=20)
         axis.grid(axis="y", alpha=0.3)
