@@ -1,0 +1,229 @@
+"""What is written: every example runs, every public function is described, README and package say the same."""
+
+import ast
+import doctest
+import graphlib
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import re
+import tomllib
+
+import pytest
+
+import fastnn2
+from fastnn2 import reference
+from fastnn2.cli import main
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = pathlib.Path(fastnn2.__file__).parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+MODULES = sorted(
+    {"fastnn2", *(info.name for info in pkgutil.walk_packages([str(PACKAGE)], "fastnn2."))} - {"fastnn2.__main__"}
+)
+MOST_LINES = 400
+WIDEST = 120
+
+FUNCTIONS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (fastnn2, reference)
+    for name in module.__all__
+    if inspect.isfunction(getattr(module, name))
+}
+
+
+# Examples
+
+
+def test_readme_runs():
+    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+    assert result.attempted > 10
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module)
+    assert result.failed == 0
+    # The other way round: a prompt that doctest does not find is an example that nobody runs.
+    assert (result.attempted > 0) == (">>> " in inspect.getsource(module))
+
+
+# Docstrings
+
+
+def sections(function):
+    """Return the sections of a numpydoc docstring: title -> lines; what comes first has the title ''."""
+    found, title = {"": []}, ""
+    lines = inspect.getdoc(function).splitlines()
+    for place, line in enumerate(lines):
+        if place + 1 < len(lines) and line and re.fullmatch("-+", lines[place + 1]):
+            assert len(lines[place + 1]) == len(line), f"the line under {line} is too short or too long"
+            title = line
+            found[title] = []
+        elif not re.fullmatch("-+", line):
+            found[title].append(line)
+    return found
+
+
+def entries(lines):
+    """Return the entries of Parameters or Returns: (first line, all lines)."""
+    found = []
+    for line in lines:
+        if line and not line.startswith(" "):
+            found.append((line, []))
+        if found:
+            found[-1][1].append(line)
+    return [(head, "\n".join(body)) for head, body in found]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstring(name):
+    function = FUNCTIONS[name]
+    found = sections(function)
+    assert re.match(r"[A-Z].*\.$", found[""][0]), "begins with a sentence"
+    documented = [head.split(" : ")[0] for head, _ in entries(found["Parameters"])]
+    assert documented == list(inspect.signature(function).parameters)
+    assert entries(found.get("Returns", []) or found.get("Yields", []))
+    for head, text in entries(found["Parameters"]) + entries(found["Returns"]):
+        if "array" in head:
+            assert re.search(r"\(\w+, ?\w*\)|shape", text), f"{head}: of which shape?"
+    if name.startswith("fastnn2.reference."):
+        return  # the same in NumPy, where the formulas are the documentation
+    assert any(line.startswith(">>> ") for line in found["Examples"])
+    if function.__module__ != "fastnn2.reference":
+        assert found["Raises"]
+
+
+def test_docstrings_of_errors():
+    for error in (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted):
+        assert [head for head, _ in entries(sections(error)["Attributes"])] == ["params : dict", "cost_ : ndarray"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_say_what_they_are(name):
+    assert importlib.import_module(name).__doc__ or name == "fastnn2._version"
+
+
+# README
+
+
+def section(title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL).group(1)
+
+
+def test_quick_start_is_two_commands():
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section("Quick start"), re.MULTILINE | re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["sh", "sh"]
+    for _, command in blocks:
+        assert command.count("\n") == 1
+    assert blocks[0][1].rstrip().endswith("fastnn2 moons")
+    assert blocks[1][1].rstrip().endswith("python -m pytest")
+
+
+def test_table_of_names_is_complete():
+    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", README, re.MULTILINE)
+    assert all(tutorial == ours for tutorial, ours in rows)
+    assert sorted(ours for _, ours in rows) == sorted(
+        name for name in fastnn2.__all__ if inspect.isfunction(getattr(fastnn2, name))
+    )
+    assert sorted(ours for _, ours in rows) == sorted(reference.__all__)
+
+
+def test_readme_names_every_public_name():
+    for name in fastnn2.__all__:
+        assert name.startswith("__") or f"fastnn2.{name}" in README
+
+
+def test_readme_describes_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert {"moons", "info", "warmup"} <= set(commands)
+    for command in commands:
+        assert f"`fastnn2 {command}`" in section("The command")
+
+
+def test_readme_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert "moons.png" in targets
+    for target in targets:
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_readme_is_narrow():
+    wide = [
+        line for line in README.splitlines() if len(line) > WIDEST and not line.startswith("|") and "](" not in line
+    ]
+    assert wide == []
+
+
+# The project's files
+
+
+def test_one_version_of_python():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lowest = project["project"]["requires-python"].removeprefix(">=")
+    assert re.fullmatch(r"3\.\d+", lowest)
+    assert project["tool"]["ruff"]["target-version"] == "py" + lowest.replace(".", "")
+    assert project["tool"]["mypy"]["python_version"] == lowest
+    assert f"Python {lowest} or newer" in README
+
+
+def test_changelog_has_this_version():
+    titles = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert titles[0] in ("Unreleased", fastnn2.__version__)
+
+
+# The package's modules
+
+
+def path_of(name):
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imports_of(name):
+    """Return which modules of fastnn2 a module imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path_of(name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} has a relative import, which this test does not follow"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in MODULES else node.module)
+    return {module for module in found if module.split(".")[0] == "fastnn2"}
+
+
+def test_modules_are_found():
+    """The tests below would pass on nothing."""
+    assert {"fastnn2.cli", "fastnn2.reference", "fastnn2.kernels.train"} <= set(MODULES)
+    assert {"fastnn2.checks", "fastnn2.kernels.store", "fastnn2.reference"} <= imports_of("fastnn2.training")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_short(name):
+    assert len(path_of(name).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("fastnn2.kernels")])
+def test_kernels_import_only_kernels(name):
+    assert {
+        module
+        for module in imports_of(name)
+        if not module.startswith("fastnn2.kernels") and module != "fastnn2._version"
+    } == set()
+
+
+def test_reference_imports_nothing_of_the_package():
+    assert imports_of("fastnn2.reference") == set()
+
+
+def test_no_circles():
+    graph = {name: imports_of(name) - {name} for name in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()

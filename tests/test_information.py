@@ -1,0 +1,118 @@
+"""``fastnn2 info`` and ``warmup``, in this process: every line says what other parts of the package say."""
+
+import importlib.metadata
+import platform
+
+import numpy as np
+import pytest
+
+from fastnn2 import information
+from fastnn2.cores import usable_cores
+from fastnn2.kernels import store
+from fastnn2.kernels.processor import LEVELS, Processor
+from fastnn2.kernels.signatures import DTYPES, SIGNATURES
+
+STORE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
+
+
+def shown(capsys):
+    assert information.show() == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    # Names have 14 columns; "usable cores" has a space.
+    return {line[:14].strip(): line[14:].strip() for line in captured.out.splitlines()}
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("FASTNN2_STORE", raising=False)
+    return tmp_path
+
+
+def test_versions(capsys):
+    lines = shown(capsys)
+    assert lines["Python"].startswith(platform.python_version())
+    assert lines["numpy"] == np.__version__
+    for package in ("fastnn2", "numba", "llvmlite", "scikit-learn", "tqdm", "platformdirs"):
+        assert lines[package] == importlib.metadata.version(package)
+
+
+def test_a_package_that_is_not_there(capsys, monkeypatch):
+    def version(package):
+        if package == "matplotlib":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    lines = shown(capsys)
+    assert (lines["matplotlib"], lines["numba"]) == ("not installed", "1")
+
+
+def test_processor_and_cores(capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    lines = shown(capsys)
+    assert lines["usable cores"] == str(usable_cores()) == "1"
+    assert lines["processor"].startswith(f"{Processor.here().cpu} (")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx,+avx2,-avx512f")
+    assert shown(capsys)["processor"] == "haswell (avx, avx2)"
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    assert shown(capsys)["processor"] == "haswell (no vector features known)"
+
+
+@STORE
+def test_states_of_kernels(empty_store, capsys):
+    lines = shown(capsys)
+    assert lines["kernel store"] == str(empty_store)
+    assert {lines[name] for name in SIGNATURES} == {"float64 not compiled yet, float32 not compiled yet"}
+    store.compile_and_keep("update", "float32", Processor.here())
+    assert shown(capsys)["update"] == "float64 not compiled yet, float32 ready"
+
+
+@STORE
+def test_a_kernel_made_for_a_lesser_processor(empty_store, capsys):
+    here = Processor.here()
+    lesser = Processor(here.triple, "some", here.features - {"avx512f"} - {max(here.features)})
+    content, symbol = store.compile_entry("update", "float64", here, announce=False)
+    store.write("update", "float64", lesser, content, symbol)  # nobody runs it
+    state = shown(capsys)["update"]
+    assert state.startswith("float64 ready (")
+    assert state.endswith("float32 not compiled yet")
+
+
+@STORE
+def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
+    """The compiler's place is taken: what is asked of it is what counts here."""
+    here = Processor.here()
+    real = store.compile_entry("update", "float64", here, announce=False)
+    store.write("update", "float64", here, *real)
+    asked = []
+
+    def compile_entry(name, dtype, processor, announce=True):
+        asked.append((name, dtype))
+        assert processor == here
+        return real
+
+    monkeypatch.setattr(store, "compile_entry", compile_entry)
+    assert information.warm_up(None) == 0
+    everything = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    assert sorted(asked) == sorted(set(everything) - {("update", "float64")})
+    captured = capsys.readouterr()
+    assert captured.err == ""  # no bar where nobody looks
+    assert captured.out == f"10 kernels for {here.cpu} in {empty_store}, 9 of them compiled now\n"
+
+
+def test_warmup_refuses_unknown_levels():
+    with pytest.raises(ValueError, match=r"--cpu is 'haswell'; expected one of x86-64, x86-64-v2"):
+        information.warm_up("haswell")
+
+
+@STORE
+def test_warmup_refuses_levels_of_other_processors(empty_store, monkeypatch):
+    arm = Processor("aarch64-unknown-linux-gnu", "apple-m1", frozenset({"neon"}))
+    monkeypatch.setattr(Processor, "here", classmethod(lambda cls: arm))
+    for level in LEVELS:
+        with pytest.raises(ValueError, match=rf"--cpu {level} is for x86-64 processors; this machine is aarch64"):
+            information.warm_up(level)
+    assert list(empty_store.iterdir()) == []

@@ -1,0 +1,124 @@
+"""Pictures: what cannot be saved is refused without a trace, and what is saved shows something."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn2
+from fastnn2 import moons, plotting
+
+pytest.importorskip("matplotlib")
+WIDTH, HEIGHT = 1100, 462  # 10 by 4.2 inches with 110 dots each
+
+
+@pytest.fixture(scope="module")
+def trained():
+    params, X, Y = moons.draw(200, 0.2, 5, 3)
+    return X, Y, *fastnn2.fit(X, Y, 0.3, 5, 300, init=params)
+
+
+def pixels(path):
+    import matplotlib.image
+
+    return (matplotlib.image.imread(path)[:, :, :3] * 255).round().astype(int)
+
+
+def near(image, colour):
+    """Return how many pixels have about this colour."""
+    expected = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    return (abs(image - expected).max(axis=2) <= 8).sum()
+
+
+def test_picture(trained, tmp_path):
+    path = tmp_path / "a.png"
+    plotting.save_training(path, *trained, "some title")
+    image = pixels(path)
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 500  # shades of the probability
+    for colour in plotting.CLASS_COLOURS:
+        assert near(image[:, WIDTH // 2 :], colour) > 300  # about a hundred points of each class, on the right
+        assert near(image[:, : WIDTH // 2], colour) == 0
+    assert near(image[:, : WIDTH // 2], "#0f766e") > 100  # the cost curve, on the left
+
+
+def test_picture_has_title_and_labels(trained, tmp_path):
+    import matplotlib as mpl
+
+    path = tmp_path / "a.svg"
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        plotting.save_training(path, *trained, "some title")
+    text = path.read_text(encoding="utf-8")
+    for words in ("some title", "iteration", "cost", "feature 0", "feature 1", "class 0", "class 1", "probability of"):
+        assert words in text
+
+
+def test_no_global_state_of_matplotlib(trained, tmp_path):
+    """No window is ever opened: pyplot is not even asked."""
+    before = "matplotlib.pyplot" in sys.modules
+    plotting.save_training(tmp_path / "a.png", *trained, "")
+    assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+@pytest.mark.parametrize("n", [2, 5000])
+def test_few_and_many_samples(n, tmp_path):
+    params, X, Y = moons.draw(n, 0.2, 3, 0)
+    plotting.save_training(tmp_path / "a.png", X, Y, params, np.array([0.7]), "")
+    assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("costs", [[0.7, 1e300, 7e299], [0.7, 0.0], [1e-300, 1e-310]], ids=["huge", "zero", "tiny"])
+def test_extreme_costs_are_drawn_without_a_warning(costs, trained, tmp_path):
+    X, Y, params, _ = trained
+    plotting.save_training(tmp_path / "a.png", X, Y, params, np.array(costs), "")
+    assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "PNG"])
+def test_what_can_be_saved_leaves_no_trace(ending, tmp_path):
+    plotting.refuse_unwritable(tmp_path / f"a.{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_exists_is_not_changed(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"mine")
+    before = path.stat()
+    plotting.refuse_unwritable(path)
+    assert path.read_bytes() == b"mine"
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
+    link = tmp_path / "a.png"
+    link.symlink_to("target.png")
+    plotting.refuse_unwritable(link)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing/a.png", r"cannot save .*a\.png: .*missing is not a folder"),
+        ("file/a.png", r"cannot save .*a\.png: .*file is not a folder"),
+        ("a.xyz", r"cannot save .*a\.xyz: its name must end with one of .*\.pdf, .*\.png"),
+        ("png", r"cannot save .*png: its name must end with one of"),
+        ("folder.png", r"cannot save .*folder\.png: "),
+        ("a" * 300 + ".png", r"cannot save .*: File name too long"),
+    ],
+    ids=["no folder", "file as folder", "ending", "no ending", "folder", "too long"],
+)
+def test_what_cannot_be_saved(name, message, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ValueError, match=message):
+        plotting.refuse_unwritable(tmp_path / name)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+def test_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    with pytest.raises(ValueError, match=r"pip install 'fastnn2\[plot\]', or use --no-plot"):
+        plotting.refuse_unwritable(tmp_path / "a.png")
