@@ -41,8 +41,8 @@ from fastnn2.kernels.simd import (
     group_lanes,
     keep_first,
     lane,
-    load,
     load_group,
+    load_pair,
     maximum,
     number,
     second_half,
@@ -51,7 +51,7 @@ from fastnn2.kernels.simd import (
     sum_lanes,
     vector_lanes,
     zero_group,
-    zero_vector,
+    zero_pair,
 )
 
 
@@ -159,26 +159,26 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, i
     One pass for each hidden unit does all of a small network: the first output and the first two inputs beside dZ1.
     What remains of the products over samples is done in blocks.
     """
-    lanes, step = group_lanes(X), vector_lanes(X)
+    lanes, step = group_lanes(X), 2 * vector_lanes(X)
     b1 = h * d
     w2 = b1 + h
     second = smaller(1, d - 1) * lanes
     if o > 1:
         products_over_samples(1, o, 0, h, groups, dZ2, z, A1, a, gradient, into + w2)
     for u in range(h):
-        sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_vector(X)
+        sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_pair(X)
         for g in range(groups):
             xg, ag, zg = x + g * d * lanes, a + (g * h + u) * lanes, z + g * o * lanes
             for v in range(0, lanes, step):
-                a1, dz2 = load(A1, ag + v), load(dZ2, zg + v)
+                a1, dz2 = load_pair(A1, ag + v), load_pair(dZ2, zg + v)
                 back = number(params, p + w2 + u) * dz2
                 for r in range(1, o):
-                    back = fma(number(params, p + w2 + r * h + u), load(dZ2, zg + r * lanes + v), back)
+                    back = fma(number(params, p + w2 + r * h + u), load_pair(dZ2, zg + r * lanes + v), back)
                 dz1 = back * fma(-1.0 * a1, a1, 1.0)
                 sum_dz1 = sum_dz1 + dz1
                 sum_w2 = fma(dz2, a1, sum_w2)
-                sum_w1 = fma(dz1, load(X, xg + v), sum_w1)
-                sum_w1b = fma(dz1, load(X, xg + second + v), sum_w1b)
+                sum_w1 = fma(dz1, load_pair(X, xg + v), sum_w1)
+                sum_w1b = fma(dz1, load_pair(X, xg + second + v), sum_w1b)
                 if d > 2:
                     store(A1, ag + v, dz1)
         sums = four_sums(sum_dz1, sum_w2, sum_w1, sum_w1b)

@@ -7,8 +7,8 @@ algorithm, not of the processor: LLVM cuts a vector into as many registers as th
 rounded on its own, and every sum has one fixed order. That is why the results are the same, bit for bit, on
 every processor, and why no fast-math flag and no loop vectoriser is needed.
 
-Two lengths are used. A *vector* is 64 bytes, one AVX-512 register. A *group* is ``GROUP_VECTORS`` of them side
-by side: that many independent chains of operations hide the latency of each other.
+Three lengths are used. A *vector* is 64 bytes, one AVX-512 register. A *group* is ``GROUP_VECTORS`` of them side
+by side, a *pair* two: that many independent chains of operations hide the latency of each other.
 """
 
 import operator
@@ -151,6 +151,12 @@ def load(typingctx, array, index):
 
 
 @intrinsic
+def load_pair(typingctx, array, index):
+    """Return two vectors side by side, ``array[index : index + 2 * lanes]`` of a flat array."""
+    return _loader(lane_type(array.dtype, 2), array, index)
+
+
+@intrinsic
 def load_group(typingctx, array, index):
     """Return the group ``array[index : index + lanes]`` of a flat array."""
     return _loader(lane_type(array.dtype, GROUP_VECTORS), array, index)
@@ -224,6 +230,13 @@ def vector_lanes(typingctx, array):
 def zero_group(typingctx, array):
     """Return a group of zeros in the dtype of `array`."""
     vector = lane_type(array.dtype, GROUP_VECTORS)
+    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+
+
+@intrinsic
+def zero_pair(typingctx, array):
+    """Return two vectors of zeros in the dtype of `array`."""
+    vector = lane_type(array.dtype, 2)
     return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
 
 
