@@ -6,11 +6,16 @@
 The functions are those of the tutorial; :mod:`fastnn2.reference` has them in plain NumPy.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastnn2._version import __version__
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
-from fastnn2.reference import init_params, sigmoid
-from fastnn2.steps import backward, cost, forward, predict, update
-from fastnn2.training import fit
+
+if TYPE_CHECKING:
+    from fastnn2.reference import init_params, sigmoid
+    from fastnn2.steps import backward, cost, forward, predict, update
+    from fastnn2.training import fit
 
 __all__ = [
     "TrainingDiverged",
@@ -25,3 +30,29 @@ __all__ = [
     "sigmoid",
     "update",
 ]
+
+# Imported when first asked for, so that the command can catch Ctrl-C while NumPy is imported.
+_HOME = {
+    "init_params": "reference",
+    "sigmoid": "reference",
+    "backward": "steps",
+    "cost": "steps",
+    "forward": "steps",
+    "predict": "steps",
+    "update": "steps",
+    "fit": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"fastnn2.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "reference":
+        return importlib.import_module("fastnn2.reference")
+    raise AttributeError(f"module 'fastnn2' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "reference"})

@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -15,10 +16,17 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line."""
+    """A parser whose errors take one line, and that takes no option by half of its name."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
+
+
+def _one_line(message: object) -> str:
+    return str(message).replace("\r", "\\r").replace("\n", "\\n")
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -41,12 +49,18 @@ def _number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callabl
     return convert
 
 
-_count = _number(int, "an integer of 1 or more", lambda value: value >= 1)
-_samples = _number(int, "an integer of 2 or more", lambda value: value >= 2)
-_many_samples = _number(int, "an integer from 1000 to 100000000", lambda value: 1000 <= value <= 10**8)
-_seed = _number(int, "an integer from 0 to 4294967294", lambda value: 0 <= value < 2**32 - 1)
+def _integer(least: int, most: int) -> Callable[[str], Any]:
+    return _number(int, f"an integer from {least} to {most}", lambda value: least <= value <= most)
+
+
+_samples = _integer(2, 100_000_000)
+_many_samples = _integer(1000, 100_000_000)
+_hidden = _integer(1, 100_000)
+_iterations = _integer(1, 1_000_000_000)
+_threads = _integer(1, 1024)
+_seed = _integer(0, 2**32 - 2)
 _positive = _number(float, "a finite number above 0", lambda value: math.isfinite(value) and value > 0)
-_non_negative = _number(float, "a finite number of 0 or more", lambda value: math.isfinite(value) and value >= 0)
+_noise = _number(float, "a number from 0 to 1000", lambda value: 0 <= value <= 1000)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -54,7 +68,7 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="fastnn2", description="Two-layer neural networks trained on the CPU as fast as the CPU allows."
     )
     parser.add_argument("--version", action="version", version=f"fastnn2 {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     moons = commands.add_parser(
         "moons",
@@ -63,7 +77,7 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Train on scikit-learn's make_moons, say how it went, and save a picture.",
     )
     moons.add_argument("--samples", type=_samples, default=500, metavar="N", help="number of samples")
-    moons.add_argument("--iterations", type=_count, default=5000, metavar="N", help="number of iterations")
+    moons.add_argument("--iterations", type=_iterations, default=5000, metavar="N", help="number of iterations")
     _add_training(moons, "moons.png")
     moons.add_argument(
         "--published",
@@ -71,7 +85,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="repeat the run whose first cost the tutorial prints, whatever the other options say, and show both",
     )
     moons.add_argument("--compare", action="store_true", help="run the NumPy reference too and show both")
-    moons.set_defaults(run=_moons)
+    moons.set_defaults(run=_moons, parser=moons)
 
     scale = commands.add_parser(
         "scale",
@@ -83,32 +97,32 @@ def _build_parser() -> argparse.ArgumentParser:
         "--max-samples", type=_many_samples, default=10_000_000, metavar="N", help="the largest number of samples"
     )
     scale.add_argument(
-        "--iterations", type=_count, metavar="N", help="for every size (default: fewer for larger sizes)"
+        "--iterations", type=_iterations, metavar="N", help="for every size (default: fewer for larger sizes)"
     )
     _add_training(scale, "scale.png")
     scale.add_argument(
         "--compare", action="store_true", help="time the NumPy reference too, while it fits and is quick"
     )
     scale.add_argument("--json", type=pathlib.Path, metavar="FILE", help="save the figures as JSON")
-    scale.set_defaults(run=_scale)
+    scale.set_defaults(run=_scale, parser=scale)
 
     info = commands.add_parser("info", help="show versions, processor, cores and compiled kernels")
-    info.set_defaults(run=_info)
+    info.set_defaults(run=_info, parser=info)
 
     warmup = commands.add_parser("warmup", help="compile all kernels and keep them")
     warmup.add_argument("--cpu", metavar="LEVEL", help="for another processor: x86-64, or x86-64-v2, -v3 or -v4")
-    warmup.set_defaults(run=_warmup)
+    warmup.set_defaults(run=_warmup, parser=warmup)
     return parser
 
 
 def _add_training(parser: argparse.ArgumentParser, picture_name: str) -> None:
     """Add the options that the training commands share."""
-    parser.add_argument("--noise", type=_non_negative, default=0.2, metavar="X", help="standard deviation of the noise")
-    parser.add_argument("--hidden", type=_count, default=5, metavar="N", help="number of hidden units")
+    parser.add_argument("--noise", type=_noise, default=0.2, metavar="X", help="standard deviation of the noise")
+    parser.add_argument("--hidden", type=_hidden, default=5, metavar="N", help="number of hidden units")
     parser.add_argument("--learning-rate", type=_positive, default=0.3, metavar="X", help="step of the descent")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="number type")
     parser.add_argument(
-        "--threads", type=_count, metavar="N", help="at most so many threads (default: as many as help)"
+        "--threads", type=_threads, metavar="N", help="at most so many threads (default: as many as help)"
     )
     parser.add_argument("--seed", type=_seed, default=3, metavar="N", help="seed of weights and samples")
     picture = parser.add_mutually_exclusive_group()
@@ -160,29 +174,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         Wrong options (2), or ``--help`` and ``--version`` (0).
     """
-    options = _build_parser().parse_args(arguments)
-    name = f"fastnn2 {options.command}"
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without "µ" is no reason to stop
+    parser = _build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if options.command is None:
+        parser.error("which command? moons, scale, info or warmup")
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"{options.parser.prog}: {message}", file=sys.stderr)
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command; turn what it raises into one line and an exit code."""
+    name = options.parser.prog
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except TrainingInterrupted as error:
         last = f"; last cost {error.cost_[-1]:.6g}" if len(error.cost_) else ""
-        print(f"{name}: interrupted after {len(error.cost_):,} iterations{last}", file=sys.stderr)
-        return INTERRUPTED
+        message, code = f"interrupted after iteration {len(error.cost_):,}{last}", INTERRUPTED
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        message, code = "interrupted", INTERRUPTED
     except TrainingDiverged as error:
-        done = f"training diverged after {len(error.cost_):,} iterations"
-        print(f"{name}: error: {done}; try a smaller --learning-rate", file=sys.stderr)
-        return 1
+        message = f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate"
+        code = 1
     except BrokenPipeError:  # whoever read the output has gone: nothing to say and nowhere to say it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, MemoryError) as error:
-        print(f"{name}: error: {error or 'not enough memory'}", file=sys.stderr)
-        return 1
+        message, code = f"error: {error or 'not enough memory'}", 1
     except ValueError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 2
+        message, code = f"error: {error}", 2
+    print(f"{name}: {_one_line(message)}", file=sys.stderr)
     return code

@@ -1,12 +1,13 @@
 """The errors that carry what was trained so far."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["TrainingDiverged", "TrainingInterrupted"]
 
-Params = dict[str, np.ndarray[Any, Any]]
+Params = dict[str, "np.ndarray[Any, Any]"]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -20,7 +21,7 @@ class TrainingInterrupted(KeyboardInterrupt):
         The costs of the iterations that were done, float64.
     """
 
-    def __init__(self, message: str, params: Params, cost_: np.ndarray[Any, Any]) -> None:
+    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
         super().__init__(message)
         self.params = params
         self.cost_ = cost_
@@ -37,7 +38,7 @@ class TrainingDiverged(ValueError):
         The finite costs up to there, float64.
     """
 
-    def __init__(self, message: str, params: Params, cost_: np.ndarray[Any, Any]) -> None:
+    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
         super().__init__(message)
         self.params = params
         self.cost_ = cost_

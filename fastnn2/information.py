@@ -27,7 +27,8 @@ def show() -> int:
         print(f"{package:<14} {_version(package)}")
     processor = Processor.here()
     vectors = [name for name in VECTOR_FEATURES if name in processor.features]
-    print(f"processor      {processor.cpu} ({', '.join(vectors) or 'no vector features known'})")
+    print(f"processor      {processor.cpu}")
+    print(f"vectors        {', '.join(vectors) or 'no vector features known'}")
     print(f"usable cores   {usable_cores()}")
     if not store.enabled():
         print("kernel store   off: kernels are compiled by Numba in every process")
@@ -43,7 +44,7 @@ def _state(name: str, dtype: str, processor: Processor) -> str:
     if store.stored(name, dtype, processor):
         return "ready"
     if store.find(name, dtype, processor):
-        return "ready (made for a lesser processor)"
+        return "ready (lesser processor)"
     return "not compiled yet"
 
 
@@ -63,6 +64,12 @@ def warm_up(level: str | None) -> int:
     shown = sys.stderr is not None and sys.stderr.isatty()
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
         content, symbol = store.compile_entry(name, dtype, processor, announce=False)
-        store.write(name, dtype, processor, content, symbol)
+        try:
+            store.write(name, dtype, processor, content, symbol)
+        except OSError as error:
+            raise OSError(
+                f"cannot keep kernels in {str(store.folder())!r} ({error.strerror}); set FASTNN2_CACHE_DIR to a folder "
+                "that you can write to"
+            ) from error
     print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
     return 0

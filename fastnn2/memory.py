@@ -44,3 +44,26 @@ def peak_memory() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+
+
+PROCESS_BYTES = 200_000_000  # Python, NumPy, scikit-learn and the buffers of a run
+
+
+def bytes_needed(samples: int, hidden: int, dtype: str) -> int:
+    """Return how much memory a run on moons takes: the data, as much again for the kernels' layout, parameters."""
+    itemsize = 8 if dtype == "float64" else 4
+    data = 2 * 3 * samples * itemsize
+    parameters = 4 * hidden * 8 * 64  # 2 + 1 + 1 numbers a unit, in up to 64 gradients and sets
+    return data + parameters + PROCESS_BYTES
+
+
+def refuse_too_large(samples: int, hidden: int, dtype: str, option: str) -> None:
+    """Raise ValueError where a run would not fit in memory."""
+    available, needed = available_memory(), bytes_needed(samples, hidden, dtype)
+    if available is not None and needed > available:
+        per_sample = bytes_needed(1, 0, dtype) - bytes_needed(0, 0, dtype)
+        fits = max(0, (available - bytes_needed(0, hidden, dtype)) // per_sample)
+        raise ValueError(
+            f"{samples:,} samples and {hidden:,} hidden units of {dtype} need {needed / 1e9:.1f} GB and "
+            f"{available / 1e9:.1f} GB may be used; at most {option} {fits} would fit"
+        )

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn2 import plotting, reference
 from fastnn2.kernels import store
+from fastnn2.memory import refuse_too_large
 from fastnn2.steps import predict
 from fastnn2.training import fit, threads_for
 
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print how it went, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
+    refuse_too_large(options.samples, options.hidden, options.dtype, "--samples")
     picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - begin
     threads = threads_for(2, options.samples, options.hidden, 1, options.iterations, options.dtype, options.threads)
 
-    print(f"moons: {options.samples:,} samples, {options.hidden} hidden units, {options.iterations:,} iterations")
+    print(f"moons: {options.samples:,} samples, {options.hidden} hidden units, iterations: {options.iterations:,}")
     print(f"first cost            {cost_[0]:.16g}")
     print(f"last cost             {cost_[-1]:.16g}")
     print(f"accuracy, training    {np.mean(predict(X, trained) == Y):.2%}")

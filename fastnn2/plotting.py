@@ -1,7 +1,9 @@
 """Pictures, with matplotlib's object interface: no window, no global state."""
 
 import argparse
+import os
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from fastnn2.steps import forward
 
 Array = np.ndarray[Any, Any]
 
+KINDS = (".png", ".svg", ".pdf", ".jpg")
 CLASS_COLOURS = ("#c2410c", "#1d4ed8")  # apart for every kind of colour blindness
 
 
@@ -31,26 +34,28 @@ def place(options: argparse.Namespace, default: str) -> pathlib.Path | None:
 def refuse_unwritable(path: pathlib.Path) -> None:
     """Raise ValueError where a picture could not be saved: matplotlib, the kind of file, or the file itself."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
-    kinds = FigureCanvasAgg.filetypes
-    if path.suffix.lstrip(".").lower() not in kinds:
-        raise ValueError(f"cannot save {path}: its name must end with one of .{', .'.join(sorted(kinds))}")
     refuse_unwritable_file(path)
+    if path.suffix.lower() not in KINDS:
+        raise ValueError(f"cannot save {str(path)!r}: its name must end with {', '.join(KINDS[:-1])} or {KINDS[-1]}")
 
 
 def refuse_unwritable_file(path: pathlib.Path) -> None:
-    """Raise ValueError where a file could not be written; leave it as it is."""
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot save {path}: {path.parent} is not a folder")
-    existed = path.exists()
+    """Raise ValueError where a file could not be written, without touching it."""
     try:
-        path.open("ab").close()
-    except OSError as error:
-        raise ValueError(f"cannot save {path}: {error.strerror}") from error
-    if not existed:
-        path.unlink()
+        if not path.parent.is_dir():
+            problem = f"{str(path.parent)!r} is not a folder"
+        elif path.is_dir():
+            problem = "it is a folder"
+        elif not os.access(path if path.exists() else path.parent, os.W_OK):
+            problem = "permission denied"
+        else:
+            return
+    except OSError as error:  # such as a name that is too long
+        problem = str(error.strerror)
+    raise ValueError(f"cannot save {str(path)!r}: {problem}")
 
 
 def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> None:
@@ -118,4 +123,6 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     right.set(xlabel="feature 0", ylabel="feature 1", title="samples and decision boundary")
     right.legend(loc="upper right")
     figure.colorbar(colours, ax=right, label="probability of class 1", ticks=[0, 0.25, 0.5, 0.75, 1])
-    figure.savefig(path, dpi=110)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a cost of 1e300 overflows in the ticks of the log axis
+        figure.savefig(path, dpi=110)

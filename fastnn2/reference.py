@@ -202,7 +202,20 @@ def backward(
 
 
 def update(gradients: Params, params: Params, learning_rate: float) -> Params:
-    """Return new parameters, ``p - learning_rate * dp``, in a new dict.
+    """Return new parameters, ``p - learning_rate * dp``.
+
+    Parameters
+    ----------
+    gradients : dict
+        dW1, db1, dW2, db2.
+    params : dict
+        W1, b1, W2, b2.
+    learning_rate : float
+
+    Returns
+    -------
+    dict
+        New arrays in a new dict.
 
     Examples
     --------
@@ -265,5 +278,17 @@ def fit(
 
 
 def predict(X: ArrayLike, params: Params) -> Array:
-    """Return 1 where the probability is above 0.5, else 0, as integers of shape (o, n)."""
+    """Return 1 where the probability is above 0.5, else 0.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+    params : dict
+        W1, b1, W2, b2; the probabilities are those of :func:`forward`.
+
+    Returns
+    -------
+    ndarray (o, n)
+        Integers.
+    """
     return np.asarray(forward(X, params)[0] > 0.5).astype(int)

@@ -13,7 +13,7 @@ from fastnn2 import reference
 from fastnn2._version import __version__
 from fastnn2.kernels import store
 from fastnn2.kernels.processor import Processor
-from fastnn2.memory import available_memory, peak_memory
+from fastnn2.memory import available_memory, peak_memory, refuse_too_large
 from fastnn2.moons import duration
 from fastnn2.training import fit, threads_for
 
@@ -24,7 +24,6 @@ SAMPLE_ITERATIONS = 200_000_000  # by default a size gets so many samples times 
 FEWEST, MOST = 20, 5000  # … within these bounds
 PATIENCE = 20.0  # seconds that the NumPy reference may take for a size
 REFERENCE_ITERATIONS = 3
-PROCESS_BYTES = 200_000_000  # Python, NumPy, scikit-learn and the buffers of a run
 
 
 def sizes(most: int) -> list[int]:
@@ -46,25 +45,9 @@ def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array
     return X, Y
 
 
-def bytes_needed(n: int, dtype: str) -> int:
-    """Return how much memory a size takes: the data, and as much again for the kernels' layout."""
-    return 2 * 3 * n * np.dtype(dtype).itemsize + PROCESS_BYTES
-
-
-def refuse_too_large(most: int, dtype: str) -> None:
-    """Raise where the largest size would not fit in memory."""
-    available, needed = available_memory(), bytes_needed(most, dtype)
-    if available is not None and needed > available:
-        fits = max(0, (available - PROCESS_BYTES) // (bytes_needed(1, dtype) - PROCESS_BYTES))
-        raise ValueError(
-            f"{most:,} samples of {dtype} need {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB may be used; "
-            f"at most --max-samples {fits} would fit"
-        )
-
-
 def run(options: argparse.Namespace) -> int:
     """Train at each size, print the table, save what was asked for; return the exit code."""
-    refuse_too_large(options.max_samples, options.dtype)
+    refuse_too_large(options.max_samples, options.hidden, options.dtype, "--max-samples")
     picture = _writable(options)
     store.kernel("train", options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"

@@ -97,7 +97,7 @@ def watch(team: Team, iterations: int, progress: bool | None) -> None:
         return
     from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
 
-    with tqdm(total=iterations, desc="training", unit="it", leave=False) as bar:
+    with tqdm(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
         while not team.done.wait(LOOK_EVERY):
             bar.update(int(team.control[plan.COMPLETED]) - bar.n)
         bar.update(int(team.control[plan.COMPLETED]) - bar.n)

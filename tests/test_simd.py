@@ -7,6 +7,8 @@ import pytest
 from data import DTYPES
 from numba import njit
 
+from fastnn2.kernels import bits as bit_kernels
+from fastnn2.kernels import lanes as lane_kernels
 from fastnn2.kernels import simd
 from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES, group_size
 
@@ -56,7 +58,7 @@ def test_load_and_store_move_their_lanes_and_no_others(copy, vectors, at, to, dt
 
 @njit
 def lanes_of(array):
-    return simd.vector_lanes(array), simd.group_lanes(array), simd.is_double(simd.zero_vector(array))
+    return simd.vector_lanes(array), simd.group_lanes(array), bit_kernels.is_double(simd.zero_vector(array))
 
 
 def test_lanes(dtype):
@@ -192,11 +194,15 @@ def test_keep_first(count, dtype):
 def sums(a, out):
     lanes, step = simd.group_lanes(a), simd.vector_lanes(a)
     group = simd.load_group(a, 0)
-    simd.store(out, 0, simd.fold_group(group))
-    four = simd.four_sums(
+    simd.store(out, 0, lane_kernels.fold_group(group))
+    four = lane_kernels.four_sums(
         simd.load(a, 0), simd.load(a, step), simd.load(a, 2 * step), simd.load(a, 3 * step)
     )  # fmt: skip
-    return simd.sum_lanes(group), simd.sum_lanes(simd.load(a, lanes - step)), [simd.lane(four, i) for i in range(4)]
+    return (
+        lane_kernels.sum_lanes(group),
+        lane_kernels.sum_lanes(simd.load(a, lanes - step)),
+        [lane_kernels.lane(four, i) for i in range(4)],
+    )
 
 
 SEEDS = range(5)
@@ -229,9 +235,9 @@ def test_sums_over_lanes_have_one_order(seed, dtype):
 @njit
 def parts(a, out):
     group = simd.load_group(a, 0)
-    simd.store(out, 0, simd.second_half(group))
-    simd.store(out, simd.group_lanes(a) // 2, simd.first_half(group))
-    return simd.lane(simd.load(a, 0), 3), simd.number(a, 5)
+    simd.store(out, 0, lane_kernels.second_half(group))
+    simd.store(out, simd.group_lanes(a) // 2, lane_kernels.first_half(group))
+    return lane_kernels.lane(simd.load(a, 0), 3), simd.number(a, 5)
 
 
 def test_halves_lane_and_number(dtype):
@@ -245,10 +251,10 @@ def test_halves_lane_and_number(dtype):
 def bits(a, rounder, out):
     lanes = simd.group_lanes(a)
     x = simd.load_group(a, 0)
-    simd.store(out, 0 * lanes, simd.power_of_two(x + rounder))
+    simd.store(out, 0 * lanes, bit_kernels.power_of_two(x + rounder))
     y = simd.load_group(a, lanes)
-    simd.store(out, 1 * lanes, simd.exponent_above(y, 0.7071067811865476))
-    simd.store(out, 2 * lanes, simd.mantissa_above(y, 0.7071067811865476))
+    simd.store(out, 1 * lanes, bit_kernels.exponent_above(y, 0.7071067811865476))
+    simd.store(out, 2 * lanes, bit_kernels.mantissa_above(y, 0.7071067811865476))
 
 
 def test_powers_exponents_and_mantissas(dtype):

@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.simd import broadcast, lane_type, llvm_function, load_as, part_of, spread, sum_four
+from fastnn2.kernels.lanes import part_of, sum_four
+from fastnn2.kernels.simd import broadcast, lane_type, llvm_function, load_as, spread
 from fastnn2.kernels.target import blocks
 
 

@@ -9,21 +9,9 @@ Method: J.-M. Muller, "Elementary Functions", 3rd ed., 2016: range reduction by 
 
 from numba import njit
 
+from fastnn2.kernels.bits import exponent_above, is_double, mantissa_above, power_of_two
 from fastnn2.kernels.blocks import horner
-from fastnn2.kernels.simd import (
-    INLINE,
-    absolute,
-    copysign,
-    exponent_above,
-    fma,
-    is_double,
-    mantissa_above,
-    maximum,
-    minimum,
-    power_of_two,
-    select_equal,
-    select_less,
-)
+from fastnn2.kernels.simd import INLINE, absolute, copysign, fma, maximum, minimum, select_equal, select_less
 
 INFINITY = float("inf")
 NAN = float("nan")

@@ -30,25 +30,20 @@ from fastnn2.kernels.blocks import (
     zero_outer,
 )
 from fastnn2.kernels.elementary import exp, log1p, tanh
+from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS
 from fastnn2.kernels.simd import (
     INLINE,
     absolute,
-    first_half,
     fma,
-    fold_group,
-    four_sums,
     group_lanes,
     keep_first,
-    lane,
     load_group,
     load_pair,
     maximum,
     number,
-    second_half,
     select_less,
     store,
-    sum_lanes,
     vector_lanes,
     zero_group,
     zero_pair,

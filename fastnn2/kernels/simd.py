@@ -55,7 +55,8 @@ def lane_type(dtype, vectors):
     return Vector(dtype, vectors * VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
-def _first_vector(*operands):
+def first_vector(*operands):
+    """Return the first Vector among Numba types, or None."""
     return next((operand for operand in operands if isinstance(operand, Vector)), None)
 
 
@@ -74,15 +75,16 @@ def broadcast(builder, scalar, lanes):
     """Build a vector with an LLVM number in each of its lanes."""
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, _lane_numbers([0] * lanes))
+    return builder.shuffle_vector(first, undefined, lane_numbers([0] * lanes))
 
 
-def _lane_numbers(numbers):
+def lane_numbers(numbers):
+    """Return numbers of lanes as LLVM wants them for a shuffle."""
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
 def _spread_all(context, builder, signature, args):
-    vector = _first_vector(*signature.args)
+    vector = first_vector(*signature.args)
     return [spread(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
 
 
@@ -91,7 +93,7 @@ def _define_operator(op, instruction):
     def type_operator(context):
         def typer(a, b):
             if all(isinstance(operand, Vector | types.Number) for operand in (a, b)):
-                return _first_vector(a, b)
+                return first_vector(a, b)
             return None
 
         return typer
@@ -267,7 +269,7 @@ def _arithmetic(name, result, *operands):
 @intrinsic
 def fma(typingctx, a, b, c):
     """Return ``a * b + c`` with one rounding."""
-    return _arithmetic("fma", _first_vector(a, b, c), a, b, c)
+    return _arithmetic("fma", first_vector(a, b, c), a, b, c)
 
 
 @intrinsic
@@ -279,12 +281,12 @@ def absolute(typingctx, a):
 @intrinsic
 def copysign(typingctx, magnitude, sign):
     """Return `magnitude` with the sign of `sign`, signed zero included."""
-    return _arithmetic("copysign", _first_vector(magnitude, sign), magnitude, sign)
+    return _arithmetic("copysign", first_vector(magnitude, sign), magnitude, sign)
 
 
 def _select_ordered(comparison, a, b, then, otherwise):
     """``then if a <comparison> b else otherwise``, lane by lane; a NaN in a or b chooses `otherwise`."""
-    vector = _first_vector(a, b, then, otherwise)
+    vector = first_vector(a, b, then, otherwise)
 
     def codegen(context, builder, signature, args):
         first, second, yes, no = _spread_all(context, builder, signature, args)
@@ -308,7 +310,7 @@ def select_equal(typingctx, a, b, then, otherwise):
 @intrinsic
 def minimum(typingctx, bound, x):
     """Return the smaller of `bound` and `x`; a NaN in `x` comes through."""
-    vector = _first_vector(bound, x)
+    vector = first_vector(bound, x)
 
     def codegen(context, builder, signature, args):
         first, second = _spread_all(context, builder, signature, args)
@@ -320,7 +322,7 @@ def minimum(typingctx, bound, x):
 @intrinsic
 def maximum(typingctx, bound, x):
     """Return the larger of `bound` and `x`; a NaN in `x` comes through."""
-    vector = _first_vector(bound, x)
+    vector = first_vector(bound, x)
 
     def codegen(context, builder, signature, args):
         first, second = _spread_all(context, builder, signature, args)
@@ -334,177 +336,9 @@ def keep_first(typingctx, vector, count):
     """Return `vector` with every lane from number `count` on set to zero."""
 
     def codegen(context, builder, signature, args):
-        lane = _lane_numbers(range(vector.lanes))
+        lane = lane_numbers(range(vector.lanes))
         limit = builder.trunc(context.cast(builder, args[1], count, types.int64), ir.IntType(32))
         kept = builder.icmp_signed("<", lane, broadcast(builder, limit, vector.lanes))
         return builder.select(kept, args[0], context.get_constant_null(vector))
 
     return vector(vector, count), codegen
-
-
-# Bits. A float64 has 52 bits of mantissa and an exponent with bias 1023; a float32 has 23 and 127.
-def _bits(vector):
-    width, mantissa, bias = (64, 52, 1023) if vector.dtype == types.float64 else (32, 23, 127)
-    integers = ir.VectorType(ir.IntType(width), vector.lanes)
-    return integers, mantissa, bias, lambda number: ir.Constant(integers, [number] * vector.lanes)
-
-
-@intrinsic
-def power_of_two(typingctx, shifted):
-    """Return 2^k from ``shifted = k + ROUNDER``, the sum whose lowest mantissa bits hold the integer k.
-
-    Right for every k whose power is a normal number; outside, the result is arbitrary.
-    """
-
-    def codegen(context, builder, signature, args):
-        integers, mantissa, bias, constant = _bits(shifted)
-        bits = builder.shl(builder.bitcast(args[0], integers), constant(mantissa))
-        bits = builder.add(bits, constant(bias << mantissa))
-        return builder.bitcast(bits, context.get_value_type(shifted))
-
-    return shifted(shifted), codegen
-
-
-def _exponent(context, builder, x, floor, args):
-    """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
-    integers, mantissa, _, constant = _bits(x)
-    bits = builder.bitcast(args[0], integers)
-    floor_bits = builder.bitcast(spread(context, builder, args[1], floor, x), integers)
-    return builder.ashr(builder.sub(bits, floor_bits), constant(mantissa)), bits, constant(mantissa)
-
-
-@intrinsic
-def exponent_above(typingctx, x, floor):
-    """Return, as a float, the k with ``floor * 2^k <= x < floor * 2^(k+1)``, for normal x > 0 and floor in [1/2, 1)."""
-
-    def codegen(context, builder, signature, args):
-        exponent, _, _ = _exponent(context, builder, x, floor, args)
-        return builder.sitofp(exponent, context.get_value_type(x))
-
-    return x(x, floor), codegen
-
-
-@intrinsic
-def mantissa_above(typingctx, x, floor):
-    """Return ``x / 2^k``, in [floor, 2 floor), with the k of :func:`exponent_above`."""
-
-    def codegen(context, builder, signature, args):
-        exponent, bits, mantissa = _exponent(context, builder, x, floor, args)
-        return builder.bitcast(builder.sub(bits, builder.shl(exponent, mantissa)), context.get_value_type(x))
-
-    return x(x, floor), codegen
-
-
-@intrinsic
-def is_double(typingctx, x):
-    """Return whether the lanes are float64: a constant, so that LLVM drops the other branch."""
-    vector = _first_vector(x)
-
-    def codegen(context, builder, signature, args):
-        return ir.Constant(ir.IntType(1), int(vector.dtype == types.float64))
-
-    return types.boolean(x), codegen
-
-
-# Sums over lanes: halves are added until one number is left, always in this order. float32 lanes are made float64
-# first, so that a sum over samples is carried in double.
-def part_of(builder, value, start, count):
-    """Build the `count` lanes of an LLVM vector from number `start` on."""
-    return builder.shuffle_vector(value, value, _lane_numbers(range(start, start + count)))
-
-
-@intrinsic
-def fold_group(typingctx, group):
-    """Return the vector sum of the vectors side by side in `group`, as ``(v0 + v2) + (v1 + v3)``."""
-    vector = Vector(group.dtype, group.lanes // GROUP_VECTORS)
-
-    def codegen(context, builder, signature, args):
-        value, count = args[0], group.lanes
-        while count > vector.lanes:
-            count //= 2
-            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
-        return value
-
-    return vector(group), codegen
-
-
-def _half_of(whole, which):
-    half = Vector(whole.dtype, whole.lanes // 2)
-
-    def codegen(context, builder, signature, args):
-        return part_of(builder, args[0], which * half.lanes, half.lanes)
-
-    return half(whole), codegen
-
-
-@intrinsic
-def first_half(typingctx, whole):
-    """Return the first half of the lanes as a shorter vector."""
-    return _half_of(whole, 0)
-
-
-@intrinsic
-def second_half(typingctx, whole):
-    """Return the second half of the lanes as a shorter vector."""
-    return _half_of(whole, 1)
-
-
-def sum_four(builder, vector, values):
-    """Build the sums over the lanes of four vectors, side by side as four float64 lanes.
-
-    Four sums at once take a third of the instructions of four single ones: every addition works on full vectors.
-    """
-
-    def folded(value):
-        count = vector.lanes
-        if vector.dtype != types.float64:
-            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
-        while count > 4:
-            count //= 2
-            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
-        return value
-
-    def pairs(first, second, even, odd):
-        shuffled = [builder.shuffle_vector(first, second, _lane_numbers(lanes)) for lanes in (even, odd)]
-        return builder.fadd(*shuffled)
-
-    a, b, c, d = map(folded, values)
-    ab = pairs(a, b, [0, 4, 2, 6], [1, 5, 3, 7])  # a0 + a1, b0 + b1, a2 + a3, b2 + b3
-    cd = pairs(c, d, [0, 4, 2, 6], [1, 5, 3, 7])
-    return pairs(ab, cd, [0, 1, 4, 5], [2, 3, 6, 7])
-
-
-@intrinsic
-def four_sums(typingctx, a, b, c, d):
-    """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes."""
-
-    def codegen(context, builder, signature, args):
-        return sum_four(builder, a, args)
-
-    return Vector(types.float64, 4)(a, b, c, d), codegen
-
-
-@intrinsic
-def lane(typingctx, vector, number):
-    """Return one lane of `vector`."""
-
-    def codegen(context, builder, signature, args):
-        return builder.extract_element(args[0], context.cast(builder, args[1], number, types.int32))
-
-    return vector.dtype(vector, number), codegen
-
-
-@intrinsic
-def sum_lanes(typingctx, vector):
-    """Return the sum of all lanes as a float64."""
-
-    def codegen(context, builder, signature, args):
-        value, count = args[0], vector.lanes
-        if vector.dtype != types.float64:
-            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
-        while count > 1:
-            count //= 2
-            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
-        return builder.extract_element(value, ir.IntType(32)(0))
-
-    return types.float64(vector), codegen

@@ -8,18 +8,9 @@ from numba import njit
 
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import log, log1p, sigmoid, tanh
+from fastnn2.kernels.lanes import fold_group, sum_lanes
 from fastnn2.kernels.layers import affine, backward_layers
-from fastnn2.kernels.simd import (
-    INLINE,
-    fold_group,
-    group_lanes,
-    keep_first,
-    load_group,
-    select_equal,
-    store,
-    sum_lanes,
-    zero_group,
-)
+from fastnn2.kernels.simd import INLINE, group_lanes, keep_first, load_group, select_equal, store, zero_group
 
 
 @njit(**INLINE)

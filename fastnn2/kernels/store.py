@@ -205,12 +205,14 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
     """Compile an entry and return (object, symbol); say so on a terminal."""
     show = announce and sys.stderr is not None and sys.stderr.isatty()
     if show:
-        print("\rcompiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
-    from fastnn2.kernels.compiler import compile_object
+        print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
+    try:
+        from fastnn2.kernels.compiler import compile_object
 
-    content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
-    if show:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
+    finally:
+        if show:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
     _check_symbols(content)
     return content, symbol
 
