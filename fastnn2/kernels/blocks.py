@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.lanes import part_of, sum_four
+from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
 from fastnn2.kernels.simd import broadcast, lane_type, llvm_function, load_as, spread
 from fastnn2.kernels.target import blocks
 
@@ -129,12 +129,13 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
     def codegen(context, builder, signature, args):
         data = context.make_array(gradient)(context, builder, args[0]).data
         values = [builder.extract_value(args[3], i) for i in range(sums.count)]
-        fours = [sum_four(builder, sums.dtype, values[i : i + 4]) for i in range(0, sums.count, 4)]
+        many = min(sums.count, lanes_of_vector(sums.dtype))
+        totals = [sums_side_by_side(builder, sums.dtype, values[i : i + many]) for i in range(0, sums.count, many)]
         numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
         last = builder.sub(args[4], args[4].type(1))
         for i in range(sums.count // width):
             place = i * width
-            total = part_of(builder, fours[place // 4], place % 4, width)
+            total = part_of(builder, totals[place // many], place % many, width)
             inside = builder.icmp_signed("<=", last.type(i), last)
             kept = builder.select(inside, args[5], last.type(0))  # of a row that is not there, nothing
             total = builder.select(

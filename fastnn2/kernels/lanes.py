@@ -8,8 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import GROUP_VECTORS
-from fastnn2.kernels.simd import Vector, lane_numbers
+from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
+from fastnn2.kernels.simd import Vector, converted, lane_numbers
 
 
 def part_of(builder, value, start, count):
@@ -53,29 +53,31 @@ def second_half(typingctx, whole):
     return _half_of(whole, 1)
 
 
-def sum_four(builder, vector, values):
-    """Build the sums over the lanes of four vectors, side by side as four float64 lanes.
+def lanes_of_vector(vector):
+    """Return how many lanes like those of `vector` make 64 bytes."""
+    return VECTOR_BYTES * 8 // vector.dtype.bitwidth
 
-    Four sums at once take a third of the instructions of four single ones: every addition works on full vectors.
+
+def sums_side_by_side(builder, vector, values):
+    """Build one LLVM vector with the sums over the lanes of each of 2, 4, 8 or 16 vectors, as float64.
+
+    Two vectors are added as [first halves of a and b] + [second halves of a and b], and so on until every lane is the
+    sum of one: 3 instructions for each of m - 1 additions, where m sums one by one would take three times as many.
     """
-
-    def folded(value):
-        count = vector.lanes
-        if vector.dtype != types.float64:
-            value = builder.fpext(value, ir.VectorType(ir.DoubleType(), count))
-        while count > 4:
-            count //= 2
-            value = builder.fadd(part_of(builder, value, 0, count), part_of(builder, value, count, count))
-        return value
-
-    def pairs(first, second, even, odd):
-        shuffled = [builder.shuffle_vector(first, second, lane_numbers(lanes)) for lanes in (even, odd)]
-        return builder.fadd(*shuffled)
-
-    a, b, c, d = map(folded, values)
-    ab = pairs(a, b, [0, 4, 2, 6], [1, 5, 3, 7])  # a0 + a1, b0 + b1, a2 + a3, b2 + b3
-    cd = pairs(c, d, [0, 4, 2, 6], [1, 5, 3, 7])
-    return pairs(ab, cd, [0, 1, 4, 5], [2, 3, 6, 7])
+    held, width = 1, vector.lanes  # so many values in a vector, each in so many lanes
+    while width > lanes_of_vector(vector):
+        width //= 2
+        values = [builder.fadd(part_of(builder, v, 0, width), part_of(builder, v, width, width)) for v in values]
+    while width > 1:
+        half = width // 2
+        sources = 2 if len(values) > 1 else 1
+        starts = [k * width for k in range(sources * held)]
+        low = lane_numbers([start + i for start in starts for i in range(half)])
+        high = lane_numbers([start + half + i for start in starts for i in range(half)])
+        pairs = zip(values[::2], values[1::2], strict=True) if sources == 2 else [(values[0], values[0])]
+        values = [builder.fadd(builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high)) for a, b in pairs]
+        held, width = sources * held, half
+    return converted(builder, values[0], ir.DoubleType())
 
 
 @intrinsic
@@ -83,7 +85,7 @@ def four_sums(typingctx, a, b, c, d):
     """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes."""
 
     def codegen(context, builder, signature, args):
-        return sum_four(builder, a, args)
+        return sums_side_by_side(builder, a, list(args))
 
     return Vector(types.float64, 4)(a, b, c, d), codegen
 

@@ -17,10 +17,17 @@ ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
 BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
+# Rows times groups of a tile that go together with all columns in sums of products (see layers.rows_at_a_time).
+ROW_GROUPS = 48
+
 # The outputs of a tile go into one product of factors 1 + e^-|z| (see layers.output_layer). 4 * 24 factors of at most
 # 2 each stay below 2^127, the largest power that float32 holds, so a tile may have at most 24 groups.
 MAX_TILE_GROUPS = 16
-TILE_BYTES = 400_000  # what a tile works on: well inside a second-level cache
+# A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
+# for each weight. Else the second-level cache has to do, and at least two groups.
+FIRST_CACHE_BYTES = 64_000
+SECOND_CACHE_BYTES = 520_000
+ENOUGH_GROUPS = 6
 
 MAX_CHUNKS = 64  # enough for 64 cores
 CHUNK_SAMPLES = 256  # a chunk has about so many samples or more
@@ -71,6 +78,7 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
 
 
 def count_tile_groups(d: int, h: int, o: int) -> int:
-    """Return how many groups make a tile: as many as leave inputs, hidden layer and outputs in the cache."""
+    """Return how many groups make a tile, by the bytes that a group takes: inputs, hidden layer and outputs."""
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
-    return max(1, min(MAX_TILE_GROUPS, TILE_BYTES // bytes_of_group))
+    in_second = min(ENOUGH_GROUPS, SECOND_CACHE_BYTES // bytes_of_group)
+    return min(MAX_TILE_GROUPS, max(2, in_second, FIRST_CACHE_BYTES // bytes_of_group))

@@ -182,7 +182,8 @@ def store(typingctx, array, index, vector):
     return types.void(array, index, vector), codegen
 
 
-def _converted(builder, value, lane):
+def converted(builder, value, lane):
+    """Build an LLVM vector whose lanes have the type `lane`."""
     if value.type.element == lane:
         return value
     widen = isinstance(lane, ir.DoubleType)
@@ -196,7 +197,7 @@ def load_doubles(typingctx, array, index):
 
     def codegen(context, builder, signature, args):
         value = load_as(context, builder, array, args[0], index, args[1], Vector(array.dtype, 8))
-        return _converted(builder, value, ir.DoubleType())
+        return converted(builder, value, ir.DoubleType())
 
     return eight(array, index), codegen
 
@@ -206,7 +207,7 @@ def store_rounded(typingctx, array, index, vector):
     """Write ``array[index : index + lanes] = vector``, in place, rounded to the dtype of `array`."""
 
     def codegen(context, builder, signature, args):
-        value = _converted(builder, args[2], context.get_value_type(array.dtype))
+        value = converted(builder, args[2], context.get_value_type(array.dtype))
         pointer = _pointer(context, builder, array, args[0], index, args[1], value.type)
         builder.store(value, pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
