@@ -226,10 +226,10 @@ def test_sums_over_lanes_have_one_order(seed, dtype):
     assert folded.tobytes() == ((v[0] + v[2]) + (v[1] + v[3])).tobytes()
     assert whole == halves(a)
     assert last == halves(v[3])
-    for vector, result in zip(v.astype(np.float64), four, strict=True):
-        while len(vector) > 4:
+    for vector, result in zip(v, four, strict=True):  # side by side, they are added in their own dtype
+        while len(vector) > 1:
             vector = vector[: len(vector) // 2] + vector[len(vector) // 2 :]
-        assert result == (vector[0] + vector[1]) + (vector[2] + vector[3])
+        assert result == vector[0]
 
 
 @njit
