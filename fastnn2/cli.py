@@ -1,6 +1,7 @@
 """The command ``fastnn2``: its options, its errors, and one function for each of its commands."""
 
 import argparse
+import contextlib
 import math
 import os
 import pathlib
@@ -184,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"{options.parser.prog}: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: _say(f"{options.parser.prog}: {_one_line(message)}")
         return _run(options)
 
 
@@ -211,5 +212,14 @@ def _run(options: argparse.Namespace) -> int:
         message, code = f"error: {error or 'not enough memory'}", 1
     except ValueError as error:
         message, code = f"error: {error}", 2
-    print(f"{name}: {_one_line(message)}", file=sys.stderr)
+    if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
+        name = f"\r\033[K{name}"  # over what the terminal shows of the key, of a bar and of the compiler's line
+    _say(f"{name}: {_one_line(message)}")
     return code
+
+
+def _say(line: str) -> None:
+    """Print a line to standard error, where there is one and somebody reads it."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr)

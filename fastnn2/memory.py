@@ -27,13 +27,25 @@ def _free() -> int | None:
 
 def _group() -> int | None:
     """What control group version 2, else 1, leaves, as seen from inside a container."""
-    pairs = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-    for limit, used in pairs:
+    versions = (
+        (CGROUP, "memory.max", "memory.current", "inactive_file"),
+        (CGROUP / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    for folder, limit, used, files in versions:
         try:
-            return max(0, int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text()))
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            return max(0, left + _field(folder / "memory.stat", files))
         except (OSError, ValueError):  # no such file, or "max"
             continue
     return None
+
+
+def _field(path: pathlib.Path, name: str) -> int:
+    """Return a figure of a control group, such as that of file pages, which make room where memory is short; else 0."""
+    try:
+        return int(dict(line.split() for line in path.read_text().splitlines())[name])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def peak_memory() -> int | None:
@@ -49,21 +61,18 @@ def peak_memory() -> int | None:
 PROCESS_BYTES = 200_000_000  # Python, NumPy, scikit-learn and the buffers of a run
 
 
-def bytes_needed(samples: int, hidden: int, dtype: str) -> int:
-    """Return how much memory a run on moons takes: the data, as much again for the kernels' layout, parameters."""
-    itemsize = 8 if dtype == "float64" else 4
-    data = 2 * 3 * samples * itemsize
+def bytes_needed(samples: int, hidden: int, sample_bytes: int) -> int:
+    """Return how much memory a run on moons takes, with so many bytes for each sample."""
     parameters = 4 * hidden * 8 * 64  # 2 + 1 + 1 numbers a unit, in up to 64 gradients and sets
-    return data + parameters + PROCESS_BYTES
+    return samples * sample_bytes + parameters + PROCESS_BYTES
 
 
-def refuse_too_large(samples: int, hidden: int, dtype: str, option: str) -> None:
+def refuse_too_large(samples: int, hidden: int, sample_bytes: int, option: str) -> None:
     """Raise ValueError where a run would not fit in memory."""
-    available, needed = available_memory(), bytes_needed(samples, hidden, dtype)
+    available, needed = available_memory(), bytes_needed(samples, hidden, sample_bytes)
     if available is not None and needed > available:
-        per_sample = bytes_needed(1, 0, dtype) - bytes_needed(0, 0, dtype)
-        fits = max(0, (available - bytes_needed(0, hidden, dtype)) // per_sample)
+        fits = max(0, (available - bytes_needed(0, hidden, sample_bytes)) // sample_bytes)
         raise ValueError(
-            f"{samples:,} samples and {hidden:,} hidden units of {dtype} need {needed / 1e9:.1f} GB and "
+            f"{samples:,} samples and {hidden:,} hidden units need {needed / 1e9:.1f} GB and "
             f"{available / 1e9:.1f} GB may be used; at most {option} {fits} would fit"
         )

@@ -1,9 +1,9 @@
 """Pictures, with matplotlib's object interface: no window, no global state."""
 
 import argparse
+import contextlib
 import os
 import pathlib
-import warnings
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ def refuse_unwritable(path: pathlib.Path) -> None:
 def refuse_unwritable_file(path: pathlib.Path) -> None:
     """Raise ValueError where a file could not be written, without touching it."""
     try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # is_dir() may say no where a name is too long
         if not path.parent.is_dir():
             problem = f"{str(path.parent)!r} is not a folder"
         elif path.is_dir():
@@ -53,7 +55,7 @@ def refuse_unwritable_file(path: pathlib.Path) -> None:
             problem = "permission denied"
         else:
             return
-    except OSError as error:  # such as a name that is too long
+    except OSError as error:
         problem = str(error.strerror)
     raise ValueError(f"cannot save {str(path)!r}: {problem}")
 
@@ -86,6 +88,7 @@ def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> 
     figure.savefig(path, dpi=110)
 
 
+@np.errstate(over="ignore")  # a cost of 1e300 overflows in the ticks of the log axis
 def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Array], cost_: Array, title: str) -> None:
     """Save the cost curve on a log axis beside the decision boundary with the samples.
 
@@ -123,6 +126,4 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     right.set(xlabel="feature 0", ylabel="feature 1", title="samples and decision boundary")
     right.legend(loc="upper right")
     figure.colorbar(colours, ax=right, label="probability of class 1", ticks=[0, 0.25, 0.5, 0.75, 1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a cost of 1e300 overflows in the ticks of the log axis
-        figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110)

@@ -47,7 +47,8 @@ def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array
 
 def run(options: argparse.Namespace) -> int:
     """Train at each size, print the table, save what was asked for; return the exit code."""
-    refuse_too_large(options.max_samples, options.hidden, options.dtype, "--max-samples")
+    sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
+    refuse_too_large(options.max_samples, options.hidden, sample_bytes, "--max-samples")
     picture = _writable(options)
     store.kernel("train", options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     patient = True
     for n in sizes(options.max_samples):
         row = _measure(n, options, patient and options.compare)
-        patient = row["numpy_seconds"] is None or row["numpy_seconds"] * 10 * REFERENCE_ITERATIONS < PATIENCE
+        patient = patient and (row["numpy_seconds"] or 0) * 10 * REFERENCE_ITERATIONS < PATIENCE
         rows.append(row)
         print(_line(row, options.compare), flush=True)
     if options.json is not None:

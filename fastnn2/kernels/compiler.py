@@ -2,8 +2,8 @@
 
 Two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all that it
 calls, then LLVM optimises the whole once. (Numba on its own optimises and assembles each function by itself and then
-again where it is inlined: with forty small functions that took 4 seconds, this takes half.) :func:`compile_function`
-is plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
+again where it is inlined: with forty small functions that took 4 seconds, this takes one.) :func:`compile_function` is
+plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from fastnn2.kernels import entries
+from fastnn2.kernels.pipeline import KernelCompiler
 from fastnn2.kernels.signatures import SIGNATURES
 from fastnn2.kernels.target import choose
 
@@ -63,27 +64,25 @@ class _Codegen(JITCPUCodegen):
 
 
 def _load_registries(context):
-    """Let Numba register what it can lower, without the import of scipy.linalg (0.15 s) on the way.
+    """Register what kernels use of Numba's lowering, and what was registered since.
 
-    Numba imports it only to see whether it is there, which it is, as scikit-learn needs it.
+    Numba itself would load all there is: linear algebra (with scipy.linalg), dictionaries, strings, random numbers;
+    and it would look for more at every function. The first compile that is not ours does so again.
     """
-    from numba.np import linalg
+    from numba.cpython import builtins, numbers, rangeobj, tupleobj  # noqa: F401
+    from numba.np import arrayobj  # noqa: F401
 
-    ensure_blas, linalg.ensure_blas = linalg.ensure_blas, lambda: None
-    try:
-        from numba.np import arraymath
-
-        arraymath.ensure_blas = ensure_blas
-    finally:
-        linalg.ensure_blas = ensure_blas
-    context.refresh()
+    for registry in list(context._registries):
+        context.install_registry(registry)
 
 
 @contextlib.contextmanager
 def _lean(context):
     """Prepare Numba's context for a compile that takes half of its usual time, and put all back."""
-    _load_registries(context)
     before, context._internal_codegen = context._internal_codegen, _Codegen("fastnn2")
+    context.load_additional_registries = lambda: _load_registries(context)
+    context.typing_context.load_additional_registries = lambda: None
+    context.post_lowering = lambda module, library: None  # nothing of Numba's runtime is linked
     collecting = gc.isenabled()
     gc.disable()  # a compile makes many objects and little garbage: a sixth of its time
     try:
@@ -91,6 +90,8 @@ def _lean(context):
     finally:
         if collecting:
             gc.enable()
+        del context.load_additional_registries, context.typing_context.load_additional_registries
+        del context.post_lowering
         context._internal_codegen = before
 
 
@@ -118,7 +119,9 @@ def compile_module(name, dtype, cpu, features):
     entry, arguments = getattr(entries, name), argument_types(name, dtype)
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
     with global_compiler_lock, _lean(context):
-        result = compile_extra(cpu_target.typing_context, context, entry, arguments, types.void, flags, {})
+        result = compile_extra(
+            cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
+        )
         result.library._ensure_finalized()
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
         for function in module.functions:

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 from numba.np.arrayobj import populate_array
 
+from fastnn2.kernels.pipeline import KernelCompiler
 from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
 
 # How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
@@ -30,7 +31,7 @@ INLINE = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    "no_rewrites": True,
+    "pipeline_class": KernelCompiler,
 }
 
 

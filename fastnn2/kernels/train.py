@@ -103,7 +103,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
         if has_decay:
             cost += 0.5 * penalty(params, old, decay, params_stride)
         cost /= total_weight
-        if not abs(cost) < INFINITY:
+        if not -INFINITY < cost < INFINITY:
             outcome = COST_NOT_FINITE
             break
         if thread == 0:
