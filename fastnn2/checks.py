@@ -5,6 +5,7 @@ Nothing is copied here that has a number type: that is left to :mod:`layout`, wh
 
 import math
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ NAMES = ("W1", "b1", "W2", "b2")
 def real_array(value: Any, name: str) -> Array:
     """Return an array of booleans, integers or floats; the caller's own where it is one."""
     _refuse_sparse(value, name)
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # whoever has no masked array has not imported them: 6 ms
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
             "or select the samples without a mask"

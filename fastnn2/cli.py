@@ -194,8 +194,7 @@ def _run(options: argparse.Namespace) -> int:
     name = options.parser.prog
     try:
         code: int = options.run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush()
         return code
     except TrainingInterrupted as error:
         last = f"; last cost {error.cost_[-1]:.6g}" if len(error.cost_) else ""
@@ -205,17 +204,30 @@ def _run(options: argparse.Namespace) -> int:
     except TrainingDiverged as error:
         message = f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate"
         code = 1
-    except BrokenPipeError:  # whoever read the output has gone: nothing to say and nowhere to say it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (OSError, MemoryError) as error:
-        message, code = f"error: {error or 'not enough memory'}", 1
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            _flush()
+        if isinstance(error, BrokenPipeError):  # whoever read the output has gone: nothing to say
+            return 1
+        message, code = f"error: {error}", 1
+    except MemoryError as error:
+        message, code = f"error: {str(error) or 'not enough memory'}", 1
     except ValueError as error:
         message, code = f"error: {error}", 2
     if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
         name = f"\r\033[K{name}"  # over what the terminal shows of the key, of a bar and of the compiler's line
     _say(f"{name}: {_one_line(message)}")
     return code
+
+
+def _flush() -> None:
+    """Write out what was printed; what cannot be written is dropped, or Python would try again at its end."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
 
 
 def _say(line: str) -> None:

@@ -6,7 +6,6 @@ result takes memory, and large ones are read by several threads (NumPy copies wi
 """
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -71,6 +70,8 @@ def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Arr
     if flat.nbytes >= PARALLEL_BYTES:
         threads = min(n_threads or usable_cores(), usable_cores())
         if threads > 1:
+            from concurrent.futures import ThreadPoolExecutor  # not worth its import for a small job
+
             with ThreadPoolExecutor(threads) as pool:
                 return flat, all(pool.map(copy, starts))
     return flat, all(copy(start) for start in starts)

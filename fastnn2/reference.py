@@ -12,11 +12,11 @@ Each function has its twin of the same name and arguments at the top level of fa
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 __all__ = ["backward", "cost", "fit", "forward", "init_params", "predict", "sigmoid", "update"]
 
 Array = np.ndarray[Any, Any]
+ArrayLike = Any  # what np.asarray takes
 Params = dict[str, Array]
 
 

@@ -19,7 +19,6 @@ import json
 import os
 import pathlib
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable
@@ -227,6 +226,8 @@ def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: s
         "length": len(content),
     }
     header["sha256"] = _hash(header, content)
+    import tempfile  # only here: a process with a warm store starts sooner
+
     path = path_of(name, dtype, processor)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
