@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from data import PUBLISHED_FIRST_COST, PUBLISHED_FIRST_TOLERANCE, PUBLISHED_LAST
 from sklearn.datasets import make_moons
 
 import fastnn2
+from fastnn2 import memory
 from fastnn2.cli import main
 from fastnn2.kernels import store
 from fastnn2.kernels.signatures import DTYPES, SIGNATURES
@@ -35,7 +37,7 @@ def run(*arguments, command=MODULE, cwd=None, **environment):
     """Run the command in a process of its own; whatever happens, nobody is shown a traceback."""
     done = subprocess.run(
         [*command, *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",
@@ -125,7 +127,7 @@ def test_every_number_reaches_the_run(option, value, capsys):
 
 def test_the_first_line_repeats_the_job(capsys):
     main(["moons", "--no-plot", "--samples", "1200", "--hidden", "4", "--iterations", "1001"])
-    assert capsys.readouterr().out.splitlines()[0] == "moons: 1,200 samples, 4 hidden units, 1,001 iterations"
+    assert capsys.readouterr().out.splitlines()[0] == "moons: 1,200 samples, 4 hidden units, iterations: 1,001"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -170,7 +172,8 @@ def test_compare(dtype, tolerance, capsys):
 
 
 @pytest.mark.parametrize(
-    ("ending", "begin"), [("png", b"\x89PNG\r\n"), ("svg", b"<?xml"), ("pdf", b"%PDF-"), ("PNG", b"\x89PNG\r\n")]
+    ("ending", "begin"),
+    [("png", b"\x89PNG\r\n"), ("svg", b"<?xml"), ("pdf", b"%PDF-"), ("jpg", b"\xff\xd8\xff"), ("PNG", b"\x89PNG\r\n")],
 )
 def test_plot(ending, begin, tmp_path, capsys):
     path = tmp_path / f"picture.{ending}"
@@ -178,11 +181,6 @@ def test_plot(ending, begin, tmp_path, capsys):
     assert fields(capsys.readouterr().out)["picture"] == str(path.resolve())
     assert path.read_bytes().startswith(begin)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_kind_of_picture_that_needs_more_programs_is_no_traceback(tmp_path, capsys):
-    """Matplotlib lists pgf, and then asks for LaTeX."""
-    assert main(["moons", "--iterations", "20", "--plot", str(tmp_path / "picture.pgf")]) in (0, 1, 2)
 
 
 def test_no_plot_saves_nothing(tmp_path, monkeypatch, capsys):
@@ -198,9 +196,9 @@ def test_unwritable_folders(tmp_path, monkeypatch, capsys):
     tmp_path.chmod(0o500)
     monkeypatch.chdir(tmp_path)
     assert main(["moons", "--iterations", "20", "--plot", "picture.png"]) == 2
-    assert_one_line(capsys.readouterr().err, "cannot save picture.png: Permission denied")
+    assert_one_line(capsys.readouterr().err, "cannot save 'picture.png': permission denied")
     assert main(["moons", "--iterations", "20"]) == 0
-    assert "no picture: cannot save moons.png: Permission denied" in capsys.readouterr().out
+    assert "no picture: cannot save 'moons.png': permission denied" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("explicit", [False, True])
@@ -239,7 +237,7 @@ def test_version(script):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"fastnn2 {fastnn2.__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [(), ("moons",), ("info",), ("warmup",)])
+@pytest.mark.parametrize("command", [(), ("moons",), ("scale",), ("info",), ("warmup",)])
 def test_help(command):
     done = run(*command, "--help", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
@@ -297,6 +295,62 @@ def test_a_full_disk():
     assert_one_line(done.stderr, "fastnn2 info: error:", "No space left on device")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_after_a_broken_run():
+    done = run("-c", '"$0" -m fastnn2 moons --learning-rate 1e308 >/dev/full', sys.executable, command=["sh"])
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "diverged")
+
+
+@POSIX
+@pytest.mark.parametrize(("arguments", "code"), [("--samples 1", 2), ("--learning-rate 1e308", 1)])
+def test_errors_with_no_standard_error(arguments, code):
+    """Python sets sys.stderr to None, for which print takes sys.stdout."""
+    done = run("-c", f'"$0" -m fastnn2 moons --no-plot {arguments} 2>&-', sys.executable, command=["sh"])
+    assert (done.returncode, done.stdout) == (code, "")
+
+
+@POSIX
+@pytest.mark.parametrize(("arguments", "code"), [("--samples 1", 2), ("--learning-rate 1e308", 1)])
+def test_errors_that_nobody_reads(arguments, code):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*MODULE, "moons", "--no-plot", *arguments.split()],
+            stdout=subprocess.PIPE,
+            stderr=writing,
+            timeout=LIMIT,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stdout) == (code, b"")
+
+
+@STORE
+@POSIX
+def test_a_warning_takes_one_plain_line(tmp_path):
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "kernels\nof mine")
+    done = run("moons", "--no-plot", "--iterations", "5", FASTNN2_CACHE_DIR=folder)
+    assert done.returncode == 0
+    assert "last cost" in done.stdout
+    shown = [line for line in done.stderr.splitlines() if "cannot keep its compiled kernels" in line]
+    assert shown
+    assert done.stderr == "".join(f"{line}\n" for line in shown)
+    for line in shown:
+        assert line.startswith("fastnn2 moons: fastnn2 cannot keep its compiled kernels in ")
+        assert "kernels\\nof mine" in line
+        assert "FASTNN2_CACHE_DIR" in line
+
+
+def test_warnings_are_as_before_when_the_command_is_done(capsys):
+    before = warnings.showwarning
+    assert main(["info"]) == 0
+    assert warnings.showwarning is before
+
+
 def test_output_that_has_only_ascii():
     done = run("moons", "--no-plot", "--iterations", "5", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
@@ -306,36 +360,54 @@ def test_output_that_has_only_ascii():
 # What is refused
 
 WRONG = {
-    "no command": ([], "COMMAND"),
+    "no command": ([], "which command? moons, scale, info or warmup"),
     "unknown command": (["train"], "'train'"),
-    "unknown option": (["moons", "--speed", "9"], "--speed"),
-    "unknown option of info": (["info", "--cpu", "x86-64"], "--cpu"),
-    "one word too many": (["moons", "500"], "500"),
+    "unknown option": (["moons", "--speed", "9"], "fastnn2 moons: error: unrecognized arguments: --speed 9"),
+    "half an option": (["moons", "--sam", "9"], "fastnn2 moons: error: unrecognized arguments: --sam 9"),
+    "option before the command": (["--speed", "moons"], "fastnn2 moons: error: unrecognized arguments: --speed"),
+    "two lines": (["moons", "--speed\nand"], "unrecognized arguments: --speed\\nand"),
+    "unknown option of info": (
+        ["info", "--cpu", "x86-64"],
+        "fastnn2 info: error: unrecognized arguments: --cpu x86-64",
+    ),
+    "one word too many": (["moons", "500"], "fastnn2 moons: error: unrecognized arguments: 500"),
     "missing value": (["moons", "--samples"], "--samples: expected one argument"),
     "missing level": (["warmup", "--cpu"], "--cpu: expected one argument"),
     "bad level": (["warmup", "--cpu", "x86-64-v9"], "x86-64-v9"),
     "bad dtype": (["moons", "--dtype", "float16"], "'float16'"),
     "plot and no plot": (["moons", "--plot", "a.png", "--no-plot"], "not allowed with"),
-    "samples: 0": (["moons", "--samples", "0"], "--samples: '0' is not an integer of 2 or more"),
-    "samples: 1": (["moons", "--samples", "1"], "--samples: '1' is not an integer of 2 or more"),
-    "samples: negative": (["moons", "--samples", "-5"], "--samples: '-5' is not an integer of 2 or more"),
+    "samples: 0": (["moons", "--samples", "0"], "--samples: '0' is not an integer from 2 to 100000000"),
+    "samples: 1": (["moons", "--samples", "1"], "--samples: '1' is not an integer from 2 to 100000000"),
+    "samples: negative": (["moons", "--samples", "-5"], "--samples: '-5' is not an integer from 2 to 100000000"),
     "samples: fraction": (["moons", "--samples", "10.5"], "--samples: '10.5'"),
     "samples: word": (["moons", "--samples", "many"], "--samples: 'many'"),
     "samples: empty": (["moons", "--samples", ""], "--samples: ''"),
     "samples: nan": (["moons", "--samples", "nan"], "--samples: 'nan'"),
-    "noise: negative": (["moons", "--noise", "-0.1"], "--noise: '-0.1' is not a finite number of 0 or more"),
+    "noise: negative": (["moons", "--noise", "-0.1"], "--noise: '-0.1' is not a number from 0 to 1000"),
     "noise: nan": (["moons", "--noise", "nan"], "--noise: 'nan'"),
     "noise: inf": (["moons", "--noise", "inf"], "--noise: 'inf'"),
-    "hidden: 0": (["moons", "--hidden", "0"], "--hidden: '0' is not an integer of 1 or more"),
+    "noise: too large": (["moons", "--noise", "1e40"], "--noise: '1e40' is not a number from 0 to 1000"),
+    "hidden: 0": (["moons", "--hidden", "0"], "--hidden: '0' is not an integer from 1 to 100000"),
     "hidden: fraction": (["moons", "--hidden", "5.0"], "--hidden: '5.0'"),
     "rate: 0": (["moons", "--learning-rate", "0"], "--learning-rate: '0' is not a finite number above 0"),
     "rate: negative": (["moons", "--learning-rate", "-0.3"], "--learning-rate: '-0.3'"),
     "rate: nan": (["moons", "--learning-rate", "nan"], "--learning-rate: 'nan'"),
     "rate: inf": (["moons", "--learning-rate", "1e999"], "--learning-rate: '1e999'"),
-    "iterations: 0": (["moons", "--iterations", "0"], "--iterations: '0' is not an integer of 1 or more"),
-    "threads: 0": (["moons", "--threads", "0"], "--threads: '0' is not an integer of 1 or more"),
+    "iterations: 0": (["moons", "--iterations", "0"], "--iterations: '0' is not an integer from 1 to 1000000000"),
+    "threads: 0": (["moons", "--threads", "0"], "--threads: '0' is not an integer from 1 to 1024"),
+    "threads: too many": (["moons", "--threads", "1025"], "--threads: '1025' is not an integer from 1 to 1024"),
     "seed: negative": (["moons", "--seed", "-1"], "--seed: '-1' is not an integer from 0"),
-    "seed: too large": (["moons", "--seed", str(2**32 - 1)], "--seed: '4294967295'"),
+    "seed: too large": (
+        ["moons", "--seed", str(2**32 - 1)],
+        "--seed: '4294967295' is not an integer from 0 to 4294967294",
+    ),
+    "scale: too few": (
+        ["scale", "--max-samples", "999"],
+        "--max-samples: '999' is not an integer from 1000 to 100000000",
+    ),
+    "scale: too many": (["scale", "--max-samples", "100000001"], "--max-samples: '100000001' is not an integer"),
+    "scale: no file": (["scale", "--json"], "fastnn2 scale: error: argument --json: expected one argument"),
+    "scale: folder as JSON": (["scale", "--json", "."], "fastnn2 scale: error: cannot save '.': it is a folder"),
 }
 
 
@@ -362,15 +434,27 @@ def test_wrong_options_of_a_process(name):
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("missing/a.png", "missing is not a folder"),
-        ("file/a.png", "file is not a folder"),
-        ("folder.png", "Is a directory"),
-        ("a.xyz", "must end with one of"),
-        ("a", "must end with one of"),
+        ("missing/a.png", "'missing/a.png': 'missing' is not a folder"),
+        ("file/a.png", "'file/a.png': 'file' is not a folder"),
+        ("folder.png", "'folder.png': it is a folder"),
+        ("", "'.': it is a folder"),
+        ("a.xyz", "'a.xyz': its name must end with .png, .svg, .pdf or .jpg"),
+        ("a", "'a': its name must end with .png, .svg, .pdf or .jpg"),
+        ("a.pgf", "must end with .png, .svg, .pdf or .jpg"),
         ("a" * 300 + ".png", "File name too long"),
         ("two\nlines/a.png", "is not a folder"),
     ],
-    ids=["no folder", "file as folder", "folder as file", "unknown ending", "no ending", "too long", "two lines"],
+    ids=[
+        "no folder",
+        "file as folder",
+        "folder as file",
+        "empty",
+        "unknown ending",
+        "no ending",
+        "LaTeX",
+        "too long",
+        "two lines",
+    ],
 )
 @POSIX
 def test_wrong_pictures(name, part, tmp_path, monkeypatch, capsys):
@@ -384,20 +468,33 @@ def test_wrong_pictures(name, part, tmp_path, monkeypatch, capsys):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
-@pytest.mark.parametrize("option", ["samples", "hidden", "iterations"])
+@pytest.mark.parametrize("option", ["samples", "hidden", "iterations", "threads"])
 @pytest.mark.parametrize("value", [10**14, 10**19, 10**25])
 def test_numbers_too_large_for_any_machine(option, value, capsys):
-    """More than there are addresses (1), or not even a number of the machine (2)."""
-    code = main(["moons", "--no-plot", f"--{option}", str(value)])
+    """More than there are addresses, or not even a number of the machine: refused with the largest that is not."""
+    with pytest.raises(SystemExit) as caught:
+        main(["moons", "--no-plot", f"--{option}", str(value)])
     captured = capsys.readouterr()
-    assert code in (1, 2)
+    assert (caught.value.code, captured.out) == (2, "")
+    most = {"samples": 10**8, "hidden": 10**5, "iterations": 10**9, "threads": 1024}[option]
+    assert_one_line(captured.err, f"fastnn2 moons: error: argument --{option}: '{value}' is not", f" to {most} (see ")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_largest_noise_is_not_too_large(dtype, capsys):
+    assert "last cost" in moons(capsys, "--noise", "1000", "--iterations", "2", "--dtype", dtype)
+
+
+def test_samples_that_memory_does_not_hold(monkeypatch, capsys):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000_000)
+    assert main(["moons", "--no-plot", "--samples", "90000000"]) == 2
+    captured = capsys.readouterr()
     assert captured.out == ""
-    assert_one_line(captured.err, "fastnn2 moons: error: ")
-
-
-def test_data_too_large_for_the_dtype(capsys):
-    assert main(["moons", "--no-plot", "--noise", "1e40", "--dtype", "float32"]) == 2
-    assert_one_line(capsys.readouterr().err, "too large for float32")
+    assert_one_line(
+        captured.err, "fastnn2 moons: error: 90,000,000 samples", "9.2 GB", "1.0 GB may be used", "--samples"
+    )
+    fits = re.search(r"at most --samples (\d+) would fit", captured.err).group(1)
+    assert 0 < int(fits) < 10_000_000
 
 
 def test_a_run_that_diverges(tmp_path):
@@ -481,13 +578,13 @@ def test_interrupted_in_training():
     assert time.monotonic() - begin < 30
     assert (done.returncode, done.stdout) == (130, "")
     reached, cost = re.fullmatch(
-        r"fastnn2 moons: interrupted after ([\d,]+) iterations; last cost (\S+)\n", done.stderr
+        r"fastnn2 moons: interrupted after iteration ([\d,]+); last cost (\S+)\n", done.stderr
     ).groups()
     assert 0 < int(reached.replace(",", "")) < 50_000_000
     assert 0 < float(cost) < PUBLISHED_FIRST_COST
 
 
-OWN_LINE = r"[\r\n](\x1b\[K)?"  # a new line, or one that was wiped
+OWN_LINE = r"(\n|\r\x1b\[K)"  # a new line, or one that was wiped
 
 # A process becomes the leader of a session, opens the terminal, which makes it the terminal's foreground, and goes on
 # as the command.
@@ -538,7 +635,7 @@ def test_interrupted_on_a_terminal():
     code, shown = interrupted_on_terminal(LONG, b"00:01<")  # the bar has been there for a while
     assert code == 130
     assert "Traceback" not in shown
-    assert re.search(OWN_LINE + r"fastnn2 moons: interrupted after [\d,]+ iterations; last cost \S+\r\n$", shown), shown
+    assert re.search(OWN_LINE + r"fastnn2 moons: interrupted after iteration [\d,]+; last cost \S+\r\n$", shown), shown
 
 
 @POSIX

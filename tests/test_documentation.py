@@ -142,7 +142,7 @@ def test_readme_describes_every_command(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert {"moons", "info", "warmup"} <= set(commands)
+    assert {"moons", "scale", "info", "warmup"} == set(commands)
     for command in commands:
         assert f"`fastnn2 {command}`" in section("The command")
 

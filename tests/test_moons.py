@@ -1,11 +1,13 @@
 """The job behind ``fastnn2 moons``: its data, and how it names times."""
 
+import argparse
+
 import numpy as np
 import pytest
 from data import PUBLISHED_FIRST_COST, assert_same_bits, published_data
 from numpy.testing import assert_array_equal
 
-from fastnn2 import moons
+from fastnn2 import memory, moons
 
 
 def test_published_run_draws_the_published_data():
@@ -36,6 +38,18 @@ def test_shapes(samples):
         "W1": (6, 2), "b1": (6, 1), "W2": (1, 6), "b2": (1, 1),
     }  # fmt: skip
     assert set(Y.ravel()) == {0, 1}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_memory_does_not_hold_is_refused_before_any_work(dtype, tmp_path, monkeypatch):
+    """Samples are drawn in float64 whatever the run has, and twice: to train and to test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_200_000_000)
+    monkeypatch.setattr(moons, "draw", None)
+    options = argparse.Namespace(published=False, samples=10_000_001, hidden=5, dtype=dtype, plot=None, no_plot=False)
+    with pytest.raises(ValueError, match=r"need 1\.2 GB and 1\.2 GB may be used; at most --samples 9\d{6} would fit"):
+        moons.run(options)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Pictures: what cannot be saved is refused without a trace, and what is saved shows something."""
 
+import argparse
+import os
+import pathlib
 import sys
 
 import numpy as np
@@ -74,7 +77,7 @@ def test_extreme_costs_are_drawn_without_a_warning(costs, trained, tmp_path):
     assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "PNG"])
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "jpg", "PNG"])
 def test_what_can_be_saved_leaves_no_trace(ending, tmp_path):
     plotting.refuse_unwritable(tmp_path / f"a.{ending}")
     assert list(tmp_path.iterdir()) == []
@@ -101,12 +104,12 @@ def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing/a.png", r"cannot save .*a\.png: .*missing is not a folder"),
-        ("file/a.png", r"cannot save .*a\.png: .*file is not a folder"),
-        ("a.xyz", r"cannot save .*a\.xyz: its name must end with one of .*\.pdf, .*\.png"),
-        ("png", r"cannot save .*png: its name must end with one of"),
-        ("folder.png", r"cannot save .*folder\.png: "),
-        ("a" * 300 + ".png", r"cannot save .*: File name too long"),
+        ("missing/a.png", r"cannot save '.*a\.png': '.*missing' is not a folder$"),
+        ("file/a.png", r"cannot save '.*a\.png': '.*file' is not a folder$"),
+        ("a.xyz", r"cannot save '.*a\.xyz': its name must end with \.png, \.svg, \.pdf or \.jpg$"),
+        ("png", r"cannot save '.*png': its name must end with \.png, \.svg, \.pdf or \.jpg$"),
+        ("folder.png", r"cannot save '.*folder\.png': it is a folder$"),
+        ("a" * 300 + ".png", r"cannot save '.*a\.png': File name too long$"),
     ],
     ids=["no folder", "file as folder", "ending", "no ending", "folder", "too long"],
 )
@@ -118,7 +121,82 @@ def test_what_cannot_be_saved(name, message, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
+def test_a_long_name_where_questions_about_files_never_fail(tmp_path, monkeypatch):
+    """From Python 3.14 on, is_dir and exists say no where they used to raise."""
+    monkeypatch.setattr(pathlib.Path, "is_dir", os.path.isdir)
+    monkeypatch.setattr(pathlib.Path, "exists", os.path.exists)
+    with pytest.raises(ValueError, match="File name too long"):
+        plotting.refuse_unwritable(tmp_path / ("a" * 300 + ".png"))
+    plotting.refuse_unwritable(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
+def test_a_file_that_may_not_be_written(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda place, mode: place != path)
+    with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
+        plotting.refuse_unwritable(path)
+    path.unlink()
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
+        plotting.refuse_unwritable(path)
+
+
+def place(plot=None, no_plot=False):
+    return plotting.place(argparse.Namespace(plot=plot, no_plot=no_plot), "default.png")
+
+
+def test_place(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert place() == pathlib.Path("default.png")
+    assert place(tmp_path / "a.svg") == tmp_path / "a.svg"
+    assert place(no_plot=True) is None
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_place_that_cannot_be(tmp_path, monkeypatch, capsys):
+    """What was asked for is an error, the default picture is done without."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default.png").mkdir()
+    assert place() is None
+    assert capsys.readouterr().out == "no picture: cannot save 'default.png': it is a folder\n"
+    with pytest.raises(ValueError, match="it is a folder"):
+        place(tmp_path / "default.png")
+
+
+@pytest.mark.parametrize("compared", [0, 1, 3])
+def test_scaling(compared, tmp_path):
+    rows = [
+        {"samples": n, "seconds": n * 1e-9, "numpy_seconds": n * 1e-7 if place < compared else None}
+        for place, n in enumerate((1000, 10_000, 100_000))
+    ]
+    plotting.save_scaling(tmp_path / "a.png", rows, "float32")
+    image = pixels(tmp_path / "a.png")
+    assert image.shape == (528, 770, 3)  # 7 by 4.8 inches with 110 dots each
+    assert near(image, "#0f766e") > 200  # our line
+    assert (near(image, "#c2410c") > 30) == (compared > 0)  # that of NumPy, which has points alone where it has one
+
+
+def test_scaling_has_title_and_labels(tmp_path):
+    import matplotlib as mpl
+
+    row = {"samples": 1000, "seconds": 1e-6, "numpy_seconds": 1e-4}
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        plotting.save_scaling(tmp_path / "a.svg", [row], "float32")
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    for words in (
+        "samples",
+        "seconds an iteration",
+        "moons, full batch",
+        "fastnn2, float32",
+        "NumPy reference, float64",
+    ):
+        assert words in text
+
+
 def test_without_matplotlib(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ValueError, match=r"pip install 'fastnn2\[plot\]', or use --no-plot"):
         plotting.refuse_unwritable(tmp_path / "a.png")
