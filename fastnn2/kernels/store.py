@@ -236,7 +236,7 @@ def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: s
             file.write(json.dumps(header).encode() + b"\n" + content)
         os.chmod(temporary, 0o644)  # a store that root fills is for every user
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:  # a full disk, or Ctrl-C
         os.unlink(temporary)
         raise
 
