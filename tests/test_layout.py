@@ -1,5 +1,7 @@
 """From the caller's arrays to the kernels' layout and back."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -110,8 +112,10 @@ def test_several_threads_copy_as_one(dtype, order, four_cores, monkeypatch):
         "big-endian": lambda: matrix.astype(matrix.dtype.newbyteorder(">")),
     }[order]()
     pools = []
-    executor = layout.ThreadPoolExecutor
-    monkeypatch.setattr(layout, "ThreadPoolExecutor", lambda threads: pools.append(threads) or executor(threads))
+    executor = concurrent.futures.ThreadPoolExecutor
+    monkeypatch.setattr(
+        concurrent.futures, "ThreadPoolExecutor", lambda threads: pools.append(threads) or executor(threads)
+    )
     serial, _ = layout.to_groups(matrix, dtype, 1)
     assert pools == []
     parallel, finite = layout.to_groups(matrix, dtype, None)
