@@ -8,7 +8,7 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from fastnn2._version import __version__
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
@@ -23,7 +23,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
+        _say(f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)")
+        self.exit(2)
 
 
 def _one_line(message: object) -> str:
@@ -194,7 +195,7 @@ def _run(options: argparse.Namespace) -> int:
     name = options.parser.prog
     try:
         code: int = options.run(options)
-        _flush()
+        _flush(sys.stdout)
         return code
     except TrainingInterrupted as error:
         last = f"; last cost {error.cost_[-1]:.6g}" if len(error.cost_) else ""
@@ -206,7 +207,7 @@ def _run(options: argparse.Namespace) -> int:
         code = 1
     except OSError as error:
         with contextlib.suppress(OSError):
-            _flush()
+            _flush(sys.stdout)
         if isinstance(error, BrokenPipeError):  # whoever read the output has gone: nothing to say
             return 1
         message, code = f"error: {error}", 1
@@ -220,13 +221,13 @@ def _run(options: argparse.Namespace) -> int:
     return code
 
 
-def _flush() -> None:
+def _flush(stream: TextIO | None) -> None:
     """Write out what was printed; what cannot be written is dropped, or Python would try again at its end."""
-    if sys.stdout is not None:
+    if stream is not None:
         try:
-            sys.stdout.flush()
+            stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             raise
 
 
@@ -235,3 +236,5 @@ def _say(line: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr)
+        with contextlib.suppress(OSError):
+            _flush(sys.stderr)

@@ -31,7 +31,7 @@ from fastnn2.kernels.blocks import (
 )
 from fastnn2.kernels.elementary import exp, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
-from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, ROW_GROUPS
+from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS
 from fastnn2.kernels.simd import (
     INLINE,
     absolute,
@@ -191,16 +191,16 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
     """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
 
     The plain formula is G += A B', for the rows of A (rows, n) from `first_row` on and those of B (columns, n) from
-    `first_column` on. A block of p x q sums loads p + q vectors for p * q products; a few rows, which stay in
-    the cache, go with all columns, then the next few.
+    `first_column` on. A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the
+    first-level cache, go with all rows, then the next few.
     """
     lanes, step = group_lanes(A), vector_lanes(A)
-    chunk = rows_at_a_time(columns, groups)
-    for first in range(first_row, rows, chunk):
-        for j in range(first_column, columns, block_columns()):
-            b_rows = column_offsets(j, columns - 1, lanes)
-            for i in range(first, smaller(rows, first + chunk), block_rows()):
-                a_rows = row_offsets(i, rows - 1, lanes)
+    chunk = columns_at_a_time(groups)
+    for first in range(first_column, columns, chunk):
+        for i in range(first_row, rows, block_rows()):
+            a_rows = row_offsets(i, rows - 1, lanes)
+            for j in range(first, smaller(columns, first + chunk), block_columns()):
+                b_rows = column_offsets(j, columns - 1, lanes)
                 sums = zero_outer(A, a_rows, b_rows)
                 for g in range(groups):
                     ag, bg = a + g * rows * lanes, b + g * columns * lanes
@@ -210,12 +210,7 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
 
 
 @njit(**INLINE)
-def rows_at_a_time(columns, groups):
-    """Return how many rows go together with all columns: whole blocks, at least one.
-
-    Few enough to stay in the first-level cache where there are few columns; more where the columns of a tile are so
-    many that going through them again costs more.
-    """
-    row_groups = ROW_GROUPS if columns < 2 * ROW_GROUPS else columns // 2
-    many = row_groups // (groups * block_rows())
-    return block_rows() if many < 1 else many * block_rows()
+def columns_at_a_time(groups):
+    """Return how many columns of a tile stay in the first-level cache: whole blocks, at least one."""
+    blocks = COLUMN_GROUPS // (groups * block_columns())
+    return block_columns() if blocks < 1 else blocks * block_columns()

@@ -17,8 +17,8 @@ ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
 BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
-# Rows times groups of a tile that go together with all columns in sums of products (see layers.rows_at_a_time).
-ROW_GROUPS = 48
+# Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
+COLUMN_GROUPS = 64
 
 # The outputs of a tile go into one product of factors 1 + e^-|z| (see layers.output_layer). 4 * 24 factors of at most
 # 2 each stay below 2^127, the largest power that float32 holds, so a tile may have at most 24 groups.
@@ -26,7 +26,7 @@ MAX_TILE_GROUPS = 16
 # A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
 # for each weight. Else the second-level cache has to do, and at least two groups.
 FIRST_CACHE_BYTES = 64_000
-SECOND_CACHE_BYTES = 520_000
+SECOND_CACHE_BYTES = 1_100_000
 ENOUGH_GROUPS = 6
 
 MAX_CHUNKS = 64  # enough for 64 cores
