@@ -13,8 +13,9 @@ from fastnn2._version import __version__
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 
 if TYPE_CHECKING:
-    from fastnn2.reference import init_params, sigmoid
-    from fastnn2.steps import backward, cost, forward, predict, update
+    from fastnn2 import reference as reference
+    from fastnn2.reference import sigmoid
+    from fastnn2.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.training import fit
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 
 # Imported when first asked for, so that the command can catch Ctrl-C while NumPy is imported.
 _HOME = {
-    "init_params": "reference",
+    "init_params": "steps",
     "sigmoid": "reference",
     "backward": "steps",
     "cost": "steps",
@@ -44,15 +45,19 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"fastnn2.{_HOME[name]}"), name)
-        globals()[name] = value
-        return value
+def _get(name: str) -> Any:
     if name == "reference":
         return importlib.import_module("fastnn2.reference")
-    raise AttributeError(f"module 'fastnn2' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'fastnn2' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fastnn2.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+if not TYPE_CHECKING:  # or every misspelt name would have a type
+    __getattr__ = _get
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "reference"})
+    return sorted([*__all__, "reference"])

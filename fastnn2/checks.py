@@ -5,6 +5,7 @@ Nothing is copied here that has a number type: that is left to :mod:`layout`, wh
 
 import math
 import numbers
+import reprlib
 import sys
 from typing import Any
 
@@ -26,8 +27,12 @@ def real_array(value: Any, name: str) -> Array:
             f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
             "or select the samples without a mask"
         )
+    if value is None:
+        raise TypeError(f"{name} is None; expected an array of numbers")
     try:
         array = np.asarray(value)
+        if array.dtype == object and _has_own_number_types(value):
+            array = value.to_numpy(dtype=float, na_value=np.nan)  # what is missing is NaN
     except ValueError as error:
         raise ValueError(f"{name} cannot be made an array of numbers ({error}); pass rows of equal length") from error
     if array.dtype.kind not in "biuf":
@@ -38,10 +43,20 @@ def real_array(value: Any, name: str) -> Array:
     return array
 
 
+def _column_types(value: Any) -> list[str]:
+    """Return the names of the dtypes of the columns of a data frame, or of a series; of anything else, none."""
+    dtypes = getattr(value, "dtypes", ())
+    return [str(dtype) for dtype in (dtypes if hasattr(dtypes, "__iter__") else (dtypes,))]
+
+
+def _has_own_number_types(value: Any) -> bool:
+    """Return whether a value is of pandas with columns of numbers, some in types of its own such as Int64."""
+    columns = [name.lower() for name in _column_types(value)]
+    return bool(columns) and all(name.startswith(("int", "uint", "float", "bool")) for name in columns)
+
+
 def _refuse_sparse(value: Any, name: str) -> None:
-    dtypes = getattr(value, "dtypes", ())  # of the columns of a data frame, or of a series
-    columns = dtypes if hasattr(dtypes, "__iter__") else (dtypes,)
-    if hasattr(value, "tocoo") or any(str(dtype).startswith("Sparse") for dtype in columns):
+    if hasattr(value, "tocoo") or any(dtype.startswith("Sparse") for dtype in _column_types(value)):
         dense = "toarray()" if hasattr(value, "tocoo") else "sparse.to_dense()"
         raise TypeError(
             f"{name} is sparse ({type(value).__name__}), which fastnn2 does not take; pass a dense array, for example "
@@ -92,7 +107,9 @@ def targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Arr
 
 def _count_message(array: Array, name: str, n: int, X: Array | None) -> str:
     message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected as many in both"
-    if X is not None and X.shape[0] == array.shape[1]:
+    if array.shape[0] == n:
+        message += f". {name} of shape {array.shape} looks like one row a sample: pass {name}.T"
+    elif X is not None and X.shape[0] == array.shape[1]:
         message += f". X of shape {X.shape} looks like one row a sample: pass X.T"
     elif X is not None and X.shape[0] == array.shape[0]:
         message += f". X and {name} look like one row a sample: pass X.T and {name}.T"
@@ -122,7 +139,8 @@ def refuse_not_finite(array: Array, name: str, dtype: Any = None, axes: tuple[st
         at = np.unravel_index(np.argmax(bad), array.shape)
         what, where = array[at], _position(at, axes)
         if np.isfinite(what):
-            raise ValueError(f"{name} has {what} at {where}, too large for {dtype}; scale it or use float64")
+            remedy = "scale it or use float64" if dtype == np.float32 else "scale it"
+            raise ValueError(f"{name} has {what} at {where}, too large for {dtype}; {remedy}")
         raise ValueError(f"{name} has {what} at {where}; expected finite numbers. Remove or replace it")
 
 
@@ -144,7 +162,18 @@ def weights(value: Any, n: int, dtype: Any) -> Array | None:
         raise ValueError(f"sample_weight has {array[at]} at sample {at}; expected weights of 0 or more")
     if not cast.any():
         raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+    total = total_weight(cast, n)
+    if not np.finfo(np.float64).tiny <= total < np.inf:
+        raise ValueError(
+            f"the weights of the samples sum to {total}; expected a normal number. Divide them by their mean"
+        )
     return cast
+
+
+def total_weight(weights: Array | None, n: int) -> float:
+    """Return the n of all formulas: the number of samples, or the sum of their weights."""
+    with np.errstate(over="ignore"):
+        return float(n) if weights is None else float(weights.sum(dtype=np.float64))
 
 
 def positive_float(value: Any, name: str) -> float:
@@ -161,11 +190,13 @@ def non_negative_float(value: Any, name: str) -> float:
     return float(value)
 
 
-def integer(value: Any, name: str, least: int) -> int:
-    """Return an integer of at least `least`."""
+def integer(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """Return an integer of at least `least`, and at most `most`."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
     if not is_integer or value < least:
         raise _number_error(value, name, f"an integer of {least} or more")
+    if most is not None and value > most:
+        raise _number_error(value, name, f"an integer from {least} to {most}")
     return int(value)
 
 
@@ -182,7 +213,7 @@ def _is_finite(value: Any) -> bool:
 
 def _number_error(value: Any, name: str, expected: str) -> Exception:
     kind = ValueError if _is_real(value) else TypeError
-    return kind(f"{name} is {value!r}; expected {expected}")
+    return kind(f"{name} is {reprlib.repr(value)}; expected {expected}")
 
 
 def random_source(value: Any) -> Any:

@@ -26,6 +26,9 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.params = params
         self.cost_ = cost_
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.params, self.cost_)
+
 
 class TrainingDiverged(ValueError):
     """A cost or a parameter is no longer finite.
@@ -42,3 +45,6 @@ class TrainingDiverged(ValueError):
         super().__init__(message)
         self.params = params
         self.cost_ = cost_
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.params, self.cost_)

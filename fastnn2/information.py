@@ -61,7 +61,7 @@ def warm_up(level: str | None) -> int:
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
     missing = [pair for pair in wanted if not store.stored(*pair, processor)]
-    shown = sys.stderr is not None and sys.stderr.isatty()
+    shown = store.is_terminal(sys.stderr)
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
         content, symbol = store.compile_entry(name, dtype, processor, announce=False)
         try:

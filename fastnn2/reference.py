@@ -6,7 +6,8 @@ Samples are columns. X is (d, n), Y is (o, n); W1 (h, d), b1 (h, 1), W2 (o, h), 
     Z2 = W2 A1 + b2      y = sigmoid(Z2)
     cost = -1/n sum(Y log y + (1 - Y) log(1 - y)) + alpha/(2n) (|W1|^2 + |W2|^2)
 
-Each function has its twin of the same name and arguments at the top level of fastnn2.
+Each function has its twin of the same name and arguments at the top level of fastnn2, compiled; fastnn2.fit also takes
+dtype, n_threads and progress.
 """
 
 from typing import Any
@@ -49,8 +50,8 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
     Parameters
     ----------
     X : array_like (d, n)
-    Y : array_like (o, n)
-        Only the numbers of rows count.
+    Y : array_like (o, n) or (n,)
+        Only the numbers of rows count; (n,) is one row.
     hidden_size : int
         Number of hidden units h.
     init : {"he", "small"}
@@ -75,7 +76,7 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
         draw = random_state.standard_normal
     else:
         draw = np.random.RandomState(random_state).standard_normal
-    d, o, h = len(X), len(Y), hidden_size
+    d, o, h = len(X), len(np.atleast_2d(Y)), hidden_size
     scale1, scale2 = {"he": (np.sqrt(2 / d), np.sqrt(2 / h)), "small": (0.01, 0.01)}[init]
     W1 = draw((h, d)) * scale1
     W2 = draw((o, h)) * scale2
@@ -138,7 +139,7 @@ def cost(
     >>> float(cost([[0.5, 0.5]], [[0, 1]])) == float(np.log(2))
     True
     """
-    y, Y = np.asarray(predict, dtype=float), np.asarray(actual, dtype=float)
+    y, Y = np.atleast_2d(np.asarray(predict, dtype=float)), np.atleast_2d(np.asarray(actual, dtype=float))
     w = np.ones(Y.shape[1]) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         losses = -np.where(Y == 0, 0, Y * np.log(y)) - np.where(Y == 1, 0, (1 - Y) * np.log1p(-y))
@@ -148,8 +149,10 @@ def cost(
 
 def penalty(params: Params | None, alpha: float) -> float:
     """Return alpha/2 (|W1|^2 + |W2|^2)."""
-    if alpha == 0 or params is None:
+    if alpha == 0:
         return 0.0
+    if params is None:
+        raise ValueError("alpha is given without params")
     return alpha / 2 * sum(float(np.square(params[name], dtype=float).sum()) for name in ("W1", "W2"))
 
 
@@ -188,7 +191,7 @@ def backward(
     dict
         dW1, db1, dW2, db2, each of the shape of its parameter.
     """
-    X, Y = np.asarray(X), np.asarray(Y)
+    X, Y = np.asarray(X), np.atleast_2d(Y)
     w = np.ones(Y.shape[1]) if sample_weight is None else np.asarray(sample_weight)
     n = w.sum()
     dZ2 = w * (cache["y"] - Y)

@@ -1,4 +1,4 @@
-"""The tutorial's other functions, compiled: forward, cost, backward, update and predict.
+"""The tutorial's other functions, checked and compiled: init_params, forward, cost, backward, update and predict.
 
 Each checks what it is handed and runs a kernel over blocks of samples, so that beside its result it needs little
 memory. The plain formulas are in :mod:`fastnn2.reference`.
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2 import checks
+from fastnn2 import checks, reference
 from fastnn2.exceptions import Params
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, from_groups, padded, to_groups
@@ -35,10 +35,11 @@ def _inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
     return X, checks.flat_params(arrays, dtype), d, h, o
 
 
-def _lay_out(part: Array, name: str, dtype: Any) -> Array:
-    groups, finite = to_groups(part, dtype)
+def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
+    """Return a block of samples in groups; an error says where in the whole matrix the number stands."""
+    groups, finite = to_groups(matrix[:, part], dtype)
     if not finite:
-        checks.refuse_not_finite(part, name, dtype)
+        checks.refuse_not_finite(matrix, name, dtype)
     return groups
 
 
@@ -48,7 +49,7 @@ def _forward_blocks(
     """Yield a slice of samples and, in groups, its Z1, A1, Z2 and y."""
     forward_kernel = store.kernel("forward", flat.dtype)
     for part in _blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
-        X_groups = _lay_out(X[:, part], "X", flat.dtype)
+        X_groups = _lay_out(X, part, "X", flat.dtype)
         size = X_groups.size // d
         Z1, A1 = aligned_zeros(size * h, flat.dtype), aligned_zeros(size * h, flat.dtype)
         Z2, y = aligned_zeros(size * o, flat.dtype), aligned_zeros(size * o, flat.dtype)
@@ -57,6 +58,45 @@ def _forward_blocks(
             address(flat), d, h, o, groups, address(X_groups), address(Z1), address(A1), address(Z2), address(y)
         )
         yield part, Z1, A1, Z2, y
+
+
+def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_state: Any = 3) -> Params:
+    """Return initial parameters, drawn as the reference draws them.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+    Y : array_like (o, n) or (n,)
+        Only the numbers of rows count; (n,) is one row.
+    hidden_size : int
+        Number of hidden units h.
+    init : {"he", "small"}
+        Standard normal weights times sqrt(2/d) and sqrt(2/h), or times 0.01; biases are zero.
+    random_state : int, RandomState, Generator or None
+        Where the draws come from; None takes fresh entropy. The global state is neither read nor changed.
+
+    Returns
+    -------
+    dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1), float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> fastnn2.init_params([[0.0, 1.0]], [0, 1], 5)["W2"].shape
+    (1, 5)
+    """
+    h = checks.integer(hidden_size, "hidden_size", 1, 10**8)
+    if init not in ("he", "small"):
+        raise ValueError(f"init is {init!r}; expected 'he' or 'small'")
+    X = checks.matrix(X, "X")
+    Y = checks.targets(Y, "Y", X.shape[1], X)
+    return reference.init_params(X, Y, h, init=init, random_state=checks.random_source(random_state))
 
 
 def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
@@ -140,7 +180,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     Parameters
     ----------
     predict : array_like (o, n)
-        Probabilities; float32 is computed in float32, all else in float64, sums in float64.
+        Probabilities; float32 is computed in float32, with sums added in float64; all else in float64.
     actual : array_like (o, n)
         Targets from 0 to 1.
     sample_weight : array_like (n,), optional
@@ -189,7 +229,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
             int(weights is not None), address(result),
         )  # fmt: skip
         total += result
-    return float((total[0] + _penalty(params, alpha)) / _total_weight(weights, n))
+    return float((total[0] + _penalty(params, alpha)) / checks.total_weight(weights, n))
 
 
 def _penalty(params: Any, alpha: float) -> float:
@@ -201,10 +241,6 @@ def _penalty(params: Any, alpha: float) -> float:
     return alpha / 2 * sum(float(np.square(arrays[name], dtype=np.float64).sum()) for name in ("W1", "W2"))
 
 
-def _total_weight(weights: Array | None, n: int) -> float:
-    return float(n) if weights is None else float(weights.sum(dtype=np.float64))
-
-
 def backward(
     X: Any, Y: Any, params: Any, cache: Any, *, sample_weight: Any = None, alpha: float = 0.0
 ) -> dict[str, Array]:
@@ -213,7 +249,7 @@ def backward(
     Parameters
     ----------
     X : array_like (d, n)
-        Inputs; float32 is computed in float32 with sums in float64, all else in float64.
+        Inputs; float32 is computed in float32, with the sums of tiles added in float64; all else in float64.
     Y : array_like (o, n) or (n,)
         Targets from 0 to 1.
     params : dict
@@ -255,8 +291,9 @@ def backward(
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
     for part in _blocks(n, d + h + 2 * o, dtype):
-        X_groups, Y_groups = _lay_out(X[:, part], "X", dtype), to_groups(Y[:, part], dtype)[0]
-        A1_groups, y_groups = _lay_out(A1[:, part], "A1", dtype), _lay_out(y[:, part], "y", dtype)
+        X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
+        A1_groups = _lay_out(A1, part, "cache['A1']", dtype)
+        y_groups = _lay_out(y, part, "cache['y']", dtype)
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, part], dtype)[0]
         backward_kernel(
             address(flat), d, h, o, part.stop - part.start, plan.count_tile_groups(d, h, o), address(X_groups),
@@ -267,7 +304,7 @@ def backward(
     named = checks.named_params(flat, d, h, o)
     for name in ("W1", "W2"):
         gradients["d" + name] += alpha * named[name].astype(np.float64)
-    total = _total_weight(weights, n)
+    total = checks.total_weight(weights, n)
     return {name: (value / total).astype(dtype) for name, value in gradients.items()}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.kernels import plan
+from fastnn2.kernels.store import is_terminal
 
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 # Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
@@ -37,6 +38,7 @@ class Team:
         self._threads: list[threading.Thread] = []
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
+        self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
     def start(self, size: int, work: Callable[[int, int], None]) -> None:
         """Start threads, at most `size`, and let each call ``work(number, threads)``.
@@ -64,6 +66,9 @@ class Team:
             return
         try:
             self._work(number, self._size)
+        except BaseException as error:
+            self.failure = error
+            self.control[plan.STOP] = 1
         finally:
             with self._lock:
                 self._running -= 1
@@ -89,7 +94,7 @@ class Team:
 def watch(team: Team, iterations: int, progress: bool | None) -> None:
     """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
     begin = time.perf_counter()
-    if progress is None and sys.stderr is not None and sys.stderr.isatty():
+    if progress is None and is_terminal(sys.stderr):
         progress = not team.done.wait(BAR_AFTER) and _seconds(begin, team, iterations) > 1.0
     if not progress:
         while not team.done.wait(LOOK_EVERY):

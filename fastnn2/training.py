@@ -100,12 +100,12 @@ def fit(
     array([[0, 0, 1, 1]])
     """
     learning_rate = checks.positive_float(learning_rate, "learning_rate")
-    h = checks.integer(hidden_size, "hidden_size", 1)
-    iterations = checks.integer(number_of_iterations, "number_of_iterations", 0)
+    h = checks.integer(hidden_size, "hidden_size", 1, 10**8)
+    iterations = checks.integer(number_of_iterations, "number_of_iterations", 0, 10**11)
     alpha = checks.non_negative_float(alpha, "alpha")
     if n_threads is not None:
         n_threads = checks.integer(n_threads, "n_threads", 1)
-    if progress not in (None, True, False):
+    if not (progress is None or isinstance(progress, bool)):
         raise ValueError(f"progress is {progress!r}; expected True, False or None")
     X = checks.matrix(X, "X")
     d, n = X.shape
@@ -121,7 +121,7 @@ def fit(
     checks.refuse_outside_unit(Y, "Y")
     Y_groups, _ = to_groups(Y, run_dtype, n_threads)
     weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype)[0]
-    total_weight = float(n) if weights is None else float(weights.sum(dtype=np.float64))
+    total_weight = checks.total_weight(weights, n)
 
     params = source if isinstance(init, dict) else init_params(X, Y, h, init=init, random_state=source)
     flat = checks.flat_params(params, run_dtype, "init[{!r}]")
@@ -191,10 +191,10 @@ class _Job:
         sets = 1 if self.shared else threads
         self.params = aligned_zeros(sets * 2 * padded(len(params), dtype), dtype).reshape(sets, 2, -1)
         self.params[:, 0, : len(params)] = params
-        numbers = (
-            padded(len(params) + 4, np.float64) + plan.RANGE
-        )  # sums are added in fours; the cost stands at the end
-        self.gradients = aligned_zeros(2 * self.chunks * numbers, np.float64).reshape(2, self.chunks, -1)
+        # Sums are added in fours, and the cost stands at the end. One set is enough where a second barrier follows.
+        self.gradients_stride = padded(len(params) + 4, np.float64) + plan.RANGE
+        gradient_sets = 1 if self.shared else 2
+        self.gradients = aligned_zeros(gradient_sets * self.chunks * self.gradients_stride, np.float64)
         self.decay = aligned_zeros(self.params.shape[2], np.float64)
         weights_end = (d + 1 + o) * h
         self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
@@ -202,7 +202,7 @@ class _Job:
         self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE]] = -1
+        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""
@@ -217,7 +217,7 @@ class _Job:
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, self.patience),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
-                *(address(self.decay), int(self.decay.any()), address(self.gradients), self.gradients.shape[2]),
+                *(address(self.decay), int(self.decay.any()), address(self.gradients), self.gradients_stride),
                 *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
                 *(learning_rate, total_weight),
             )
@@ -230,6 +230,8 @@ class _Job:
             interrupt = error
         finally:
             late = team.end()
+        if team.failure is not None:
+            raise team.failure
         if late is not None and not isinstance(late, KeyboardInterrupt):
             raise late
         return self.result(interrupted=(interrupt or late) is not None)
@@ -254,13 +256,19 @@ class _Job:
                 f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
                 "reached, and fit(..., init=error.params) goes on from there"
             )
-            raise TrainingInterrupted(message, params, self.costs[:done])
+            raise TrainingInterrupted(message, params, self.costs[:done].copy())
         costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)].copy()
         what = "cost is" if outcome == plan.COST_NOT_FINITE else "parameters after the update are"
+        # Nothing was learned yet where the very first cost is not finite, so the learning rate is not why.
+        remedy = (
+            "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
+        )
+        if done or outcome != plan.COST_NOT_FINITE:
+            remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
         last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
         raise TrainingDiverged(
             f"training diverged: at iteration {done} the {what} not finite; {last}. "
-            "Try a smaller learning rate or scale the inputs (for example to mean 0 and variance 1). "
+            f"Try {remedy}. "
             "The error's .params and .cost_ have the last finite values",
             params,
             costs,

@@ -33,9 +33,26 @@ def test_the_environment_names_another(here, monkeypatch):
     assert Processor.here().cpu == "haswell"
     assert Processor.here().features == here.features
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2, +fma,-avx512f,+sse2,")
-    assert Processor.here() == Processor(here.triple, "haswell", frozenset({"avx2", "fma", "sse2"}))
+    named = Processor.here()
+    assert (named.triple, named.cpu) == (here.triple, "haswell")
+    assert {"avx2", "fma", "sse2"} <= named.features
+    assert not any(name.startswith("avx512") for name in named.features)
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
-    assert Processor.here().features == frozenset()
+    if here.triple.startswith("x86_64"):  # every such processor has these, and LLVM cannot do without
+        assert Processor.here().features == Processor.level("x86-64").features
+    else:
+        assert Processor.here().features == frozenset()
+
+
+@pytest.mark.parametrize("features", ["+avx2", "+fma", "+avx512f", "", "+avx,+avx2,+fma,-avx512f", "+avx512vl"])
+def test_features_come_with_what_they_imply(features, here, monkeypatch):
+    if not here.triple.startswith("x86_64"):
+        pytest.skip("features of x86-64")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", features)
+    found = Processor.here().features
+    assert {word[1:] for word in features.split(",") if word.startswith("+")} <= found
+    for name, implied in {"avx512vl": "avx512f", "avx512f": "fma", "avx2": "avx", "avx": "sse4.2"}.items():
+        assert implied in found or name not in found
 
 
 def test_key(here):

@@ -196,6 +196,7 @@ class InThisThread:
 
     def __init__(self, control):
         self.control = control
+        self.failure = None
         self.done = threading.Event()
 
     def start(self, size, work):

@@ -587,3 +587,114 @@ report(equal=[bool((result == A1).all()) for result in (before, after)], close=b
 def test_numba_code_of_a_user_after_the_store(tmp_path):
     code = USER + "A1 = fastnn2.forward(X, params)[1]['A1']\nreport(equal=bool((hidden(X, params) == A1).all()))"
     assert run(code, tmp_path).equal
+
+
+@pytest.mark.parametrize("store", ["", "off"])
+def test_bounds_checks_of_the_environment_change_nothing(store, tmp_path, right):
+    environment = {"NUMBA_BOUNDSCHECK": "1", "FASTNN2_STORE": store}
+    assert run("report(update=update())", tmp_path, environment=environment).update == right.update
+
+
+def test_a_kernel_called_from_python_after_the_store_compiled_it(tmp_path):
+    """Numba keeps what it compiled by types; what was made for the store has no code that Python could jump to."""
+    code = """
+from fastnn2.kernels.compiler import compile_object  # the store's way, whatever is in it
+from fastnn2.kernels.processor import Processor
+from fastnn2.kernels.update import penalty
+from numba import njit
+
+here = Processor.here()
+compile_object("train", "float64", here.cpu, here.feature_string())
+p = np.arange(16.0)
+report(value=njit(lambda p: penalty(p, 0, p, 16))(p), direct=penalty.py_func is not None)
+"""
+    result = run(code, tmp_path)
+    assert result.value == pytest.approx(sum(i**3 for i in range(16)))
+
+
+def test_one_process_compiles_for_one_kind_of_registers(tmp_path):
+    code = """
+from fastnn2.kernels import target
+target.choose(frozenset({"avx512f"}))
+target.choose(frozenset({"avx512f", "avx2"}))
+try:
+    target.choose(frozenset({"avx2"}))
+except RuntimeError as error:
+    report(message=str(error))
+"""
+    assert "in a process of its own" in run(code, tmp_path).message
+
+
+def test_sources_that_changed_since_the_import(tmp_path):
+    """What is compiled then is not what the key says: it is refused, and not kept."""
+    package = shutil.copytree(
+        pathlib.Path(fastnn2.__file__).parent,
+        tmp_path / "copy" / "fastnn2",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    code = f"""
+import pathlib, sys
+sys.path.insert(0, {str(package.parent)!r})
+import fastnn2
+assert pathlib.Path(fastnn2.__file__).parent == pathlib.Path({str(package)!r})
+import fastnn2.kernels.store
+with open({str(package / "kernels" / "update.py")!r}, "a") as file:
+    file.write("# changed\\\\n")
+try:
+    fastnn2.fit([[0.0, 1.0]], [0, 1], 0.5, 2, 2)
+except RuntimeError as error:
+    print(error)
+"""
+    environment = {**os.environ, "FASTNN2_CACHE_DIR": str(tmp_path / "store"), "FASTNN2_STORE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "changed since it was imported" in done.stdout
+    assert not list(tmp_path.glob("store/*"))
+
+
+def test_fork_while_a_kernel_is_compiled(tmp_path):
+    """The fork waits; a child with Numba's lock held by a thread that it does not have would hang."""
+    code = """
+import threading, time
+X, Y = data()
+fastnn2.fit  # imported before the thread begins
+thread = threading.Thread(target=lambda: fastnn2.fit(X, Y, 0.5, 5, 3))
+thread.start()
+while "fastnn2.kernels.compiler" not in sys.modules and thread.is_alive():
+    time.sleep(0.01)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(60)
+    fastnn2.fit(X, Y, 0.5, 5, 3)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+thread.join()
+report(status=status)
+"""
+    assert run("import fastnn2\n" + code, tmp_path, environment={"FASTNN2_STORE": ""}).status == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file modes are of POSIX")
+def test_a_file_that_others_may_write_is_not_trusted(folder, right):
+    for path in folder.glob("update-*.kernel"):
+        path.chmod(0o666)
+    assert run("report(update=update())", folder).update == right.update
+
+
+@pytest.mark.parametrize("stream", ["io.StringIO()", "closed()", "object()"])
+def test_any_standard_error_will_do(stream, tmp_path):
+    code = f"""
+import io, sys
+def closed():
+    file = io.StringIO()
+    file.close()
+    return file
+sys.stderr = {stream}
+value = update()
+sys.stderr = sys.__stderr__
+report(done=True)
+"""
+    assert run(code, tmp_path).done

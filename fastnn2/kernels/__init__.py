@@ -1,1 +1,11 @@
-"""Every compiled function of fastnn2, and what loads them: see README, Rationale."""
+"""Every compiled function of fastnn2, and what compiles, keeps and loads them.
+
+Read layers.py and train.py first; simd.py, bits.py, lanes.py and blocks.py are the vocabulary they are written in,
+elementary.py and update.py the rest of the arithmetic, team.py how threads meet. plan.py has the choices by shape.
+entries.py, signatures.py, compiler.py, store.py, processor.py, target.py, pipeline.py and elf.py bring them to Python.
+"""
+
+from fastnn2.kernels.sources import source_hash
+
+# Taken before any kernel is imported. Where the files have changed since, nothing is compiled.
+LOADED_SOURCES = source_hash()

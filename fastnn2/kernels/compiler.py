@@ -8,13 +8,14 @@ plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
 
 import contextlib
 import gc
+import sys
 
 import llvmlite.binding as llvm
 from numba import cfunc, types
 from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
+from numba.core.registry import CPUDispatcher, cpu_target
 
 from fastnn2.kernels import entries
 from fastnn2.kernels.pipeline import KernelCompiler
@@ -37,7 +38,9 @@ def argument_types(name, dtype):
 
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
-    return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(getattr(entries, name))
+    return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy", boundscheck=False)(
+        getattr(entries, name)
+    )
 
 
 class _Library(AOTCodeLibrary):
@@ -76,6 +79,16 @@ def _load_registries(context):
         context.install_registry(registry)
 
 
+def _forget_overloads():
+    """Let Numba compile the kernels anew where a user calls them: what was made for the store cannot run by itself."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fastnn2.kernels."):
+            for dispatcher in vars(module).values():
+                if isinstance(dispatcher, CPUDispatcher):
+                    dispatcher._reset_overloads()
+                    dispatcher.overloads.clear()
+
+
 @contextlib.contextmanager
 def _lean(context):
     """Prepare Numba's context for a compile that takes half of its usual time, and put all back."""
@@ -92,6 +105,7 @@ def _lean(context):
             gc.enable()
         del context.load_additional_registries, context.typing_context.load_additional_registries
         del context.post_lowering
+        _forget_overloads()
         context._internal_codegen = before
 
 
@@ -116,6 +130,7 @@ def compile_module(name, dtype, cpu, features):
     flags = Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
+    flags.boundscheck = False  # whatever the environment says: the arrays have no length
     entry, arguments = getattr(entries, name), argument_types(name, dtype)
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
     with global_compiler_lock, _lean(context):

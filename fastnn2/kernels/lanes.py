@@ -1,7 +1,7 @@
 """Sums over the lanes of a vector, and parts of it.
 
-Halves are added until what is wanted is left, always in this order. float32 lanes are made float64 before they become
-one number, so that a sum over samples is carried in double.
+Halves are added until what is wanted is left, always in this order. One sum alone is formed in float64; sums side by
+side in the dtype of the lanes, and made float64 at the end, before they are added to those of other tiles.
 """
 
 from llvmlite import ir

@@ -20,8 +20,8 @@ BLOCK_UNITS = 3
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
 
-# The outputs of a tile go into one product of factors 1 + e^-|z| (see layers.output_layer). 4 * 24 factors of at most
-# 2 each stay below 2^127, the largest power that float32 holds, so a tile may have at most 24 groups.
+# The outputs of a tile go into products of factors 1 + e^-|z| (see layers.output_layer), four for each group. 4 * 31
+# factors of at most 2 stay below 2^127, the largest power that float32 holds; 16 groups are well inside.
 MAX_TILE_GROUPS = 16
 # A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
 # for each weight. Else the second-level cache has to do, and at least two groups.
@@ -71,10 +71,11 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
     """Return into how many chunks n samples are cut.
 
     Few where samples are few, enough for many cores where they are many, and few again where a gradient is large,
-    as each chunk has a buffer of its own.
+    as each chunk has a buffer of its own. A power of two, which two, four or eight threads share evenly.
     """
     by_memory = max(4, GRADIENT_NUMBERS // params)
-    return max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
+    most = max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
+    return 1 << (most.bit_length() - 1)
 
 
 def count_tile_groups(d: int, h: int, o: int) -> int:

@@ -58,10 +58,42 @@ def _host_features() -> dict[str, bool]:
     return dict(llvm.get_host_cpu_features())
 
 
+# What LLVM takes for granted with a feature: without it, code for that feature cannot be made.
+_IMPLIED = {
+    "avx512f": "avx2 fma f16c",
+    "fma": "avx",
+    "f16c": "avx",
+    "avx2": "avx",
+    "avx": "sse4.2",
+    "sse4.2": "sse4.1",
+    "sse4.1": "ssse3",
+    "ssse3": "sse3",
+    "sse3": "sse2",
+}
+
+
+def _closed(features: set[str], triple: str) -> frozenset[str]:
+    """Return features with all that they imply, and on x86-64 with those that every processor has."""
+    if not triple.startswith("x86_64"):
+        return frozenset(features)
+    closed = features | set(_V1.split())
+    if any(name.startswith("avx512") for name in closed):
+        closed.add("avx512f")
+    waiting = list(closed)
+    while waiting:
+        more = set(_IMPLIED.get(waiting.pop(), "").split()) - closed
+        closed |= more
+        waiting += more
+    return frozenset(closed)
+
+
 @functools.cache
 def _here(name: str | None, features: str | None) -> Processor:
-    if features is None:
-        enabled = {name for name, present in _host_features().items() if present}
-    else:
+    triple = llvm.get_default_triple()
+    if features is not None:
         enabled = {word.strip()[1:] for word in features.split(",") if word.strip().startswith("+")}
-    return Processor(llvm.get_default_triple(), name or llvm.get_host_cpu_name(), frozenset(enabled))
+    elif name == "generic":  # Numba's word for what every processor of this kind has
+        enabled = set()
+    else:
+        enabled = {name for name, present in _host_features().items() if present}
+    return Processor(triple, name or llvm.get_host_cpu_name(), _closed(enabled, triple))

@@ -29,6 +29,7 @@ INLINE = {
     "forceinline": True,
     "_nrt": False,
     "error_model": "numpy",
+    "boundscheck": False,
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": KernelCompiler,

@@ -28,9 +28,11 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
+from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.elf import undefined_symbols
 from fastnn2.kernels.processor import Processor
 from fastnn2.kernels.signatures import SIGNATURES
+from fastnn2.kernels.sources import source_hash
 
 FORMAT = 1
 # What machine code may call: functions of the C library that are the same everywhere (fma is exact).
@@ -49,16 +51,27 @@ def _renew_lock() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    # A fork waits for a compile to end: the child would inherit Numba's lock, held by a thread that it does not have.
+    os.register_at_fork(
+        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_renew_lock
+    )
 
 
 class DamagedFileError(Exception):
     """A file of the store cannot be used, with the reason."""
 
 
+def is_terminal(stream: Any) -> bool:
+    """Return whether somebody looks at a stream, which may be closed or any object."""
+    try:
+        return stream is not None and bool(stream.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
 def enabled() -> bool:
     """Return whether kernels are kept in files."""
-    return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() != "off"
+    return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
 
 
 def kernel(name: str, dtype: Any) -> Callable[..., None]:
@@ -94,23 +107,24 @@ def folder() -> pathlib.Path:
     """Return the folder of the store."""
     own = os.environ.get("FASTNN2_CACHE_DIR")
     if own:
-        return pathlib.Path(own)
+        return pathlib.Path(own).expanduser()
     import platformdirs
 
-    return pathlib.Path(platformdirs.user_cache_dir("fastnn2", appauthor=False))
+    try:
+        return pathlib.Path(platformdirs.user_cache_dir("fastnn2", appauthor=False))
+    except RuntimeError:  # no home; files of others are not trusted, wherever they are
+        import tempfile
+
+        return pathlib.Path(tempfile.gettempdir()) / f"fastnn2-{os.getuid()}"
 
 
 @functools.cache
 def source_key() -> str:
     """Return a hash of all that machine code depends on beside the processor."""
-    digest = hashlib.sha256(f"{FORMAT} {llvmlite.__version__}".encode())
-    here = pathlib.Path(__file__).parent
-    files = [here.parent / "_version.py", *sorted(here.glob("*.py"))]
+    digest = hashlib.sha256(f"{FORMAT} {llvmlite.__version__} {LOADED_SOURCES}".encode())
     numba = importlib.util.find_spec("numba")  # does not import it
     if numba and numba.submodule_search_locations:
-        files.append(pathlib.Path(numba.submodule_search_locations[0]) / "_version.py")
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update((pathlib.Path(numba.submodule_search_locations[0]) / "_version.py").read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -122,7 +136,10 @@ def path_of(name: str, dtype: str, processor: Processor) -> pathlib.Path:
 def find(name: str, dtype: str, processor: Processor) -> tuple[bytes, str] | None:
     """Return (object, symbol) from the store, or None: for this processor, else the richest one that it includes."""
     exact = path_of(name, dtype, processor)
-    others = sorted(set(exact.parent.glob(f"{name}-{dtype}-{source_key()}-*.kernel")) - {exact})
+    try:
+        others = sorted(set(exact.parent.glob(f"{name}-{dtype}-{source_key()}-*.kernel")) - {exact})
+    except OSError:  # such as a name that is too long
+        others = []
     best: tuple[bytes, str] | None = None
     features = -1
     for path in [exact, *others]:
@@ -148,8 +165,9 @@ def stored(name: str, dtype: str, processor: Processor) -> bool:
 def read(path: pathlib.Path) -> tuple[Processor, str, bytes]:
     """Return (processor, symbol, object) of a file; raise DamagedFileError where it is not to be trusted."""
     with open(path, "rb") as file:
-        if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
-            raise DamagedFileError(f"{path} belongs to another user")
+        status = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and (status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022):
+            raise DamagedFileError(f"{path} belongs to another user, or others may write to it")
         line, _, content = file.read().partition(b"\n")
     try:
         header = json.loads(line)
@@ -202,13 +220,16 @@ def _warn_once(where: pathlib.Path, reason: str) -> None:
 
 def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = True) -> tuple[bytes, str]:
     """Compile an entry and return (object, symbol); say so on a terminal."""
-    show = announce and sys.stderr is not None and sys.stderr.isatty()
+    show = announce and is_terminal(sys.stderr)
     if show:
         print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
     try:
-        from fastnn2.kernels.compiler import compile_object
+        with _lock:
+            from fastnn2.kernels.compiler import compile_object
 
-        content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
+            content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
+            if source_hash() != LOADED_SOURCES:
+                raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
     finally:
         if show:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
@@ -261,6 +282,7 @@ def _load(content: bytes, symbol: str, name: str) -> Callable[..., None]:
     _engines.append(unused)
 
     def call(*arguments: Any) -> None:
-        function(address, address, *arguments)
+        if function(address, address, *arguments) != 0:
+            raise RuntimeError(f"the kernel {name} failed, which it never should: please report it")
 
     return call

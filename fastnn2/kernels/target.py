@@ -36,8 +36,17 @@ _chosen: list[Blocks] = []
 
 
 def choose(features: frozenset[str]) -> None:
-    """Choose for a processor with these features; what is already compiled in this process stays as it is."""
-    _chosen[:] = [WIDE if "avx512f" in features else NARROW]
+    """Choose for a processor with these features.
+
+    Numba keeps what it typed for the first choice, so a process has one.
+    """
+    choice = WIDE if "avx512f" in features else NARROW
+    if _chosen and _chosen[0] is not choice:
+        raise RuntimeError(
+            "this process has compiled fastnn2's kernels for a processor with other vector registers; compile for this "
+            "one in a process of its own (fastnn2 warmup --cpu LEVEL)"
+        )
+    _chosen[:] = [choice]
 
 
 def blocks() -> Blocks:

@@ -47,10 +47,10 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
 
     Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
     (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
-    parameter; gradients (2, chunks, gradients_stride) float64, the cost of a chunk at its end; costs (iterations,)
-    float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the parameters that it
-    updates; A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk starts on a
-    128-byte boundary; sets of parameters and gradients are followed by zeros.
+    parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its end;
+    costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the
+    parameters that it updates; A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk
+    starts on a 128-byte boundary; sets of parameters and gradients are followed by zeros.
 
         cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
         p <- p - learning_rate / total_weight * (gradient + decay p)
@@ -67,7 +67,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
     while j < iterations:
         old = (j % 2) * params_stride
         new = params_stride - old
-        gradient_set = (j % 2) * chunks * gradients_stride
+        gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
         for c in range(thread, chunks, threads):
             into = gradient_set + c * gradients_stride
             for i in range(into, into + gradients_stride):

@@ -1,0 +1,55 @@
+"""The errors that carry what was trained: through copies, pickles and pools of processes."""
+
+import concurrent.futures
+import copy
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+
+import fastnn2
+from fastnn2 import training
+
+KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copies_carry_what_was_trained(kind, again):
+    error = again(kind("why", {"W1": np.ones((2, 2))}, np.arange(3.0)))
+    assert isinstance(error, kind)
+    assert str(error) == "why"
+    assert (error.params["W1"] == 1).all()
+    assert error.cost_.tolist() == [0, 1, 2]
+
+
+def test_kinds():
+    assert issubclass(fastnn2.TrainingDiverged, ValueError)
+    assert issubclass(fastnn2.TrainingInterrupted, KeyboardInterrupt)
+
+
+def diverge():
+    fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 1e308, 2, 50, alpha=1e10)
+
+
+def test_out_of_another_process():
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        outcome = pool.submit(diverge)
+        with pytest.raises(fastnn2.TrainingDiverged, match="at iteration") as caught:
+            outcome.result(timeout=60)
+    assert all(np.isfinite(value).all() for value in caught.value.params.values())
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_a_thread_raises_is_raised(n_threads, monkeypatch):
+    def broken(name, dtype):
+        def call(*arguments):
+            raise RuntimeError("broken kernel")
+
+        return call
+
+    monkeypatch.setattr(training.store, "kernel", broken)
+    with pytest.raises(RuntimeError, match="broken kernel"):
+        fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 2, 10, n_threads=n_threads)
