@@ -20,9 +20,8 @@ WORK_PER_THREAD = 20_000
 WORK_OF_JOB = 10_000_000
 # A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
 WORK_OF_UNIT = 16
-# Multiplications in a time slice of the system, about 3 ms: what a thread loses that waits for another that lost its
-# core. Iterations of more than a hundredth of it do not suffer much.
-WORK_OF_SLICE = 100_000_000
+# Iterations of fewer suffer where other processes want the cores: they wait for whoever lost its core.
+WORK_OF_SHORT_ITERATION = 1_000_000
 
 
 def fit(
@@ -184,8 +183,7 @@ class _Job:
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
-        patience = WORK_OF_SLICE // work_of_iteration(d, n, h, o)
-        self.patience = patience if patience > 100 and not self.shared else 0
+        self.impatient = work_of_iteration(d, n, h, o) < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
@@ -214,7 +212,7 @@ class _Job:
             own = 0 if self.shared else thread
             train(
                 *(address(self.control), thread, threads, int(self.shared)),
-                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, self.patience),
+                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
                 *(address(self.decay), int(self.decay.any()), address(self.gradients), self.gradients_stride),

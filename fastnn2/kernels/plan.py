@@ -37,6 +37,9 @@ SHARED_PARAMS = 4096
 # Such a range starts at a multiple of so many parameters, on a line of its own.
 RANGE = 32
 
+# Cycles, about 1 ms, that thread 0 may lose at barriers in any job before it goes on alone; see train.py.
+LOST_CYCLES = 2_500_000
+
 # Control words of a team: an int64 array, each word on cache lines of its own.
 WORD = ALIGNMENT // 8
 ARRIVED = 0 * WORD  # how often a thread has come to a barrier

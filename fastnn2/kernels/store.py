@@ -36,7 +36,7 @@ from fastnn2.kernels.sources import source_hash
 
 FORMAT = 1
 # What machine code may call: functions of the C library that are the same everywhere (fma is exact).
-ALLOWED_SYMBOLS = frozenset({"sched_yield", "memset", "memcpy", "memmove", "fma", "fmaf"})
+ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmove", "fma", "fmaf"})
 
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 

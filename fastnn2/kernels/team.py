@@ -74,17 +74,42 @@ def pause(typingctx):
     return types.void(), codegen
 
 
-@intrinsic
-def yield_core(typingctx):
-    """Let another thread run on this core (POSIX; elsewhere nothing)."""
+def _system_call(name, result, *arguments):
+    """Codegen of a call of the C library, on POSIX; elsewhere nothing."""
 
     def codegen(context, builder, signature, args):
         if os.name == "posix":
-            function_type = ir.FunctionType(ir.IntType(32), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, function_type, "sched_yield"), [])
+            function_type = ir.FunctionType(result, [value.type for value in arguments])
+            builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def yield_core(typingctx):
+    """Let another thread run on this core (POSIX; elsewhere nothing)."""
+    return _system_call("sched_yield", ir.IntType(32))
+
+
+@intrinsic
+def sleep_briefly(typingctx):
+    """Sleep as shortly as the system can, some 50 microseconds; it may wake on another core (POSIX)."""
+    return _system_call("usleep", ir.IntType(32), ir.IntType(32)(1))
+
+
+@intrinsic
+def cycles(typingctx):
+    """Return the time stamp of the processor, which counts at about its nominal clock (x86; elsewhere 0)."""
+
+    def codegen(context, builder, signature, args):
+        if not _is_x86(builder):
+            return context.get_constant(types.int64, 0)
+        function_type = ir.FunctionType(ir.IntType(64), [])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.readcyclecounter")
+        return builder.call(function, [])
+
+    return types.int64(), codegen
 
 
 # Flush-to-zero and the rounding mode are per-thread settings that a library may have changed before; on x86 they
@@ -126,20 +151,24 @@ def set_float_mode(typingctx, mode):
 
 
 @njit(**INLINE)
-def barrier(control, target):
+def barrier(control, target, late):
     """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier. Return 1 where the wait was so long that this thread gave its core away, else 0.
+    serves every barrier. `late` is at how many barriers this thread has waited so long that it gave its core away;
+    return it, one more if it was so at this one. Every fourth time it sleeps first: two new threads may have begun on
+    the same core while another one is idle, and a thread that wakes is placed anew.
     """
-    late = 0
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
         while atomic_load(control, ARRIVED) < target:
+            spins += 1
             if spins < SPINS:
-                spins += 1
                 pause()
+            elif spins == SPINS:
+                late += 1
+                if late % 4 == 0:
+                    sleep_briefly()
             else:
-                late = 1
                 yield_core()
     return late

@@ -12,8 +12,8 @@ parameters of its own, and as gradient buffers come in two sets, used in turn, o
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
 Where an iteration takes microseconds and other processes want the cores, the team would wait for a time slice again and
-again. So thread 0 counts the barriers at which it waited long; `patience` is what one of them is worth in iterations.
-When they cost more than the job itself, it goes on alone, which changes nothing but the time.
+again. So thread 0 of such a job (`impatient`) adds up how long it waited; when that is more than all else, it goes on
+alone, which changes nothing but the time.
 """
 
 from numba import njit
@@ -28,19 +28,20 @@ from fastnn2.kernels.plan import (
     DIVERGED,
     FINISHED,
     INTERRUPTED,
+    LOST_CYCLES,
     OUTCOME,
     PARAMS_NOT_FINITE,
     STOP,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import atomic_load, atomic_store, barrier
+from fastnn2.kernels.team import atomic_load, atomic_store, barrier, cycles
 from fastnn2.kernels.update import penalty, update
 
 INFINITY = float("inf")
 
 
 @njit(**INLINE)
-def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, patience, X, Y, weights,
+def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
           has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
           costs, learning_rate, total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
@@ -61,7 +62,8 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
     step = learning_rate / total_weight
 
     barriers = 0
-    late = 0
+    late = waited = 0
+    begin = cycles()
     outcome = FINISHED
     j = 0
     while j < iterations:
@@ -84,10 +86,13 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                     params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
                 )
                 backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, gradients, into)
-        if thread == 0 and late * patience > j + 2 * patience:
+        now = cycles()
+        if impatient and thread == 0 and waited > LOST_CYCLES and 2 * waited > now - begin:
             atomic_store(control, ALONE, j)
         barriers += threads
-        late += barrier(control, barriers)
+        before, late = late, barrier(control, barriers, late)
+        if late != before:
+            waited += cycles() - now
         if atomic_load(control, ABANDONED) == j:
             outcome = INTERRUPTED
             break
@@ -95,7 +100,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
             if thread != 0:
                 break
             threads = 1
-            late = 0
+            impatient = 0
 
         cost = 0.0
         for c in range(chunks):
@@ -116,7 +121,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
             if not finite:
                 atomic_store(control, DIVERGED, j)
             barriers += threads
-            barrier(control, barriers)
+            late = barrier(control, barriers, late)
             finite = atomic_load(control, DIVERGED) != j
         if not finite:
             outcome = PARAMS_NOT_FINITE
