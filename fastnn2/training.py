@@ -100,7 +100,7 @@ def fit(
     """
     learning_rate = checks.positive_float(learning_rate, "learning_rate")
     h = checks.integer(hidden_size, "hidden_size", 1, 10**8)
-    iterations = checks.integer(number_of_iterations, "number_of_iterations", 0, 10**11)
+    iterations = checks.integer(number_of_iterations, "number_of_iterations", 0, 10**15)
     alpha = checks.non_negative_float(alpha, "alpha")
     if n_threads is not None:
         n_threads = checks.integer(n_threads, "n_threads", 1)

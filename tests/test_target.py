@@ -28,10 +28,14 @@ def test_choice(features, expected):
     assert target.blocks() == expected
 
 
-def test_the_last_choice_counts():
-    for expected in (target.WIDE, target.NARROW, target.WIDE):
-        target.choose(frozenset({"avx512f"}) if expected is target.WIDE else frozenset())
-        assert target.blocks() == expected
+@pytest.mark.parametrize(("first", "second"), [({"avx512f"}, {"avx2"}), ({"avx2"}, {"avx512f"})])
+def test_a_process_has_one_choice(first, second):
+    target.choose(frozenset(first))
+    chosen = target.blocks()
+    target.choose(frozenset(first | {"sse2"}))
+    with pytest.raises(RuntimeError, match="in a process of its own"):
+        target.choose(frozenset(second))
+    assert target.blocks() == chosen
 
 
 @pytest.mark.parametrize("level", LEVELS)
