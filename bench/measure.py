@@ -12,6 +12,8 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
 ROUNDS = 5
 # The threads of OpenBLAS and OpenMP go on spinning for some 30 ms after their work and would take the next peer's time.
 PAUSE = 0.05
+# A core that has rested takes a millisecond or two to come to speed: nothing to a long run, a third of the shortest.
+SHORT = 0.3
 LOOPS_ARE_LONG = 500  # weights, from which on a quick run leaves plain loops out
 
 
@@ -62,12 +64,17 @@ def check_cost(cost, case, dtype, name):
 
 
 def timed(run, threads):
-    """Return the seconds that one run takes."""
+    """Return the seconds that one run takes, warm: a short one is run once before, untimed, after the pause."""
     with thread_limit(threads):
         time.sleep(PAUSE)
-        begin = time.perf_counter()
-        run()
-        return time.perf_counter() - begin
+        seconds = _seconds(run)
+        return _seconds(run) if seconds < SHORT else seconds
+
+
+def _seconds(run):
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
 
 
 def rounds(runs, count):

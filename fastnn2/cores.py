@@ -2,10 +2,16 @@
 
 import os
 import pathlib
+import time
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
+
+
+REREAD_AFTER = 1.0  # seconds: reading a dozen files takes as long as a hundred iterations of a small job
+_known: list[int] = []
+_known_since = float("-inf")
 
 
 def usable_cores() -> int:
@@ -37,6 +43,13 @@ def _physical_cores(processors: set[int]) -> int:
 
 def _quotas() -> list[int]:
     """Return the quotas of the control groups of this process and of those above it, in whole cores."""
+    global _known, _known_since
+    if time.monotonic() - _known_since >= REREAD_AFTER:
+        _known, _known_since = _read_quotas(), time.monotonic()
+    return _known
+
+
+def _read_quotas() -> list[int]:
     quotas = []
     for group in _groups():
         for quota_file, period_file in (("cpu.max", None), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):

@@ -53,7 +53,19 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(cores, "REREAD_AFTER", 0.0)
     return Machine(tmp_path, monkeypatch)
+
+
+def test_quotas_are_read_once_a_second(machine, monkeypatch):
+    machine.groups("0::/job\n")
+    machine.quota("job/cpu.max", "200000 100000")
+    assert cores.usable_cores() == 2
+    monkeypatch.setattr(cores, "REREAD_AFTER", 60.0)
+    machine.quota("job/cpu.max", "300000 100000")
+    assert cores.usable_cores() == 2
+    monkeypatch.setattr(cores, "REREAD_AFTER", 0.0)
+    assert cores.usable_cores() == 3
 
 
 def test_the_affinity_mask_counts(machine):
