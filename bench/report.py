@@ -1,6 +1,7 @@
 """From the JSON to Markdown: every figure of the tables was measured, the lost cells are printed like the rest."""
 
 import re
+import textwrap
 
 from bench import environment
 
@@ -147,7 +148,7 @@ def environment_part(results):
     lines = environment.as_lines(results["environment"])
     if results["quick"]:
         lines.insert(0, "a quick run: fewer cells, fewer peers")
-    return "Measured on: " + "; ".join(lines) + "."
+    return textwrap.fill("Measured on: " + "; ".join(lines) + ".", width=110, break_long_words=False)
 
 
 PARTS = (
