@@ -10,7 +10,19 @@ __all__ = ["TrainingDiverged", "TrainingInterrupted"]
 Params = dict[str, "np.ndarray[Any, Any]"]
 
 
-class TrainingInterrupted(KeyboardInterrupt):
+class _Stopped(BaseException):
+    """What both carry, through copies and pickles too."""
+
+    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
+        super().__init__(message)
+        self.params = params
+        self.cost_ = cost_
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.params, self.cost_)
+
+
+class TrainingInterrupted(_Stopped, KeyboardInterrupt):
     """Training was stopped by Ctrl-C; nothing trained is lost.
 
     Attributes
@@ -21,16 +33,8 @@ class TrainingInterrupted(KeyboardInterrupt):
         The costs of the iterations that were done, float64.
     """
 
-    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
-        super().__init__(message)
-        self.params = params
-        self.cost_ = cost_
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.params, self.cost_)
-
-
-class TrainingDiverged(ValueError):
+class TrainingDiverged(_Stopped, ValueError):
     """A cost or a parameter is no longer finite.
 
     Attributes
@@ -40,11 +44,3 @@ class TrainingDiverged(ValueError):
     cost_ : ndarray
         The finite costs up to there, float64.
     """
-
-    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
-        super().__init__(message)
-        self.params = params
-        self.cost_ = cost_
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.params, self.cost_)

@@ -196,6 +196,7 @@ class _Job:
         self.decay = aligned_zeros(self.params.shape[2], np.float64)
         weights_end = (d + 1 + o) * h
         self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
+        self.has_decay = alpha != 0
         self.A1 = aligned_zeros(threads * self.tile_groups * h * lanes, dtype).reshape(threads, -1)
         self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
         self.costs = np.zeros(iterations)
@@ -215,7 +216,7 @@ class _Job:
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
-                *(address(self.decay), int(self.decay.any()), address(self.gradients), self.gradients_stride),
+                *(address(self.decay), int(self.has_decay), address(self.gradients), self.gradients_stride),
                 *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
                 *(learning_rate, total_weight),
             )
