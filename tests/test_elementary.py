@@ -30,6 +30,7 @@ def exact_sigmoid(x):
 
 EXACT = {
     "exp": exact_exp,
+    "exp_negative": exact_exp,
     "tanh": mpmath.tanh,
     "log": mpmath.log,
     "log1p": mpmath.log1p,
@@ -44,6 +45,7 @@ BRANCHES = {
         *(k * HALF_LN2 for k in range(-9, 10)),
         *(709.78, 710.0, -708.4, -745.13, -746.0, 88.72, 89.0, -87.34, -103.97, -104.5),
     ],
+    "exp_negative": [*(k * HALF_LN2 for k in range(-9, 1)), -708.4, -745.13, -746.0, -87.34, -103.97, -104.5],
     "tanh": [*(k * HALF_LN2 / 2 for k in range(-9, 10)), 9.0, 19.06, 22.0, -9.0, -19.06, -22.0],
     "log": [0.5, math.sqrt(0.5), 1.0, math.sqrt(2), 2.0, 4.0, 2.0**-1022, 2.0**-126],
     "log1p": [0.0, -1.0, -0.5, math.sqrt(0.5) - 1, math.sqrt(2) - 1, 1.0, 2.0**-53, 2.0**-24, 2.0**53, 2.0**24],
@@ -101,12 +103,14 @@ def points(name, dtype):
         x = x[x > 0]
     elif name == "log1p":
         x = x[x > -1]
+    elif name == "exp_negative":
+        x = x[x < 0]
     return np.unique(x)
 
 
 def exact_value(name, x):
     """Return the function's value, as far as the dtype can tell it: far outside, what has the same rounding."""
-    if name in ("exp", "sigmoid"):
+    if name in ("exp", "exp_negative", "sigmoid"):
         x = max(-2000.0, min(2000.0, x))
     elif name == "tanh":
         x = max(-100.0, min(100.0, x))
@@ -158,6 +162,7 @@ def test_few_ulp_from_mpmath(name, dtype):
 
 SPECIAL_OF = {
     "exp": [(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN)],
+    "exp_negative": [(0.0, 1.0), (-0.0, 1.0), (-INF, 0.0), (NAN, NAN)],
     "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)],
     "log": [(0.0, -INF), (-0.0, -INF), (1.0, 0.0), (INF, INF), (NAN, NAN), (-1.0, NAN), (-INF, NAN)],
     "log1p": [(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (NAN, NAN)],
@@ -183,7 +188,7 @@ def test_zeros_infinities_and_nan(name, argument, expected, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["log", "sigmoid", "exp", "tanh"])
+@pytest.mark.parametrize("name", ["log", "sigmoid", "exp", "exp_negative", "tanh"])
 def test_denormals_are_not_flushed(name, dtype):
     info = np.finfo(dtype)
     smallest = info.smallest_subnormal

@@ -29,12 +29,12 @@ from fastnn2.kernels.blocks import (
     unit_offsets,
     zero_outer,
 )
-from fastnn2.kernels.elementary import exp, log1p, tanh
+from fastnn2.kernels.elementary import exp_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS
 from fastnn2.kernels.simd import (
     INLINE,
-    absolute,
+    copysign,
     fma,
     group_lanes,
     keep_first,
@@ -118,7 +118,7 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
         for g in range(groups):
             at = (g * o + r) * lanes
             output, target = load_group(dZ2, at), load_group(Y, y + at)
-            e = exp(-1.0 * absolute(output))
+            e = exp_negative(copysign(output, -1.0))
             dz = select_less(output, 0.0, e, 1.0) / (e + 1.0) - target
             term = maximum(0.0, output) - target * output
             if has_weights:
