@@ -1,10 +1,12 @@
 """Teams of threads beside each other, in child processes, on too few cores, and on systems that refuse threads."""
 
+import _thread
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fastnn2
+from fastnn2 import team
 
 N = 3000  # some dozen chunks, so that a large team is more than one thread
 
@@ -47,6 +50,7 @@ PREAMBLE = f"""
 import hashlib, os, sys
 import numpy as np
 import fastnn2
+from fastnn2 import team
 source = np.random.RandomState(0)
 X = source.standard_normal((2, {N}))
 Y = (X[0] * X[1] > 0).astype(float)
@@ -96,6 +100,7 @@ def test_several_first_fits_at_once(digest):
     # The kernel is looked up, loaded or compiled while the others wait for it.
     code = """
 import threading
+import time
 digests, start = [], threading.Barrier(8)
 def work():
     start.wait()
@@ -109,21 +114,30 @@ print(len(digests), *set(digests))
 
 
 def assert_ended(before):
-    """Assert that no thread is left beside those of `before`; a member of a team says that it is done, then ends."""
-    for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=2)
-        assert not thread.is_alive(), thread
+    """Assert that no more threads are left than `before`; a member of a team says that it is done, then ends."""
+    give_up = time.monotonic() + 2
+    while _thread._count() > before and time.monotonic() < give_up:
+        time.sleep(0.001)
+    assert _thread._count() <= before
+
+
+def test_threads_are_counted():
+    before, gate = _thread._count(), threading.Event()
+    threading.Thread(target=gate.wait).start()
+    assert _thread._count() == before + 1
+    gate.set()
+    assert_ended(before)
 
 
 def test_no_threads_are_left():
-    before = set(threading.enumerate())
+    before = _thread._count()
     fit(n_threads=7)
     assert_ended(before)
 
 
 @pytest.mark.parametrize("wrong", ["diverged", "memory", "value"])
 def test_no_threads_are_left_after_an_error(wrong):
-    before = set(threading.enumerate())
+    before = _thread._count()
     X, Y = data()
     if wrong == "diverged":
         with pytest.raises(fastnn2.TrainingDiverged):
@@ -139,15 +153,15 @@ def test_no_threads_are_left_after_an_error(wrong):
 
 def refusing_threads(monkeypatch, granted):
     """Let the system start so many threads of a team and no more; return the list of requests."""
-    requests, start = [], threading.Thread.start
+    requests, start = [], team.start_new_thread
 
-    def start_or_refuse(thread):
-        requests.append(thread)
+    def start_or_refuse(function, arguments):
+        requests.append(arguments)
         if len(requests) > granted:
             raise RuntimeError("can't start new thread")
-        start(thread)
+        start(function, arguments)
 
-    monkeypatch.setattr(threading.Thread, "start", start_or_refuse)
+    monkeypatch.setattr(team, "start_new_thread", start_or_refuse)
     return requests
 
 
@@ -160,11 +174,11 @@ def test_a_system_that_refuses_threads(granted, monkeypatch):
 
 
 def test_a_system_that_refuses_every_thread(monkeypatch):
-    before = set(threading.enumerate())
+    before = _thread._count()
     refusing_threads(monkeypatch, 0)
     with pytest.raises(RuntimeError, match="thread"):
         fit(n_threads=2)
-    assert set(threading.enumerate()) == before
+    assert_ended(before)
 
 
 FORK = hasattr(os, "fork")
@@ -220,6 +234,7 @@ SCRIPT = """
 import multiprocessing, sys
 import numpy as np
 import fastnn2
+from fastnn2 import team
 
 def work(n_threads):
     source = np.random.RandomState(0)
