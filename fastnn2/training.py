@@ -189,8 +189,10 @@ class _Job:
         sets = 1 if self.shared else threads
         self.params = aligned_zeros(sets * 2 * padded(len(params), dtype), dtype).reshape(sets, 2, -1)
         self.params[:, 0, : len(params)] = params
-        # Sums are added in fours, and the cost stands at the end. One set is enough where a second barrier follows.
-        self.gradients_stride = padded(len(params) + 4, np.float64) + plan.RANGE
+        # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
+        # enough where a second barrier follows.
+        self.updated = -(-len(params) // plan.STEP) * plan.STEP
+        self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
         self.gradients = aligned_zeros(gradient_sets * self.chunks * self.gradients_stride, np.float64)
         self.decay = aligned_zeros(self.params.shape[2], np.float64)
@@ -237,7 +239,7 @@ class _Job:
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
-        count = self.params.shape[2]  # with the zeros behind, so that whole vectors can be written
+        count = self.updated  # with the zeros behind, so that whole vectors can be written
         if not self.shared:
             return 0, count
         ends = [count * part // threads // plan.RANGE * plan.RANGE for part in range(threads)] + [count]

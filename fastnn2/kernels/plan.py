@@ -31,6 +31,7 @@ ENOUGH_GROUPS = 6
 
 MAX_CHUNKS = 64  # enough for 64 cores
 CHUNK_SAMPLES = 256  # a chunk has about so many samples or more
+STEP = 8  # parameters that are updated at once: the float64 numbers in a vector
 GRADIENT_NUMBERS = 1 << 20  # all gradient buffers together, where there are many parameters
 # From so many parameters on, the threads share one set of them, and each updates a range of it.
 SHARED_PARAMS = 4096

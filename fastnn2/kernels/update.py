@@ -3,9 +3,8 @@
 from numba import njit
 
 from fastnn2.kernels.lanes import sum_lanes
+from fastnn2.kernels.plan import STEP
 from fastnn2.kernels.simd import INLINE, load, load_doubles, store_rounded, zero_vector
-
-STEP = 8  # float64 numbers in a vector
 
 
 @njit(**INLINE)
