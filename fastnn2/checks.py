@@ -118,13 +118,15 @@ def _count_message(array: Array, name: str, n: int, X: Array | None) -> str:
     return message
 
 
+def inside_unit(array: Array) -> bool:
+    """Return whether all numbers are from 0 to 1; NaN is not."""
+    return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
+
+
 def refuse_outside_unit(array: Array, name: str) -> None:
     """Refuse targets outside [0, 1]."""
-    if array.dtype.kind == "b":
-        return
-    low, high = array.min(), array.max()
-    if not (low >= 0 and high <= 1):  # NaN too; that one has a message of its own
-        refuse_not_finite(array, name)
+    if not inside_unit(array):
+        refuse_not_finite(array, name)  # NaN has a message of its own
         at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
         raise ValueError(
             f"{name} has {array[at]} at {_position(at)}; expected targets from 0 to 1 (for classes -1 and 1 pass "

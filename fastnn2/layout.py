@@ -6,6 +6,7 @@ result takes memory, and large ones are read by several threads (NumPy copies wi
 """
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,27 @@ def address(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Array, bool]:
+def to_groups(
+    matrix: Array, dtype: Any, n_threads: int | None = 1, accepted: Callable[[Array], bool] | None = None
+) -> tuple[Array, bool]:
     """Lay out a matrix (rows, n) as (groups, rows, G) in `dtype`, a large one on several threads.
+
+    Parameters
+    ----------
+    matrix : ndarray (rows, n)
+    dtype : dtype
+    n_threads : int, optional
+        At most so many threads; None takes as many as may be used.
+    accepted : callable, optional
+        Says of a block of the matrix, before the cast, whether it can be used; without it, what is finite after the
+        cast can.
 
     Returns
     -------
     groups : ndarray
         Flat; zeros behind the last sample.
-    finite : bool
-        Whether every number is finite after the cast; where one is not, the copy may stop early.
+    accepted : bool
+        Whether all blocks can be used; where one cannot, the copy may stop early.
     """
     rows, n = matrix.shape
     lanes = group_size(dtype)
@@ -59,12 +72,14 @@ def to_groups(matrix: Array, dtype: Any, n_threads: int | None = 1) -> tuple[Arr
     def copy(start: int) -> bool:
         block = groups[start : start + step]
         part = matrix[:, start * lanes : (start + len(block)) * lanes]
+        if accepted is not None and not accepted(part):
+            return False
         whole = part.shape[1] // lanes
         with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is found below
             block[:whole] = part[:, : whole * lanes].reshape(rows, whole, lanes).swapaxes(0, 1)
             if whole < len(block):
                 block[whole, :, : part.shape[1] - whole * lanes] = part[:, whole * lanes :]
-        return bool(np.isfinite(block).all())
+        return accepted is not None or bool(np.isfinite(block).all())
 
     starts = range(0, len(groups), step)
     if flat.nbytes >= PARALLEL_BYTES:

@@ -117,9 +117,10 @@ def fit(
     X_groups, X_finite = to_groups(X, run_dtype, n_threads)
     if not X_finite:
         checks.refuse_not_finite(X, "X", run_dtype)
-    checks.refuse_outside_unit(Y, "Y")
-    Y_groups, _ = to_groups(Y, run_dtype, n_threads)
-    weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype)[0]
+    Y_groups, Y_inside = to_groups(Y, run_dtype, n_threads, checks.inside_unit)
+    if not Y_inside:
+        checks.refuse_outside_unit(Y, "Y")
+    weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
     total_weight = checks.total_weight(weights, n)
 
     params = source if isinstance(init, dict) else init_params(X, Y, h, init=init, random_state=source)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastnn2 import layout
+from fastnn2 import checks, layout
 from fastnn2.kernels import plan
 
 DTYPES = [np.float64, np.float32]
@@ -144,6 +144,19 @@ def test_finite_flag_is_of_the_cast_numbers():
     matrix = np.array([[1.0, 1e39]])
     assert layout.to_groups(matrix, np.float64)[1] is True
     assert layout.to_groups(matrix, np.float32)[1] is False
+
+
+@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("at", [0, LARGE // 2, LARGE - 1])
+def test_a_check_of_the_numbers_before_the_cast(threads, at, four_cores):
+    matrix = np.zeros((3, LARGE))
+    matrix[1, at] = 1 + 1e-12  # 1 in float32
+    inside = checks.inside_unit
+    assert layout.to_groups(matrix, np.float32, threads, inside)[1] is False
+    matrix[1, at] = 1
+    flat, accepted = layout.to_groups(matrix, np.float32, threads, inside)
+    assert accepted is True
+    assert flat.sum() == 1
 
 
 def test_stride_zero():
