@@ -14,11 +14,14 @@ from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 
 if TYPE_CHECKING:
     from fastnn2 import reference as reference
+    from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.reference import sigmoid
     from fastnn2.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.training import fit
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "TrainingDiverged",
     "TrainingInterrupted",
     "__version__",
@@ -34,6 +37,8 @@ __all__ = [
 
 # Imported when first asked for, so that the command can catch Ctrl-C while NumPy is imported.
 _HOME = {
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "init_params": "steps",
     "sigmoid": "reference",
     "backward": "steps",

@@ -8,6 +8,7 @@ plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
 
 import contextlib
 import gc
+import importlib
 import sys
 
 import llvmlite.binding as llvm
@@ -17,10 +18,14 @@ from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, cpu_target
 
-from fastnn2.kernels import entries
 from fastnn2.kernels.pipeline import KernelCompiler
-from fastnn2.kernels.signatures import SIGNATURES
+from fastnn2.kernels.signatures import MODULES, SIGNATURES
 from fastnn2.kernels.target import choose
+
+
+def entry_of(name):
+    """Return the Python function of an entry."""
+    return getattr(importlib.import_module(f"fastnn2.kernels.{MODULES[name]}"), name)
 
 
 def argument_types(name, dtype):
@@ -39,7 +44,7 @@ def argument_types(name, dtype):
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
     return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy", boundscheck=False)(
-        getattr(entries, name)
+        entry_of(name)
     )
 
 
@@ -131,7 +136,7 @@ def compile_module(name, dtype, cpu, features):
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
     flags.boundscheck = False  # whatever the environment says: the arrays have no length
-    entry, arguments = getattr(entries, name), argument_types(name, dtype)
+    entry, arguments = entry_of(name), argument_types(name, dtype)
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
     with global_compiler_lock, _lean(context):
         result = compile_extra(

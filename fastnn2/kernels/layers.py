@@ -29,6 +29,7 @@ from fastnn2.kernels.blocks import (
     unit_offsets,
     zero_outer,
 )
+from fastnn2.kernels.activations import slope
 from fastnn2.kernels.elementary import exp_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS
@@ -146,10 +147,12 @@ def fold_product(product):
 
 
 @njit(**INLINE)
-def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, into):
+def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, activation, gradient, into):
     """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2; A1 is overwritten where d > 2 or o > 1.
 
-        dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * (1 - A1^2),   db1 = sum(dZ1),   dW1 = dZ1 X'
+        dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
+
+    The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`).
 
     One pass for each hidden unit does all of a small network: the first output and the first two inputs beside dZ1.
     What remains of the products over samples is done in blocks.
@@ -169,7 +172,7 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, gradient, i
                 back = number(params, p + w2 + u) * dz2
                 for r in range(1, o):
                     back = fma(number(params, p + w2 + r * h + u), load_pair(dZ2, zg + r * lanes + v), back)
-                dz1 = back * fma(-1.0 * a1, a1, 1.0)
+                dz1 = back * slope(activation, a1)
                 sum_dz1 = sum_dz1 + dz1
                 sum_w2 = fma(dz2, a1, sum_w2)
                 sum_w1 = fma(dz1, load_pair(X, xg + v), sum_w1)

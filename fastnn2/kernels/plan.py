@@ -52,6 +52,14 @@ OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
 CONTROL_SIZE = 7 * WORD
 
+# What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs
+# that belongs to it; and what is done with a gradient.
+IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
+LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
+GRADIENT, SGD, ADAM = 0, 1, 2
+
+BATCH_CHUNK_WORK = 400_000  # multiplications of a chunk of a mini-batch, about or more
+
 # Outcomes
 FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
 
@@ -79,6 +87,14 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
     """
     by_memory = max(4, GRADIENT_NUMBERS // params)
     most = max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
+    return 1 << (most.bit_length() - 1)
+
+
+def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
+    """Return into how many chunks a mini-batch of n samples is cut: by work, as it may be small and its layers large."""
+    params = count_params(d, h, o)
+    by_work = n * params // BATCH_CHUNK_WORK
+    most = max(1, min(MAX_CHUNKS, by_work, max(4, GRADIENT_NUMBERS // params), count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
 

@@ -205,6 +205,23 @@ def load_doubles(typingctx, array, index):
 
 
 @intrinsic
+def load_eight(typingctx, array, index):
+    """Return ``array[index : index + 8]`` of a flat array, in its dtype."""
+    return _loader(Vector(array.dtype, 8), array, index)
+
+
+@intrinsic
+def rounded(typingctx, array, vector):
+    """Return `vector` (float64) rounded to the dtype of `array`."""
+    result = Vector(array.dtype, vector.lanes)
+
+    def codegen(context, builder, signature, args):
+        return converted(builder, args[1], context.get_value_type(array.dtype))
+
+    return result(array, vector), codegen
+
+
+@intrinsic
 def store_rounded(typingctx, array, index, vector):
     """Write ``array[index : index + lanes] = vector``, in place, rounded to the dtype of `array`."""
 
@@ -279,6 +296,12 @@ def fma(typingctx, a, b, c):
 def absolute(typingctx, a):
     """Return ``|a|``."""
     return _arithmetic("fabs", a, a)
+
+
+@intrinsic
+def square_root(typingctx, a):
+    """Return the square root of `a`."""
+    return _arithmetic("sqrt", a, a)
 
 
 @intrinsic

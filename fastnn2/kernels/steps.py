@@ -10,6 +10,7 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import log, log1p, sigmoid, tanh
 from fastnn2.kernels.lanes import fold_group, sum_lanes
 from fastnn2.kernels.layers import affine, backward_layers
+from fastnn2.kernels.plan import TANH
 from fastnn2.kernels.simd import INLINE, group_lanes, keep_first, load_group, select_equal, store, zero_group
 
 
@@ -67,4 +68,4 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)
         backward_layers(
-            params, 0, d, h, o, size, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, gradient, 0)  # fmt: skip
+            params, 0, d, h, o, size, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, TANH, gradient, 0)  # fmt: skip

@@ -32,6 +32,7 @@ from fastnn2.kernels.plan import (
     OUTCOME,
     PARAMS_NOT_FINITE,
     STOP,
+    TANH,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import atomic_load, atomic_store, barrier, cycles
@@ -85,7 +86,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                 gradients[into + cost_place] += output_layer(
                     params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
                 )
-                backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, gradients, into)
+                backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, TANH, gradients, into)
         now = cycles()
         if impatient and thread == 0 and waited > LOST_CYCLES and 2 * waited > now - begin:
             atomic_store(control, ALONE, j)

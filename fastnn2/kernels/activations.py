@@ -1,0 +1,39 @@
+"""The activations of the hidden layer, by number, and their slopes.
+
+To add one: a number in :mod:`plan`, a branch in each of the two functions below, their plain formulas in
+``fastnn2/reference_mlp.py``, and the name in ``fastnn2/estimators.py``.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.elementary import sigmoid, tanh
+from fastnn2.kernels.plan import LOGISTIC, RELU, TANH
+from fastnn2.kernels.simd import INLINE, fma, group_lanes, load_group, maximum, select_equal, select_less, store
+
+
+@njit(**INLINE)
+def activate(activation, A, start, groups):
+    """Apply the activation to `groups` groups that begin at ``A[start]``, in place; the identity leaves them."""
+    lanes = group_lanes(A)
+    end = start + groups * lanes
+    if activation == TANH:
+        for at in range(start, end, lanes):
+            store(A, at, tanh(load_group(A, at)))
+    elif activation == LOGISTIC:
+        for at in range(start, end, lanes):
+            store(A, at, sigmoid(load_group(A, at)))
+    elif activation == RELU:
+        for at in range(start, end, lanes):
+            store(A, at, maximum(0.0, load_group(A, at)))
+
+
+@njit(**INLINE)
+def slope(activation, a):
+    """Return the derivative of the activation, from its value `a`, lane by lane."""
+    if activation == TANH:
+        return fma(-1.0 * a, a, 1.0)
+    if activation == LOGISTIC:
+        return a * (1.0 - a)
+    if activation == RELU:
+        return select_equal(a, 0.0, 0.0, 1.0)
+    return select_less(a, 0.0, 1.0, 1.0)

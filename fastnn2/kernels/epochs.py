@@ -1,0 +1,145 @@
+"""The fused kernel of the estimators: epochs of mini-batches in one call on each thread of a team.
+
+A mini-batch is cut into a fixed number of chunks, whatever the threads; chunk c belongs to thread c mod T. So are the
+parameters cut into as many parts for the update. A step is
+
+    each thread     for its chunks, tile by tile: gather the samples, forward, loss, backward
+    barrier
+    each thread     for its parts of the parameters: sum the chunks in their order, update
+    barrier
+
+and the same sums are formed in the same order by any number of threads.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.activations import activate
+from fastnn2.kernels.blocks import smaller
+from fastnn2.kernels.layers import affine, backward_layers
+from fastnn2.kernels.losses import activate_outputs, output_loss
+from fastnn2.kernels.optimisers import step
+from fastnn2.kernels.plan import ABANDONED, COMPLETED, FINISHED, INTERRUPTED, OUTCOME, STEP, STOP
+from fastnn2.kernels.rows import gather, gather_sparse, scatter
+from fastnn2.kernels.simd import INLINE, group_lanes
+from fastnn2.kernels.team import atomic_load, atomic_store, barrier
+
+
+@njit(**INLINE)
+def forward_tile(params, d, h, o, groups, activation, X, A1, Z2):
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place."""
+    lanes = group_lanes(X)
+    w2 = (d + 1) * h
+    for g in range(groups):
+        hidden = g * h * lanes
+        affine(params, 0, h * d, h, d, X, g * d * lanes, A1, hidden)
+        activate(activation, A1, hidden, h)
+        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, g * o * lanes)
+
+
+@njit(**INLINE)
+def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, tile):
+    """Lay out `count` samples in a tile in place, from dense or sparse rows."""
+    if is_sparse:
+        gather_sparse(X, columns, starts, d, order, has_order, first, count, tile)
+    else:
+        gather(X, d, order, has_order, first, count, tile)
+
+
+@njit(**INLINE)
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, activation, loss, optimiser,
+           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
+           X_tile, Y_tile, weight_tile, A1, dZ2):  # fmt: skip
+    """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
+
+    All flat: X (n, d) or the values of sparse rows with `columns` and `starts`; Y (n, o); weights (n,); order
+    (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, decay, moments
+    (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
+    the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
+    samples with the L2 penalty. The tiles are this thread's own.
+    """
+    lanes = group_lanes(X)
+    loss_place, weight_place = stride - 1, stride - 2
+    count_params = (d + 1) * h + (h + 1) * o
+    vectors = (count_params + STEP - 1) // STEP
+    b2 = count_params - o
+    barriers = late = number = 0
+    outcome = FINISHED
+    for epoch in range(epochs):
+        first_sample = epoch * n if has_order else 0
+        summed = 0.0
+        for begin in range(0, n, batch):
+            size = smaller(batch, n - begin)
+            groups = (size + lanes - 1) // lanes
+            for c in range(thread, chunks, threads):
+                into = c * stride
+                for i in range(into, into + stride):
+                    gradients[i] = 0.0
+                end = (c + 1) * groups // chunks
+                for g in range(c * groups // chunks, end, tile_groups):
+                    if atomic_load(control, STOP) != 0:
+                        atomic_store(control, ABANDONED, number)
+                        break
+                    in_tile = smaller(tile_groups, end - g)
+                    valid = smaller(in_tile * lanes, size - g * lanes)
+                    sample = first_sample + begin + g * lanes
+                    lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile)
+                    gather(Y, o, order, has_order, sample, valid, Y_tile)
+                    if has_weights:
+                        gather(weights, 1, order, has_order, sample, valid, weight_tile)
+                        for i in range(valid):
+                            gradients[into + weight_place] += weight_tile[i]
+                    forward_tile(params, d, h, o, in_tile, activation, X_tile, A1, dZ2)
+                    gradients[into + loss_place] += output_loss(
+                        loss, o, in_tile, valid, dZ2, Y_tile, weight_tile, has_weights, gradients, into + b2
+                    )
+                    backward_layers(
+                        params, 0, d, h, o, in_tile, X_tile, 0, A1, 0, dZ2, 0, activation, gradients, into)  # fmt: skip
+            barriers += threads
+            late = barrier(control, barriers, late)
+            if atomic_load(control, ABANDONED) == number:
+                outcome = INTERRUPTED
+                break
+
+            total = 0.0
+            batch_loss = 0.0
+            for c in range(chunks):
+                total += gradients[c * stride + weight_place]
+                batch_loss += gradients[c * stride + loss_place]
+            if not has_weights:
+                total = float(size)
+            for c in range(thread, chunks, threads):
+                penalties[c] = step(
+                    optimiser, params, c * vectors // chunks * STEP, (c + 1) * vectors // chunks * STEP, gradients,
+                    stride, chunks, decay, 1.0 / total, rates[number], first_moments, second_moments, beta_1, beta_2,
+                    epsilon, nesterov)  # fmt: skip
+            barriers += threads
+            late = barrier(control, barriers, late)
+            if thread == 0:
+                penalty = 0.0
+                for c in range(chunks):
+                    penalty += penalties[c]
+                summed += (batch_loss + 0.5 * penalty) / total * size
+            number += 1
+        if outcome != FINISHED:
+            break
+        if thread == 0:
+            losses[epoch] = summed / n
+            atomic_store(control, COMPLETED, epoch + 1)
+    if thread == 0:
+        atomic_store(control, OUTCOME, outcome)
+
+
+@njit(**INLINE)
+def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
+          X_tile, A1, y):  # fmt: skip
+    """Write the outputs of the samples [first, last) to `out` (n, o) in place; no sample depends on another one."""
+    lanes = group_lanes(X)
+    for sample in range(first, last, tile_groups * lanes):
+        valid = smaller(tile_groups * lanes, last - sample)
+        groups = (valid + lanes - 1) // lanes
+        lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile)
+        forward_tile(params, d, h, o, groups, activation, X_tile, A1, y)
+        for g in range(groups):
+            activate_outputs(loss, o, y, g * o * lanes)
+        scatter(y, o, sample, valid, out)

@@ -1,0 +1,117 @@
+"""The losses of the estimators, by number, each with the activation of the outputs that belongs to it.
+
+With that pairing the gradient of every loss with respect to Z2 is ``y - Y``. The losses of a sample, as scikit-learn
+defines them, y clipped to [eps, 1 - eps] in the first two:
+
+    LOG_LOSS        y = sigmoid(Z2)    -sum(Y log y + (1 - Y) log(1 - y)), Y of 0 and 1
+    CROSS_ENTROPY   y = softmax(Z2)    -sum(Y log y), Y one-hot
+    SQUARED_ERROR   y = Z2             1/(2 o) sum((Y - y)^2); its gradient is o times what it would be, as theirs is
+    POISSON         y = exp(Z2)        sum(Y log(Y / y) - Y + y), where 0 log 0 is 0
+"""
+
+from numba import njit
+
+from fastnn2.kernels.bits import is_double
+from fastnn2.kernels.elementary import exp, exp_negative, log, sigmoid
+from fastnn2.kernels.lanes import fold_group, sum_lanes
+from fastnn2.kernels.plan import CROSS_ENTROPY, LOG_LOSS, POISSON
+from fastnn2.kernels.simd import (
+    INLINE,
+    fma,
+    group_lanes,
+    keep_first,
+    load_group,
+    maximum,
+    minimum,
+    select_equal,
+    store,
+    zero_group,
+)
+
+
+@njit(**INLINE)
+def activate_outputs(loss, o, Z2, start):
+    """Turn the o rows of one group that begin at ``Z2[start]`` into the outputs y, in place."""
+    lanes = group_lanes(Z2)
+    end = start + o * lanes
+    if loss == CROSS_ENTROPY:
+        largest = load_group(Z2, start)
+        for at in range(start + lanes, end, lanes):
+            largest = maximum(largest, load_group(Z2, at))
+        total = zero_group(Z2)
+        for at in range(start, end, lanes):
+            e = exp_negative(load_group(Z2, at) - largest)
+            total = total + e
+            store(Z2, at, e)
+        share = 1.0 / total
+        for at in range(start, end, lanes):
+            store(Z2, at, load_group(Z2, at) * share)
+    elif loss == LOG_LOSS:
+        for at in range(start, end, lanes):
+            store(Z2, at, sigmoid(load_group(Z2, at)))
+    elif loss == POISSON:
+        for at in range(start, end, lanes):
+            store(Z2, at, exp(load_group(Z2, at)))
+
+
+@njit(**INLINE)
+def inside(y):
+    """Return y, no less than eps and no more than 1 - eps of its dtype."""
+    if is_double(y):
+        return minimum(1.0 - 2.220446049250313e-16, maximum(2.220446049250313e-16, y))
+    return minimum(1.0 - 1.1920928955078125e-07, maximum(1.1920928955078125e-07, y))
+
+
+@njit(**INLINE)
+def loss_terms(loss, o, y, Y, start):
+    """Return the losses of the samples of one group, lane by lane; its outputs y and targets Y begin at `start`."""
+    lanes = group_lanes(y)
+    end = start + o * lanes
+    terms = zero_group(y)
+    if loss == CROSS_ENTROPY:
+        right = zero_group(y)  # the probability of the right class
+        for at in range(start, end, lanes):
+            right = fma(load_group(Y, at), load_group(y, at), right)
+        return terms - log(inside(right))
+    if loss == LOG_LOSS:
+        for at in range(start, end, lanes):
+            p = inside(load_group(y, at))
+            terms = terms - log(select_equal(load_group(Y, at), 0.0, 1.0 - p, p))
+        return terms
+    if loss == POISSON:
+        for at in range(start, end, lanes):
+            p, target = load_group(y, at), load_group(Y, at)
+            terms = terms + (select_equal(target, 0.0, 0.0, target * log(target / p)) - target + p)
+        return terms
+    share = 0.5 / o
+    for at in range(start, end, lanes):
+        difference = load_group(Y, at) - load_group(y, at)
+        terms = fma(share * difference, difference, terms)
+    return terms
+
+
+@njit(**INLINE)
+def output_loss(loss, o, groups, valid, Z2, Y, weights, has_weights, gradient, b2):
+    """Return the summed loss of a tile; turn Z2 into ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
+
+    Samples from number `valid` of the tile on are the padding behind the last sample: they count for nothing.
+    """
+    lanes = group_lanes(Z2)
+    total = zero_group(Z2)
+    for g in range(groups):
+        start, left = g * o * lanes, valid - g * lanes
+        activate_outputs(loss, o, Z2, start)
+        terms = loss_terms(loss, o, Z2, Y, start)
+        if has_weights:
+            weight = load_group(weights, g * lanes)
+            terms = select_equal(weight, 0.0, 0.0, terms * weight)
+        total = total + keep_first(terms, left)
+        for r in range(o):
+            at = start + r * lanes
+            dz = load_group(Z2, at) - load_group(Y, at)
+            if has_weights:
+                dz = dz * load_group(weights, g * lanes)
+            dz = keep_first(dz, left)
+            store(Z2, at, dz)
+            gradient[b2 + r] += sum_lanes(fold_group(dz))
+    return sum_lanes(fold_group(total))

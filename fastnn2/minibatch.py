@@ -1,0 +1,254 @@
+"""Mini-batch descent over rows of samples: buffers, the team for some epochs, and the outputs of a trained network.
+
+What the estimators share with nobody else; scikit-learn is not known here. Parameters are handed in as W1 (h, d),
+b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fastnn2.cores import usable_cores
+from fastnn2.kernels import plan, store
+from fastnn2.layout import address, aligned_zeros, padded
+from fastnn2.team import Team, watch
+
+Array = np.ndarray[Any, Any]
+
+# With fewer multiplications in a step than this for each, another thread costs more than it takes off.
+WORK_PER_THREAD = 150_000
+INFER_PER_THREAD = 2_000_000  # of a whole call, which has to start its threads
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The shape of a network, and its activation and loss by number (see :mod:`fastnn2.kernels.plan`)."""
+
+    d: int
+    h: int
+    o: int
+    activation: int
+    loss: int
+
+    @property
+    def count(self) -> int:
+        """Return the number of parameters."""
+        return plan.count_params(self.d, self.h, self.o)
+
+    @property
+    def weights(self) -> tuple[slice, slice]:
+        """Return where W1 and W2 stand among the parameters."""
+        d, h, o = self.d, self.h, self.o
+        return slice(0, h * d), slice(h * d + h, h * d + h + o * h)
+
+
+class Rows:
+    """Samples as rows, dense or sparse, in the dtype of a run: what the kernels read of X."""
+
+    def __init__(self, X: Any, dtype: Any) -> None:
+        self.sparse = hasattr(X, "tocsr")
+        if self.sparse:
+            X = X.tocsr()
+            self.columns = np.ascontiguousarray(X.indices, dtype=np.int64)
+            self.starts = np.ascontiguousarray(X.indptr, dtype=np.int64)
+            self.values = np.ascontiguousarray(X.data, dtype=dtype)
+        else:
+            self.values = np.ascontiguousarray(X, dtype=dtype)
+            self.columns = self.starts = np.zeros(1, dtype=np.int64)
+        self.n, self.d = X.shape
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what a kernel takes for X."""
+        return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
+
+
+class _Tiles:
+    """The scratch of each thread: tiles of inputs, targets, weights, hidden layer and outputs."""
+
+    def __init__(self, network: Network, groups: int, dtype: Any, threads: int) -> None:
+        lanes = plan.group_size(dtype)
+        rows = (network.d, network.o, 1, network.h, network.o)
+        self.buffers = [[aligned_zeros(groups * lanes * count, dtype) for count in rows] for _ in range(threads)]
+
+    def arguments(self, thread: int) -> tuple[Any, ...]:
+        return tuple(address(buffer) for buffer in self.buffers[thread])
+
+
+class Descent:
+    """A run of stochastic descent, or gradients of a loss, over one set of samples.
+
+    Parameters
+    ----------
+    network : Network
+    X : Rows
+    Y : ndarray (n, o)
+        Targets in the dtype of the run.
+    sample_weight : ndarray (n,) or None
+    params : ndarray (parameters,)
+        Flat; copied. `params`, `first_moments` and `second_moments` are the state, which a caller may read and write.
+    alpha : float
+        L2 penalty.
+    optimiser : int
+        GRADIENT, SGD or ADAM of :mod:`fastnn2.kernels.plan`; GRADIENT leaves its result in `first_moments`.
+    batch : int
+        Samples in a mini-batch.
+    n_threads : int, optional
+        At most so many threads; the result does not depend on it.
+    beta_1, beta_2, epsilon : float
+        As Adam calls them; `beta_1` is the momentum of SGD.
+    nesterov : bool
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        X: Rows,
+        Y: Array,
+        sample_weight: Array | None,
+        params: Array,
+        *,
+        alpha: float,
+        optimiser: int,
+        batch: int,
+        n_threads: int | None = None,
+        beta_1: float = 0.0,
+        beta_2: float = 0.0,
+        epsilon: float = 1.0,
+        nesterov: bool = False,
+    ) -> None:
+        dtype = X.values.dtype
+        self.network, self.X, self.batch, self.optimiser = network, X, batch, optimiser
+        self.Y = np.ascontiguousarray(Y, dtype=dtype)
+        self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
+        self.numbers = float(beta_1), float(beta_2), float(epsilon), int(nesterov)
+        d, h, o, count = network.d, network.h, network.o, network.count
+        self.chunks = plan.count_batch_chunks(batch, d, h, o, dtype)
+        self.tile_groups = min(plan.count_tile_groups(d, h, o), plan.count_groups(batch, dtype))
+        self.threads = threads_for(batch * count, self.chunks, n_threads)
+        whole = padded(count, np.float64)
+        self._params, self._first, self._second = (aligned_zeros(whole, dtype) for _ in range(3))
+        self.params, self.first_moments, self.second_moments = (
+            buffer[:count] for buffer in (self._params, self._first, self._second)
+        )
+        self.params[:] = params
+        self.decay = aligned_zeros(whole, np.float64)
+        for part in network.weights:
+            self.decay[part] = alpha
+        # Sums are added in fours; at the end stand the sum of the weights and the loss.
+        self.stride = padded(max(count + 4, whole) + 2, np.float64)
+        self.gradients = aligned_zeros(self.chunks * self.stride, np.float64)
+        self.penalties = np.zeros(self.chunks)
+        self.tiles = _Tiles(network, self.tile_groups, dtype, self.threads)
+
+    @property
+    def steps(self) -> int:
+        """Return the number of mini-batches in an epoch."""
+        return -(-self.X.n // self.batch)
+
+    def run(self, rates: Array, order: Array | None = None) -> tuple[Array, bool]:
+        """Run epochs.
+
+        Parameters
+        ----------
+        rates : ndarray (epochs * steps,)
+            The learning rate of every step.
+        order : ndarray (epochs, n) of int64, optional
+            In which order each epoch takes the samples; else as they are.
+
+        Returns
+        -------
+        losses : ndarray
+            float64; of each epoch that was finished, the mean loss over its samples, with the L2 penalty.
+        interrupted : bool
+            Whether Ctrl-C came; the parameters are then those after the last whole step.
+        """
+        network, numbers = self.network, self.numbers
+        count = len(rates) // self.steps
+        losses = np.zeros(count)
+        rates = np.ascontiguousarray(rates, dtype=np.float64)
+        ordered = self.X.columns if order is None else order
+        weights = self.Y if self.weights is None else self.weights
+        control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
+        control[[plan.ABANDONED, plan.OUTCOME]] = -1
+        kernel = store.kernel("epochs", self.Y.dtype)
+
+        def work(thread: int, threads: int) -> None:
+            kernel(
+                *(address(control), thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
+                *(self.chunks, self.tile_groups, network.activation, network.loss, self.optimiser),
+                *self.X.arguments(),
+                *(address(self.Y), address(weights), int(self.weights is not None)),
+                *(address(ordered), int(order is not None), address(self._params), address(self.decay)),
+                *(address(self.gradients), self.stride, address(self.penalties)),
+                *(address(self._first), address(self._second), address(rates), *numbers, address(losses)),
+                *self.tiles.arguments(thread),
+            )
+
+        team, interrupt = Team(control), None
+        try:
+            team.start(self.threads, work)
+            watch(team, count, False)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        finally:
+            late = team.end()
+        if team.failure is not None:
+            raise team.failure
+        if late is not None and not isinstance(late, KeyboardInterrupt):
+            raise late
+        return losses[: int(control[plan.COMPLETED])], (interrupt or late) is not None
+
+
+def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:
+    """Return the outputs (n, o) of a network, on several threads where that is worth it."""
+    dtype, n = X.values.dtype, X.n
+    flat = aligned_zeros(padded(network.count, np.float64), dtype)
+    flat[: network.count] = params
+    out = np.empty((n, network.o), dtype=dtype)
+    groups = min(plan.count_tile_groups(network.d, network.h, network.o), plan.count_groups(n, dtype))
+    lanes = groups * plan.group_size(dtype)
+    tiles = -(-n // lanes)
+    threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
+    scratch = _Tiles(network, groups, dtype, threads)
+    kernel = store.kernel("infer", dtype)
+
+    def work(thread: int) -> None:
+        first, last = (min(n, tiles * part // threads * lanes) for part in (thread, thread + 1))
+        X_tile, _, _, A1, y = scratch.arguments(thread)
+        kernel(
+            *(address(flat), network.d, network.h, network.o, first, last, groups, network.activation, network.loss),
+            *X.arguments(),
+            *(address(out), X_tile, A1, y),
+        )
+
+    if threads == 1:
+        work(0)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+    return out
+
+
+def threads_for(work: int, most: int, n_threads: int | None, least: int = WORK_PER_THREAD) -> int:
+    """Return the size of a team for so many multiplications: no more than asked for, and by default than is worth it.
+
+    Inside a worker of joblib the default is one thread: its other workers have the other cores.
+    """
+    if n_threads is not None:
+        return max(1, min(n_threads, most))
+    if _inside_joblib():
+        return 1
+    return max(1, min(most, work // least, usable_cores()))
+
+
+def _inside_joblib() -> bool:
+    import sys
+
+    joblib = sys.modules.get("joblib")
+    if joblib is None:
+        return False
+    backend, _ = joblib.parallel.get_active_backend()
+    return bool(getattr(backend, "nesting_level", 0))

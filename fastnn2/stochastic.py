@@ -1,0 +1,355 @@
+"""Where scikit-learn's MLP classes spend their time, done by fastnn2's kernels: a mixin for its two classes.
+
+It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. Together with
+:mod:`fastnn2.estimators` this is all that knows scikit-learn's private names.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network._base import LOSS_FUNCTIONS
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.validation import validate_data
+
+from fastnn2.kernels import plan
+from fastnn2.minibatch import Descent, Network, Rows, outputs
+
+Array = np.ndarray[Any, Any]
+
+ACTIVATIONS = {"identity": plan.IDENTITY, "logistic": plan.LOGISTIC, "tanh": plan.TANH, "relu": plan.RELU}
+LOSSES = {
+    "logistic": plan.LOG_LOSS,
+    "softmax": plan.CROSS_ENTROPY,
+    "identity": plan.SQUARED_ERROR,
+    "exp": plan.POISSON,
+}  # by the activation of the outputs
+
+ORDERED_NUMBERS = 4_000_000  # of the orders of samples that are drawn for one call of the kernel
+MOST_EPOCHS = 10_000  # of such a call
+
+# Fits and callbacks hand these on while a fit lasts; they are not part of a fitted model.
+TRANSIENT = ("_task", "_descent")
+
+
+class _Stopped(Exception):
+    """A callback wants L-BFGS to stop: evaluations so far, and the last loss."""
+
+
+class OneHiddenLayer(CallbackSupportMixin):
+    """What both estimators replace of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in TRANSIENT}
+
+    # Shapes and layouts
+    def _network(self) -> Network:
+        (d, h), o = self.coefs_[0].shape, self.n_outputs_
+        return Network(d, h, o, ACTIVATIONS[self.activation], LOSSES[self.out_activation_])
+
+    def _refuse_other_layers(self) -> None:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if len(sizes) != 1:
+            name = type(self).__name__
+            raise ValueError(
+                f"hidden_layer_sizes is {self.hidden_layer_sizes!r}, {len(sizes)} hidden layers; fastnn2's {name} has "
+                f"one, for example (100,). For more, use sklearn.neural_network.{name}"
+            )
+
+    # Forward
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
+        dtype = np.float32 if single else np.float64
+        return outputs(self._network(), Rows(X, dtype), flatten(self.coefs_, self.intercepts_), self.n_threads)
+
+    # Fit
+    def _fit_and_tell(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Fit, and tell the callbacks of scikit-learn, if there are any, of the fit and of each epoch."""
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        # L-BFGS does not know before how often it will want loss and gradient.
+        context = self._init_callback_context(max_subtasks=None if self.solver == "lbfgs" else self.max_iter)
+        context.call_on_fit_task_begin(**about)
+        self._task = (context, about) if getattr(self, "_skl_callbacks", None) else None
+        try:
+            self._fit(X, y, sample_weight=sample_weight, incremental=False)
+        finally:
+            del self._task
+        context.call_on_fit_task_end(**about, reconstruction_attributes={})
+        return self
+
+    def _subtask(self, name: str) -> Any:
+        """Tell the callbacks that a part of the fit begins, if there are any, and return it."""
+        task = getattr(self, "_task", None)
+        if task is None:
+            return None
+        context, about = task
+        part = context.subcontext(task_name=name)
+        part.call_on_fit_task_begin(**about)
+        return part
+
+    def _subtask_ends(self, part: Any) -> bool:
+        """Tell the callbacks that a part of the fit has ended; return whether one wants to stop."""
+        if part is None:
+            return False
+        _, about = self._task
+        return bool(part.call_on_fit_task_end(**about, reconstruction_attributes=self._as_fitted))
+
+    def _as_fitted(self) -> dict[str, Any]:
+        return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [i.copy() for i in self.intercepts_]}
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        self._refuse_other_layers()
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _fit_stochastic(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any, incremental: bool,
+    ) -> None:  # fmt: skip
+        """Do as scikit-learn's own, with many epochs in one call where nothing has to be decided between them."""
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = self._new_optimizer()
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        validation = None
+        if self.early_stopping:
+            X, y, sample_weight, validation = self._split(X, y, sample_weight)
+            if not hasattr(self, "validation_loss_curve_") or not self.warm_start:
+                self.validation_loss_curve_: list[float] | None = []
+        else:
+            self.validation_loss_curve_ = None
+        n = X.shape[0]
+        descent = self._new_descent(Rows(X, X.dtype), y, sample_weight, self._batch_size(n))
+        self._load(descent)
+        order, epochs = np.arange(n), 0
+        try:
+            self.n_iter_ = 0
+            going_on = True
+            while going_on:
+                part = self._subtask("epoch")
+                epochs = self._epochs_at_once(n, incremental)
+                orders = None
+                if self.shuffle:
+                    orders = np.empty((epochs, n), dtype=np.int64)
+                    for row in orders:
+                        order = order[shuffled(n, self._random_state)]
+                        row[:] = order
+                refuse_weightless(descent, orders)
+                losses, interrupted = descent.run(self._rates(epochs, descent), orders)
+                self._store(descent, len(losses))
+                for loss in losses:
+                    going_on = self._epoch_ends(loss, n, validation) and not incremental
+                if interrupted:
+                    raise KeyboardInterrupt
+                if self._subtask_ends(part):
+                    break
+                if going_on and self.n_iter_ == self.max_iter:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                        "hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=5,
+                    )
+                    break
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        if self.early_stopping:
+            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _new_optimizer(self) -> Any:
+        params = self.coefs_ + self.intercepts_
+        if self.solver == "adam":
+            return AdamOptimizer(params, self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        return SGDOptimizer(
+            params, self.learning_rate_init, self.learning_rate, self.momentum, self.nesterovs_momentum, self.power_t
+        )
+
+    def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
+        """Return what is left for training, and (X, y, targets, weights) for validation."""
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
+        parts = train_test_split(
+            *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+        )
+        training, held_out = parts[::2], parts[1::2]
+        if held_out[0].shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        X_val, targets = held_out[:2]
+        y_val = self._label_binarizer.inverse_transform(targets) if is_classifier(self) else targets
+        weights = (None, None) if sample_weight is None else (training[2], held_out[2])
+        return training[0], training[1], weights[0], (X_val, y_val, targets, weights[1])
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        if self.batch_size > n:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+            )
+        return int(min(self.batch_size, n))
+
+    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int) -> Descent:
+        choices: dict[str, Any] = {"optimiser": plan.GRADIENT}
+        if self.solver == "adam":
+            choices = {
+                "optimiser": plan.ADAM, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon
+            }  # fmt: skip
+        elif self.solver == "sgd":
+            choices = {"optimiser": plan.SGD, "beta_1": self.momentum, "nesterov": self.nesterovs_momentum}
+        params = flatten(self.coefs_, self.intercepts_)
+        return Descent(
+            self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
+            **choices,
+        )  # fmt: skip
+
+    def _moments(self, descent: Descent) -> list[tuple[str, Array]]:
+        """Return the names of the optimiser's lists, and where the kernel keeps them."""
+        if self.solver == "adam":
+            return [("ms", descent.first_moments), ("vs", descent.second_moments)]
+        return [("velocities", descent.first_moments)]
+
+    def _load(self, descent: Descent) -> None:
+        """Bring the optimiser's state to the kernel."""
+        for name, buffer in self._moments(descent):
+            lists = getattr(self._optimizer, name)
+            buffer[:] = flatten(lists[:2], lists[2:])
+
+    def _store(self, descent: Descent, epochs: int) -> None:
+        """Bring parameters and the optimiser's state from the kernel, after so many epochs."""
+        write(descent.params, self.coefs_, self.intercepts_)
+        for name, buffer in self._moments(descent):
+            lists = [np.empty_like(array) for array in self.coefs_ + self.intercepts_]
+            write(buffer, lists[:2], lists[2:])
+            setattr(self._optimizer, name, lists)
+        if self.solver == "adam" and epochs:
+            self._optimizer.learning_rate = self._rates(epochs, descent)[-1]
+            self._optimizer.t += epochs * descent.steps
+
+    def _epochs_at_once(self, n: int, incremental: bool) -> int:
+        """Return for how many epochs nothing has to be decided: no stop can come before the last of them."""
+        if incremental or self.early_stopping or self.verbose or getattr(self, "_task", None):
+            return 1
+        until_stop = self.n_iter_no_change + 1 - self._no_improvement_count
+        most = max(1, ORDERED_NUMBERS // n) if self.shuffle else MOST_EPOCHS
+        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, most)))
+
+    def _rates(self, epochs: int, descent: Descent) -> Array:
+        """Return the learning rate of every step of the next epochs."""
+        optimizer, steps = self._optimizer, descent.steps
+        if self.solver == "adam":
+            t = optimizer.t + 1.0 + np.arange(epochs * steps)
+            rates: Array = optimizer.learning_rate_init * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+            return rates
+        rates = np.full(epochs, float(optimizer.learning_rate))
+        if self.learning_rate == "invscaling":
+            seen = self.t_ + descent.X.n * np.arange(1, epochs)
+            rates[1:] = optimizer.learning_rate_init / (seen + 1.0) ** self.power_t
+        return np.repeat(rates, steps)
+
+    def _epoch_ends(self, loss: float, n: int, validation: Any) -> bool:
+        """Do what scikit-learn does after an epoch; return whether to go on."""
+        self.n_iter_ += 1
+        self.loss_ = loss
+        self.t_ += n
+        self.loss_curve_.append(loss)
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+        X, y, targets, weights = validation or (None,) * 4
+        if validation is not None:
+            name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
+            loss_of = LOSS_FUNCTIONS[name]
+            predicted = self._forward_pass_fast(X, check_input=False)
+            self.validation_loss_curve_.append(float(loss_of(as_matrix(targets), predicted, weights)))
+        self._update_no_improvement_count(self.early_stopping, X, y, weights)
+        self._optimizer.iteration_ends(self.t_)
+        if self._no_improvement_count <= self.n_iter_no_change:
+            return True
+        what = "Validation score" if self.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+        )
+        if self._optimizer.trigger_stopping(message, self.verbose):
+            return False
+        self._no_improvement_count = 0
+        return True
+
+    # L-BFGS: SciPy's, which wants loss and gradient as float64
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
+        self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
+        refuse_weightless(self._descent, None)
+        try:
+            super()._fit_lbfgs(X, y, sample_weight, *lists)
+        except _Stopped as stopped:
+            self.n_iter_, self.loss_ = stopped.args
+            self.coefs_ = [array.copy() for array in self.coefs_]
+            self.intercepts_ = [array.copy() for array in self.intercepts_]
+        finally:
+            del self._descent
+
+    def _loss_grad_lbfgs(self, packed_coef_inter: Array, *arguments: Any) -> tuple[float, Array]:
+        part = self._subtask("evaluation")
+        self._unpack(packed_coef_inter)
+        descent = self._descent
+        descent.params[:] = flatten(self.coefs_, self.intercepts_)
+        losses, interrupted = descent.run(np.zeros(1))
+        if interrupted:
+            raise KeyboardInterrupt
+        gradients = [np.empty(array.shape) for array in self.coefs_ + self.intercepts_]
+        write(descent.first_moments, gradients[:2], gradients[2:])
+        if self._subtask_ends(part):
+            raise _Stopped(part.task_id + 1, float(losses[0]))
+        return float(losses[0]), np.concatenate([array.ravel() for array in gradients])
+
+
+def flatten(coefs: Any, intercepts: Any) -> Array:
+    """Return W1, b1, W2, b2 one after the other from scikit-learn's lists, whose matrices are transposed."""
+    (first, second), (b1, b2) = coefs, intercepts
+    return np.concatenate([first.T.ravel(), b1, second.T.ravel(), b2])
+
+
+def write(flat: Array, coefs: Any, intercepts: Any) -> None:
+    """Write a flat set to scikit-learn's lists, in place."""
+    (first, second), (b1, b2) = coefs, intercepts
+    d, h = first.shape
+    o = second.shape[1]
+    ends = np.cumsum([h * d, h, o * h, o])
+    parts = np.split(flat[: ends[-1]], ends[:-1])
+    first[...], second[...] = parts[0].reshape(h, d).T, parts[2].reshape(o, h).T
+    b1[...], b2[...] = parts[1], parts[3]
+
+
+def shuffled(n: int, random_state: Any) -> Array:
+    """Return a permutation, drawn as ``sklearn.utils.shuffle`` draws it."""
+    permutation = np.arange(n)
+    random_state.shuffle(permutation)
+    return permutation
+
+
+def as_matrix(targets: Array) -> Array:
+    """Return targets as (n, outputs)."""
+    return targets.reshape(len(targets), -1)
+
+
+def refuse_weightless(descent: Descent, orders: Array | None) -> None:
+    """Refuse a mini-batch whose weights are all zero: its mean loss is not a number."""
+    weights = descent.weights
+    if weights is None or weights.all():
+        return
+    for order in [np.arange(len(weights))] if orders is None else orders:
+        sums = np.add.reduceat(weights[order], np.arange(0, len(weights), descent.batch))
+        if not sums.all():
+            raise ZeroDivisionError(
+                "Weights sum to zero, can't be normalized: a mini-batch has only samples of weight 0. Leave such "
+                "samples out, or take a larger batch_size"
+            )
