@@ -16,9 +16,7 @@ from fastnn2.team import Team, watch
 
 Array = np.ndarray[Any, Any]
 
-# With fewer multiplications in a step than this for each, another thread costs more than it takes off.
-WORK_PER_THREAD = 150_000
-INFER_PER_THREAD = 2_000_000  # of a whole call, which has to start its threads
+INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +61,9 @@ class Rows:
         return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
 
 
-class _Tiles:
-    """The scratch of each thread: tiles of inputs, targets, weights, hidden layer and outputs."""
-
-    def __init__(self, network: Network, groups: int, dtype: Any, threads: int) -> None:
-        lanes = plan.group_size(dtype)
-        rows = (network.d, network.o, 1, network.h, network.o)
-        self.buffers = [[aligned_zeros(groups * lanes * count, dtype) for count in rows] for _ in range(threads)]
-
-    def arguments(self, thread: int) -> tuple[Any, ...]:
-        return tuple(address(buffer) for buffer in self.buffers[thread])
+def _tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
+    """Return scratch for so many groups of matrices over samples with so many rows."""
+    return [aligned_zeros(groups * plan.group_size(dtype) * count, dtype) for count in rows]
 
 
 class Descent:
@@ -125,7 +116,7 @@ class Descent:
         d, h, o, count = network.d, network.h, network.o, network.count
         self.chunks = plan.count_batch_chunks(batch, d, h, o, dtype)
         self.tile_groups = min(plan.count_tile_groups(d, h, o), plan.count_groups(batch, dtype))
-        self.threads = threads_for(batch * count, self.chunks, n_threads)
+        self.threads = threads_for(plan.work_of_iteration(d, batch, h, o), self.chunks, n_threads)
         whole = padded(count, np.float64)
         self._params, self._first, self._second = (aligned_zeros(whole, dtype) for _ in range(3))
         self.params, self.first_moments, self.second_moments = (
@@ -139,7 +130,9 @@ class Descent:
         self.stride = padded(max(count + 4, whole) + 2, np.float64)
         self.gradients = aligned_zeros(self.chunks * self.stride, np.float64)
         self.penalties = np.zeros(self.chunks)
-        self.tiles = _Tiles(network, self.tile_groups, dtype, self.threads)
+        self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
+        self.keep, self.kept = plan.DROP, _tiles(self.inputs, 0, dtype)
+        self.scratch = [_tiles((*self.inputs, h, o), self.tile_groups, dtype) for _ in range(self.threads)]
 
     @property
     def steps(self) -> int:
@@ -172,17 +165,21 @@ class Descent:
         control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
         control[[plan.ABANDONED, plan.OUTCOME]] = -1
         kernel = store.kernel("epochs", self.Y.dtype)
+        self._choose_keep(order is None and not self.X.sparse, count)
 
         def work(thread: int, threads: int) -> None:
+            tiles = self.scratch[thread]
+            if self.keep:
+                tiles = self.kept + tiles[len(self.kept) :]
             kernel(
                 *(address(control), thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
-                *(self.chunks, self.tile_groups, network.activation, network.loss, self.optimiser),
+                *(self.chunks, self.tile_groups, self.keep, network.activation, network.loss, self.optimiser),
                 *self.X.arguments(),
                 *(address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(ordered), int(order is not None), address(self._params), address(self.decay)),
                 *(address(self.gradients), self.stride, address(self.penalties)),
                 *(address(self._first), address(self._second), address(rates), *numbers, address(losses)),
-                *self.tiles.arguments(thread),
+                *(address(tile) for tile in tiles),
             )
 
         team, interrupt = Team(control), None
@@ -197,7 +194,18 @@ class Descent:
             raise team.failure
         if late is not None and not isinstance(late, KeyboardInterrupt):
             raise late
-        return losses[: int(control[plan.COMPLETED])], (interrupt or late) is not None
+        completed = int(control[plan.COMPLETED])
+        if self.keep == plan.KEEP and completed:
+            self.keep = plan.KEPT
+        return losses[:completed], (interrupt or late) is not None
+
+    def _choose_keep(self, same_order: bool, epochs: int) -> None:
+        """Keep the tiles of all samples where every epoch takes the same ones and there is another epoch to come."""
+        if not same_order:
+            self.keep = plan.DROP
+        elif self.keep == plan.DROP and (epochs > 1 or self.optimiser == plan.GRADIENT):
+            groups = self.steps * plan.count_groups(self.batch, self.Y.dtype)
+            self.keep, self.kept = plan.KEEP, _tiles(self.inputs, groups, self.Y.dtype)
 
 
 def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:
@@ -210,16 +218,15 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
     lanes = groups * plan.group_size(dtype)
     tiles = -(-n // lanes)
     threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
-    scratch = _Tiles(network, groups, dtype, threads)
+    scratch = [_tiles((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
     kernel = store.kernel("infer", dtype)
 
     def work(thread: int) -> None:
         first, last = (min(n, tiles * part // threads * lanes) for part in (thread, thread + 1))
-        X_tile, _, _, A1, y = scratch.arguments(thread)
         kernel(
             *(address(flat), network.d, network.h, network.o, first, last, groups, network.activation, network.loss),
             *X.arguments(),
-            *(address(out), X_tile, A1, y),
+            *(address(out), *(address(tile) for tile in scratch[thread])),
         )
 
     if threads == 1:
@@ -232,7 +239,7 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
     return out
 
 
-def threads_for(work: int, most: int, n_threads: int | None, least: int = WORK_PER_THREAD) -> int:
+def threads_for(work: int, most: int, n_threads: int | None, least: int = plan.WORK_PER_THREAD) -> int:
     """Return the size of a team for so many multiplications: no more than asked for, and by default than is worth it.
 
     Inside a worker of joblib the default is one thread: its other workers have the other cores.

@@ -14,12 +14,8 @@ from fastnn2.team import Team, watch
 
 Array = np.ndarray[Any, Any]
 
-# With fewer multiplications than this for each, another thread costs more at the barrier than it takes off.
-WORK_PER_THREAD = 20_000
 # With fewer in the whole job, starting threads costs more than the job.
 WORK_OF_JOB = 10_000_000
-# A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
-WORK_OF_UNIT = 16
 # Iterations of fewer suffer where other processes want the cores: they wait for whoever lost its core.
 WORK_OF_SHORT_ITERATION = 1_000_000
 
@@ -146,20 +142,15 @@ def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> 
     return params
 
 
-def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
-    """Return about how many multiplications an iteration takes, counting what else a hidden unit costs."""
-    return n * h * (d + o + WORK_OF_UNIT)
-
-
 def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
     """Return the size of the team: no more than asked for, than chunks, and by default than cores and work to share."""
     chunks = plan.count_chunks(n, plan.count_params(d, h, o), dtype)
     if n_threads is not None:
         return min(n_threads, chunks)
-    work = work_of_iteration(d, n, h, o)
+    work = plan.work_of_iteration(d, n, h, o)
     if work * iterations < WORK_OF_JOB or chunks == 1:
         return 1
-    return int(max(1, min(chunks, work // WORK_PER_THREAD, usable_cores())))
+    return int(max(1, min(chunks, work // plan.WORK_PER_THREAD, usable_cores())))
 
 
 class _Job:
@@ -184,7 +175,7 @@ class _Job:
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
-        self.impatient = work_of_iteration(d, n, h, o) < WORK_OF_SHORT_ITERATION and not self.shared
+        self.impatient = plan.work_of_iteration(d, n, h, o) < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads

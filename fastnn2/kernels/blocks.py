@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
-from fastnn2.kernels.simd import broadcast, lane_type, llvm_function, load_as, spread
+from fastnn2.kernels.simd import Vector, broadcast, lane_numbers, lane_type, llvm_function, load_as, spread
 from fastnn2.kernels.target import blocks
 
 
@@ -48,32 +48,58 @@ def numbers_each(typingctx, array, start, offsets):
 
 
 @intrinsic
-def load_inputs(typingctx, array, index):
-    """Return, as a tuple of one, the vectors side by side of which a layer's block holds the products."""
+def block_inputs(typingctx, array):
+    """Return zeros as wide as the inputs of a layer's block: so many vectors side by side."""
     inputs = lane_type(array.dtype, blocks().vectors)
+    return inputs(array), lambda context, builder, signature, args: context.get_constant_null(inputs)
+
+
+@intrinsic
+def lanes_of(typingctx, vector):
+    """Return how many lanes `vector` has (a constant)."""
+    return types.intp(vector), lambda context, builder, signature, args: context.get_constant(types.intp, vector.lanes)
+
+
+@intrinsic
+def load_inputs(typingctx, array, index, like):
+    """Return, as a tuple of one, ``array[index : index + lanes]``, as many lanes as `like` has."""
 
     def load(context, builder, args, i):
-        return load_as(context, builder, array, args[0], index, args[1], inputs)
+        return load_as(context, builder, array, args[0], index, args[1], like)
 
-    return types.UniTuple(inputs, 1)(array, index), _each(load)
-
-
-@intrinsic
-def input_lanes(typingctx, array):
-    """Return how many samples :func:`load_inputs` loads (a constant)."""
-    lanes = lane_type(array.dtype, blocks().vectors).lanes
-    return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
+    return types.UniTuple(like, 1)(array, index, like), _each(load)
 
 
 @intrinsic
-def spread_each(typingctx, array, numbers):
-    """Return for each of a tuple of numbers vectors like those of :func:`load_inputs` with it in every lane."""
-    vectors = lane_type(array.dtype, blocks().vectors)
+def spread_each(typingctx, like, numbers):
+    """Return for each of a tuple of numbers a vector like `like` with it in every lane."""
 
     def one(context, builder, args, i):
-        return spread(context, builder, builder.extract_value(args[1], i), numbers.dtype, vectors)
+        return spread(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
 
-    return types.UniTuple(vectors, numbers.count)(array, numbers), _each(one)
+    return types.UniTuple(like, numbers.count)(like, numbers), _each(one)
+
+
+@intrinsic
+def transposed(typingctx, rows):
+    """Return the columns of eight vectors of eight lanes, as vectors."""
+
+    def codegen(context, builder, signature, args):
+        values = [builder.extract_value(args[0], i) for i in range(8)]
+        # Three times, pairs of vectors exchange half of their lanes: single ones, twos, fours.
+        for width in (1, 2, 4):
+            low = lane_numbers([i if not i & width else 8 + i - width for i in range(8)])
+            high = lane_numbers([i + width if not i & width else 8 + i for i in range(8)])
+            exchanged = list(values)
+            for i in range(8):
+                if not i & width:
+                    first, second = values[i], values[i + width]
+                    exchanged[i] = builder.shuffle_vector(first, second, low)
+                    exchanged[i + width] = builder.shuffle_vector(first, second, high)
+            values = exchanged
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return rows(rows), codegen
 
 
 @intrinsic
@@ -163,6 +189,12 @@ def horner(typingctx, x, coefficients):
         return value
 
     return x(x, coefficients), codegen
+
+
+@intrinsic
+def load_eights(typingctx, array, start, offsets):
+    """Return the eight numbers from ``start + offset`` on, for each of a tuple of offsets, in the dtype of `array`."""
+    return _load_each(array, start, offsets, Vector(array.dtype, 8))
 
 
 def _offsets(count):

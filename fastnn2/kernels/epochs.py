@@ -15,39 +15,51 @@ from numba import njit
 
 from fastnn2.kernels.activations import activate
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.layers import affine, backward_layers
+from fastnn2.kernels.layers import affine, affine_part, backward_layers
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
-from fastnn2.kernels.plan import ABANDONED, COMPLETED, FINISHED, INTERRUPTED, OUTCOME, STEP, STOP
+from fastnn2.kernels.plan import ABANDONED, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STOP
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
-from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import atomic_load, atomic_store, barrier
+from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier
 
 
 @njit(**INLINE)
-def forward_tile(params, d, h, o, groups, activation, X, A1, Z2):
-    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place."""
+def forward_tile(params, d, h, o, groups, last_lanes, activation, X, x, A1, Z2):
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of the tile that begins at ``X[x]`` in place.
+
+    Only the first `last_lanes` lanes of the last group hold samples.
+    """
     lanes = group_lanes(X)
     w2 = (d + 1) * h
     for g in range(groups):
         hidden = g * h * lanes
-        affine(params, 0, h * d, h, d, X, g * d * lanes, A1, hidden)
+        used = lanes if g < groups - 1 else last_lanes
+        affine_part(params, 0, h * d, h, d, X, x + g * d * lanes, A1, hidden, used)
         activate(activation, A1, hidden, h)
         affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, g * o * lanes)
 
 
 @njit(**INLINE)
-def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, tile):
-    """Lay out `count` samples in a tile in place, from dense or sparse rows."""
+def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, tile, start):
+    """Lay out `count` samples in the tile that begins at ``tile[start]``, in place, from dense or sparse rows."""
     if is_sparse:
-        gather_sparse(X, columns, starts, d, order, has_order, first, count, tile)
+        gather_sparse(X, columns, starts, d, order, has_order, first, count, tile, start)
     else:
-        gather(X, d, order, has_order, first, count, tile)
+        gather(X, d, order, has_order, first, count, tile, start)
 
 
 @njit(**INLINE)
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, activation, loss, optimiser,
-           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+def lanes_used(valid, groups, like):
+    """Return how many lanes of the last group of a tile hold its `valid` samples, in whole vectors of `like`."""
+    step = vector_lanes(like)
+    left = valid - (groups - 1) * group_lanes(like)
+    return (left + step - 1) // step * step
+
+
+@njit(**INLINE)
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
+           optimiser, X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
            penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
            X_tile, Y_tile, weight_tile, A1, dZ2):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
@@ -56,13 +68,16 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, decay, moments
     (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
     the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
-    samples with the L2 penalty. The tiles are this thread's own.
+    samples with the L2 penalty. A1 and dZ2 are this thread's own. So are the other tiles, for one tile each; but where
+    no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and all threads, and
+    need not be laid out again (KEPT).
     """
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
     vectors = (count_params + STEP - 1) // STEP
     b2 = count_params - o
+    batch_groups = (batch + lanes - 1) // lanes
     barriers = late = number = 0
     outcome = FINISHED
     for epoch in range(epochs):
@@ -82,21 +97,26 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                         break
                     in_tile = smaller(tile_groups, end - g)
                     valid = smaller(in_tile * lanes, size - g * lanes)
-                    sample = first_sample + begin + g * lanes
-                    lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile)
-                    gather(Y, o, order, has_order, sample, valid, Y_tile)
+                    place = (batch_groups * (begin // batch) + g) * lanes if keep else 0
+                    if keep == 0 or (keep == KEEP and epoch == 0):
+                        sample = first_sample + begin + g * lanes
+                        lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile, place * d)
+                        gather(Y, o, order, has_order, sample, valid, Y_tile, place * o)
+                        if has_weights:
+                            gather(weights, 1, order, has_order, sample, valid, weight_tile, place)
                     if has_weights:
-                        gather(weights, 1, order, has_order, sample, valid, weight_tile)
-                        for i in range(valid):
+                        for i in range(place, place + valid):
                             gradients[into + weight_place] += weight_tile[i]
-                    forward_tile(params, d, h, o, in_tile, activation, X_tile, A1, dZ2)
+                    used = lanes_used(valid, in_tile, X)
+                    forward_tile(params, d, h, o, in_tile, used, activation, X_tile, place * d, A1, dZ2)
                     gradients[into + loss_place] += output_loss(
-                        loss, o, in_tile, valid, dZ2, Y_tile, weight_tile, has_weights, gradients, into + b2
-                    )
+                        loss, o, in_tile, valid, dZ2, Y_tile, place * o, weight_tile, place, has_weights, gradients,
+                        into + b2)  # fmt: skip
                     backward_layers(
-                        params, 0, d, h, o, in_tile, X_tile, 0, A1, 0, dZ2, 0, activation, gradients, into)  # fmt: skip
+                        params, 0, d, h, o, in_tile, used, X_tile, place * d, A1, 0, dZ2, 0, activation, gradients,
+                        into)  # fmt: skip
             barriers += threads
-            late = barrier(control, barriers, late)
+            late = barrier(control, barriers, late, LONG_SPINS)
             if atomic_load(control, ABANDONED) == number:
                 outcome = INTERRUPTED
                 break
@@ -114,7 +134,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                     stride, chunks, decay, 1.0 / total, rates[number], first_moments, second_moments, beta_1, beta_2,
                     epsilon, nesterov)  # fmt: skip
             barriers += threads
-            late = barrier(control, barriers, late)
+            late = barrier(control, barriers, late, LONG_SPINS)
             if thread == 0:
                 penalty = 0.0
                 for c in range(chunks):
@@ -138,8 +158,9 @@ def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, column
     for sample in range(first, last, tile_groups * lanes):
         valid = smaller(tile_groups * lanes, last - sample)
         groups = (valid + lanes - 1) // lanes
-        lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile)
-        forward_tile(params, d, h, o, groups, activation, X_tile, A1, y)
+        lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile, 0)
+        used = lanes_used(valid, groups, X)
+        forward_tile(params, d, h, o, groups, used, activation, X_tile, 0, A1, y)
         for g in range(groups):
             activate_outputs(loss, o, y, g * o * lanes)
         scatter(y, o, sample, valid, out)

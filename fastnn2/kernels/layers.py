@@ -14,11 +14,12 @@ from numba import njit
 from fastnn2.kernels.blocks import (
     add_sums,
     block_columns,
+    block_inputs,
     block_rows,
     block_units,
     column_offsets,
     fma_outer,
-    input_lanes,
+    lanes_of,
     load_each,
     load_inputs,
     numbers_each,
@@ -48,6 +49,7 @@ from fastnn2.kernels.simd import (
     vector_lanes,
     zero_group,
     zero_pair,
+    zero_vector,
 )
 
 
@@ -60,7 +62,7 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
     lanes = group_lanes(inputs)
     if count >= BLOCK_INPUTS and units >= BLOCK_UNITS:
         for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start)
+            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start, block_inputs(inputs), 0, lanes)
     else:
         for u in range(units):
             z = zero_group(inputs) + number(params, b + u)
@@ -70,18 +72,30 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 
 
 @njit(**INLINE)
-def affine_block(params, w, b, first, last, count, inputs, start, out, out_start):
+def affine_part(params, w, b, units, count, inputs, start, out, out_start, used):
+    """Do as :func:`affine` where only the first `used` lanes of the group hold samples, and no more than needed."""
+    vector = zero_vector(inputs)
+    if used > 2 * lanes_of(vector) or count < BLOCK_INPUTS or units < BLOCK_UNITS:
+        affine(params, w, b, units, count, inputs, start, out, out_start)
+    else:
+        for u in range(0, units, block_units()):
+            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start, vector, 0, used)
+
+
+@njit(**INLINE)
+def affine_block(params, w, b, first, last, count, inputs, start, out, out_start, like, v_first, v_end):
     """Do as :func:`affine` for the units of a block from `first` on; past `last` that one is computed again.
 
-    The accumulators stay in registers, and what is loaded of the inputs is used for all units.
+    For the lanes [v_first, v_end), as many at once as `like` has. The accumulators stay in registers, and what is
+    loaded of the inputs is used for all units.
     """
     lanes = group_lanes(inputs)
     rows, places = unit_offsets(first, last, count), unit_offsets(first, last, lanes)
     biases = numbers_each(params, b, unit_offsets(first, last, 1))
-    for v in range(0, lanes, input_lanes(inputs)):
-        z = spread_each(inputs, biases)
+    for v in range(v_first, v_end, lanes_of(like)):
+        z = spread_each(like, biases)
         for k in range(count):
-            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v), z)
+            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
         store_each(out, out_start + v, places, z)
 
 
@@ -147,12 +161,14 @@ def fold_product(product):
 
 
 @njit(**INLINE)
-def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, activation, gradient, into):
+def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into):
     """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2; A1 is overwritten where d > 2 or o > 1.
 
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
     The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`).
+
+    Only `last_lanes` lanes of the last group are read: those, and perhaps a few more, that hold samples.
 
     One pass for each hidden unit does all of a small network: the first output and the first two inputs beside dZ1.
     What remains of the products over samples is done in blocks.
@@ -162,12 +178,12 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, activation,
     w2 = b1 + h
     second = smaller(1, d - 1) * lanes
     if o > 1:
-        products_over_samples(1, o, 0, h, groups, dZ2, z, A1, a, gradient, into + w2)
+        products_over_samples(1, o, 0, h, groups, last_lanes, dZ2, z, A1, a, gradient, into + w2)
     for u in range(h):
         sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_pair(X)
         for g in range(groups):
             xg, ag, zg = x + g * d * lanes, a + (g * h + u) * lanes, z + g * o * lanes
-            for v in range(0, lanes, step):
+            for v in range(0, lanes if g < groups - 1 else last_lanes, step):
                 a1, dz2 = load_pair(A1, ag + v), load_pair(dZ2, zg + v)
                 back = number(params, p + w2 + u) * dz2
                 for r in range(1, o):
@@ -186,11 +202,11 @@ def backward_layers(params, p, d, h, o, groups, X, x, A1, a, dZ2, z, activation,
         if d > 1:
             gradient[into + u * d + 1] += lane(sums, 3)
     if d > 2:
-        products_over_samples(0, h, 2, d, groups, A1, a, X, x, gradient, into)
+        products_over_samples(0, h, 2, d, groups, last_lanes, A1, a, X, x, gradient, into)
 
 
 @njit(**INLINE)
-def products_over_samples(first_row, rows, first_column, columns, groups, A, a, B, b, gradient, into):
+def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, gradient, into):
     """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
 
     The plain formula is G += A B', for the rows of A (rows, n) from `first_row` on and those of B (columns, n) from
@@ -207,7 +223,7 @@ def products_over_samples(first_row, rows, first_column, columns, groups, A, a, 
                 sums = zero_outer(A, a_rows, b_rows)
                 for g in range(groups):
                     ag, bg = a + g * rows * lanes, b + g * columns * lanes
-                    for v in range(0, lanes, step):
+                    for v in range(0, lanes if g < groups - 1 else last_lanes, step):
                         sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
                 add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
 

@@ -63,54 +63,54 @@ def inside(y):
 
 
 @njit(**INLINE)
-def loss_terms(loss, o, y, Y, start):
-    """Return the losses of the samples of one group, lane by lane; its outputs y and targets Y begin at `start`."""
+def loss_terms(loss, o, y, start, Y, target):
+    """Return the losses of the samples of one group, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``."""
     lanes = group_lanes(y)
-    end = start + o * lanes
+    end, apart = start + o * lanes, target - start
     terms = zero_group(y)
     if loss == CROSS_ENTROPY:
         right = zero_group(y)  # the probability of the right class
         for at in range(start, end, lanes):
-            right = fma(load_group(Y, at), load_group(y, at), right)
+            right = fma(load_group(Y, at + apart), load_group(y, at), right)
         return terms - log(inside(right))
     if loss == LOG_LOSS:
         for at in range(start, end, lanes):
             p = inside(load_group(y, at))
-            terms = terms - log(select_equal(load_group(Y, at), 0.0, 1.0 - p, p))
+            terms = terms - log(select_equal(load_group(Y, at + apart), 0.0, 1.0 - p, p))
         return terms
     if loss == POISSON:
         for at in range(start, end, lanes):
-            p, target = load_group(y, at), load_group(Y, at)
-            terms = terms + (select_equal(target, 0.0, 0.0, target * log(target / p)) - target + p)
+            p, wanted = load_group(y, at), load_group(Y, at + apart)
+            terms = terms + (select_equal(wanted, 0.0, 0.0, wanted * log(wanted / p)) - wanted + p)
         return terms
     share = 0.5 / o
     for at in range(start, end, lanes):
-        difference = load_group(Y, at) - load_group(y, at)
+        difference = load_group(Y, at + apart) - load_group(y, at)
         terms = fma(share * difference, difference, terms)
     return terms
 
 
 @njit(**INLINE)
-def output_loss(loss, o, groups, valid, Z2, Y, weights, has_weights, gradient, b2):
+def output_loss(loss, o, groups, valid, Z2, Y, target, weights, w, has_weights, gradient, b2):
     """Return the summed loss of a tile; turn Z2 into ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
 
-    Samples from number `valid` of the tile on are the padding behind the last sample: they count for nothing.
+    The targets of the tile begin at ``Y[target]``, its weights at ``weights[w]``. Samples from number `valid` of the tile on are the padding behind the last sample: they count for nothing.
     """
     lanes = group_lanes(Z2)
     total = zero_group(Z2)
     for g in range(groups):
         start, left = g * o * lanes, valid - g * lanes
         activate_outputs(loss, o, Z2, start)
-        terms = loss_terms(loss, o, Z2, Y, start)
+        terms = loss_terms(loss, o, Z2, start, Y, target + start)
         if has_weights:
-            weight = load_group(weights, g * lanes)
+            weight = load_group(weights, w + g * lanes)
             terms = select_equal(weight, 0.0, 0.0, terms * weight)
         total = total + keep_first(terms, left)
         for r in range(o):
             at = start + r * lanes
-            dz = load_group(Z2, at) - load_group(Y, at)
+            dz = load_group(Z2, at) - load_group(Y, target + at)
             if has_weights:
-                dz = dz * load_group(weights, g * lanes)
+                dz = dz * load_group(weights, w + g * lanes)
             dz = keep_first(dz, left)
             store(Z2, at, dz)
             gradient[b2 + r] += sum_lanes(fold_group(dz))

@@ -41,6 +41,11 @@ RANGE = 32
 # Cycles, about 1 ms, that thread 0 may lose at barriers in any job before it goes on alone; see train.py.
 LOST_CYCLES = 2_500_000
 
+# A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
+WORK_OF_UNIT = 16
+# With fewer multiplications than this for each, another thread costs more at the barrier than it takes off.
+WORK_PER_THREAD = 20_000
+
 # Control words of a team: an int64 array, each word on cache lines of its own.
 WORD = ALIGNMENT // 8
 ARRIVED = 0 * WORD  # how often a thread has come to a barrier
@@ -58,7 +63,12 @@ IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
 LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
 
-BATCH_CHUNK_WORK = 400_000  # multiplications of a chunk of a mini-batch, about or more
+# A chunk of a mini-batch: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and
+# outputs), and so many samples, as each tile costs a sum over lanes for each weight.
+BATCH_CHUNK_WORK = 20_000
+BATCH_CHUNK_SAMPLES = 100
+# Whether the tiles of an epoch are kept for the next one: no; yes; they were.
+DROP, KEEP, KEPT = 0, 1, 2
 
 # Outcomes
 FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
@@ -79,6 +89,11 @@ def count_params(d: int, h: int, o: int) -> int:
     return h * d + h + o * h + o
 
 
+def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
+    """Return about how many multiplications an iteration takes, counting what else a hidden unit costs."""
+    return n * h * (d + o + WORK_OF_UNIT)
+
+
 def count_chunks(n: int, params: int, dtype: Any) -> int:
     """Return into how many chunks n samples are cut.
 
@@ -92,9 +107,9 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
 
 def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     """Return into how many chunks a mini-batch of n samples is cut: by work, as it may be small and its layers large."""
-    params = count_params(d, h, o)
-    by_work = n * params // BATCH_CHUNK_WORK
-    most = max(1, min(MAX_CHUNKS, by_work, max(4, GRADIENT_NUMBERS // params), count_groups(n, dtype)))
+    by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
+    by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, n // BATCH_CHUNK_SAMPLES)
+    most = max(1, min(MAX_CHUNKS, by_work, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
 

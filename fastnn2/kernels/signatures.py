@@ -11,7 +11,7 @@ SIGNATURES = {
     "cost": "int int reals* reals* reals* int floats*",
     "backward": "reals* int int int int int reals* reals* reals* int reals* reals* floats*",
     "update": "reals* reals* int floats* floats* float",
-    "epochs": "ints* int int int int int int int int int int int int int "
+    "epochs": "ints* int int int int int int int int int int int int int int "
     "reals* ints* ints* int reals* reals* int ints* int reals* floats* floats* int "
     "floats* reals* reals* floats* float float float int floats* "
     "reals* reals* reals* reals* reals*",

@@ -68,4 +68,4 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)
         backward_layers(
-            params, 0, d, h, o, size, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, TANH, gradient, 0)  # fmt: skip
+            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, TANH, gradient, 0)  # fmt: skip

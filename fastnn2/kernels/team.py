@@ -15,8 +15,10 @@ from fastnn2.kernels.plan import ARRIVED
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
-# process has the core, waiting longer would keep the one that is waited for from running.
+# process has the core, waiting longer would keep the one that is waited for from running. The second is for steps whose
+# shares differ by several microseconds from thread to thread.
 SPINS = 200
+LONG_SPINS = 2000
 
 
 @intrinsic
@@ -151,11 +153,11 @@ def set_float_mode(typingctx, mode):
 
 
 @njit(**INLINE)
-def barrier(control, target, late):
+def barrier(control, target, late, patience):
     """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier. `late` is at how many barriers this thread has waited so long that it gave its core away;
+    serves every barrier. `patience` is how often it looks before it gives its core away. `late` is at how many barriers this thread has waited so long that it gave its core away;
     return it, one more if it was so at this one. Every fourth time it sleeps first: two new threads may have begun on
     the same core while another one is idle, and a thread that wakes is placed anew.
     """
@@ -163,9 +165,9 @@ def barrier(control, target, late):
         spins = 0
         while atomic_load(control, ARRIVED) < target:
             spins += 1
-            if spins < SPINS:
+            if spins < patience:
                 pause()
-            elif spins == SPINS:
+            elif spins == patience:
                 late += 1
                 if late % 4 == 0:
                     sleep_briefly()

@@ -35,7 +35,7 @@ from fastnn2.kernels.plan import (
     TANH,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import atomic_load, atomic_store, barrier, cycles
+from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles
 from fastnn2.kernels.update import penalty, update
 
 INFINITY = float("inf")
@@ -86,12 +86,12 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                 gradients[into + cost_place] += output_layer(
                     params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
                 )
-                backward_layers(params, old, d, h, o, size, X, s * d, A1, 0, dZ2, 0, TANH, gradients, into)
+                backward_layers(params, old, d, h, o, size, lanes, X, s * d, A1, 0, dZ2, 0, TANH, gradients, into)
         now = cycles()
         if impatient and thread == 0 and waited > LOST_CYCLES and 2 * waited > now - begin:
             atomic_store(control, ALONE, j)
         barriers += threads
-        before, late = late, barrier(control, barriers, late)
+        before, late = late, barrier(control, barriers, late, SPINS)
         if late != before:
             waited += cycles() - now
         if atomic_load(control, ABANDONED) == j:
@@ -122,7 +122,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
             if not finite:
                 atomic_store(control, DIVERGED, j)
             barriers += threads
-            late = barrier(control, barriers, late)
+            late = barrier(control, barriers, late, SPINS)
             finite = atomic_load(control, DIVERGED) != j
         if not finite:
             outcome = PARAMS_NOT_FINITE
