@@ -12,7 +12,7 @@ import numpy as np
 from fastnn2.cores import usable_cores
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded
-from fastnn2.team import Team, watch
+from fastnn2.team import Team, is_short, watch
 
 Array = np.ndarray[Any, Any]
 
@@ -184,7 +184,8 @@ class Descent:
 
         team, interrupt = Team(control), None
         try:
-            team.start(self.threads, work)
+            work_of_epoch = plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
+            team.start(self.threads, work, is_short(count * work_of_epoch))
             watch(team, count, False)
         except KeyboardInterrupt as error:
             interrupt = error

@@ -297,10 +297,14 @@ class OneHiddenLayer(CallbackSupportMixin):
         finally:
             del self._descent
 
-    def _loss_grad_lbfgs(self, packed_coef_inter: Array, *arguments: Any) -> tuple[float, Array]:
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any, *lists: Any
+    ) -> tuple[float, Array]:
         part = self._subtask("evaluation")
         self._unpack(packed_coef_inter)
-        descent = self._descent
+        descent = getattr(self, "_descent", None)
+        if descent is None:  # not called by a fit
+            descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
         descent.params[:] = flatten(self.coefs_, self.intercepts_)
         losses, interrupted = descent.run(np.zeros(1))
         if interrupted:

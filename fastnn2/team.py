@@ -1,7 +1,9 @@
 """The Python threads of a team, and the caller who watches them.
 
 Each thread is inside one kernel call for the whole job, without the GIL. The calling thread stays outside: it shows the
-progress bar, and it alone can be reached by a signal. Whatever is raised in it, the team has ended before it goes on,
+progress bar, and it alone can be reached by a signal. Only a job of one thread and a few milliseconds it does itself: to
+wake a thread, and be woken by it, takes a tenth of a millisecond. (In a team of two it would be no help: the system
+starts the other thread on the core where the caller is at work.) Whatever is raised in it, the team has ended before it goes on,
 as the arrays that the kernel works on go with it.
 """
 
@@ -15,11 +17,19 @@ from typing import Any
 import numpy as np
 
 from fastnn2.kernels import plan
+from fastnn2.kernels.processor import Processor
 from fastnn2.kernels.store import is_terminal
 
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 # Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
 LOOK_EVERY = 0.05
+# Multiplications of a job that takes so few milliseconds that a signal can wait for its end.
+SHORT_WORK = 300_000_000
+
+
+def is_short(work: int) -> bool:
+    """Return whether a job is over before anybody would notice that a signal waits; not where LLVM calls fma."""
+    return work <= SHORT_WORK and "fma" in Processor.here().features
 
 
 class Team:
@@ -43,12 +53,16 @@ class Team:
         self._size = self._running = 0
         self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
-    def start(self, size: int, work: Callable[[int, int], None]) -> None:
-        """Start threads, at most `size`, and let each call ``work(number, threads)``.
+    def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
+        """Start threads, at most `size`, and let each call ``work(number, threads)``; do the short job of one yourself.
 
         Where the system refuses to start so many, the team is smaller. None begins before all are there, as they
         would wait for each other.
         """
+        if size == 1 and is_short:
+            work(0, 1)
+            self.done.set()
+            return
         started = 0
         try:
             while started < size:

@@ -10,7 +10,7 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded, to_groups
 from fastnn2.reference import init_params
-from fastnn2.team import Team, watch
+from fastnn2.team import Team, is_short, watch
 
 Array = np.ndarray[Any, Any]
 
@@ -217,7 +217,7 @@ class _Job:
 
         team, interrupt = Team(self.control), None
         try:
-            team.start(self.threads, work)
+            team.start(self.threads, work, is_short(self.iterations * plan.work_of_iteration(d, n, h, o)))
             watch(team, self.iterations, progress)
         except KeyboardInterrupt as error:
             interrupt = error

@@ -199,7 +199,7 @@ class InThisThread:
         self.failure = None
         self.done = threading.Event()
 
-    def start(self, size, work):
+    def start(self, size, work, is_short):
         work(0, 1)
         self.done.set()
 

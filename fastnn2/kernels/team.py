@@ -157,9 +157,10 @@ def barrier(control, target, late, patience):
     """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier. `patience` is how often it looks before it gives its core away. `late` is at how many barriers this thread has waited so long that it gave its core away;
-    return it, one more if it was so at this one. Every fourth time it sleeps first: two new threads may have begun on
-    the same core while another one is idle, and a thread that wakes is placed anew.
+    serves every barrier. `patience` is how often it looks before it gives its core away. `late` is at how many barriers
+    this thread has waited so long that it gave its core away; return it, one more if it was so at this one. Every
+    fourth time it sleeps first: two new threads may have begun on the same core while another one is idle, and a thread
+    that wakes is placed anew.
     """
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
