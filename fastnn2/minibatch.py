@@ -132,7 +132,9 @@ class Descent:
         self.penalties = np.zeros(self.chunks)
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
         self.keep, self.kept = plan.DROP, _tiles(self.inputs, 0, dtype)
-        self.scratch = [_tiles((*self.inputs, h, o), self.tile_groups, dtype) for _ in range(self.threads)]
+        self.scratch = [
+            _tiles((*self.inputs, h, o), self.tile_groups, dtype) + _tiles((h,), 1, dtype) for _ in range(self.threads)
+        ]
 
     @property
     def steps(self) -> int:

@@ -290,6 +290,7 @@ def backward(
     weights = checks.weights(sample_weight, n, dtype)
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
+    spare = aligned_zeros(h * plan.group_size(dtype), dtype)
     for part in _blocks(n, d + h + 2 * o, dtype):
         X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
         A1_groups = _lay_out(A1, part, "cache['A1']", dtype)
@@ -298,7 +299,7 @@ def backward(
         backward_kernel(
             address(flat), d, h, o, part.stop - part.start, plan.count_tile_groups(d, h, o), address(X_groups),
             address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
-            address(gradient),
+            address(spare), address(gradient),
         )  # fmt: skip
     gradients = checks.named_params(gradient[: len(flat)], d, h, o, "d")
     named = checks.named_params(flat, d, h, o)

@@ -276,9 +276,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         if self._no_improvement_count <= self.n_iter_no_change:
             return True
         what = "Validation score" if self.early_stopping else "Training loss"
-        message = (
-            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
-        )
+        message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
         if self._optimizer.trigger_stopping(message, self.verbose):
             return False
         self._no_improvement_count = 0

@@ -193,6 +193,7 @@ class _Job:
         self.has_decay = alpha != 0
         self.A1 = aligned_zeros(threads * self.tile_groups * h * lanes, dtype).reshape(threads, -1)
         self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
+        self.spare = aligned_zeros(threads * h * lanes, dtype).reshape(threads, -1)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
@@ -211,7 +212,8 @@ class _Job:
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
                 *(address(self.decay), int(self.has_decay), address(self.gradients), self.gradients_stride),
-                *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.costs)),
+                *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.spare[thread])),
+                address(self.costs),
                 *(learning_rate, total_weight),
             )
 

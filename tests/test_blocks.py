@@ -68,7 +68,9 @@ def affine(weights, biases, last, X, out, size):
     for v in range(0, size, blocks.lanes_of(blocks.block_inputs(X))):
         z = blocks.spread_each(blocks.block_inputs(X), blocks.numbers_each(biases, 0, blocks.unit_offsets(0, last, 1)))
         for k in range(2):
-            z = blocks.fma_outer(blocks.numbers_each(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z)
+            z = blocks.fma_outer(
+                blocks.numbers_each(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z
+            )
         blocks.store_each(out, v, blocks.unit_offsets(0, last, size), z)
 
 

@@ -81,6 +81,13 @@ def spread_each(typingctx, like, numbers):
 
 
 @intrinsic
+def zero_each(typingctx, like, offsets):
+    """Return for each of a tuple of offsets zeros as wide as `like`."""
+    result = types.UniTuple(like, offsets.count)
+    return result(like, offsets), lambda context, builder, signature, args: context.get_constant_null(result)
+
+
+@intrinsic
 def transposed(typingctx, rows):
     """Return the columns of eight vectors of eight lanes, as vectors."""
 

@@ -14,14 +14,14 @@ from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
 def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
           has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
-          costs, learning_rate, total_weight):  # fmt: skip
+          spare, costs, learning_rate, total_weight):  # fmt: skip
     """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     training_loop.train(
         flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, flat(X),
         flat(Y), flat(weights), has_weights, flat(params), params_stride, first, last, flat(decay), has_decay,
-        flat(gradients), gradients_stride, flat(A1), flat(dZ2), flat(costs), learning_rate, total_weight,
+        flat(gradients), gradients_stride, flat(A1), flat(dZ2), flat(spare), flat(costs), learning_rate, total_weight,
     )  # fmt: skip
     set_float_mode(mode)
 
@@ -42,13 +42,13 @@ def cost(o, n, y, Y, weights, has_weights, total):
     set_float_mode(mode)
 
 
-def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, gradient):
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
     """Add the summed gradients of all samples to `gradient` in place; A1 and y are overwritten."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     steps.backward(
         flat(params), d, h, o, n, tile_groups, flat(X), flat(Y), flat(weights), has_weights, flat(A1), flat(y),
-        flat(gradient))  # fmt: skip
+        flat(spare), flat(gradient))  # fmt: skip
     set_float_mode(mode)
 
 

@@ -28,6 +28,7 @@ from fastnn2.kernels.blocks import (
     spread_each,
     store_each,
     unit_offsets,
+    zero_each,
     zero_outer,
 )
 from fastnn2.kernels.activations import slope
@@ -62,7 +63,7 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
     lanes = group_lanes(inputs)
     if count >= BLOCK_INPUTS and units >= BLOCK_UNITS:
         for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start, block_inputs(inputs), 0, lanes)
+            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, block_inputs(inputs), 0, lanes)
     else:
         for u in range(units):
             z = zero_group(inputs) + number(params, b + u)
@@ -79,24 +80,38 @@ def affine_part(params, w, b, units, count, inputs, start, out, out_start, used)
         affine(params, w, b, units, count, inputs, start, out, out_start)
     else:
         for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units - 1, count, inputs, start, out, out_start, vector, 0, used)
+            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, vector, 0, used)
 
 
 @njit(**INLINE)
-def affine_block(params, w, b, first, last, count, inputs, start, out, out_start, like, v_first, v_end):
-    """Do as :func:`affine` for the units of a block from `first` on; past `last` that one is computed again.
+def affine_block(params, w, b, first, units, count, inputs, start, out, out_start, like, v_first, v_end):
+    """Do as :func:`affine` for a block of units from `first` on; past the last unit, that one is computed again.
 
     For the lanes [v_first, v_end), as many at once as `like` has. The accumulators stay in registers, and what is
     loaded of the inputs is used for all units.
     """
     lanes = group_lanes(inputs)
-    rows, places = unit_offsets(first, last, count), unit_offsets(first, last, lanes)
-    biases = numbers_each(params, b, unit_offsets(first, last, 1))
+    rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
+    biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
     for v in range(v_first, v_end, lanes_of(like)):
         z = spread_each(like, biases)
         for k in range(count):
             z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
         store_each(out, out_start + v, places, z)
+
+
+@njit(**INLINE)
+def backward_group(params, w, units, count, dZ2, start, out):
+    """Write ``W' dZ2`` of one group to the beginning of `out` in place; W (count, units) starts at `w`."""
+    lanes, like = group_lanes(dZ2), block_inputs(dZ2)
+    for u in range(0, units, block_units()):
+        columns, places = unit_offsets(u, units - 1, 1), unit_offsets(u, units - 1, lanes)
+        for v in range(0, lanes, lanes_of(like)):
+            back = zero_each(like, columns)
+            for r in range(count):
+                inputs = load_inputs(dZ2, start + r * lanes + v, like)
+                back = fma_outer(numbers_each(params, w + r * units, columns), inputs, back)
+            store_each(out, v, places, back)
 
 
 @njit(**INLINE)
@@ -161,24 +176,48 @@ def fold_product(product):
 
 
 @njit(**INLINE)
-def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into):
+def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, spare, activation, gradient,
+                    into):  # fmt: skip
     """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2; A1 is overwritten where d > 2 or o > 1.
 
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
-    The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`).
+    The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
+    of the last group are read: those, and perhaps a few more, that hold samples. With many outputs W2' dZ2 is done in
+    blocks, a group at a time, in `spare` (h, G). (A loop over the layers, as what is called is inlined once for each
+    place from which it is called, and takes a tenth of a second to compile.)
+    """
+    w2 = (d + 1) * h
+    many = o >= BLOCK_INPUTS and h >= BLOCK_UNITS
+    for layer in range(2, 0, -1):
+        if layer == 2:
+            A, a_start, rows, first_row = dZ2, z, o, 0 if many else 1
+            B, b_start, columns, first_column = A1, a, h, 0
+            place = into + w2
+        else:
+            if many:
+                backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation, gradient, into)
+            else:
+                backward_units(
+                    params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into)  # fmt: skip
+            A, a_start, rows, first_row = A1, a, h, 0
+            B, b_start, columns, first_column = X, x, d, 0 if many else 2
+            place = into
+        if first_row < rows and first_column < columns:
+            products_over_samples(
+                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, gradient, place)  # fmt: skip
 
-    Only `last_lanes` lanes of the last group are read: those, and perhaps a few more, that hold samples.
 
-    One pass for each hidden unit does all of a small network: the first output and the first two inputs beside dZ1.
-    What remains of the products over samples is done in blocks.
+@njit(**INLINE)
+def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into):
+    """Do one pass for each hidden unit, which is all of a small network: dZ1, and beside it what needs no blocks.
+
+    That is db1, the row of dW2 of the first output, and the columns of dW1 of the first two inputs.
     """
     lanes, step = group_lanes(X), 2 * vector_lanes(X)
     b1 = h * d
     w2 = b1 + h
     second = smaller(1, d - 1) * lanes
-    if o > 1:
-        products_over_samples(1, o, 0, h, groups, last_lanes, dZ2, z, A1, a, gradient, into + w2)
     for u in range(h):
         sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_pair(X)
         for g in range(groups):
@@ -201,8 +240,20 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
         gradient[into + u * d] += lane(sums, 2)
         if d > 1:
             gradient[into + u * d + 1] += lane(sums, 3)
-    if d > 2:
-        products_over_samples(0, h, 2, d, groups, last_lanes, A1, a, X, x, gradient, into)
+
+
+@njit(**INLINE)
+def backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation, gradient, into):
+    """Write dZ1 over A1 in place and add db1 to `gradient` in place, with W2' dZ2 in blocks of hidden units."""
+    lanes = group_lanes(A1)
+    b1 = h * d
+    for g in range(groups):
+        backward_group(params, p + b1 + h, h, o, dZ2, z + g * o * lanes, spare)
+        for u in range(h):
+            at = a + (g * h + u) * lanes
+            dz1 = load_group(spare, u * lanes) * slope(activation, load_group(A1, at))
+            store(A1, at, dz1)
+            gradient[into + b1 + u] += sum_lanes(fold_group(dz1))
 
 
 @njit(**INLINE)

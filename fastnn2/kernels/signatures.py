@@ -6,15 +6,15 @@ dtype that the entry is compiled for.
 
 SIGNATURES = {
     "train": "ints* int int int int int int int int int int int reals* reals* reals* int "
-    "reals* int int int floats* int floats* int reals* reals* floats* float float",
+    "reals* int int int floats* int floats* int reals* reals* reals* floats* float float",
     "forward": "reals* int int int int reals* reals* reals* reals* reals*",
     "cost": "int int reals* reals* reals* int floats*",
-    "backward": "reals* int int int int int reals* reals* reals* int reals* reals* floats*",
+    "backward": "reals* int int int int int reals* reals* reals* int reals* reals* reals* floats*",
     "update": "reals* reals* int floats* floats* float",
     "epochs": "ints* int int int int int int int int int int int int int int "
     "reals* ints* ints* int reals* reals* int ints* int reals* floats* floats* int "
     "floats* reals* reals* floats* float float float int floats* "
-    "reals* reals* reals* reals* reals*",
+    "reals* reals* reals* reals* reals* reals*",
     "infer": "reals* int int int int int int int int reals* ints* ints* int reals* reals* reals* reals*",
 }
 # The module that has an entry; what an entry does not need is not imported to compile it.

@@ -48,10 +48,10 @@ def cost(o, n, y, Y, weights, has_weights):
 
 
 @njit(**INLINE)
-def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, gradient):
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
-    ``dZ2 = w (y - Y)`` is written over y; A1 is overwritten.
+    ``dZ2 = w (y - Y)`` is written over y; A1 and spare (h, G) are overwritten.
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
@@ -68,4 +68,5 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)
         backward_layers(
-            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, TANH, gradient, 0)  # fmt: skip
+            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, spare, TANH,
+            gradient, 0)  # fmt: skip

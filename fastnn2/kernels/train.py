@@ -44,14 +44,14 @@ INFINITY = float("inf")
 @njit(**INLINE)
 def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
           has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
-          costs, learning_rate, total_weight):  # fmt: skip
+          spare, costs, learning_rate, total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
     Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
     (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
     parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its end;
     costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the
-    parameters that it updates; A1 (tile_groups, h, G) and dZ2 (tile_groups, o, G). What belongs to a thread or a chunk
+    parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G). What belongs to a thread or a chunk
     starts on a 128-byte boundary; sets of parameters and gradients are followed by zeros.
 
         cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
@@ -86,7 +86,9 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                 gradients[into + cost_place] += output_layer(
                     params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
                 )
-                backward_layers(params, old, d, h, o, size, lanes, X, s * d, A1, 0, dZ2, 0, TANH, gradients, into)
+                backward_layers(
+                    params, old, d, h, o, size, lanes, X, s * d, A1, 0, dZ2, 0, spare, TANH, gradients, into
+                )
         now = cycles()
         if impatient and thread == 0 and waited > LOST_CYCLES and 2 * waited > now - begin:
             atomic_store(control, ALONE, j)
