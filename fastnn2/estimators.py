@@ -7,7 +7,7 @@ replaced stands in :mod:`fastnn2.stochastic`.
 import copy
 import warnings
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import sklearn
 
@@ -31,7 +31,6 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
 from fastnn2.stochastic import OneHiddenLayer
@@ -88,7 +87,7 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
     True
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SklearnClassifier._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "n_threads": _N_THREADS,
@@ -244,7 +243,10 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
     True
     """
 
-    _parameter_constraints: dict[str, Any] = {**SklearnRegressor._parameter_constraints, "n_threads": _N_THREADS}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SklearnRegressor._parameter_constraints,
+        "n_threads": _N_THREADS,
+    }
 
     def __init__(
         self,

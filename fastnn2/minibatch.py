@@ -139,7 +139,8 @@ class Descent:
     @property
     def steps(self) -> int:
         """Return the number of mini-batches in an epoch."""
-        return -(-self.X.n // self.batch)
+        steps: int = -(-self.X.n // self.batch)
+        return steps
 
     def run(self, rates: Array, order: Array | None = None) -> tuple[Array, bool]:
         """Run epochs.

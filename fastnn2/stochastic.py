@@ -4,7 +4,6 @@ It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forwar
 :mod:`fastnn2.estimators` this is all that knows scikit-learn's private names.
 """
 
-import math
 import warnings
 from typing import Any
 
@@ -44,6 +43,9 @@ class _Stopped(Exception):
 class OneHiddenLayer(CallbackSupportMixin):
     """What both estimators replace of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
 
+    _no_improvement_count: int
+    validation_loss_curve_: list[float] | None
+
     def __getstate__(self) -> Any:
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in TRANSIENT}
@@ -79,7 +81,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         # L-BFGS does not know before how often it will want loss and gradient.
         context = self._init_callback_context(max_subtasks=None if self.solver == "lbfgs" else self.max_iter)
         context.call_on_fit_task_begin(**about)
-        self._task = (context, about) if getattr(self, "_skl_callbacks", None) else None
+        self._task: Any = (context, about) if getattr(self, "_skl_callbacks", None) else None
         try:
             self._fit(X, y, sample_weight=sample_weight, incremental=False)
         finally:
@@ -89,10 +91,9 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     def _subtask(self, name: str) -> Any:
         """Tell the callbacks that a part of the fit begins, if there are any, and return it."""
-        task = getattr(self, "_task", None)
-        if task is None:
+        if getattr(self, "_task", None) is None:
             return None
-        context, about = task
+        context, about = self._task
         part = context.subcontext(task_name=name)
         part.call_on_fit_task_begin(**about)
         return part
@@ -124,7 +125,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         if self.early_stopping:
             X, y, sample_weight, validation = self._split(X, y, sample_weight)
             if not hasattr(self, "validation_loss_curve_") or not self.warm_start:
-                self.validation_loss_curve_: list[float] | None = []
+                self.validation_loss_curve_ = []
         else:
             self.validation_loss_curve_ = None
         n = X.shape[0]
@@ -265,12 +266,13 @@ class OneHiddenLayer(CallbackSupportMixin):
         self.loss_curve_.append(loss)
         if self.verbose:
             print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-        X, y, targets, weights = validation or (None,) * 4
-        if validation is not None:
+        X = y = weights = None
+        if validation is not None and self.validation_loss_curve_ is not None:
+            X, y, targets, weights = validation
             name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
-            loss_of = LOSS_FUNCTIONS[name]
             predicted = self._forward_pass_fast(X, check_input=False)
-            self.validation_loss_curve_.append(float(loss_of(as_matrix(targets), predicted, weights)))
+            loss_there = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
+            self.validation_loss_curve_.append(float(loss_there))
         self._update_no_improvement_count(self.early_stopping, X, y, weights)
         self._optimizer.iteration_ends(self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
@@ -336,11 +338,6 @@ def shuffled(n: int, random_state: Any) -> Array:
     permutation = np.arange(n)
     random_state.shuffle(permutation)
     return permutation
-
-
-def as_matrix(targets: Array) -> Array:
-    """Return targets as (n, outputs)."""
-    return targets.reshape(len(targets), -1)
 
 
 def refuse_weightless(descent: Descent, orders: Array | None) -> None:

@@ -1,10 +1,10 @@
 """The Python threads of a team, and the caller who watches them.
 
 Each thread is inside one kernel call for the whole job, without the GIL. The calling thread stays outside: it shows the
-progress bar, and it alone can be reached by a signal. Only a job of one thread and a few milliseconds it does itself: to
-wake a thread, and be woken by it, takes a tenth of a millisecond. (In a team of two it would be no help: the system
-starts the other thread on the core where the caller is at work.) Whatever is raised in it, the team has ended before it goes on,
-as the arrays that the kernel works on go with it.
+progress bar, and it alone can be reached by a signal. Only a job of one thread and a few milliseconds it does itself:
+to wake a thread, and be woken by it, takes a tenth of a millisecond. (In a team of two it would be no help: the system
+starts the other thread on the core where the caller is at work.) Whatever is raised in the caller, the team has ended
+before it goes on, as the arrays that the kernel works on go with it.
 """
 
 import sys

@@ -58,19 +58,19 @@ def lanes_used(valid, groups, like):
 
 
 @njit(**INLINE)
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
-           optimiser, X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
-           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
-           X_tile, Y_tile, weight_tile, A1, dZ2, spare):  # fmt: skip
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimiser,
+           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, X_tile, Y_tile,
+           weight_tile, A1, dZ2, spare):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
     All flat: X (n, d) or the values of sparse rows with `columns` and `starts`; Y (n, o); weights (n,); order
     (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, decay, moments
     (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
     the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
-    samples with the L2 penalty. A1, dZ2 and spare (h, G) are this thread's own. So are the other tiles, for one tile each; but where
-    no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and all threads, and
-    need not be laid out again (KEPT).
+    samples with the L2 penalty. A1, dZ2 and spare (h, G) are this thread's own. So are the other tiles, for one tile
+    each; but where no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and
+    all threads, and need not be laid out again (KEPT).
     """
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2

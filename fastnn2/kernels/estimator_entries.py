@@ -5,19 +5,20 @@ from fastnn2.kernels.simd import flat
 from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
 
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
-           optimiser, X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
-           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
-           X_tile, Y_tile, weight_tile, A1, dZ2, spare):  # fmt: skip
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimiser,
+           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, X_tile, Y_tile,
+           weight_tile, A1, dZ2, spare):  # fmt: skip
     """Run epochs of mini-batches as one thread of a team: :func:`fastnn2.kernels.epochs.epochs`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     mini_batches.epochs(
         flat(control), thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
-        optimiser, flat(X), flat(columns), flat(starts), is_sparse, flat(Y), flat(weights), has_weights, flat(order), has_order,
-        flat(params), flat(decay), flat(gradients), stride, flat(penalties), flat(first_moments), flat(second_moments),
-        flat(rates), beta_1, beta_2, epsilon, nesterov, flat(losses), flat(X_tile), flat(Y_tile), flat(weight_tile),
-        flat(A1), flat(dZ2), flat(spare))  # fmt: skip
+        optimiser, flat(X), flat(columns), flat(starts), is_sparse, flat(Y), flat(weights), has_weights, flat(order),
+        has_order, flat(params), flat(decay), flat(gradients), stride, flat(penalties), flat(first_moments),
+        flat(second_moments), flat(rates), beta_1, beta_2, epsilon, nesterov, flat(losses), flat(X_tile),
+        flat(Y_tile), flat(weight_tile), flat(A1), flat(dZ2), flat(spare),
+    )  # fmt: skip
     set_float_mode(mode)
 
 

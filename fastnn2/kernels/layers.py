@@ -11,6 +11,7 @@ sum over samples: nobody divides by n before the update. The order of every sum 
 
 from numba import njit
 
+from fastnn2.kernels.activations import slope
 from fastnn2.kernels.blocks import (
     add_sums,
     block_columns,
@@ -31,7 +32,6 @@ from fastnn2.kernels.blocks import (
     zero_each,
     zero_outer,
 )
-from fastnn2.kernels.activations import slope
 from fastnn2.kernels.elementary import exp_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS
@@ -198,14 +198,14 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
             if many:
                 backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation, gradient, into)
             else:
-                backward_units(
-                    params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into)  # fmt: skip
+                backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into)
             A, a_start, rows, first_row = A1, a, h, 0
             B, b_start, columns, first_column = X, x, d, 0 if many else 2
             place = into
         if first_row < rows and first_column < columns:
             products_over_samples(
-                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, gradient, place)  # fmt: skip
+                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, gradient, place
+            )
 
 
 @njit(**INLINE)

@@ -64,7 +64,7 @@ def inside(y):
 
 @njit(**INLINE)
 def loss_terms(loss, o, y, start, Y, target):
-    """Return the losses of the samples of one group, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``."""
+    """Return the losses of a group's samples, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``."""
     lanes = group_lanes(y)
     end, apart = start + o * lanes, target - start
     terms = zero_group(y)
@@ -94,7 +94,8 @@ def loss_terms(loss, o, y, start, Y, target):
 def output_loss(loss, o, groups, valid, Z2, Y, target, weights, w, has_weights, gradient, b2):
     """Return the summed loss of a tile; turn Z2 into ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
 
-    The targets of the tile begin at ``Y[target]``, its weights at ``weights[w]``. Samples from number `valid` of the tile on are the padding behind the last sample: they count for nothing.
+    The targets of the tile begin at ``Y[target]``, its weights at ``weights[w]``. Samples from number `valid` of the
+    tile on are the padding behind the last sample: they count for nothing.
     """
     lanes = group_lanes(Z2)
     total = zero_group(Z2)

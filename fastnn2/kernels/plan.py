@@ -106,7 +106,7 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
 
 
 def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
-    """Return into how many chunks a mini-batch of n samples is cut: by work, as it may be small and its layers large."""
+    """Return into how many chunks a mini-batch is cut: by work, as it may be small and its layers large."""
     by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
     by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, n // BATCH_CHUNK_SAMPLES)
     most = max(1, min(MAX_CHUNKS, by_work, by_memory, count_groups(n, dtype)))

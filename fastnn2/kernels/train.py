@@ -51,8 +51,8 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
     (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
     parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its end;
     costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the
-    parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G). What belongs to a thread or a chunk
-    starts on a 128-byte boundary; sets of parameters and gradients are followed by zeros.
+    parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G). What belongs to a
+    thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are followed by zeros.
 
         cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
         p <- p - learning_rate / total_weight * (gradient + decay p)
