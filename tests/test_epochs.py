@@ -1,0 +1,242 @@
+"""The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
+
+import numpy as np
+import pytest
+from data import DTYPES, assert_same_bits
+
+from fastnn2 import minibatch, reference_mlp
+from fastnn2.kernels import plan
+
+ACTIVATIONS = {"identity": plan.IDENTITY, "logistic": plan.LOGISTIC, "tanh": plan.TANH, "relu": plan.RELU}
+LOSSES = {
+    "log_loss": plan.LOG_LOSS,
+    "cross_entropy": plan.CROSS_ENTROPY,
+    "squared_error": plan.SQUARED_ERROR,
+    "poisson": plan.POISSON,
+}
+# Relative to the largest number of a kind: what some steps of rounding make of it.
+TOLERANCE = {"float64": 1e-12, "float32": 2e-4}
+# d, h, o, n, batch: ones, primes, rests of blocks, groups and batches; many outputs; chunks, and several tiles of one.
+SHAPES = [
+    (1, 1, 1, 1, 1),
+    (2, 5, 1, 70, 70),
+    (3, 4, 2, 50, 9),
+    (7, 3, 3, 65, 32),
+    (8, 13, 1, 200, 66),
+    (9, 6, 8, 131, 130),
+    (30, 100, 1, 450, 200),
+    (17, 11, 10, 333, 100),
+    (5, 7, 11, 3000, 3000),
+]
+OPTIMISERS = {
+    "sgd": {"optimiser": plan.SGD, "beta_1": 0.9},
+    "nesterov": {"optimiser": plan.SGD, "beta_1": 0.9, "nesterov": True},
+    "adam": {"optimiser": plan.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
+}
+
+
+def problem(d, h, o, n, loss, dtype):
+    """Return X (n, d), Y (n, o), flat parameters, and weights of which some are zero."""
+    source = np.random.RandomState(d + h + o + n)
+    X = source.randn(n, d)
+    Y = {
+        "log_loss": source.randint(0, 2, (n, o)),
+        "cross_entropy": np.eye(o)[source.randint(0, o, n)],
+        "squared_error": source.randn(n, o),
+        "poisson": source.poisson(1.0, (n, o)),
+    }[loss]
+    params = source.randn(plan.count_params(d, h, o)) / np.sqrt(d + h)
+    weights = source.uniform(0.25, 4.0, n)
+    weights[3::5] = 0.0
+    weights[0] = 1.0
+    return X.astype(dtype), Y.astype(dtype), params.astype(dtype), weights.astype(dtype)
+
+
+def named(flat, d, h, o):
+    """Return the dict of a flat set."""
+    parts = np.split(flat.astype(float), np.cumsum([h * d, h, o * h]))
+    shapes = ((h, d), (h, 1), (o, h), (o, 1))
+    return {
+        name: part.reshape(shape) for name, part, shape in zip(("W1", "b1", "W2", "b2"), parts, shapes, strict=True)
+    }
+
+
+def flat(params):
+    return np.concatenate([params[name].ravel() for name in ("W1", "b1", "W2", "b2")])
+
+
+def descent(shape, activation, loss, dtype, weighted=True, alpha=0.1, n_threads=1, **options):
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, loss, dtype)
+    network = minibatch.Network(d, h, o, ACTIVATIONS[activation], LOSSES[loss])
+    return minibatch.Descent(
+        network, minibatch.Rows(X, dtype), Y, weights if weighted else None, params, alpha=alpha, batch=batch,
+        n_threads=n_threads, **options,
+    )  # fmt: skip
+
+
+def orders_and_rates(shape, steps, epochs, shuffle):
+    source = np.random.RandomState(4)
+    orders = np.array([source.permutation(shape[3]) for _ in range(epochs)]) if shuffle else None
+    return orders, source.uniform(0.001, 0.01, epochs * steps)
+
+
+def reference_run(shape, activation, loss, dtype, weighted, alpha, optimiser, orders, rates, epochs):
+    """Return what the twin makes of the same job, in float64: losses, and parameters."""
+    d, h, o, n, batch = shape
+    X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
+    trained = named(params, d, h, o)
+    moments = [{name: np.zeros_like(value) for name, value in trained.items()} for _ in range(2)]
+    options = {name: value for name, value in OPTIMISERS[optimiser].items() if name != "optimiser"}
+    steps = len(rates) // epochs
+
+    def make_step(rate):
+        def step(params, gradients, number):
+            if optimiser == "adam":
+                reference_mlp.adam(params, gradients, moments, rate[number], **options)
+            else:
+                momentum, nesterov = options["beta_1"], options.get("nesterov", False)
+                reference_mlp.sgd(params, gradients, moments[:1], rate[number], momentum, nesterov)
+
+        return step
+
+    losses = [
+        reference_mlp.epoch(
+            X.T, Y.T, trained, np.arange(n) if orders is None else orders[e], batch,
+            make_step(rates[e * steps :][:steps]), activation, loss, alpha=alpha,
+            sample_weight=weights if weighted else None,
+        )
+        for e in range(epochs)
+    ]  # fmt: skip
+    return np.array(losses), flat(trained)
+
+
+def assert_near(result, expected, dtype, what):
+    scale = max(abs(expected).max(), 1.0)
+    assert abs(result.astype(float) - expected).max() <= TOLERANCE[dtype] * scale, what
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
+    number = SHAPES.index(shape) + list(LOSSES).index(loss)
+    activation = list(ACTIVATIONS)[number % 4]
+    optimiser = list(OPTIMISERS)[number % 3]
+    shuffle = number % 2 == 0
+    job = descent(shape, activation, loss, dtype, weighted, **OPTIMISERS[optimiser])
+    orders, rates = orders_and_rates(shape, job.steps, 3, shuffle)
+    losses, interrupted = job.run(rates, orders)
+    assert not interrupted
+    expected_losses, expected = reference_run(
+        shape, activation, loss, dtype, weighted, 0.1, optimiser, orders, rates, 3
+    )
+    assert_near(losses, expected_losses, dtype, "losses")
+    assert_near(job.params, expected, dtype, "parameters")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_with_every_loss_and_optimiser(activation, loss, dtype):
+    shape = (9, 6, 3, 75, 40)
+    for optimiser, options in OPTIMISERS.items():
+        job = descent(shape, activation, loss, dtype, **options)
+        orders, rates = orders_and_rates(shape, job.steps, 2, True)
+        losses, _ = job.run(rates, orders)
+        expected_losses, expected = reference_run(
+            shape, activation, loss, dtype, True, 0.1, optimiser, orders, rates, 2
+        )
+        assert_near(losses, expected_losses, dtype, (optimiser, "losses"))
+        assert_near(job.params, expected, dtype, (optimiser, "parameters"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_alone(loss, dtype):
+    for shape in SHAPES:
+        shape = (*shape[:4], shape[3])  # all samples at once
+        d, h, o, n, _ = shape
+        job = descent(shape, "tanh", loss, dtype, optimiser=plan.GRADIENT)
+        before = job.params.copy()
+        for _ in range(2):  # the second time from the tiles that were kept
+            losses, _ = job.run(np.zeros(1))
+            X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
+            expected_loss, gradients = reference_mlp.loss_and_gradient(
+                X.T, Y.T, named(params, d, h, o), "tanh", loss, alpha=0.1, sample_weight=weights
+            )
+            expected = flat({name[1:]: value for name, value in gradients.items()})
+            assert_near(losses, np.array([expected_loss]), dtype, shape)
+            assert_near(job.first_moments, expected, dtype, shape)
+            assert_same_bits(job.params, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("shape", [(30, 100, 1, 450, 200), (5, 7, 11, 3000, 3000), (2, 5, 1, 900, 500)], ids=str)
+def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
+    def run(n_threads, parts):
+        job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMISERS["adam"])
+        orders, rates = orders_and_rates(shape, job.steps, 4, shuffle)
+        losses, first = [], 0
+        for count in parts:
+            part = None if orders is None else orders[first : first + count]
+            losses.append(job.run(rates[first * job.steps :][: count * job.steps], part)[0])
+            first += count
+        return np.concatenate(losses), job.params.copy(), job.first_moments.copy(), job.second_moments.copy()
+
+    expected = run(1, [4])
+    for n_threads, parts in ((2, [4]), (3, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
+        assert_same_bits(run(n_threads, parts), expected)
+
+
+def test_the_jobs_above_have_chunks_for_several_threads():
+    assert {plan.count_batch_chunks(batch, d, h, o, "float64") for d, h, o, _, batch in SHAPES} > {1, 2}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sparse_rows_are_dense_rows(dtype):
+    sparse = pytest.importorskip("scipy.sparse")
+    shape = (12, 6, 2, 150, 64)
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, "log_loss", dtype)
+    X[np.random.RandomState(0).rand(n, d) < 0.7] = 0.0
+    X[5] = 0.0  # an empty row
+    network = minibatch.Network(d, h, o, plan.TANH, plan.LOG_LOSS)
+    results = []
+    for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X), sparse.csr_array(X)):
+        job = minibatch.Descent(
+            network, minibatch.Rows(rows, dtype), Y, weights, params, alpha=0.1, batch=batch, **OPTIMISERS["adam"]
+        )
+        for shuffle in (True, False):
+            orders, rates = orders_and_rates(shape, job.steps, 2, shuffle)
+            job.run(rates, orders)
+        results.append((job.params.copy(), minibatch.outputs(network, minibatch.Rows(rows, dtype), job.params)))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+def test_a_sparse_row_that_names_a_column_twice_adds_up():
+    sparse = pytest.importorskip("scipy.sparse")
+    twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
+    network = minibatch.Network(3, 2, 1, plan.IDENTITY, plan.SQUARED_ERROR)
+    params = np.random.RandomState(0).randn(network.count)
+    found = minibatch.outputs(network, minibatch.Rows(twice, "float64"), params)
+    assert_same_bits(found, minibatch.outputs(network, minibatch.Rows(twice.toarray(), "float64"), params))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
+    for shape in SHAPES:
+        d, h, o, n, _ = shape
+        X, _, params, _ = problem(d, h, o, n, loss, dtype)
+        network = minibatch.Network(d, h, o, plan.TANH, LOSSES[loss])
+        y = minibatch.outputs(network, minibatch.Rows(X, dtype), params)
+        expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T
+        assert_near(y, expected, dtype, shape)
+        backwards = minibatch.outputs(network, minibatch.Rows(X[::-1], dtype), params, n_threads=3)
+        assert_same_bits(backwards[::-1].copy(), y)
+        for i in (0, n // 2, n - 1):
+            assert_same_bits(minibatch.outputs(network, minibatch.Rows(X[i : i + 1], dtype), params)[0], y[i])
