@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-PARTS = ("startup", "busy", "peak", "slope", "grid")
+PARTS = ("startup", "busy", "peak", "slope", "estimators", "grid")
 HERE = Path(__file__).parent
 
 
@@ -39,7 +39,7 @@ def parse(arguments):
 
 def measure_all(options):
     """Return all results as one dict."""
-    from bench import busy, cases, measure, peak, peers, slope, startup
+    from bench import busy, cases, estimators, measure, peak, peers, slope, startup
 
     for name in peers.NAMES:
         try:
@@ -62,7 +62,7 @@ def measure_all(options):
             results["grid"] = [measure.run_case(case, options.quick, say) for case in chosen]
         elif not options.only or name in options.only:
             say(f"\n== {name}")
-            part = {"startup": startup, "busy": busy, "peak": peak, "slope": slope}[name]
+            part = {"startup": startup, "busy": busy, "peak": peak, "slope": slope, "estimators": estimators}[name]
             more = {"largest": options.largest} if name == "slope" else {}
             results[name] = part.run(options.quick, say, **more)
         else:

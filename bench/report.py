@@ -144,6 +144,22 @@ def busy_part(results):
     )
 
 
+def estimators_part(results):
+    """Return the table of scikit-learn's classes against fastnn2's."""
+    estimators = results["estimators"]
+    if estimators["skipped"]:
+        return f"Left out: {estimators['skipped']}"
+    rows = [
+        [
+            row["title"].replace(" x ", " × "), row["dtype"], shown(row["sklearn"] * 1e3), shown(row["fastnn2"] * 1e3),
+            f"**{row['ratio']:.1f}**",
+        ]
+        for row in estimators["rows"]
+    ]  # fmt: skip
+    head = f"Whole calls, ms, median of {estimators['rounds']}, scikit-learn with its best number of BLAS threads:"
+    return head + "\n\n" + table(["", "dtype", "scikit-learn", "fastnn2", "times faster"], rows)
+
+
 def environment_part(results):
     lines = environment.as_lines(results["environment"])
     if results["quick"]:
@@ -158,6 +174,7 @@ PARTS = (
     ("peak", peak_part),
     ("slope", slope_part),
     ("busy", busy_part),
+    ("estimators", lambda results: "### scikit-learn's classes\n\n" + estimators_part(results)),
 )
 
 
@@ -175,6 +192,8 @@ def update_readme(path, results):
         text = between(text, "bench", grid_part(results) + "\n\n" + where)
     if "startup" in results:
         text = between(text, "startup", startup_part(results) + "\n\n" + where)
+    if "estimators" in results:
+        text = between(text, "estimators", estimators_part(results) + "\n\n" + where)
     path.write_text(text)
 
 

@@ -328,7 +328,7 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         Examples
         --------
         >>> from fastnn2 import MLPRegressor
-        >>> model = MLPRegressor(5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> model = MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
         >>> model.to_sklearn().predict([[0.5]]).shape
         (1,)
         """
@@ -342,7 +342,8 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         --------
         >>> import sklearn.neural_network
         >>> from fastnn2 import MLPRegressor
-        >>> theirs = sklearn.neural_network.MLPRegressor(5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0, 1])
+        >>> theirs = sklearn.neural_network.MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0)
+        >>> theirs = theirs.fit([[0.0], [1.0]], [0, 1])
         >>> MLPRegressor.from_sklearn(theirs).predict([[0.5]]).shape
         (1,)
         """

@@ -158,11 +158,11 @@ class OneHiddenLayer(CallbackSupportMixin):
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
                         "hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=5,
+                        stacklevel=2,
                     )
                     break
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
@@ -196,7 +196,7 @@ class OneHiddenLayer(CallbackSupportMixin):
             return min(200, n)
         if self.batch_size > n:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
             )
         return int(min(self.batch_size, n))
 
@@ -221,7 +221,11 @@ class OneHiddenLayer(CallbackSupportMixin):
         return [("velocities", descent.first_moments)]
 
     def _load(self, descent: Descent) -> None:
-        """Bring the optimiser's state to the kernel."""
+        """Bring the optimiser's state to the kernel, and make room for what comes back."""
+        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # a model that joblib mapped
+            self.coefs_, self.intercepts_ = (
+                [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
+            )
         for name, buffer in self._moments(descent):
             lists = getattr(self._optimizer, name)
             buffer[:] = flatten(lists[:2], lists[2:])

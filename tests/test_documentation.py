@@ -220,8 +220,9 @@ def test_kernels_import_only_kernels(name):
     } == set()
 
 
-def test_reference_imports_nothing_of_the_package():
-    assert imports_of("fastnn2.reference") == set()
+@pytest.mark.parametrize("name", ["fastnn2.reference", "fastnn2.reference_mlp"])
+def test_reference_imports_nothing_of_the_package(name):
+    assert imports_of(name) == set()
 
 
 def test_no_circles():

@@ -30,7 +30,7 @@ def test_gradients_are_central_differences(activation, loss, weighted):
     X, Y, params, weights = problem(loss)
     options = {"alpha": 0.3, "sample_weight": weights if weighted else None}
     gradients = reference.loss_and_gradient(X, Y, params, activation, loss, **options)[1]
-    # The loss of several outputs in squared error is their mean, its gradient that of their sum, as scikit-learn has it.
+    # Of several outputs' squared errors the loss is the mean and the gradient that of the sum, as scikit-learn has it.
     scale = len(Y) if loss == "squared_error" else 1
     penalty = {**options, "alpha": options["alpha"] / scale}
     slopes = central_differences(

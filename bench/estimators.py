@@ -1,0 +1,156 @@
+"""scikit-learn's class and fastnn2's, on the same data with the same parameters: whole fits and predictions.
+
+Both have to reach the same before they are timed. scikit-learn counts with one thread of BLAS or with all, whichever is
+faster.
+"""
+
+import statistics
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from bench import measure
+
+SIDES = (("sklearn", 1), ("sklearn", None), ("fastnn2", None))  # who, and on how many threads of BLAS
+ROUNDS, QUICK_ROUNDS = 5, 3
+L_BFGS_TOLERANCE = 1e-3  # relative, of the last loss: its path is chaotic
+FITTED = 5_000  # rows to fit the model on that then predicts all rows
+
+
+def two_classes(n):
+    """Return samples of 30 features, of which three decide on the class."""
+    X = np.random.default_rng(7).standard_normal((n, 30))
+    return X, (X[:, 0] * X[:, 1] + X[:, 2] > 0).astype(int)
+
+
+def standardised(load):
+    X, y = load(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+@dataclass(frozen=True)
+class Job:
+    """What both do, from data and parameters; `wanted` is for each dtype how many times faster fastnn2 is to be."""
+
+    title: str
+    data: Callable
+    wanted: dict
+    params: dict = field(default_factory=dict)
+    predicts: bool = False  # and does not fit
+
+
+MOONS = {"hidden_layer_sizes": 5, "activation": "tanh"}
+FULL_BATCH = {"solver": "sgd", "batch_size": 500, "shuffle": False, "momentum": 0, "learning_rate_init": 0.3}
+TO_THE_END = {"tol": 0, "max_iter": 5000, "n_iter_no_change": 5000}
+JOBS = (
+    Job("10,000 x 30, two classes", partial(two_classes, 10_000), {"float64": 10, "float32": 13}, {"max_iter": 50}),
+    Job("digits", partial(standardised, load_digits), {"float64": 6, "float32": 8}),
+    Job("breast cancer", partial(standardised, load_breast_cancer), {"float64": 8, "float32": 8}),
+    Job(
+        "moons, full batch",
+        partial(make_moons, 500, noise=0.2, random_state=0),
+        {"float64": 25, "float32": 25},
+        MOONS | FULL_BATCH | TO_THE_END,
+    ),
+    Job("digits, L-BFGS", partial(standardised, load_digits), {"float64": 3}, {"solver": "lbfgs"}),
+    Job(
+        "predict_proba of 1,000,000 x 30",
+        partial(two_classes, 1_000_000),
+        {"float64": 4, "float32": 4},
+        {"max_iter": 3},
+        predicts=True,
+    ),
+)
+
+
+def run(quick=False, say=print):
+    """Time every job in every dtype; in float64 alone where it is to be quick.
+
+    Returns
+    -------
+    dict
+        ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2, threads (1, or None for all, with
+        which scikit-learn was faster), ratio, wanted; ``skipped``: why there are no rows, or None.
+    """
+    result = {"rounds": QUICK_ROUNDS if quick else ROUNDS, "rows": [], "skipped": None}
+    try:
+        classes()
+    except ImportError as error:
+        say(f"  skipped: {error}")
+        return result | {"skipped": str(error)}
+    for job in JOBS:
+        for dtype, wanted in job.wanted.items():
+            if quick and dtype != "float64":
+                continue
+            row = {"title": job.title, "dtype": dtype, **timed(prepare(job, dtype), result["rounds"]), "wanted": wanted}
+            result["rows"].append(row)
+            say(
+                f"  {job.title:31} {dtype}: scikit-learn {row['sklearn'] * 1e3:6.1f} ms, fastnn2 "
+                f"{row['fastnn2'] * 1e3:5.1f} ms, {row['ratio']:4.1f} times as fast ({wanted} are wanted)"
+            )
+    return result
+
+
+def timed(calls, count):
+    """Return the figures of a row from so many rounds."""
+    times = measure.rounds([(calls[who], threads) for who, threads in SIDES], count)
+    one, several, fastnn2 = map(statistics.median, times)
+    sklearn, threads = (one, 1) if one <= several else (several, None)
+    return {"sklearn": sklearn, "fastnn2": fastnn2, "threads": threads, "ratio": sklearn / fastnn2}
+
+
+def classes():
+    """Return the class of each side; raise ImportError where scikit-learn is too old for fastnn2's."""
+    from fastnn2 import MLPClassifier as Own
+
+    return {"sklearn": MLPClassifier, "fastnn2": Own}
+
+
+def prepare(job, dtype):
+    """Return what to time of each side, warm: each has run once, and reached what the other has.
+
+    Raises
+    ------
+    AssertionError
+        They reached something else.
+    """
+    X, y = job.data()
+    return (predictions if job.predicts else fits)(job, X.astype(dtype), y, dtype)
+
+
+def fits(job, X, y, dtype):
+    calls = {who: partial(silently, model(random_state=0, **job.params).fit, X, y) for who, model in classes().items()}
+    theirs, own = calls["sklearn"](), calls["fastnn2"]()
+    l_bfgs = job.params.get("solver") == "lbfgs"
+    tolerance = L_BFGS_TOLERANCE if l_bfgs else measure.TOLERANCE[dtype]
+    if not abs(own.loss_ - theirs.loss_) <= tolerance * abs(theirs.loss_):
+        raise AssertionError(f"{job.title}, {dtype}: last loss {own.loss_!r}, but scikit-learn has {theirs.loss_!r}")
+    if dtype == "float64" and not l_bfgs and own.n_iter_ != theirs.n_iter_:
+        raise AssertionError(f"{job.title}: {own.n_iter_} iterations, but scikit-learn has {theirs.n_iter_}")
+    return calls
+
+
+def predictions(job, X, y, dtype):
+    """Return the predictions of each side by one and the same model, which scikit-learn fits."""
+    theirs, own = classes().values()
+    model = silently(theirs(random_state=0, **job.params).fit, X[:FITTED], y[:FITTED])
+    models = {"sklearn": model, "fastnn2": own.from_sklearn(model)}
+    calls = {who: partial(model.predict_proba, X) for who, model in models.items()}
+    difference = np.abs(calls["fastnn2"]() - calls["sklearn"]()).max()
+    if not difference <= measure.TOLERANCE[dtype]:
+        raise AssertionError(f"{job.title}, {dtype}: a probability differs by {difference:g} from scikit-learn's")
+    return calls
+
+
+def silently(call, *arguments):
+    """Call without warnings that it did not converge: the number of iterations is what was asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return call(*arguments)
