@@ -16,6 +16,8 @@ from fastnn2.team import Team, is_short, watch
 
 Array = np.ndarray[Any, Any]
 
+# Multiplications of a call, for each thread, that are worth the start of a team, which takes a third of a millisecond.
+WORK_OF_START = 12_000_000
 INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
@@ -77,7 +79,7 @@ class Descent:
         Targets in the dtype of the run.
     sample_weight : ndarray (n,) or None
     params : ndarray (parameters,)
-        Flat; copied. `params`, `first_moments` and `second_moments` are the state, which a caller may read and write.
+        Flat. `params`, `first_moments` and `second_moments` are the state, which a caller may read and set.
     alpha : float
         L2 penalty.
     optimiser : int
@@ -109,32 +111,67 @@ class Descent:
         nesterov: bool = False,
     ) -> None:
         dtype = X.values.dtype
-        self.network, self.X, self.batch, self.optimiser = network, X, batch, optimiser
+        self.network, self.X, self.batch, self.optimiser, self.n_threads = network, X, batch, optimiser, n_threads
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         self.numbers = float(beta_1), float(beta_2), float(epsilon), int(nesterov)
-        d, h, o, count = network.d, network.h, network.o, network.count
-        self.chunks = plan.count_batch_chunks(batch, d, h, o, dtype)
-        self.tile_groups = min(plan.count_tile_groups(d, h, o), plan.count_groups(batch, dtype))
-        self.threads = threads_for(plan.work_of_iteration(d, batch, h, o), self.chunks, n_threads)
-        whole = padded(count, np.float64)
-        self._params, self._first, self._second = (aligned_zeros(whole, dtype) for _ in range(3))
-        self.params, self.first_moments, self.second_moments = (
-            buffer[:count] for buffer in (self._params, self._first, self._second)
-        )
-        self.params[:] = params
-        self.decay = aligned_zeros(whole, np.float64)
+        d, h, o = network.d, network.h, network.o
+        self.parts = plan.count_parts(batch, d, h, o, dtype)
+        self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
+        batch_groups = plan.count_groups(batch, dtype)
+        self.tile_groups = batch_groups if self.parts > 1 else min(plan.count_tile_groups(d, h, o), batch_groups)
+        self.threads = threads_for(plan.work_of_iteration(d, batch, h, o), max(self.parts, self.chunks), n_threads)
+
+        # Sums are added in fours and parameters updated in eights; behind both, at the end of a chunk's gradient, stand
+        # the sum of its weights and its loss.
+        firsts = [plan.first_unit(part, self.parts, h) for part in range(self.parts + 1)]
+        self.stride = padded(plan.count_params(d, int(max(np.diff(firsts))), o) + 2 * plan.STEP, np.float64)
+        self.places = places_of_params(network, self.parts, self.stride)
+        self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
+        self.params = params
+        self.decay = aligned_zeros(self.parts * self.stride, np.float64)
         for part in network.weights:
-            self.decay[part] = alpha
-        # Sums are added in fours; at the end stand the sum of the weights and the loss.
-        self.stride = padded(max(count + 4, whole) + 2, np.float64)
-        self.gradients = aligned_zeros(self.chunks * self.stride, np.float64)
-        self.penalties = np.zeros(self.chunks)
+            self.decay[self.places[part]] = alpha
+        self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
+        self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
         self.keep, self.kept = plan.DROP, _tiles(self.inputs, 0, dtype)
         self.scratch = [
             _tiles((*self.inputs, h, o), self.tile_groups, dtype) + _tiles((h,), 1, dtype) for _ in range(self.threads)
         ]
+        self.Z2_stride = batch_groups * o * plan.group_size(dtype)
+        self.Z2 = aligned_zeros(2 * self.parts * self.Z2_stride if self.parts > 1 else 0, dtype)
+        self.db2 = [aligned_zeros(o, np.float64) for _ in range(self.threads)]
+
+    @property
+    def params(self) -> Array:
+        """Return the parameters, flat."""
+        flat: Array = self._params[self.places]
+        return flat
+
+    @params.setter
+    def params(self, flat: Array) -> None:
+        self._params[self.places] = flat
+
+    @property
+    def first_moments(self) -> Array:
+        """Return the velocities of SGD, the first moments of Adam, or the gradient, as the parameters are laid out."""
+        flat: Array = self._first[self.places]
+        return flat
+
+    @first_moments.setter
+    def first_moments(self, flat: Array) -> None:
+        self._first[self.places] = flat
+
+    @property
+    def second_moments(self) -> Array:
+        """Return the second moments of Adam, as the parameters are laid out."""
+        flat: Array = self._second[self.places]
+        return flat
+
+    @second_moments.setter
+    def second_moments(self, flat: Array) -> None:
+        self._second[self.places] = flat
 
     @property
     def steps(self) -> int:
@@ -166,29 +203,39 @@ class Descent:
         ordered = self.X.columns if order is None else order
         weights = self.Y if self.weights is None else self.weights
         control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        control[[plan.ABANDONED, plan.OUTCOME]] = -1
-        kernel = store.kernel("epochs", self.Y.dtype)
-        self._choose_keep(order is None and not self.X.sparse, count)
+        control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
+        kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
+        work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
+        threads = self.threads
+        if self.n_threads is None:
+            threads = max(1, min(threads, work_of_call // WORK_OF_START))
+        self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
 
         def work(thread: int, threads: int) -> None:
             tiles = self.scratch[thread]
-            if self.keep:
+            cut: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep)
+            Z2: tuple[Any, ...] = ()
+            db2: tuple[Any, ...] = ()
+            if self.parts > 1:
+                cut, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
+            elif self.keep:
                 tiles = self.kept + tiles[len(self.kept) :]
             kernel(
                 *(address(control), thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
-                *(self.chunks, self.tile_groups, self.keep, network.activation, network.loss, self.optimiser),
+                *(*cut, network.activation, network.loss, self.optimiser),
                 *self.X.arguments(),
                 *(address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(ordered), int(order is not None), address(self._params), address(self.decay)),
-                *(address(self.gradients), self.stride, address(self.penalties)),
+                *(address(ordered), int(order is not None)),
+                *self._parameters(),
                 *(address(self._first), address(self._second), address(rates), *numbers, address(losses)),
+                *Z2,
                 *(address(tile) for tile in tiles),
+                *db2,
             )
 
         team, interrupt = Team(control), None
         try:
-            work_of_epoch = plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
-            team.start(self.threads, work, is_short(count * work_of_epoch))
+            team.start(threads, work, is_short(work_of_call))
             watch(team, count, False)
         except KeyboardInterrupt as error:
             interrupt = error
@@ -203,6 +250,13 @@ class Descent:
             self.keep = plan.KEPT
         return losses[:completed], (interrupt or late) is not None
 
+    def _parameters(self) -> tuple[Any, ...]:
+        """Return what a kernel takes for parameters, gradients and penalties."""
+        params, decay, gradients = address(self._params), address(self.decay), address(self.gradients)
+        if self.parts > 1:
+            return params, self.stride, decay, gradients, address(self.penalties)
+        return params, decay, gradients, self.stride, address(self.penalties)
+
     def _choose_keep(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples where every epoch takes the same ones and there is another epoch to come."""
         if not same_order:
@@ -210,6 +264,23 @@ class Descent:
         elif self.keep == plan.DROP and (epochs > 1 or self.optimiser == plan.GRADIENT):
             groups = self.steps * plan.count_groups(self.batch, self.Y.dtype)
             self.keep, self.kept = plan.KEEP, _tiles(self.inputs, groups, self.Y.dtype)
+
+
+def places_of_params(network: Network, parts: int, stride: int) -> Array:
+    """Return where each parameter of a flat set stands when the hidden units are cut into parts, `stride` apart.
+
+    Each part is laid out as a small network of its own; the biases of the outputs are in the first.
+    """
+    d, h, o = network.d, network.h, network.o
+    W1, b1, W2 = (np.empty(shape, dtype=np.int64) for shape in ((h, d), (h,), (o, h)))
+    b2 = np.arange(o) + plan.first_unit(1, parts, h) * (d + 1 + o)
+    for part in range(parts):
+        first, last = plan.first_unit(part, parts, h), plan.first_unit(part + 1, parts, h)
+        units, start = last - first, part * stride
+        W1[first:last] = start + np.arange(units * d).reshape(units, d)
+        b1[first:last] = start + units * d + np.arange(units)
+        W2[:, first:last] = start + units * (d + 1) + np.arange(o * units).reshape(o, units)
+    return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])
 
 
 def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import validate_data
 
 from fastnn2.kernels import plan
@@ -44,7 +45,8 @@ class OneHiddenLayer(CallbackSupportMixin):
     """What both estimators replace of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
 
     _no_improvement_count: int
-    validation_loss_curve_: list[float] | None
+    best_loss_: Any
+    validation_loss_curve_: Any
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
@@ -147,8 +149,7 @@ class OneHiddenLayer(CallbackSupportMixin):
                 refuse_weightless(descent, orders)
                 losses, interrupted = descent.run(self._rates(epochs, descent), orders)
                 self._store(descent, len(losses))
-                for loss in losses:
-                    going_on = self._epoch_ends(loss, n, validation) and not incremental
+                going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
                 if interrupted:
                     raise KeyboardInterrupt
                 if self._subtask_ends(part):
@@ -214,11 +215,11 @@ class OneHiddenLayer(CallbackSupportMixin):
             **choices,
         )  # fmt: skip
 
-    def _moments(self, descent: Descent) -> list[tuple[str, Array]]:
-        """Return the names of the optimiser's lists, and where the kernel keeps them."""
+    def _moments(self) -> dict[str, str]:
+        """Return what the lists of scikit-learn's optimiser are in the kernel."""
         if self.solver == "adam":
-            return [("ms", descent.first_moments), ("vs", descent.second_moments)]
-        return [("velocities", descent.first_moments)]
+            return {"ms": "first_moments", "vs": "second_moments"}
+        return {"velocities": "first_moments"}
 
     def _load(self, descent: Descent) -> None:
         """Bring the optimiser's state to the kernel, and make room for what comes back."""
@@ -226,16 +227,16 @@ class OneHiddenLayer(CallbackSupportMixin):
             self.coefs_, self.intercepts_ = (
                 [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
             )
-        for name, buffer in self._moments(descent):
+        for name, of_kernel in self._moments().items():
             lists = getattr(self._optimizer, name)
-            buffer[:] = flatten(lists[:2], lists[2:])
+            setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
 
     def _store(self, descent: Descent, epochs: int) -> None:
         """Bring parameters and the optimiser's state from the kernel, after so many epochs."""
         write(descent.params, self.coefs_, self.intercepts_)
-        for name, buffer in self._moments(descent):
+        for name, of_kernel in self._moments().items():
             lists = [np.empty_like(array) for array in self.coefs_ + self.intercepts_]
-            write(buffer, lists[:2], lists[2:])
+            write(getattr(descent, of_kernel), lists[:2], lists[2:])
             setattr(self._optimizer, name, lists)
         if self.solver == "adam" and epochs:
             self._optimizer.learning_rate = self._rates(epochs, descent)[-1]
@@ -262,22 +263,21 @@ class OneHiddenLayer(CallbackSupportMixin):
             rates[1:] = optimizer.learning_rate_init / (seen + 1.0) ** self.power_t
         return np.repeat(rates, steps)
 
-    def _epoch_ends(self, loss: float, n: int, validation: Any) -> bool:
-        """Do what scikit-learn does after an epoch; return whether to go on."""
-        self.n_iter_ += 1
-        self.loss_ = loss
-        self.t_ += n
-        self.loss_curve_.append(loss)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-        X = y = weights = None
-        if validation is not None and self.validation_loss_curve_ is not None:
-            X, y, targets, weights = validation
-            name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
-            predicted = self._forward_pass_fast(X, check_input=False)
-            loss_there = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
-            self.validation_loss_curve_.append(float(loss_there))
-        self._update_no_improvement_count(self.early_stopping, X, y, weights)
+    def _epochs_end(self, losses: list[float], n: int, validation: Any) -> bool:
+        """Do what scikit-learn does after each epoch; return whether to go on."""
+        self.loss_curve_ += losses
+        self.n_iter_ += len(losses)
+        self.t_ += n * len(losses)
+        if losses:
+            self.loss_ = losses[-1]
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+        if validation is not None:
+            self._validate(*validation)
+        else:
+            for loss in losses:
+                self._no_improvement_count = self._no_improvement_count + 1 if loss > self.best_loss_ - self.tol else 0
+                self.best_loss_ = min(self.best_loss_, loss)
         self._optimizer.iteration_ends(self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
             return True
@@ -288,12 +288,22 @@ class OneHiddenLayer(CallbackSupportMixin):
         self._no_improvement_count = 0
         return True
 
+    def _validate(self, X: Any, y: Any, targets: Any, weights: Any) -> None:
+        """Take loss and score on the validation set after an epoch."""
+        name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
+        predicted = self._forward_pass_fast(X, check_input=False)
+        loss = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
+        self.validation_loss_curve_.append(float(loss))
+        self._update_no_improvement_count(True, X, y, weights)
+
     # L-BFGS: SciPy's, which wants loss and gradient as float64
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
         self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
         refuse_weightless(self._descent, None)
         try:
-            super()._fit_lbfgs(X, y, sample_weight, *lists)
+            # Between evaluations SciPy calls BLAS for small vectors, whose threads would spin on the cores of our team.
+            with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+                super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
             self.n_iter_, self.loss_ = stopped.args
             self.coefs_ = [array.copy() for array in self.coefs_]
@@ -309,7 +319,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         descent = getattr(self, "_descent", None)
         if descent is None:  # not called by a fit
             descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
-        descent.params[:] = flatten(self.coefs_, self.intercepts_)
+        descent.params = flatten(self.coefs_, self.intercepts_)
         losses, interrupted = descent.run(np.zeros(1))
         if interrupted:
             raise KeyboardInterrupt

@@ -26,6 +26,8 @@ SHAPES = [
     (9, 6, 8, 131, 130),
     (30, 100, 1, 450, 200),
     (17, 11, 10, 333, 100),
+    (20, 27, 1, 300, 128),
+    (6, 50, 9, 190, 64),
     (5, 7, 11, 3000, 3000),
 ]
 OPTIMISERS = {
@@ -191,8 +193,27 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
         assert_same_bits(run(n_threads, parts), expected)
 
 
-def test_the_jobs_above_have_chunks_for_several_threads():
-    assert {plan.count_batch_chunks(batch, d, h, o, "float64") for d, h, o, _, batch in SHAPES} > {1, 2}
+def test_the_jobs_above_share_samples_and_units_among_several_threads():
+    parts = {shape: plan.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
+    assert set(parts.values()) > {1, 2}
+    chunks = {plan.count_batch_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
+    assert chunks > {1}
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 16])
+@pytest.mark.parametrize("h", [1, 5, 6, 7, 48, 100, 193])
+def test_parts_of_the_units_cover_all_parameters_once(h, parts):
+    network = minibatch.Network(3, h, 2, plan.TANH, plan.LOG_LOSS)
+    firsts = [plan.first_unit(part, parts, h) for part in range(parts + 1)]
+    assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
+    stride = 1000
+    places = minibatch.places_of_params(network, parts, stride)
+    assert len(places) == len(set(places.tolist())) == network.count
+    if parts == 1:
+        assert_same_bits(places, np.arange(network.count))
+    W1 = places[: 3 * h].reshape(h, 3)
+    for part, (first, last) in enumerate(zip(firsts, firsts[1:], strict=False)):
+        assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,7 +1,8 @@
 """The fused kernel of the estimators: epochs of mini-batches in one call on each thread of a team.
 
-A mini-batch is cut into a fixed number of chunks, whatever the threads; chunk c belongs to thread c mod T. So are the
-parameters cut into as many parts for the update. A step is
+This one shares the samples of a mini-batch among the threads, which suits large ones; see :mod:`unit_epochs` for
+small ones. A mini-batch is cut into a fixed number of chunks, whatever the threads; chunk c belongs to thread c mod T.
+So are the parameters cut into as many parts for the update. A step is
 
     each thread     for its chunks, tile by tile: gather the samples, forward, loss, backward
     barrier
@@ -18,26 +19,27 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import affine, affine_part, backward_layers
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
-from fastnn2.kernels.plan import ABANDONED, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STOP
+from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STOP
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
-from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 
 
 @njit(**INLINE)
-def forward_tile(params, d, h, o, groups, last_lanes, activation, X, x, A1, Z2):
-    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of the tile that begins at ``X[x]`` in place.
+def forward_tile(params, p, d, h, o, groups, last_lanes, activation, X, x, A1, a, Z2, z):
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place.
 
-    Only the first `last_lanes` lanes of the last group hold samples.
+    Parameters, X, A1 and Z2 begin at `p`, `x`, `a` and `z`. Only the first `last_lanes` lanes of the last group hold
+    samples.
     """
     lanes = group_lanes(X)
-    w2 = (d + 1) * h
+    w2 = p + (d + 1) * h
     for g in range(groups):
-        hidden = g * h * lanes
+        hidden = a + g * h * lanes
         used = lanes if g < groups - 1 else last_lanes
-        affine_part(params, 0, h * d, h, d, X, x + g * d * lanes, A1, hidden, used)
+        affine_part(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, hidden, used)
         activate(activation, A1, hidden, h)
-        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, g * o * lanes)
+        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, z + g * o * lanes)
 
 
 @njit(**INLINE)
@@ -78,7 +80,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     vectors = (count_params + STEP - 1) // STEP
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
-    barriers = late = number = 0
+    barriers = late = number = waited = 0
+    began = cycles()
     outcome = FINISHED
     for epoch in range(epochs):
         first_sample = epoch * n if has_order else 0
@@ -108,15 +111,20 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                         for i in range(place, place + valid):
                             gradients[into + weight_place] += weight_tile[i]
                     used = lanes_used(valid, in_tile, X)
-                    forward_tile(params, d, h, o, in_tile, used, activation, X_tile, place * d, A1, dZ2)
+                    forward_tile(params, 0, d, h, o, in_tile, used, activation, X_tile, place * d, A1, 0, dZ2, 0)
                     gradients[into + loss_place] += output_loss(
                         loss, o, in_tile, valid, dZ2, Y_tile, place * o, weight_tile, place, has_weights, gradients,
                         into + b2)  # fmt: skip
                     backward_layers(
                         params, 0, d, h, o, in_tile, used, X_tile, place * d, A1, 0, dZ2, 0, spare, activation,
                         gradients, into)  # fmt: skip
+            now = cycles()
+            if thread == 0 and lost_too_much(waited, now - began):
+                atomic_store(control, ALONE, number)
             barriers += threads
-            late = barrier(control, barriers, late, LONG_SPINS)
+            before, late = late, barrier(control, barriers, late, LONG_SPINS)
+            if late != before:
+                waited += cycles() - now
             if atomic_load(control, ABANDONED) == number:
                 outcome = INTERRUPTED
                 break
@@ -135,6 +143,10 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                     epsilon, nesterov)  # fmt: skip
             barriers += threads
             late = barrier(control, barriers, late, LONG_SPINS)
+            if atomic_load(control, ALONE) == number:
+                if thread != 0:
+                    return
+                threads, waited = 1, 0
             if thread == 0:
                 penalty = 0.0
                 for c in range(chunks):
@@ -160,7 +172,7 @@ def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, column
         groups = (valid + lanes - 1) // lanes
         lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile, 0)
         used = lanes_used(valid, groups, X)
-        forward_tile(params, d, h, o, groups, used, activation, X_tile, 0, A1, y)
+        forward_tile(params, 0, d, h, o, groups, used, activation, X_tile, 0, A1, 0, y, 0)
         for g in range(groups):
             activate_outputs(loss, o, y, g * o * lanes)
         scatter(y, o, sample, valid, out)

@@ -1,6 +1,7 @@
 """The kernels of the estimators as Python calls them; see :mod:`entries`."""
 
 from fastnn2.kernels import epochs as mini_batches
+from fastnn2.kernels import unit_epochs as small_batches
 from fastnn2.kernels.simd import flat
 from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
@@ -18,6 +19,23 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
         has_order, flat(params), flat(decay), flat(gradients), stride, flat(penalties), flat(first_moments),
         flat(second_moments), flat(rates), beta_1, beta_2, epsilon, nesterov, flat(losses), flat(X_tile),
         flat(Y_tile), flat(weight_tile), flat(A1), flat(dZ2), flat(spare),
+    )  # fmt: skip
+    set_float_mode(mode)
+
+
+def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X, columns,
+                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, decay, gradients,
+                penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
+                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, spare, db2):  # fmt: skip
+    """Run epochs of small mini-batches as one thread of a team: :func:`fastnn2.kernels.unit_epochs.unit_epochs`."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
+    small_batches.unit_epochs(
+        flat(control), thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, flat(X),
+        flat(columns), flat(starts), is_sparse, flat(Y), flat(weights), has_weights, flat(order), has_order,
+        flat(params), stride, flat(decay), flat(gradients), flat(penalties), flat(first_moments),
+        flat(second_moments), flat(rates), beta_1, beta_2, epsilon, nesterov, flat(losses), flat(Z2), Z2_stride,
+        flat(X_tile), flat(Y_tile), flat(weight_tile), flat(A1), flat(dZ2), flat(spare), flat(db2),
     )  # fmt: skip
     set_float_mode(mode)
 

@@ -67,6 +67,10 @@ GRADIENT, SGD, ADAM = 0, 1, 2
 # outputs), and so many samples, as each tile costs a sum over lanes for each weight.
 BATCH_CHUNK_WORK = 20_000
 BATCH_CHUNK_SAMPLES = 100
+# A mini-batch of so few groups shares its hidden units among the threads, in parts of so many units or multiples of it.
+UNIT_GROUPS = 16
+PART_UNITS = 6
+MAX_PARTS = 16
 # Whether the tiles of an epoch are kept for the next one: no; yes; they were.
 DROP, KEEP, KEPT = 0, 1, 2
 
@@ -111,6 +115,20 @@ def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, n // BATCH_CHUNK_SAMPLES)
     most = max(1, min(MAX_CHUNKS, by_work, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
+
+
+def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
+    """Return into how many parts the hidden units are cut for mini-batches of n samples; 1 where samples are shared."""
+    by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, h // (2 * PART_UNITS))
+    if count_groups(n, dtype) > UNIT_GROUPS or by_work < 2:
+        return 1
+    return 1 << (min(MAX_PARTS, by_work).bit_length() - 1)
+
+
+def first_unit(part: int, parts: int, h: int) -> int:
+    """Return the first hidden unit of a part, as the kernel cuts them: as even as whole blocks of units allow."""
+    blocks = -(-h // PART_UNITS)
+    return min(h, part * blocks // parts * PART_UNITS)
 
 
 def count_tile_groups(d: int, h: int, o: int) -> int:

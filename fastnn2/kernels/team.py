@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import ARRIVED
+from fastnn2.kernels.plan import ARRIVED, LOST_CYCLES
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -150,6 +150,12 @@ def set_float_mode(typingctx, mode):
         return context.get_dummy_value()
 
     return types.void(mode), codegen
+
+
+@njit(**INLINE)
+def lost_too_much(waited, elapsed):
+    """Return whether thread 0 should go on alone: it lost time at barriers, and more of it than it had for all else."""
+    return waited > LOST_CYCLES and 2 * waited > elapsed
 
 
 @njit(**INLINE)

@@ -28,14 +28,13 @@ from fastnn2.kernels.plan import (
     DIVERGED,
     FINISHED,
     INTERRUPTED,
-    LOST_CYCLES,
     OUTCOME,
     PARAMS_NOT_FINITE,
     STOP,
     TANH,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles
+from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 from fastnn2.kernels.update import penalty, update
 
 INFINITY = float("inf")
@@ -90,7 +89,7 @@ def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile
                     params, old, d, h, o, size, lanes, X, s * d, A1, 0, dZ2, 0, spare, TANH, gradients, into
                 )
         now = cycles()
-        if impatient and thread == 0 and waited > LOST_CYCLES and 2 * waited > now - begin:
+        if impatient and thread == 0 and lost_too_much(waited, now - begin):
             atomic_store(control, ALONE, j)
         barriers += threads
         before, late = late, barrier(control, barriers, late, SPINS)

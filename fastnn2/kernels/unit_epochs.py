@@ -1,0 +1,130 @@
+"""The fused kernel of the estimators for small mini-batches: the hidden units are shared among the threads.
+
+In a mini-batch of 200 samples little is computed for each parameter, and to exchange parameters and gradients would
+take half as long as to compute them. So the hidden layer is cut into a fixed number of *parts*, whatever the threads;
+part c belongs to thread c mod T, which alone ever reads or writes its parameters. A part is a small network of its own,
+with parameters laid out as one; the outputs of the whole are the sum of theirs, and the biases of the outputs are those
+of part 0. All that the threads exchange is Z2, a few numbers for each sample:
+
+    each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
+    barrier
+    each thread     Z2 = sum of the parts in their order; loss and dZ2; for its parts: gradients, update
+
+What is exchanged comes in two sets, used in turn, so that one barrier a step is enough.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.blocks import smaller
+from fastnn2.kernels.epochs import forward_tile, lanes_used, lay_out
+from fastnn2.kernels.layers import backward_layers
+from fastnn2.kernels.losses import output_loss
+from fastnn2.kernels.optimisers import penalty, step
+from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, OUTCOME, PART_UNITS, STEP, STOP
+from fastnn2.kernels.rows import gather
+from fastnn2.kernels.simd import INLINE, group_lanes, load_group, store
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+
+
+@njit(**INLINE)
+def first_unit(part, parts, h):
+    """Return the first hidden unit of a part; parts are as even as whole blocks of units allow."""
+    blocks = (h + PART_UNITS - 1) // PART_UNITS
+    return smaller(h, part * blocks // parts * PART_UNITS)
+
+
+@njit(**INLINE)
+def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X, columns,
+                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, decay, gradients,
+                penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
+                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, spare, db2):  # fmt: skip
+    """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
+
+    As :func:`fastnn2.kernels.epochs.epochs`, but params, decay, gradients (float64) and moments are (parts, stride);
+    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part for all samples of a mini-batch. The tiles
+    are this thread's own and hold a whole mini-batch, A1 (groups, h, G) part after part; db2 (o,) is float64.
+    """
+    lanes = group_lanes(X)
+    barriers = late = number = waited = 0
+    began = cycles()
+    outcome = FINISHED
+    for epoch in range(epochs):
+        first_sample = epoch * n if has_order else 0
+        summed = 0.0
+        for begin in range(0, n, batch):
+            size = smaller(batch, n - begin)
+            groups = (size + lanes - 1) // lanes
+            used = lanes_used(size, groups, X)
+            at = number % 2 * parts
+            if atomic_load(control, STOP) != 0:
+                atomic_store(control, ABANDONED, number)
+            lay_out(X, columns, starts, is_sparse, d, order, has_order, first_sample + begin, size, X_tile, 0)
+            gather(Y, o, order, has_order, first_sample + begin, size, Y_tile, 0)
+            total = float(size)
+            if has_weights:
+                gather(weights, 1, order, has_order, first_sample + begin, size, weight_tile, 0)
+                total = 0.0
+                for i in range(size):
+                    total += weight_tile[i]
+            for c in range(thread, parts, threads):
+                unit = first_unit(c, parts, h)
+                units = first_unit(c + 1, parts, h) - unit
+                forward_tile(
+                    params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
+                    Z2, (at + c) * Z2_stride)  # fmt: skip
+                penalties[at + c] = penalty(params, decay, c * stride, (c + 1) * stride)
+            now = cycles()
+            if thread == 0 and lost_too_much(waited, now - began):
+                atomic_store(control, ALONE, number)
+            barriers += threads
+            before, late = late, barrier(control, barriers, late, LONG_SPINS)
+            if late != before:
+                waited += cycles() - now
+            if atomic_load(control, ABANDONED) == number:
+                outcome = INTERRUPTED
+                break
+
+            for i in range(0, groups * o * lanes, lanes):
+                z = load_group(Z2, at * Z2_stride + i)
+                for c in range(1, parts):
+                    z = z + load_group(Z2, (at + c) * Z2_stride + i)
+                store(dZ2, i, z)
+            for r in range(o):
+                db2[r] = 0.0
+            batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
+            for c in range(thread, parts, threads):
+                unit = first_unit(c, parts, h)
+                units = first_unit(c + 1, parts, h) - unit
+                into = c * stride
+                for i in range(into, into + stride):
+                    gradients[i] = 0.0
+                backward_layers(
+                    params, into, d, units, o, groups, used, X_tile, 0, A1, unit * groups * lanes, dZ2, 0, spare,
+                    activation, gradients, into)  # fmt: skip
+                b2 = (d + 1 + o) * units
+                if c == 0:
+                    for r in range(o):
+                        gradients[b2 + r] = db2[r]
+                last = into + (b2 + o + STEP - 1) // STEP * STEP
+                step(
+                    optimiser, params, into, last, gradients, 0, 1, decay, 1.0 / total, rates[number], first_moments,
+                    second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
+            if atomic_load(control, ALONE) == number:  # and once more, as thread 0 takes over the parts of the others
+                barriers += threads
+                barrier(control, barriers, late, LONG_SPINS)
+                if thread != 0:
+                    return
+                threads, waited = 1, 0
+            if thread == 0:
+                shrinking = 0.0
+                for c in range(parts):
+                    shrinking += penalties[at + c]
+                summed += (batch_loss + 0.5 * shrinking) / total * size
+            number += 1
+        if outcome != FINISHED:
+            break
+        if thread == 0:
+            losses[epoch] = summed / n
+            atomic_store(control, COMPLETED, epoch + 1)
+    if thread == 0:
+        atomic_store(control, OUTCOME, outcome)
