@@ -1,5 +1,7 @@
 """The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
 
+import itertools
+
 import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
@@ -212,7 +214,7 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
     if parts == 1:
         assert_same_bits(places, np.arange(network.count))
     W1 = places[: 3 * h].reshape(h, 3)
-    for part, (first, last) in enumerate(zip(firsts, firsts[1:], strict=False)):
+    for part, (first, last) in enumerate(itertools.pairwise(firsts)):
         assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
 
 

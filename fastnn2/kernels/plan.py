@@ -118,9 +118,13 @@ def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
 
 
 def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
-    """Return into how many parts the hidden units are cut for mini-batches of n samples; 1 where samples are shared."""
+    """Return into how many parts the hidden units are cut for mini-batches of n samples; 1 where samples are shared.
+
+    Every thread lays out all inputs of a mini-batch, which have to stay in its cache.
+    """
+    groups = count_groups(n, dtype)
     by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, h // (2 * PART_UNITS))
-    if count_groups(n, dtype) > UNIT_GROUPS or by_work < 2:
+    if groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES or by_work < 2:
         return 1
     return 1 << (min(MAX_PARTS, by_work).bit_length() - 1)
 
