@@ -9,6 +9,7 @@ import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 import sklearn
 
 TESTED = (1, 9)  # the version of scikit-learn that this is tested with
@@ -30,10 +31,8 @@ from sklearn.base import _fit_context
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
 
-from fastnn2.stochastic import OneHiddenLayer
+from fastnn2.stochastic import TRANSIENT, OneHiddenLayer
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 
@@ -47,13 +46,14 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
     Parameters
     ----------
     hidden_layer_sizes : int or (int,)
-        Hidden units. One layer; for more, use scikit-learn's class.
+        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
     activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
  tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
  n_iter_no_change, max_fun
         As scikit-learn has them.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, a factor of the weights of its samples; "balanced" makes all classes weigh the same.
+        Weight of each class, a factor of the weights of its samples, 1 for a class that is not in the dict; "balanced"
+        makes all classes weigh the same. For one class a sample, not for several labels.
     n_threads : int or None, default=None
         At most so many threads; None takes as many as may be used and are worth it, and one inside a worker of joblib.
         The model does not depend on it.
@@ -168,15 +168,32 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         return model
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
-        if self.class_weight is not None:
-            if incremental and self.class_weight == "balanced":
-                raise ValueError(
-                    'class_weight is "balanced", which partial_fit cannot know from a part of the samples; pass a dict '
-                    "of weights"
-                )
-            by_class = compute_sample_weight(self.class_weight, y)
-            sample_weight = by_class if sample_weight is None else by_class * _check_sample_weight(sample_weight, X)
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                'class_weight is "balanced", which partial_fit cannot know from a part of the samples; pass a dict of '
+                "weights"
+            )
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                "class_weight is for one class a sample, and y has several labels; pass sample_weight instead"
+            )
+        number = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+        classes = self.classes_.tolist()
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(number, minlength=len(classes))
+            by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        else:
+            unknown = [name for name in self.class_weight if name not in classes]
+            if unknown:
+                raise ValueError(f"class_weight has {unknown}; expected some of the classes {classes}")
+            by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
+        by_sample = by_class[number]
+        return by_sample if sample_weight is None else by_sample * sample_weight
 
     def to_sklearn(self) -> SklearnClassifier:
         """Return scikit-learn's own model with the same parameters and, if this one is fitted, the same predictions.
@@ -219,7 +236,7 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
     ----------
     loss : {"squared_error", "poisson"}
     hidden_layer_sizes : int or (int,)
-        Hidden units. One layer; for more, use scikit-learn's class.
+        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
     activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
  tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
  n_iter_no_change, max_fun
@@ -359,7 +376,8 @@ def _converted(model: Any, into: Any, expected: Any = None) -> Any:
     new = into(**{name: value for name, value in parameters.items() if name in into().get_params(deep=False)})
     if isinstance(new, OneHiddenLayer):
         new._refuse_other_layers()
-    kept_apart = set(parameters) | {"_skl_callbacks"}
+    # Callbacks stay with their model, and so does what a fit that is under way holds.
+    kept_apart = set(parameters) | {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown", *TRANSIENT}
     if not isinstance(new, OneHiddenLayer):
         kept_apart.add("validation_loss_curve_")
     vars(new).update(copy.deepcopy({name: value for name, value in vars(model).items() if name not in kept_apart}))

@@ -18,6 +18,9 @@ Array = np.ndarray[Any, Any]
 
 # Multiplications of a call, for each thread, that are worth the start of a team, which takes a third of a millisecond.
 WORK_OF_START = 12_000_000
+# Tiles are kept from epoch to epoch where they hold no more samples, with their padding, than so many times those that
+# there are, or so many.
+KEPT_SAMPLES, KEPT_ALWAYS = 1.25, 5000
 INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
@@ -114,7 +117,9 @@ class Descent:
         self.network, self.X, self.batch, self.optimiser, self.n_threads = network, X, batch, optimiser, n_threads
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
-        self.numbers = float(beta_1), float(beta_2), float(epsilon), int(nesterov)
+        epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # 0 / 0 behind the last parameter is not a number
+        self.numbers = float(beta_1), float(beta_2), epsilon, int(nesterov)
+        self.steps_done = 0
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
@@ -194,7 +199,7 @@ class Descent:
         losses : ndarray
             float64; of each epoch that was finished, the mean loss over its samples, with the L2 penalty.
         interrupted : bool
-            Whether Ctrl-C came; the parameters are then those after the last whole step.
+            Whether Ctrl-C came; the parameters are then those after the last whole step, number `steps_done`.
         """
         network, numbers = self.network, self.numbers
         count = len(rates) // self.steps
@@ -246,6 +251,7 @@ class Descent:
         if late is not None and not isinstance(late, KeyboardInterrupt):
             raise late
         completed = int(control[plan.COMPLETED])
+        self.steps_done = int(control[plan.STEPS])
         if self.keep == plan.KEEP and completed:
             self.keep = plan.KEPT
         return losses[:completed], (interrupt or late) is not None
@@ -263,6 +269,8 @@ class Descent:
             self.keep = plan.DROP
         elif self.keep == plan.DROP and (epochs > 1 or self.optimiser == plan.GRADIENT):
             groups = self.steps * plan.count_groups(self.batch, self.Y.dtype)
+            if groups * plan.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
+                return  # every mini-batch is padded to whole groups
             self.keep, self.kept = plan.KEEP, _tiles(self.inputs, groups, self.Y.dtype)
 
 
@@ -309,8 +317,12 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, range(threads)))
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, range(threads)))
+        except RuntimeError:  # Python is about to end, and starts no more threads
+            for thread in range(threads):
+                work(thread)
     return out
 
 

@@ -13,12 +13,12 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import LOSS_FUNCTIONS
-from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import validate_data
 
+from fastnn2.blas import one_blas_thread
 from fastnn2.kernels import plan
 from fastnn2.minibatch import Descent, Network, Rows, outputs
+from fastnn2.optimiser_state import choices, flatten, load, new_optimiser, rates, store, write
 
 Array = np.ndarray[Any, Any]
 
@@ -30,8 +30,11 @@ LOSSES = {
     "exp": plan.POISSON,
 }  # by the activation of the outputs
 
-ORDERED_NUMBERS = 4_000_000  # of the orders of samples that are drawn for one call of the kernel
-MOST_EPOCHS = 10_000  # of such a call
+# Of the orders of samples, or the learning rates of steps, that are made for one call of the kernel.
+NUMBERS_AT_ONCE = 1_000_000
+
+# With a smaller share of numbers that are not zero, SciPy's product with a sparse matrix beats ours with a dense tile.
+SPARSE = 0.1
 
 # Fits and callbacks hand these on while a fit lasts; they are not part of a fitted model.
 TRANSIENT = ("_task", "_descent")
@@ -46,6 +49,8 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     _no_improvement_count: int
     best_loss_: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
     validation_loss_curve_: Any
 
     def __getstate__(self) -> Any:
@@ -71,11 +76,18 @@ class OneHiddenLayer(CallbackSupportMixin):
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
+            predicted: Array = super()._forward_pass_fast(X, check_input=False)
+            return predicted
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
         dtype = np.float32 if single else np.float64
         return outputs(self._network(), Rows(X, dtype), flatten(self.coefs_, self.intercepts_), self.n_threads)
 
     # Fit
+    def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of samples, times those of their classes; y as the network learns it."""
+        return sample_weight
+
     def _fit_and_tell(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Fit, and tell the callbacks of scikit-learn, if there are any, of the fit and of each epoch."""
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -120,10 +132,10 @@ class OneHiddenLayer(CallbackSupportMixin):
     ) -> None:  # fmt: skip
         """Do as scikit-learn's own, with many epochs in one call where nothing has to be decided between them."""
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._new_optimizer()
+            self._optimizer = new_optimiser(self)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        validation = None
+        validation, sample_weight = None, self._with_class_weight(y, sample_weight)
         if self.early_stopping:
             X, y, sample_weight, validation = self._split(X, y, sample_weight)
             if not hasattr(self, "validation_loss_curve_") or not self.warm_start:
@@ -131,15 +143,20 @@ class OneHiddenLayer(CallbackSupportMixin):
         else:
             self.validation_loss_curve_ = None
         n = X.shape[0]
-        descent = self._new_descent(Rows(X, X.dtype), y, sample_weight, self._batch_size(n))
-        self._load(descent)
-        order, epochs = np.arange(n), 0
+        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # a model that joblib mapped
+            self.coefs_, self.intercepts_ = (
+                [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
+            )
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
+        load(self._optimizer, descent)
+        order = np.arange(n)
         try:
             self.n_iter_ = 0
             going_on = True
             while going_on:
                 part = self._subtask("epoch")
-                epochs = self._epochs_at_once(n, incremental)
+                epochs = self._epochs_at_once(n, descent.steps, incremental)
                 orders = None
                 if self.shuffle:
                     orders = np.empty((epochs, n), dtype=np.int64)
@@ -147,9 +164,11 @@ class OneHiddenLayer(CallbackSupportMixin):
                         order = order[shuffled(n, self._random_state)]
                         row[:] = order
                 refuse_weightless(descent, orders)
-                losses, interrupted = descent.run(self._rates(epochs, descent), orders)
-                self._store(descent, len(losses))
-                going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
+                losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
+                write(descent.params, self.coefs_, self.intercepts_)
+                store(self._optimizer, descent, self.coefs_ + self.intercepts_)
+                if len(losses):
+                    going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
                 if interrupted:
                     raise KeyboardInterrupt
                 if self._subtask_ends(part):
@@ -166,14 +185,6 @@ class OneHiddenLayer(CallbackSupportMixin):
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
-
-    def _new_optimizer(self) -> Any:
-        params = self.coefs_ + self.intercepts_
-        if self.solver == "adam":
-            return AdamOptimizer(params, self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
-        return SGDOptimizer(
-            params, self.learning_rate_init, self.learning_rate, self.momentum, self.nesterovs_momentum, self.power_t
-        )
 
     def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
         """Return what is left for training, and (X, y, targets, weights) for validation."""
@@ -201,77 +212,29 @@ class OneHiddenLayer(CallbackSupportMixin):
             )
         return int(min(self.batch_size, n))
 
-    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int) -> Descent:
-        choices: dict[str, Any] = {"optimiser": plan.GRADIENT}
-        if self.solver == "adam":
-            choices = {
-                "optimiser": plan.ADAM, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon
-            }  # fmt: skip
-        elif self.solver == "sgd":
-            choices = {"optimiser": plan.SGD, "beta_1": self.momentum, "nesterov": self.nesterovs_momentum}
+    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int, **choices: Any) -> Descent:
         params = flatten(self.coefs_, self.intercepts_)
         return Descent(
             self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
             **choices,
         )  # fmt: skip
 
-    def _moments(self) -> dict[str, str]:
-        """Return what the lists of scikit-learn's optimiser are in the kernel."""
-        if self.solver == "adam":
-            return {"ms": "first_moments", "vs": "second_moments"}
-        return {"velocities": "first_moments"}
-
-    def _load(self, descent: Descent) -> None:
-        """Bring the optimiser's state to the kernel, and make room for what comes back."""
-        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # a model that joblib mapped
-            self.coefs_, self.intercepts_ = (
-                [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
-            )
-        for name, of_kernel in self._moments().items():
-            lists = getattr(self._optimizer, name)
-            setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
-
-    def _store(self, descent: Descent, epochs: int) -> None:
-        """Bring parameters and the optimiser's state from the kernel, after so many epochs."""
-        write(descent.params, self.coefs_, self.intercepts_)
-        for name, of_kernel in self._moments().items():
-            lists = [np.empty_like(array) for array in self.coefs_ + self.intercepts_]
-            write(getattr(descent, of_kernel), lists[:2], lists[2:])
-            setattr(self._optimizer, name, lists)
-        if self.solver == "adam" and epochs:
-            self._optimizer.learning_rate = self._rates(epochs, descent)[-1]
-            self._optimizer.t += epochs * descent.steps
-
-    def _epochs_at_once(self, n: int, incremental: bool) -> int:
+    def _epochs_at_once(self, n: int, steps: int, incremental: bool) -> int:
         """Return for how many epochs nothing has to be decided: no stop can come before the last of them."""
         if incremental or self.early_stopping or self.verbose or getattr(self, "_task", None):
             return 1
         until_stop = self.n_iter_no_change + 1 - self._no_improvement_count
-        most = max(1, ORDERED_NUMBERS // n) if self.shuffle else MOST_EPOCHS
-        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, most)))
-
-    def _rates(self, epochs: int, descent: Descent) -> Array:
-        """Return the learning rate of every step of the next epochs."""
-        optimizer, steps = self._optimizer, descent.steps
-        if self.solver == "adam":
-            t = optimizer.t + 1.0 + np.arange(epochs * steps)
-            rates: Array = optimizer.learning_rate_init * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-            return rates
-        rates = np.full(epochs, float(optimizer.learning_rate))
-        if self.learning_rate == "invscaling":
-            seen = self.t_ + descent.X.n * np.arange(1, epochs)
-            rates[1:] = optimizer.learning_rate_init / (seen + 1.0) ** self.power_t
-        return np.repeat(rates, steps)
+        numbers = n if self.shuffle else steps
+        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, NUMBERS_AT_ONCE // numbers)))
 
     def _epochs_end(self, losses: list[float], n: int, validation: Any) -> bool:
         """Do what scikit-learn does after each epoch; return whether to go on."""
         self.loss_curve_ += losses
         self.n_iter_ += len(losses)
         self.t_ += n * len(losses)
-        if losses:
-            self.loss_ = losses[-1]
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+        self.loss_ = losses[-1]
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if validation is not None:
             self._validate(*validation)
         else:
@@ -290,19 +253,19 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     def _validate(self, X: Any, y: Any, targets: Any, weights: Any) -> None:
         """Take loss and score on the validation set after an epoch."""
+        self._update_no_improvement_count(True, X, y, weights)
         name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
         predicted = self._forward_pass_fast(X, check_input=False)
         loss = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
         self.validation_loss_curve_.append(float(loss))
-        self._update_no_improvement_count(True, X, y, weights)
 
     # L-BFGS: SciPy's, which wants loss and gradient as float64
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
-        self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
+        sample_weight = self._with_class_weight(y, sample_weight)
+        self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
         refuse_weightless(self._descent, None)
         try:
-            # Between evaluations SciPy calls BLAS for small vectors, whose threads would spin on the cores of our team.
-            with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+            with one_blas_thread():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
             self.n_iter_, self.loss_ = stopped.args
@@ -318,7 +281,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         self._unpack(packed_coef_inter)
         descent = getattr(self, "_descent", None)
         if descent is None:  # not called by a fit
-            descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0])
+            descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
         descent.params = flatten(self.coefs_, self.intercepts_)
         losses, interrupted = descent.run(np.zeros(1))
         if interrupted:
@@ -328,23 +291,6 @@ class OneHiddenLayer(CallbackSupportMixin):
         if self._subtask_ends(part):
             raise _Stopped(part.task_id + 1, float(losses[0]))
         return float(losses[0]), np.concatenate([array.ravel() for array in gradients])
-
-
-def flatten(coefs: Any, intercepts: Any) -> Array:
-    """Return W1, b1, W2, b2 one after the other from scikit-learn's lists, whose matrices are transposed."""
-    (first, second), (b1, b2) = coefs, intercepts
-    return np.concatenate([first.T.ravel(), b1, second.T.ravel(), b2])
-
-
-def write(flat: Array, coefs: Any, intercepts: Any) -> None:
-    """Write a flat set to scikit-learn's lists, in place."""
-    (first, second), (b1, b2) = coefs, intercepts
-    d, h = first.shape
-    o = second.shape[1]
-    ends = np.cumsum([h * d, h, o * h, o])
-    parts = np.split(flat[: ends[-1]], ends[:-1])
-    first[...], second[...] = parts[0].reshape(h, d).T, parts[2].reshape(o, h).T
-    b1[...], b2[...] = parts[1], parts[3]
 
 
 def shuffled(n: int, random_state: Any) -> Array:

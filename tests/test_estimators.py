@@ -27,6 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastnn2
+from fastnn2 import stochastic
+from fastnn2.kernels import plan
 
 # Warnings are expected where a fit is cut short; what else there is shall fail.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -643,3 +645,135 @@ def test_several_fits_at_once_from_threads():
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"solver": "adam"}, {"solver": "sgd", "momentum": 0.1}),
+        ({"solver": "sgd"}, {"solver": "adam", "beta_2": 0.1}),
+        ({"solver": "adam"}, {"beta_1": 0.5, "beta_2": 0.1, "epsilon": 1.0, "learning_rate_init": 1.0}),
+        ({"solver": "sgd"}, {"momentum": 0.1, "nesterovs_momentum": False, "learning_rate": "invscaling"}),
+    ],
+)
+def test_partial_fit_goes_on_with_the_optimiser_that_it_began_with(before, after):
+    X, y = DATA["cancer"]
+    one, other = pair("cancer", **before)
+    for model in (one, other):
+        for _ in range(3):
+            model.partial_fit(X, y, classes=[0, 1])
+        model.set_params(**after)
+        for _ in range(3):
+            model.partial_fit(X, y)
+    assert_equal_models(one, other, X)
+
+
+def test_class_weight_of_classes_that_are_not_there():
+    X, y = DATA["digits"]
+    one, other = pair("digits")
+    other.set_params(class_weight={1: 5.0, 3: 0.5})
+    for part in (slice(0, 400), np.flatnonzero(y == 2), slice(400, 900)):
+        factor = np.where(y[part] == 1, 5.0, np.where(y[part] == 3, 0.5, 1.0))
+        one.partial_fit(X[part], y[part], sample_weight=factor, classes=np.arange(10))
+        other.partial_fit(X[part], y[part], classes=np.arange(10))
+    assert_equal_models(one, other, X)
+    with pytest.raises(ValueError, match=r"class_weight has \[10\]; expected some of the classes \[0, 1, 2"):
+        fastnn2.MLPClassifier(class_weight={10: 1.0}).fit(X, y)
+    with pytest.raises(ValueError, match="class_weight is for one class a sample"):
+        fastnn2.MLPClassifier(class_weight={0: 1.0}).fit(*DATA["labels"])
+    with pytest.raises(ValueError, match=r"requires y to be passed|y cannot be None"):
+        fastnn2.MLPClassifier(class_weight="balanced").fit(X, None)
+
+
+def test_overlapping_fits_leave_blas_its_threads():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    X, y = DATA["digits"]
+    before = threads()
+    fits = [
+        threading.Thread(
+            target=fastnn2.MLPClassifier(30, solver="lbfgs", max_iter=count, tol=0, random_state=0).fit, args=(X, y)
+        )
+        for count in (5, 20, 10)
+    ]
+    for thread in fits:
+        thread.start()
+    for thread in fits:
+        thread.join()
+    assert threads() == before
+
+
+def test_many_epochs_of_many_steps_take_little_memory():
+    code = """
+import resource, warnings
+import numpy as np, fastnn2
+warnings.simplefilter("ignore")
+X = np.random.RandomState(0).standard_normal((60_000, 30)); y = (X[:, 0] > 0).astype(int)
+options = dict(hidden_layer_sizes=5, batch_size=1, shuffle=False, n_iter_no_change=np.inf, random_state=0)
+fastnn2.MLPClassifier(max_iter=1, **options).fit(X[:500], y[:500])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fastnn2.MLPClassifier(max_iter=3, **options).fit(X, y)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 100e6)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_converting_within_a_callback_takes_nothing_of_the_fit_along():
+    taken = []
+
+    class Converter(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            taken.append(pickle.dumps(estimator.to_sklearn()))
+            taken.append(pickle.dumps(fitted_estimator.to_sklearn()))
+
+    X, y = DATA["cancer"]
+    for solver in ("adam", "lbfgs"):
+        fastnn2.MLPClassifier(max_iter=2, random_state=0, solver=solver).set_callbacks(Converter()).fit(X, y)
+    assert not any(b"fastnn2" in each for each in taken)
+
+
+def test_a_warm_start_keeps_the_dtype_of_the_parameters():
+    X, y = DATA["diabetes"]
+    models = pair("diabetes", warm_start=True, max_iter=3)
+    for model in models:
+        model.fit(X, y).fit(X.astype(np.float32), y)
+    assert models[1].coefs_[0].dtype == models[0].coefs_[0].dtype
+    assert models[1].loss_ == pytest.approx(models[0].loss_, rel=LOSS_TOLERANCE)
+
+
+def test_predict_while_python_ends():
+    code = """
+import atexit, numpy as np, fastnn2
+X = np.random.RandomState(0).standard_normal((100_000, 30)); y = (X[:, 0] > 0).astype(int)
+model = fastnn2.MLPClassifier(max_iter=1, n_threads=2).fit(X[:500], y[:500])
+atexit.register(lambda: print(model.predict(X).shape))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "(100000,)\n"
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["diabetes", "digits"])
+def test_an_evaluation_that_is_not_finite_leaves_nothing_behind(name, activation):
+    X, y = DATA[name]
+    model = getattr(fastnn2, KINDS[name])(
+        hidden_layer_sizes=13, activation=activation, solver="lbfgs", max_iter=1, random_state=0
+    ).fit(X[:70], y[:70])
+    descent = model._new_descent(
+        stochastic.Rows(X[:70], np.float64), np.eye(10)[y[:70]] if name == "digits" else y[:70, np.newaxis], None, 70,
+        optimiser=plan.GRADIENT,
+    )  # fmt: skip
+    finite = descent.params
+    descent.run(np.zeros(1))
+    expected = descent.first_moments
+    descent.params = np.full_like(finite, np.inf)
+    descent.run(np.zeros(1))
+    descent.params = finite
+    descent.run(np.zeros(1))
+    assert_same_bits(descent.first_moments, expected)

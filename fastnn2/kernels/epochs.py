@@ -19,7 +19,7 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import affine, affine_part, backward_layers
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
-from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STOP
+from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STEPS, STOP
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
@@ -53,8 +53,8 @@ def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, ti
 
 @njit(**INLINE)
 def lanes_used(valid, groups, like):
-    """Return how many lanes of the last group of a tile hold its `valid` samples, in whole vectors of `like`."""
-    step = vector_lanes(like)
+    """Return how many lanes of the last group of a tile hold its `valid` samples, in pairs of vectors of `like`."""
+    step = 2 * vector_lanes(like)
     left = valid - (groups - 1) * group_lanes(like)
     return (left + step - 1) // step * step
 
@@ -159,6 +159,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
+        atomic_store(control, STEPS, number)
         atomic_store(control, OUTCOME, outcome)
 
 

@@ -183,9 +183,9 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
     The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
-    of the last group are read: those, and perhaps a few more, that hold samples. With many outputs W2' dZ2 is done in
-    blocks, a group at a time, in `spare` (h, G). (A loop over the layers, as what is called is inlined once for each
-    place from which it is called, and takes a tenth of a second to compile.)
+    of the last group count, in pairs of vectors: those that hold samples, and zeros of dZ2 behind. With many outputs
+    W2' dZ2 is done in blocks, a group at a time, in `spare` (h, G). (A loop over the layers, as what is called is
+    inlined once for each place from which it is called, and takes a tenth of a second to compile.)
     """
     w2 = (d + 1) * h
     many = o >= BLOCK_INPUTS and h >= BLOCK_UNITS
@@ -196,7 +196,9 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
             place = into + w2
         else:
             if many:
-                backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation, gradient, into)
+                backward_blocks(
+                    params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare, activation, gradient, into
+                )
             else:
                 backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into)
             A, a_start, rows, first_row = A1, a, h, 0
@@ -243,7 +245,7 @@ def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, 
 
 
 @njit(**INLINE)
-def backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation, gradient, into):
+def backward_blocks(params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare, activation, gradient, into):
     """Write dZ1 over A1 in place and add db1 to `gradient` in place, with W2' dZ2 in blocks of hidden units."""
     lanes = group_lanes(A1)
     b1 = h * d
@@ -252,6 +254,8 @@ def backward_blocks(params, p, d, h, o, groups, A1, a, dZ2, z, spare, activation
         for u in range(h):
             at = a + (g * h + u) * lanes
             dz1 = load_group(spare, u * lanes) * slope(activation, load_group(A1, at))
+            if g == groups - 1:
+                dz1 = keep_first(dz1, last_lanes)
             store(A1, at, dz1)
             gradient[into + b1 + u] += sum_lanes(fold_group(dz1))
 

@@ -55,7 +55,8 @@ DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be fi
 COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
-CONTROL_SIZE = 7 * WORD
+STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
+CONTROL_SIZE = 8 * WORD
 
 # What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs
 # that belongs to it; and what is done with a gradient.

@@ -20,7 +20,18 @@ from fastnn2.kernels.epochs import forward_tile, lanes_used, lay_out
 from fastnn2.kernels.layers import backward_layers
 from fastnn2.kernels.losses import output_loss
 from fastnn2.kernels.optimisers import penalty, step
-from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, OUTCOME, PART_UNITS, STEP, STOP
+from fastnn2.kernels.plan import (
+    ABANDONED,
+    ALONE,
+    COMPLETED,
+    FINISHED,
+    INTERRUPTED,
+    OUTCOME,
+    PART_UNITS,
+    STEP,
+    STEPS,
+    STOP,
+)
 from fastnn2.kernels.rows import gather
 from fastnn2.kernels.simd import INLINE, group_lanes, load_group, store
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
@@ -127,4 +138,5 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
+        atomic_store(control, STEPS, number)
         atomic_store(control, OUTCOME, outcome)
