@@ -4,12 +4,15 @@ What the estimators share with nobody else; scikit-learn is not known here. Para
 b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fastnn2.cores import usable_cores
+from fastnn2.helpers import Helpers
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded
 from fastnn2.team import Team, is_short, watch
@@ -18,6 +21,7 @@ Array = np.ndarray[Any, Any]
 
 # Multiplications of a call, for each thread, that are worth the start of a team, which takes a third of a millisecond.
 WORK_OF_START = 12_000_000
+WORK_OF_HELPER = 2_000_000  # the same where threads wait for the next call
 # Tiles are kept from epoch to epoch where they hold no more samples, with their padding, than so many times those that
 # there are, or so many.
 KEPT_SAMPLES, KEPT_ALWAYS = 1.25, 5000
@@ -120,6 +124,7 @@ class Descent:
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # 0 / 0 behind the last parameter is not a number
         self.numbers = float(beta_1), float(beta_2), epsilon, int(nesterov)
         self.steps_done = 0
+        self.helpers: Helpers | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
@@ -211,9 +216,10 @@ class Descent:
         control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
+        helpers = self.helpers if is_short(work_of_call) else None
         threads = self.threads
         if self.n_threads is None:
-            threads = max(1, min(threads, work_of_call // WORK_OF_START))
+            threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
 
         def work(thread: int, threads: int) -> None:
@@ -238,6 +244,13 @@ class Descent:
                 *db2,
             )
 
+        if helpers is not None:
+            try:
+                helpers.run(control, work, threads)
+            except KeyboardInterrupt:
+                return self._finished(control, losses), True
+            return self._finished(control, losses), False
+
         team, interrupt = Team(control), None
         try:
             team.start(threads, work, is_short(work_of_call))
@@ -250,11 +263,25 @@ class Descent:
             raise team.failure
         if late is not None and not isinstance(late, KeyboardInterrupt):
             raise late
+        return self._finished(control, losses), (interrupt or late) is not None
+
+    def _finished(self, control: Array, losses: Array) -> Array:
+        """Take note of what a run did; return the losses of the epochs that it finished."""
         completed = int(control[plan.COMPLETED])
         self.steps_done = int(control[plan.STEPS])
         if self.keep == plan.KEEP and completed:
             self.keep = plan.KEPT
-        return losses[:completed], (interrupt or late) is not None
+        return losses[:completed]
+
+    @contextlib.contextmanager
+    def many_runs(self) -> Iterator[None]:
+        """Keep threads waiting between runs, where many short ones follow each other closely."""
+        self.helpers = Helpers(self.threads - 1)
+        try:
+            yield
+        finally:
+            self.helpers.end()
+            self.helpers = None
 
     def _parameters(self) -> tuple[Any, ...]:
         """Return what a kernel takes for parameters, gradients and penalties."""

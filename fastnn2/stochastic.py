@@ -150,41 +150,47 @@ class OneHiddenLayer(CallbackSupportMixin):
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
         load(self._optimizer, descent)
-        order = np.arange(n)
         try:
-            self.n_iter_ = 0
-            going_on = True
-            while going_on:
-                part = self._subtask("epoch")
-                epochs = self._epochs_at_once(n, descent.steps, incremental)
-                orders = None
-                if self.shuffle:
-                    orders = np.empty((epochs, n), dtype=np.int64)
-                    for row in orders:
-                        order = order[shuffled(n, self._random_state)]
-                        row[:] = order
-                refuse_weightless(descent, orders)
-                losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
-                write(descent.params, self.coefs_, self.intercepts_)
-                store(self._optimizer, descent, self.coefs_ + self.intercepts_)
-                if len(losses):
-                    going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
-                if interrupted:
-                    raise KeyboardInterrupt
-                if self._subtask_ends(part):
-                    break
-                if going_on and self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                        "hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
-                    break
+            with descent.many_runs():
+                self._descend(descent, validation, incremental)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _descend(self, descent: Descent, validation: Any, incremental: bool) -> None:
+        """Run epochs until one of the reasons to stop; raise KeyboardInterrupt after what was done is stored."""
+        n = descent.X.n
+        order = np.arange(n)
+        self.n_iter_ = 0
+        going_on = True
+        while going_on:
+            part = self._subtask("epoch")
+            epochs = self._epochs_at_once(n, descent.steps, incremental)
+            orders = None
+            if self.shuffle:
+                orders = np.empty((epochs, n), dtype=np.int64)
+                for row in orders:
+                    order = order[shuffled(n, self._random_state)]
+                    row[:] = order
+            refuse_weightless(descent, orders)
+            losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
+            write(descent.params, self.coefs_, self.intercepts_)
+            store(self._optimizer, descent, self.coefs_ + self.intercepts_)
+            if len(losses):
+                going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
+            if interrupted:
+                raise KeyboardInterrupt
+            if self._subtask_ends(part):
+                break
+            if going_on and self.n_iter_ == self.max_iter:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                    "hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
 
     def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
         """Return what is left for training, and (X, y, targets, weights) for validation."""
@@ -265,7 +271,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
         refuse_weightless(self._descent, None)
         try:
-            with one_blas_thread():
+            with one_blas_thread(), self._descent.many_runs():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
             self.n_iter_, self.loss_ = stopped.args

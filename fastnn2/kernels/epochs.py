@@ -22,7 +22,7 @@ from fastnn2.kernels.optimisers import step
 from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STEPS, STOP
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
-from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, enter, lost_too_much
 
 
 @njit(**INLINE)
@@ -74,6 +74,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     each; but where no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and
     all threads, and need not be laid out again (KEPT).
     """
+    if not enter(control, thread):
+        return
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o

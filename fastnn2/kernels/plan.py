@@ -56,7 +56,9 @@ COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
 STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
-CONTROL_SIZE = 8 * WORD
+ENTERED = 8 * WORD  # whether thread 0 works: written by it, or by a caller who should have been it and was interrupted
+CONTROL_SIZE = 9 * WORD
+COMING, NOT_COMING = 1, 2
 
 # What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs
 # that belongs to it; and what is done with a gradient.

@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import ARRIVED, LOST_CYCLES
+from fastnn2.kernels.plan import ARRIVED, COMING, ENTERED, LOST_CYCLES
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -150,6 +150,21 @@ def set_float_mode(typingctx, mode):
         return context.get_dummy_value()
 
     return types.void(mode), codegen
+
+
+@njit(**INLINE)
+def enter(control, thread):
+    """Return whether the team works. Its thread 0 may be the caller's, which a signal can keep from coming."""
+    if thread == 0:
+        atomic_store(control, ENTERED, COMING)
+    spins = 0
+    while atomic_load(control, ENTERED) == 0:
+        spins += 1
+        if spins < LONG_SPINS:
+            pause()
+        else:
+            yield_core()
+    return atomic_load(control, ENTERED) == COMING
 
 
 @njit(**INLINE)

@@ -1,0 +1,102 @@
+"""Threads that wait between short jobs: they do their part, hand on what is raised, and end."""
+
+import _thread
+import time
+
+import numpy as np
+import pytest
+
+from fastnn2 import helpers
+from fastnn2.kernels import plan
+from fastnn2.layout import aligned_zeros
+
+
+def control():
+    return aligned_zeros(plan.CONTROL_SIZE, np.int64)
+
+
+def come(words):
+    """Do what thread 0 does at the start of a kernel."""
+    words[plan.ENTERED] = plan.COMING
+
+
+def assert_count(expected):
+    """Assert that there are so many threads, or will be soon: one counts from when it runs until it has ended."""
+    give_up = time.monotonic() + 2
+    while _thread._count() != expected and time.monotonic() < give_up:
+        time.sleep(0.001)
+    assert _thread._count() == expected
+
+
+def test_each_thread_does_its_part_of_each_job():
+    team = helpers.Helpers(2)
+    for threads in (3, 1, 2, 3, 7):
+        words, seen = control(), []
+
+        def work(number, size, words=words, seen=seen):
+            come(words)
+            seen.append((number, size))
+
+        team.run(words, work, threads)
+        size = min(threads, 3)
+        assert sorted(seen) == [(number, size) for number in range(size)]
+    team.end()
+
+
+def test_they_end():
+    before = _thread._count()
+    team = helpers.Helpers(3)
+    assert_count(before + 3)
+    team.end()
+    assert_count(before)
+
+
+def test_what_a_helper_raises_comes_out():
+    team, words = helpers.Helpers(1), control()
+
+    def work(number, size):
+        come(words)
+        if number == 1:
+            raise ValueError("a mistake of ours")
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        team.run(words, work, 2)
+    team.end()
+
+
+def test_a_caller_who_does_not_come_lets_the_others_go():
+    team, words, found = helpers.Helpers(1), control(), []
+
+    def work(number, size):
+        if number == 0:
+            raise KeyboardInterrupt
+        while words[plan.ENTERED] == 0:
+            time.sleep(0.001)
+        found.append(int(words[plan.ENTERED]))
+
+    with pytest.raises(KeyboardInterrupt):
+        team.run(words, work, 2)
+    assert found == [plan.NOT_COMING]
+    team.end()
+
+
+@pytest.mark.parametrize("granted", [0, 1])
+def test_a_system_that_refuses_threads(granted, monkeypatch):
+    start, asked = helpers.start_new_thread, []
+
+    def start_or_refuse(function, arguments):
+        asked.append(arguments)
+        if len(asked) > granted:
+            raise RuntimeError("can't start new thread")
+        start(function, arguments)
+
+    monkeypatch.setattr(helpers, "start_new_thread", start_or_refuse)
+    team, words, sizes = helpers.Helpers(3), control(), []
+
+    def work(number, size):
+        come(words)
+        sizes.append(size)
+
+    team.run(words, work, 4)
+    assert sizes == [granted + 1] * (granted + 1)
+    team.end()
