@@ -579,8 +579,8 @@ def test_scikit_learns_callbacks_inside_a_pipeline_and_a_grid_search():
 INTERRUPTED = """
 import os, signal, sys, threading, time, warnings
 import numpy as np, fastnn2
-X = np.random.RandomState(0).standard_normal((200_000, 30)); y = (X[:, 0] > 0).astype(int)
-fastnn2.MLPClassifier(max_iter=1, random_state=0).fit(X[:500], y[:500])
+X = np.random.RandomState(0).standard_normal((SAMPLES, 30)); y = (X[:, 0] > 0).astype(int)
+fastnn2.MLPClassifier(max_iter=1, random_state=0).fit(X[:500], y[:500]).predict(X[:500])
 def send():
     time.sleep(1.0)
     os.kill(os.getpid(), signal.SIGINT)
@@ -595,11 +595,38 @@ print(time.perf_counter() - send.at < 2.0, [str(w.message) for w in caught], mod
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-def test_ctrl_c_keeps_the_model():
-    command = [sys.executable, "-c", INTERRUPTED]
+@pytest.mark.parametrize("samples", [200_000, 1_000], ids=["a team for each epoch", "threads that wait"])
+def test_ctrl_c_keeps_the_model(samples):
+    command = [sys.executable, "-c", f"SAMPLES = {samples}\n{INTERRUPTED}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True ['Training interrupted by user.'] True True\n"
+
+
+INTERRUPTED_LBFGS = """
+import _thread, os, signal, threading, time
+import numpy as np, fastnn2
+X = np.random.RandomState(0).standard_normal((3000, 30)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
+model = fastnn2.MLPClassifier(30, solver="lbfgs", max_iter=10**6, max_fun=10**6, tol=0.0, random_state=0)
+model.fit(X[:100], y[:100]).predict(X)
+before = _thread._count()
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+X = np.random.RandomState(0).standard_normal((3000, 30)); y = np.random.RandomState(1).randint(0, 2, 3000)
+try:
+    model.fit(X, y)
+except KeyboardInterrupt:
+    print("interrupted")
+time.sleep(0.2)
+print(_thread._count() <= before, model.set_params(max_iter=5).fit(X, y).n_iter_)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_ends_lbfgs_as_in_scikit_learn():
+    command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED_LBFGS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "interrupted\nTrue 5\n"
 
 
 VERSION = """
