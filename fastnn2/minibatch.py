@@ -21,7 +21,9 @@ Array = np.ndarray[Any, Any]
 
 # Multiplications of a call, for each thread, that are worth the start of a team, which takes a third of a millisecond.
 WORK_OF_START = 12_000_000
-WORK_OF_HELPER = 2_000_000  # the same where threads wait for the next call
+# The same where threads wait for the next call, up to what a call may have: one that wakes may begin on the caller's
+# core, and a longer call would gain less from the time saved than it loses by that.
+WORK_OF_HELPER, WORK_WITH_HELPERS = 2_000_000, 60_000_000
 # Tiles are kept from epoch to epoch where they hold no more samples, with their padding, than so many times those that
 # there are, or so many.
 KEPT_SAMPLES, KEPT_ALWAYS = 1.25, 5000
@@ -216,7 +218,7 @@ class Descent:
         control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
-        helpers = self.helpers if is_short(work_of_call) else None
+        helpers = self.helpers if is_short(work_of_call) and work_of_call <= WORK_WITH_HELPERS else None
         threads = self.threads
         if self.n_threads is None:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
