@@ -127,6 +127,7 @@ class Descent:
         self.numbers = float(beta_1), float(beta_2), epsilon, int(nesterov)
         self.steps_done = 0
         self.helpers: Helpers | None = None
+        self.has_many_runs = False
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
@@ -218,7 +219,9 @@ class Descent:
         control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
-        helpers = self.helpers if is_short(work_of_call) and work_of_call <= WORK_WITH_HELPERS else None
+        helpers = None
+        if self.has_many_runs and is_short(work_of_call) and work_of_call <= WORK_WITH_HELPERS:
+            helpers = self.helpers = self.helpers or Helpers(self.threads - 1)
         threads = self.threads
         if self.n_threads is None:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
@@ -278,12 +281,14 @@ class Descent:
     @contextlib.contextmanager
     def many_runs(self) -> Iterator[None]:
         """Keep threads waiting between runs, where many short ones follow each other closely."""
-        self.helpers = Helpers(self.threads - 1)
+        self.has_many_runs = True
         try:
             yield
         finally:
-            self.helpers.end()
-            self.helpers = None
+            self.has_many_runs = False
+            if self.helpers is not None:
+                self.helpers.end()
+                self.helpers = None
 
     def _parameters(self) -> tuple[Any, ...]:
         """Return what a kernel takes for parameters, gradients and penalties."""
