@@ -40,7 +40,7 @@ def bars(results, path):
         axis.set_title(f"{dtype}: µs an iteration (less is better)")
         axis.set_xticks(range(len(cells)), [cell["title"].replace(" x ", "×") for cell in cells], rotation=20)
         axis.grid(axis="y", alpha=0.3)
-    axes[0].legend(ncols=len(COLOURS), fontsize="small")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
     figure.savefig(path, dpi=120)
 
 
@@ -59,5 +59,5 @@ def scaling(results, path):
     axis.set_ylabel("ns a sample and iteration")
     axis.set_title("n × 2 × 5")
     axis.grid(alpha=0.3, which="both")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
