@@ -2,7 +2,9 @@
 
 Read layers.py and train.py first; simd.py, bits.py, lanes.py and blocks.py are the vocabulary they are written in,
 elementary.py and update.py the rest of the arithmetic, team.py how threads meet. plan.py has the choices by shape.
-entries.py, signatures.py, compiler.py, store.py, processor.py, target.py, pipeline.py and elf.py bring them to Python.
+epochs.py and unit_epochs.py are the estimators' training loops, rows.py, activations.py, losses.py and optimisers.py
+what they are made of. entries.py, estimator_entries.py, signatures.py, compiler.py, store.py, processor.py, target.py,
+pipeline.py and elf.py bring them to Python.
 """
 
 from fastnn2.kernels.sources import source_hash
