@@ -1,7 +1,7 @@
 """Threads that wait between short jobs: they do their part, hand on what is raised, and end."""
 
-import _thread
 import time
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
@@ -20,14 +20,6 @@ def come(words):
     words[plan.ENTERED] = plan.COMING
 
 
-def assert_count(expected):
-    """Assert that there are so many threads, or will be soon: one counts from when it runs until it has ended."""
-    give_up = time.monotonic() + 2
-    while _thread._count() != expected and time.monotonic() < give_up:
-        time.sleep(0.001)
-    assert _thread._count() == expected
-
-
 def test_each_thread_does_its_part_of_each_job():
     team = helpers.Helpers(2)
     for threads in (3, 1, 2, 3, 7):
@@ -43,12 +35,18 @@ def test_each_thread_does_its_part_of_each_job():
     team.end()
 
 
-def test_they_end():
-    before = _thread._count()
+def test_they_end(monkeypatch):
+    start, ended = helpers.start_new_thread, SimpleQueue()
+
+    def start_and_tell(function, arguments):
+        start(lambda: ended.put(function(*arguments)), ())
+
+    monkeypatch.setattr(helpers, "start_new_thread", start_and_tell)
     team = helpers.Helpers(3)
-    assert_count(before + 3)
+    with pytest.raises(Empty):
+        ended.get(timeout=0.05)
     team.end()
-    assert_count(before)
+    assert [ended.get(timeout=2) for _ in range(3)] == [None] * 3
 
 
 def test_what_a_helper_raises_comes_out():
