@@ -122,6 +122,7 @@ def assert_ended(before):
 
 
 def test_threads_are_counted():
+    time.sleep(0.1)  # threads of other tests may be about to end
     before, gate = _thread._count(), threading.Event()
     threading.Thread(target=gate.wait).start()
     assert _thread._count() == before + 1
