@@ -15,7 +15,7 @@ from fastnn2.cores import usable_cores
 from fastnn2.helpers import Helpers
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded
-from fastnn2.team import Team, is_short, watch
+from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
 
@@ -256,19 +256,8 @@ class Descent:
                 return self._finished(control, losses), True
             return self._finished(control, losses), False
 
-        team, interrupt = Team(control), None
-        try:
-            team.start(threads, work, is_short(work_of_call))
-            watch(team, count, False)
-        except KeyboardInterrupt as error:
-            interrupt = error
-        finally:
-            late = team.end()
-        if team.failure is not None:
-            raise team.failure
-        if late is not None and not isinstance(late, KeyboardInterrupt):
-            raise late
-        return self._finished(control, losses), (interrupt or late) is not None
+        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
+        return self._finished(control, losses), interrupted
 
     def _finished(self, control: Array, losses: Array) -> Array:
         """Take note of what a run did; return the losses of the epochs that it finished."""

@@ -105,6 +105,30 @@ class Team:
                 raised = error
 
 
+def conduct(
+    team: Team,
+    size: int,
+    work: Callable[[int, int], None],
+    is_short: bool,
+    iterations: int,
+    progress: bool | None,
+) -> bool:
+    """Start a team, watch it to its end, and return whether Ctrl-C came; what a member raised is raised here."""
+    interrupt = None
+    try:
+        team.start(size, work, is_short)
+        watch(team, iterations, progress)
+    except KeyboardInterrupt as error:
+        interrupt = error
+    finally:
+        late = team.end()
+    if team.failure is not None:
+        raise team.failure
+    if late is not None and not isinstance(late, KeyboardInterrupt):
+        raise late
+    return (interrupt or late) is not None
+
+
 def watch(team: Team, iterations: int, progress: bool | None) -> None:
     """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
     begin = time.perf_counter()

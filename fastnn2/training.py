@@ -10,7 +10,7 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded, to_groups
 from fastnn2.reference import init_params
-from fastnn2.team import Team, is_short, watch
+from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
 
@@ -217,19 +217,8 @@ class _Job:
                 *(learning_rate, total_weight),
             )
 
-        team, interrupt = Team(self.control), None
-        try:
-            team.start(self.threads, work, is_short(self.iterations * plan.work_of_iteration(d, n, h, o)))
-            watch(team, self.iterations, progress)
-        except KeyboardInterrupt as error:
-            interrupt = error
-        finally:
-            late = team.end()
-        if team.failure is not None:
-            raise team.failure
-        if late is not None and not isinstance(late, KeyboardInterrupt):
-            raise late
-        return self.result(interrupted=(interrupt or late) is not None)
+        short = is_short(self.iterations * plan.work_of_iteration(d, n, h, o))
+        return self.result(conduct(Team(self.control), self.threads, work, short, self.iterations, progress))
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
