@@ -202,7 +202,7 @@ class _Job:
         """Train; return or raise what was reached."""
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
-        train = store.kernel("train", self.X.dtype)
+        train = store.kernel(plan.train_kernel(d, o), self.X.dtype)
 
         def work(thread: int, threads: int) -> None:
             own = 0 if self.shared else thread

@@ -50,6 +50,10 @@ def jobs():
     X, Y, init, weights = problem(3, 4, 1, 300)
     init["W2"] *= 200  # outputs from exp's denormal end to its other one
     result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
+    for d in (1, 2):
+        X, Y, init, weights = problem(d, 4, 1, 300)
+        init["W2"] *= 200
+        result[f"narrow-{d}"] = (20 * X, Y, init, weights, 0.25, 40)
     return result
 
 
@@ -85,8 +89,9 @@ def in_subprocess(folder):
             with np.load(path) as arrays:
                 result = run(as_job(dict(arrays)), dtype)
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
-        assembly = compile_assembly("train", dtype, here.cpu, here.feature_string())
-        (folder / f"{dtype}.s").write_text(assembly)
+        kernels = ("train", "train_narrow")
+        assembly = [compile_assembly(name, dtype, here.cpu, here.feature_string()) for name in kernels]
+        (folder / f"{dtype}.s").write_text("".join(assembly))
 
 
 @pytest.fixture(scope="module", params=TARGETS)

@@ -284,7 +284,7 @@ def test_damaged_files_are_made_again(folder, right, damage):
 
 
 def test_a_damaged_training_loop(folder, right):
-    path = file_in_use(folder, "train")
+    path = file_in_use(folder, "train_narrow")
     path.write_bytes(DAMAGES["cut off in the body"](path.read_bytes()))
     result = run(FIT, folder)
     assert result.compiled
@@ -395,7 +395,7 @@ def test_code_for_a_lesser_processor(tmp_path, right, name):
     code = f"""
 from fastnn2.kernels import store
 from fastnn2.kernels.processor import Processor
-for entry in {["update", "train"] if name == "x86-64-v3" else ["update"]}:
+for entry in {["update", "train_narrow"] if name == "x86-64-v3" else ["update"]}:
     store.compile_and_keep(entry, "float64", Processor.level({name!r}))
 report()
 """

@@ -1,7 +1,8 @@
 """Every compiled function of fastnn2, and what compiles, keeps and loads them.
 
 Read layers.py and train.py first; simd.py, bits.py, lanes.py and blocks.py are the vocabulary they are written in,
-elementary.py and update.py the rest of the arithmetic, team.py how threads meet. plan.py has the choices by shape.
+elementary.py and update.py the rest of the arithmetic, team.py how threads meet. narrow.py is layers.py for networks
+as small as the tutorial's. plan.py has the choices by shape.
 epochs.py and unit_epochs.py are the estimators' training loops, rows.py, activations.py, losses.py and optimisers.py
 what they are made of. entries.py, estimator_entries.py, signatures.py, compiler.py, store.py, processor.py, target.py,
 pipeline.py and elf.py bring them to Python.

@@ -11,22 +11,21 @@ from fastnn2.kernels.simd import first_vector, spread
 
 
 def _bits(vector):
-    width, mantissa, bias = (64, 52, 1023) if vector.dtype == types.float64 else (32, 23, 127)
+    width, mantissa = (64, 52) if vector.dtype == types.float64 else (32, 23)
     integers = ir.VectorType(ir.IntType(width), vector.lanes)
-    return integers, mantissa, bias, lambda number: ir.Constant(integers, [number] * vector.lanes)
+    return integers, mantissa, lambda number: ir.Constant(integers, [number] * vector.lanes)
 
 
 @intrinsic
 def power_of_two(typingctx, shifted):
-    """Return 2^k from ``shifted = k + ROUNDER``, the sum whose lowest mantissa bits hold the integer k.
+    """Return 2^k from a number whose lowest mantissa bits hold the integer k + bias (see :func:`elementary.rounder`).
 
     Right for every k whose power is a normal number; outside, the result is arbitrary.
     """
 
     def codegen(context, builder, signature, args):
-        integers, mantissa, bias, constant = _bits(shifted)
+        integers, mantissa, constant = _bits(shifted)
         bits = builder.shl(builder.bitcast(args[0], integers), constant(mantissa))
-        bits = builder.add(bits, constant(bias << mantissa))
         return builder.bitcast(bits, context.get_value_type(shifted))
 
     return shifted(shifted), codegen
@@ -34,7 +33,7 @@ def power_of_two(typingctx, shifted):
 
 def _exponent(context, builder, x, floor, args):
     """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
-    integers, mantissa, _, constant = _bits(x)
+    integers, mantissa, constant = _bits(x)
     bits = builder.bitcast(args[0], integers)
     floor_bits = builder.bitcast(spread(context, builder, args[1], floor, x), integers)
     return builder.ashr(builder.sub(bits, floor_bits), constant(mantissa)), bits, constant(mantissa)

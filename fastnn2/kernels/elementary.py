@@ -40,28 +40,36 @@ LOG_DOUBLE = (
     0.39999999999899505, 0.666666666666667,
 )  # fmt: skip
 LOG_SINGLE = (0.23330469404444681, 0.28550820735546273, 0.4000012184051494, 0.6666666655449622)
-# Adding 1.5 * 2^mantissa rounds to the nearest integer and leaves that integer in the lowest bits of the sum.
-ROUNDER = 1.5 * 2.0**52
-ROUNDER_SINGLE = 1.5 * 2.0**23
+# Adding 1.5 * 2^mantissa rounds to the nearest integer and leaves that integer in the lowest bits of the sum. With the
+# bias of the exponent added to it, those bits are the exponent of a power of two.
+ROUNDER, BIAS = 1.5 * 2.0**52, 1023.0
+ROUNDER_SINGLE, BIAS_SINGLE = 1.5 * 2.0**23, 127.0
 
 
 @njit(**INLINE)
 def rounder(x):
-    """Return the number whose sum with a small number has that number, rounded to an integer, in its lowest bits."""
-    return ROUNDER if is_double(x) else ROUNDER_SINGLE
+    """Return the number whose sum with a small number has that number, rounded to an integer, in its lowest bits.
+
+    It stands there with the bias of the exponent, as :func:`bits.power_of_two` wants it.
+    """
+    return ROUNDER + BIAS if is_double(x) else ROUNDER_SINGLE + BIAS_SINGLE
 
 
 @njit(**INLINE)
-def _exp_parts(x):
-    """Return (p, k) with e^x = 2^k p, where x = k ln 2 + r, |r| <= ln(2) / 2 and p = e^r = 1 + (r + r^2 Q(r))."""
-    k = fma(x, LOG2_E, rounder(x)) - rounder(x)
+def _exp_parts(x, shift):
+    """Return (p, k, k shifted by `shift`) with e^x = 2^k p, where x = k ln 2 + r, |r| <= ln(2) / 2 and p = e^r.
+
+    p is formed as 1 + (r + r^2 Q(r)); 2^(k + shift) follows from the last (see :func:`rounder`).
+    """
+    shifted = fma(x, LOG2_E, rounder(x) + shift)
+    k = shifted - (rounder(x) + shift)
     if is_double(x):
         r = fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x))
         q = horner(r, EXP_DOUBLE)
     else:
         r = fma(k, -LN2_LOW_SINGLE, fma(k, -LN2_HIGH_SINGLE, x))
         q = horner(r, EXP_SINGLE)
-    return 1.0 + fma(r * r, q, r), k
+    return 1.0 + fma(r * r, q, r), k, shifted
 
 
 @njit(**INLINE)
@@ -74,7 +82,7 @@ def exp(x):
         x = minimum(710.0, maximum(-746.0, x))
     else:
         x = minimum(89.0, maximum(-104.5, x))
-    p, k = _exp_parts(x)
+    p, k, _ = _exp_parts(x, 0.0)
     half = fma(k, 0.5, rounder(x))
     rest = (k - (half - rounder(x))) + rounder(x)
     return p * power_of_two(half) * power_of_two(rest)
@@ -87,8 +95,8 @@ def exp_negative(x):
     2^(k + 64) is a normal number for every such k, and the constant 2^-64 then makes denormals with one rounding.
     """
     x = maximum(-746.0, x) if is_double(x) else maximum(-104.5, x)
-    p, k = _exp_parts(x)
-    return p * power_of_two(k + (rounder(x) + 64.0)) * 2.0**-64
+    p, _, shifted = _exp_parts(x, 64.0)
+    return p * power_of_two(shifted) * 2.0**-64
 
 
 @njit(**INLINE)

@@ -34,7 +34,7 @@ from fastnn2.kernels.blocks import (
 )
 from fastnn2.kernels.elementary import exp_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
-from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS
+from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS, TANH
 from fastnn2.kernels.simd import (
     INLINE,
     copysign,
@@ -147,23 +147,41 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
         terms = product = total = zero_group(A1)
         for g in range(groups):
             at = (g * o + r) * lanes
-            output, target = load_group(dZ2, at), load_group(Y, y + at)
-            e = exp_negative(copysign(output, -1.0))
-            dz = select_less(output, 0.0, e, 1.0) / (e + 1.0) - target
-            term = maximum(0.0, output) - target * output
-            if has_weights:
-                weight = load_group(weights, s + g * lanes)
-                dz, term, e = dz * weight, (term + log1p(e)) * weight, e * 0.0
-            left = valid - g * lanes
-            if left < lanes:
-                dz, term, e = keep_first(dz, left), keep_first(term, left), keep_first(e, left)
+            dz, term, e = output_terms(
+                load_group(dZ2, at), Y, y + at, weights, s + g * lanes, has_weights, valid - g * lanes
+            )
             store(dZ2, at, dz)
             total = total + dz
             terms = terms + term
             product = fma(product, e, e) + product
-        cost += sum_lanes(fold_group(terms)) + sum_lanes(log1p(fold_product(product)))
+        cost += cost_of_tile(terms, product)
         gradient[into + b2 + r] += sum_lanes(fold_group(total))
     return cost
+
+
+@njit(**INLINE)
+def output_terms(z, Y, y, weights, s, has_weights, left):
+    """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e.
+
+    With weights that log is in the cost, and e is 0. Lanes from number `left` on count for nothing.
+    """
+    lanes = group_lanes(Y)
+    target = load_group(Y, y)
+    e = exp_negative(copysign(z, -1.0))
+    dz = select_less(z, 0.0, e, 1.0) / (e + 1.0) - target
+    term = fma(-1.0 * target, z, maximum(0.0, z))
+    if has_weights:
+        weight = load_group(weights, s)
+        dz, term, e = dz * weight, (term + log1p(e)) * weight, e * 0.0
+    if left < lanes:
+        dz, term, e = keep_first(dz, left), keep_first(term, left), keep_first(e, left)
+    return dz, term, e
+
+
+@njit(**INLINE)
+def cost_of_tile(terms, product):
+    """Return the summed cost from the sums of its terms and from ``prod(1 + e) - 1``, lane by lane."""
+    return sum_lanes(fold_group(terms)) + sum_lanes(log1p(fold_product(product)))
 
 
 @njit(**INLINE)
@@ -173,6 +191,22 @@ def fold_product(product):
     half = fma(p, q, p) + q
     p, q = first_half(half), second_half(half)
     return fma(p, q, p) + q
+
+
+@njit(**INLINE)
+def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_weights, A1, dZ2, spare, gradient,
+                 into):  # fmt: skip
+    """Return the summed cost of a tile of `groups` groups and add its gradient to `gradient` in place.
+
+    The tile's X begins at ``X[x]``, its Y at ``Y[y]``, its weights at ``weights[s]``; the parameters at ``params[p]``,
+    the gradient at ``gradient[into]``. Samples from number `valid` on are padding. A1 (groups, h, G), dZ2
+    (groups, o, G) and spare (h, G) are overwritten.
+    """
+    hidden_layer(params, p, d, h, groups, X, x, A1)
+    cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
+    lanes = group_lanes(X)
+    backward_layers(params, p, d, h, o, groups, lanes, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
+    return cost
 
 
 @njit(**INLINE)

@@ -143,3 +143,8 @@ def count_tile_groups(d: int, h: int, o: int) -> int:
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
     in_second = min(ENOUGH_GROUPS, SECOND_CACHE_BYTES // bytes_of_group)
     return min(MAX_TILE_GROUPS, max(2, in_second, FIRST_CACHE_BYTES // bytes_of_group))
+
+
+def train_kernel(d: int, o: int) -> str:
+    """Return the name of the kernel that trains a network of d inputs and o outputs."""
+    return "train_narrow" if d <= 2 and o == 1 else "train"

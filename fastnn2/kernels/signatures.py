@@ -4,9 +4,13 @@
 dtype that the entry is compiled for.
 """
 
+_TRAIN = (
+    "ints* int int int int int int int int int int int reals* reals* reals* int "
+    "reals* int int int floats* int floats* int reals* reals* reals* floats* float float"
+)
 SIGNATURES = {
-    "train": "ints* int int int int int int int int int int int reals* reals* reals* int "
-    "reals* int int int floats* int floats* int reals* reals* reals* floats* float float",
+    "train": _TRAIN,
+    "train_narrow": _TRAIN,
     "forward": "reals* int int int int reals* reals* reals* reals* reals*",
     "cost": "int int reals* reals* reals* int floats*",
     "backward": "reals* int int int int int reals* reals* reals* int reals* reals* reals* floats*",

@@ -19,7 +19,8 @@ alone, which changes nothing but the time.
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.layers import backward_layers, hidden_layer, output_layer
+from fastnn2.kernels.layers import layered_tile
+from fastnn2.kernels.narrow import narrow_tile
 from fastnn2.kernels.plan import (
     ABANDONED,
     ALONE,
@@ -31,7 +32,6 @@ from fastnn2.kernels.plan import (
     OUTCOME,
     PARAMS_NOT_FINITE,
     STOP,
-    TANH,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
@@ -40,96 +40,102 @@ from fastnn2.kernels.update import penalty, update
 INFINITY = float("inf")
 
 
-@njit(**INLINE)
-def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-          has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
-          spare, costs, learning_rate, total_weight):  # fmt: skip
-    """Train as one thread of a team; write costs, parameters and the control words in place.
+def descent(tile):
+    """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
-    Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
-    (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
-    parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its end;
-    costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first, last) of the
-    parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G). What belongs to a
-    thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are followed by zeros.
+    @njit(**INLINE)
+    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
+              has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
+              spare, costs, learning_rate, total_weight):  # fmt: skip
+        """Train as one thread of a team; write costs, parameters and the control words in place.
 
-        cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
-        p <- p - learning_rate / total_weight * (gradient + decay p)
-    """
-    lanes = group_lanes(X)
-    groups = (n + lanes - 1) // lanes
-    cost_place = gradients_stride - 1
-    step = learning_rate / total_weight
+        Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
+        (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
+        parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its
+        end; costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
+        last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G).
+        What belongs to a thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are
+        followed by zeros.
 
-    barriers = 0
-    late = waited = 0
-    begin = cycles()
-    outcome = FINISHED
-    j = 0
-    while j < iterations:
-        old = (j % 2) * params_stride
-        new = params_stride - old
-        gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-        for c in range(thread, chunks, threads):
-            into = gradient_set + c * gradients_stride
-            for i in range(into, into + gradients_stride):
-                gradients[i] = 0.0
-            end = (c + 1) * groups // chunks
-            for g in range(c * groups // chunks, end, tile_groups):
-                if atomic_load(control, STOP) != 0:
-                    atomic_store(control, ABANDONED, j)
-                    break
-                size = smaller(tile_groups, end - g)
-                s = g * lanes  # the first sample of the tile
-                hidden_layer(params, old, d, h, size, X, s * d, A1)
-                gradients[into + cost_place] += output_layer(
-                    params, old, d, h, o, size, n - s, A1, Y, s * o, weights, s, has_weights, dZ2, gradients, into
-                )
-                backward_layers(
-                    params, old, d, h, o, size, lanes, X, s * d, A1, 0, dZ2, 0, spare, TANH, gradients, into
-                )
-        now = cycles()
-        if impatient and thread == 0 and lost_too_much(waited, now - begin):
-            atomic_store(control, ALONE, j)
-        barriers += threads
-        before, late = late, barrier(control, barriers, late, SPINS)
-        if late != before:
-            waited += cycles() - now
-        if atomic_load(control, ABANDONED) == j:
-            outcome = INTERRUPTED
-            break
-        if atomic_load(control, ALONE) == j:
-            if thread != 0:
-                break
-            threads = 1
-            impatient = 0
+            cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
+            p <- p - learning_rate / total_weight * (gradient + decay p)
+        """
+        lanes = group_lanes(X)
+        groups = (n + lanes - 1) // lanes
+        cost_place = gradients_stride - 1
+        step = learning_rate / total_weight
 
-        cost = 0.0
-        for c in range(chunks):
-            cost += gradients[gradient_set + c * gradients_stride + cost_place]
-        if has_decay:
-            cost += 0.5 * penalty(params, old, decay, params_stride)
-        cost /= total_weight
-        if not -INFINITY < cost < INFINITY:
-            outcome = COST_NOT_FINITE
-            break
-        if thread == 0:
-            costs[j] = cost
-
-        finite = update(
-            params, old, params, new, gradients, gradient_set, gradients_stride, chunks, first, last, decay, step
-        )
-        if shared:
-            if not finite:
-                atomic_store(control, DIVERGED, j)
+        barriers = 0
+        late = waited = 0
+        begin = cycles()
+        outcome = FINISHED
+        j = 0
+        while j < iterations:
+            old = (j % 2) * params_stride
+            new = params_stride - old
+            gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
+            for c in range(thread, chunks, threads):
+                into = gradient_set + c * gradients_stride
+                for i in range(into, into + gradients_stride):
+                    gradients[i] = 0.0
+                end = (c + 1) * groups // chunks
+                for g in range(c * groups // chunks, end, tile_groups):
+                    if atomic_load(control, STOP) != 0:
+                        atomic_store(control, ABANDONED, j)
+                        break
+                    size = smaller(tile_groups, end - g)
+                    s = g * lanes  # the first sample of the tile
+                    gradients[into + cost_place] += tile(
+                        params, old, d, h, o, size, n - s, X, s * d, Y, s * o, weights, s, has_weights, A1, dZ2, spare,
+                        gradients, into)  # fmt: skip
+            now = cycles()
+            if impatient and thread == 0 and lost_too_much(waited, now - begin):
+                atomic_store(control, ALONE, j)
             barriers += threads
-            late = barrier(control, barriers, late, SPINS)
-            finite = atomic_load(control, DIVERGED) != j
-        if not finite:
-            outcome = PARAMS_NOT_FINITE
-            break
-        j += 1
+            before, late = late, barrier(control, barriers, late, SPINS)
+            if late != before:
+                waited += cycles() - now
+            if atomic_load(control, ABANDONED) == j:
+                outcome = INTERRUPTED
+                break
+            if atomic_load(control, ALONE) == j:
+                if thread != 0:
+                    break
+                threads = 1
+                impatient = 0
+
+            cost = 0.0
+            for c in range(chunks):
+                cost += gradients[gradient_set + c * gradients_stride + cost_place]
+            if has_decay:
+                cost += 0.5 * penalty(params, old, decay, params_stride)
+            cost /= total_weight
+            if not -INFINITY < cost < INFINITY:
+                outcome = COST_NOT_FINITE
+                break
+            if thread == 0:
+                costs[j] = cost
+
+            finite = update(
+                params, old, params, new, gradients, gradient_set, gradients_stride, chunks, first, last, decay, step
+            )
+            if shared:
+                if not finite:
+                    atomic_store(control, DIVERGED, j)
+                barriers += threads
+                late = barrier(control, barriers, late, SPINS)
+                finite = atomic_load(control, DIVERGED) != j
+            if not finite:
+                outcome = PARAMS_NOT_FINITE
+                break
+            j += 1
+            if thread == 0:
+                atomic_store(control, COMPLETED, j)
         if thread == 0:
-            atomic_store(control, COMPLETED, j)
-    if thread == 0:
-        atomic_store(control, OUTCOME, outcome)
+            atomic_store(control, OUTCOME, outcome)
+
+    return train
+
+
+train = descent(layered_tile)
+train_narrow = descent(narrow_tile)
