@@ -179,21 +179,23 @@ class _Job:
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
-        self.params = aligned_zeros(sets * 2 * padded(len(params), dtype), dtype).reshape(sets, 2, -1)
-        self.params[:, 0, : len(params)] = params
+        self.params = [aligned_zeros(2 * padded(len(params), dtype), dtype).reshape(2, -1) for _ in range(sets)]
+        for one in self.params:
+            one[0, : len(params)] = params
         # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
         # enough where a second barrier follows.
         self.updated = -(-len(params) // plan.STEP) * plan.STEP
         self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
-        self.gradients = aligned_zeros(gradient_sets * self.chunks * self.gradients_stride, np.float64)
-        self.decay = aligned_zeros(self.params.shape[2], np.float64)
+        self.sums = gradient_sets * self.chunks * self.gradients_stride
+        self.sums_size = 0 if self.shared else self.chunks // 2 * self.gradients_stride
+        self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
+        self.decay = aligned_zeros(self.params[0].shape[1], np.float64)
         weights_end = (d + 1 + o) * h
         self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
         self.has_decay = alpha != 0
-        self.A1 = aligned_zeros(threads * self.tile_groups * h * lanes, dtype).reshape(threads, -1)
-        self.dZ2 = aligned_zeros(threads * self.tile_groups * o * lanes, dtype).reshape(threads, -1)
-        self.spare = aligned_zeros(threads * h * lanes, dtype).reshape(threads, -1)
+        rows = (self.tile_groups * h, self.tile_groups * o, h)  # of A1, dZ2 and spare
+        self.scratch = [[aligned_zeros(count * lanes, dtype) for count in rows] for _ in range(threads)]
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
@@ -210,9 +212,10 @@ class _Job:
                 *(address(self.control), thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(self.params[own]), self.params.shape[2], *self.range_of(thread, threads)),
+                *(address(self.params[own]), self.params[own].shape[1], *self.range_of(thread, threads)),
                 *(address(self.decay), int(self.has_decay), address(self.gradients), self.gradients_stride),
-                *(address(self.A1[thread]), address(self.dZ2[thread]), address(self.spare[thread])),
+                self.sums + thread * self.sums_size,
+                *map(address, self.scratch[thread]),
                 address(self.costs),
                 *(learning_rate, total_weight),
             )
@@ -232,7 +235,7 @@ class _Job:
         """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
         d, h, o, _ = self.shape
         done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
-        params = checks.named_params(self.params[0, done % 2, : plan.count_params(d, h, o)], d, h, o)
+        params = checks.named_params(self.params[0][done % 2, : plan.count_params(d, h, o)], d, h, o)
         if outcome == plan.FINISHED and not interrupted:
             return params, self.costs
         if interrupted or outcome == plan.INTERRUPTED:

@@ -179,9 +179,10 @@ def barrier(control, target, late, patience):
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
     serves every barrier. `patience` is how often it looks before it gives its core away. `late` is at how many barriers
-    this thread has waited so long that it gave its core away; return it, one more if it was so at this one. Every
-    fourth time it sleeps first: two new threads may have begun on the same core while another one is idle, and a thread
-    that wakes is placed anew.
+    this thread has waited so long that it gave its core away; return it, one more if it was so at this one. The
+    fourth time, and at 8, 16, 32 and so on, it sleeps first: two new threads may have begun on the same core while
+    another one is idle, and a thread that wakes is placed anew. (A sleep takes longer than a short iteration, and
+    shares that differ by chance make many threads late: hence ever more seldom.)
     """
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
@@ -191,7 +192,7 @@ def barrier(control, target, late, patience):
                 pause()
             elif spins == patience:
                 late += 1
-                if late % 4 == 0:
+                if late >= 4 and late & (late - 1) == 0:  # a power of two
                     sleep_briefly()
             else:
                 yield_core()

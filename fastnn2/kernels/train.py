@@ -1,13 +1,15 @@
 """The fused kernel: the whole of gradient descent in one call on each thread of a team.
 
 Samples are cut into *chunks*, a number of them that follows from the shapes and not from the threads, and chunks into
-tiles. Chunk c belongs to thread c mod T. An iteration is
+tiles. Each thread has a range of the chunks. An iteration is
 
     each thread     for its chunks, tile by tile: forward, cost, backward; one gradient buffer a chunk
+                    sum its own chunks in pairs
     barrier
-    each thread     sum the chunks in their order; cost_j = sum / n + penalty; new parameters
+    each thread     sum what all have, in pairs; cost_j = sum / n + penalty; new parameters
 
-so the same sums are formed in the same order by any number of threads. Small networks: every thread updates a set of
+so the same sums are formed in the same order by any number of threads. (Other numbers than powers of two hand over
+their chunks one by one.) Small networks: every thread updates a set of
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
@@ -35,7 +37,7 @@ from fastnn2.kernels.plan import (
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
-from fastnn2.kernels.update import penalty, update
+from fastnn2.kernels.update import penalty, sum_in_pairs, update
 
 INFINITY = float("inf")
 
@@ -45,14 +47,15 @@ def descent(tile):
 
     @njit(**INLINE)
     def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-              has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, A1, dZ2,
-              spare, costs, learning_rate, total_weight):  # fmt: skip
+              has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, sums, A1,
+              dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
         """Train as one thread of a team; write costs, parameters and the control words in place.
 
         Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
         (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
         parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its
-        end; costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
+        end, and from ``gradients[sums]`` on place for half as many sums as threads hand over, for this thread alone;
+        costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
         last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G).
         What belongs to a thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are
         followed by zeros.
@@ -74,7 +77,10 @@ def descent(tile):
             old = (j % 2) * params_stride
             new = params_stride - old
             gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            for c in range(thread, chunks, threads):
+            # What a thread hands over: the sum of its chunks, where threads share them evenly in a tree of pairs.
+            parts = chunks if shared or threads & (threads - 1) else threads
+            own = thread * chunks // threads
+            for c in range(own, (thread + 1) * chunks // threads):
                 into = gradient_set + c * gradients_stride
                 for i in range(into, into + gradients_stride):
                     gradients[i] = 0.0
@@ -88,6 +94,10 @@ def descent(tile):
                     gradients[into + cost_place] += tile(
                         params, old, d, h, o, size, n - s, X, s * d, Y, s * o, weights, s, has_weights, A1, dZ2, spare,
                         gradients, into)  # fmt: skip
+            if parts < chunks:
+                sum_in_pairs(
+                    gradients, gradient_set + own * gradients_stride, gradients_stride, chunks // parts, 0,
+                    gradients_stride, gradient_set + own * gradients_stride, gradients_stride)  # fmt: skip
             now = cycles()
             if impatient and thread == 0 and lost_too_much(waited, now - begin):
                 atomic_store(control, ALONE, j)
@@ -105,8 +115,17 @@ def descent(tile):
                 impatient = 0
 
             cost = 0.0
-            for c in range(chunks):
-                cost += gradients[gradient_set + c * gradients_stride + cost_place]
+            if shared:
+                for c in range(chunks):
+                    cost += gradients[gradient_set + c * gradients_stride + cost_place]
+                total = sum_in_pairs(
+                    gradients, gradient_set, gradients_stride, chunks, first, last, gradient_set, gradients_stride
+                )
+            else:
+                total = sum_in_pairs(
+                    gradients, gradient_set, chunks // parts * gradients_stride, parts, 0, gradients_stride, sums,
+                    gradients_stride)  # fmt: skip
+                cost = gradients[total + cost_place]
             if has_decay:
                 cost += 0.5 * penalty(params, old, decay, params_stride)
             cost /= total_weight
@@ -116,9 +135,7 @@ def descent(tile):
             if thread == 0:
                 costs[j] = cost
 
-            finite = update(
-                params, old, params, new, gradients, gradient_set, gradients_stride, chunks, first, last, decay, step
-            )
+            finite = update(params, old, params, new, gradients, total, first, last, decay, step)
             if shared:
                 if not finite:
                     atomic_store(control, DIVERGED, j)

@@ -1,27 +1,45 @@
-"""From the summed gradients of all chunks to new parameters, eight at a time."""
+"""From the gradients of all chunks to new parameters, eight at a time."""
 
 from numba import njit
 
 from fastnn2.kernels.lanes import sum_lanes
 from fastnn2.kernels.plan import STEP
-from fastnn2.kernels.simd import INLINE, load, load_doubles, store_rounded, zero_vector
+from fastnn2.kernels.simd import INLINE, load, load_doubles, store, store_rounded, zero_vector
 
 
 @njit(**INLINE)
-def update(params, old, updated, new, gradients, start, stride, chunks, first, last, decay, step):
+def sum_in_pairs(gradients, start, stride, count, first, last, into, into_stride):
+    """Sum `count` gradients, a power of two, and return the place of the sum: (g0 + g1) + (g2 + g3), and so on.
+
+    Gradient c starts at ``gradients[start + c * stride]``, and of each the numbers [first, last) count. In this order
+    a thread can sum its own chunks before it meets the others, and nobody sees how many threads there are. Half as many
+    sums are kept from ``gradients[into]`` on, which is written in place and may be `start` itself, with its stride.
+    """
+    if count == 1:
+        return start
+    while count > 1:
+        count //= 2
+        for c in range(count):
+            a, out = start + 2 * c * stride, into + c * into_stride
+            for i in range(first, last, STEP):
+                store(gradients, out + i, load(gradients, a + i) + load(gradients, a + stride + i))
+        start, stride = into, into_stride
+    return into
+
+
+@njit(**INLINE)
+def update(params, old, updated, new, gradients, start, first, last, decay, step):
     """Write ``new = old - step (gradient + decay old)`` for the parameters [first, last), in place.
 
-    The old set starts at ``params[old]``, the new one at ``updated[new]``. The gradient (float64) is the sum over the
-    chunks, in their order; that of chunk c starts at ``gradients[start + c * stride]``. ``decay`` (float64) is the L2
-    penalty of each parameter: alpha for weights, 0 for biases. `step` is learning rate / n. Computed in float64 and
-    rounded once to the dtype of `params`. Whole vectors are read and written: [first, last) begins and ends at
-    multiples of eight, and what stands behind the last parameter is 0. Return whether all new parameters are finite.
+    The old set starts at ``params[old]``, the new one at ``updated[new]``, the gradient (float64), summed over all
+    samples, at ``gradients[start]``. ``decay`` (float64) is the L2 penalty of each parameter: alpha for weights, 0 for
+    biases. `step` is learning rate / n. Computed in float64 and rounded once to the dtype of `params`. Whole vectors
+    are read and written: [first, last) begins and ends at multiples of eight, and what stands behind the last parameter
+    is 0. Return whether all new parameters are finite.
     """
     wrong = zero_vector(gradients)
     for i in range(first, last, STEP):
         gradient = load(gradients, start + i)
-        for c in range(1, chunks):
-            gradient = gradient + load(gradients, start + c * stride + i)
         p = load_doubles(params, old + i)
         store_rounded(updated, new + i, p - step * (gradient + load(decay, i) * p))
         p = load_doubles(updated, new + i)
