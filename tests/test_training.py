@@ -40,7 +40,7 @@ import fastnn2
 from fastnn2 import reference
 from fastnn2.kernels import plan
 
-THREADS = (1, 2, 3, 7)
+THREADS = (1, 2, 3, 4, 7, 8)
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # of numbers of about 1
 
 
