@@ -41,10 +41,17 @@ class Helpers:
             del job  # it holds the arrays of the caller
             self._done.put(raised)
 
-    def run(self, control: np.ndarray[Any, Any], work: Callable[[int, int], None], threads: int) -> None:
+    def run(
+        self,
+        control: np.ndarray[Any, Any],
+        work: Callable[[int, int], None],
+        threads: int,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
         """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all are done.
 
-        A short job, as a signal is not heard before it is over.
+        A short job, as a signal is not heard before it is over. The caller may `prepare` it while the others wake: they
+        wait for thread 0 at the start of their work.
         """
         helpers = self._jobs[: threads - 1]
         posted = 0
@@ -52,6 +59,8 @@ class Helpers:
             for number, jobs in enumerate(helpers, start=1):
                 jobs.put(functools.partial(work, number, len(helpers) + 1))
                 posted += 1
+            if prepare is not None:
+                prepare()
             work(0, len(helpers) + 1)
         finally:
             if control[plan.ENTERED] == 0:

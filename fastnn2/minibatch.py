@@ -6,7 +6,7 @@ b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want t
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,7 @@ class Descent:
         self.steps_done = 0
         self.helpers: Helpers | None = None
         self.has_many_runs = False
+        self._buffers: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
@@ -192,7 +193,9 @@ class Descent:
         steps: int = -(-self.X.n // self.batch)
         return steps
 
-    def run(self, rates: Array, order: Array | None = None) -> tuple[Array, bool]:
+    def run(
+        self, rates: Array, order: Array | None = None, prepare: Callable[[], object] | None = None
+    ) -> tuple[Array, bool]:
         """Run epochs.
 
         Parameters
@@ -201,6 +204,8 @@ class Descent:
             The learning rate of every step.
         order : ndarray (epochs, n) of int64, optional
             In which order each epoch takes the samples; else as they are.
+        prepare : callable, optional
+            What is to be done before, such as to set the parameters; other threads wake meanwhile.
 
         Returns
         -------
@@ -209,12 +214,11 @@ class Descent:
         interrupted : bool
             Whether Ctrl-C came; the parameters are then those after the last whole step, number `steps_done`.
         """
-        network, numbers = self.network, self.numbers
+        network = self.network
         count = len(rates) // self.steps
         losses = np.zeros(count)
         rates = np.ascontiguousarray(rates, dtype=np.float64)
         ordered = self.X.columns if order is None else order
-        weights = self.Y if self.weights is None else self.weights
         control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
         control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
@@ -227,7 +231,39 @@ class Descent:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
 
+        addresses = address(control), address(ordered), address(rates), address(losses)
+        buffers = [self._buffers_of(thread) for thread in range(threads)]
+
         def work(thread: int, threads: int) -> None:
+            words, places, steps, sums = addresses
+            samples, parameters, scratch = buffers[thread]
+            kernel(
+                *(words, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
+                *samples,
+                *(places, int(order is not None)),
+                *parameters,
+                *(steps, *self.numbers, sums),
+                *scratch,
+            )
+
+        if helpers is not None:
+            try:
+                helpers.run(control, work, threads, prepare)
+            except KeyboardInterrupt:
+                return self._finished(control, losses), True
+            return self._finished(control, losses), False
+
+        if prepare is not None:
+            prepare()
+        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
+        return self._finished(control, losses), interrupted
+
+    def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
+        """Return what a kernel takes for the samples, the parameters and the scratch of a thread; from the last run,
+        where it was the same.
+        """
+        if (thread, self.keep) not in self._buffers:
+            weights = self.Y if self.weights is None else self.weights
             tiles = self.scratch[thread]
             cut: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep)
             Z2: tuple[Any, ...] = ()
@@ -236,28 +272,16 @@ class Descent:
                 cut, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
             elif self.keep:
                 tiles = self.kept + tiles[len(self.kept) :]
-            kernel(
-                *(address(control), thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
-                *(*cut, network.activation, network.loss, self.optimiser),
-                *self.X.arguments(),
-                *(address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(ordered), int(order is not None)),
-                *self._parameters(),
-                *(address(self._first), address(self._second), address(rates), *numbers, address(losses)),
-                *Z2,
-                *(address(tile) for tile in tiles),
-                *db2,
+            self._buffers[thread, self.keep] = (
+                (
+                    *(*cut, self.network.activation, self.network.loss, self.optimiser),
+                    *self.X.arguments(),
+                    *(address(self.Y), address(weights), int(self.weights is not None)),
+                ),
+                (*self._parameters(), address(self._first), address(self._second)),
+                (*Z2, *map(address, tiles), *db2),
             )
-
-        if helpers is not None:
-            try:
-                helpers.run(control, work, threads)
-            except KeyboardInterrupt:
-                return self._finished(control, losses), True
-            return self._finished(control, losses), False
-
-        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
-        return self._finished(control, losses), interrupted
+        return self._buffers[thread, self.keep]
 
     def _finished(self, control: Array, losses: Array) -> Array:
         """Take note of what a run did; return the losses of the epochs that it finished."""

@@ -94,6 +94,13 @@ def flatten(coefs: Any, intercepts: Any) -> Array:
     return np.concatenate([first.T.ravel(), b1, second.T.ravel(), b2])
 
 
+def packed_order(coefs: Any, intercepts: Any) -> Array:
+    """Return where in a flat set each parameter stands, in the order in which scikit-learn packs its lists."""
+    lists = [np.empty(array.shape, dtype=np.int64) for array in (*coefs, *intercepts)]
+    write(np.arange(sum(array.size for array in lists)), lists[:2], lists[2:])
+    return np.concatenate([array.ravel() for array in lists])
+
+
 def write(flat: Array, coefs: Any, intercepts: Any) -> None:
     """Write a flat set to scikit-learn's lists, in place."""
     (first, second), (b1, b2) = coefs, intercepts

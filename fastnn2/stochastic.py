@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 from fastnn2.blas import one_blas_thread
 from fastnn2.kernels import plan
 from fastnn2.minibatch import Descent, Network, Rows, outputs
-from fastnn2.optimiser_state import choices, flatten, load, new_optimiser, rates, store, write
+from fastnn2.optimiser_state import choices, flatten, load, new_optimiser, packed_order, rates, store, write
 
 Array = np.ndarray[Any, Any]
 
@@ -269,6 +269,7 @@ class OneHiddenLayer(CallbackSupportMixin):
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
         sample_weight = self._with_class_weight(y, sample_weight)
         self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
+        self._descent.places = self._descent.places[packed_order(self.coefs_, self.intercepts_)]
         refuse_weightless(self._descent, None)
         try:
             with one_blas_thread(), self._descent.many_runs():
@@ -284,19 +285,22 @@ class OneHiddenLayer(CallbackSupportMixin):
         self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any, *lists: Any
     ) -> tuple[float, Array]:
         part = self._subtask("evaluation")
-        self._unpack(packed_coef_inter)
         descent = getattr(self, "_descent", None)
         if descent is None:  # not called by a fit
+            self._unpack(packed_coef_inter)
             descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
-        descent.params = flatten(self.coefs_, self.intercepts_)
-        losses, interrupted = descent.run(np.zeros(1))
+            descent.places = descent.places[packed_order(self.coefs_, self.intercepts_)]
+
+        def prepare() -> None:
+            self._unpack(packed_coef_inter)
+            descent.params = packed_coef_inter
+
+        losses, interrupted = descent.run(np.zeros(1), prepare=prepare)
         if interrupted:
             raise KeyboardInterrupt
-        gradients = [np.empty(array.shape) for array in self.coefs_ + self.intercepts_]
-        write(descent.first_moments, gradients[:2], gradients[2:])
         if self._subtask_ends(part):
             raise _Stopped(part.task_id + 1, float(losses[0]))
-        return float(losses[0]), np.concatenate([array.ravel() for array in gradients])
+        return float(losses[0]), descent.first_moments
 
 
 def shuffled(n: int, random_state: Any) -> Array:

@@ -10,7 +10,7 @@ before it goes on, as the arrays that the kernel works on go with it.
 import sys
 import threading
 import time
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +36,8 @@ class Team:
     """Threads that each make one call of a function at the same time.
 
     They are bare threads of the system: ``threading.Thread.start`` waits until its thread is up, one after the other,
-    which took three times as long as all else that a short job asks of its team.
+    which took three times as long as all else that a short job asks of its team. And they wait for bare locks: the lock
+    inside a ``threading.Event`` stays locked for ever where a signal comes just after it was taken.
 
     Parameters
     ----------
@@ -46,8 +47,9 @@ class Team:
 
     def __init__(self, control: np.ndarray[Any, Any]) -> None:
         self.control = control
-        self.done = threading.Event()
-        self._go = threading.Event()
+        self.is_done = False
+        self._end = _locked()
+        self._gates: list[threading.Lock] = []
         self._lock = threading.Lock()
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
@@ -61,9 +63,10 @@ class Team:
         """
         if size == 1 and is_short:
             work(0, 1)
-            self.done.set()
+            self.is_done = True
             return
         started = 0
+        self._gates = [_locked() for _ in range(size)]
         try:
             while started < size:
                 start_new_thread(self._member, (started,))
@@ -73,10 +76,15 @@ class Team:
                 raise
         self._size = self._running = started
         self._work = work
-        self._go.set()
+        self._open_gates()
+
+    def _open_gates(self) -> None:
+        for gate in self._gates:
+            if gate.locked():  # also where its thread has gone through, which does no harm
+                gate.release()
 
     def _member(self, number: int) -> None:
-        self._go.wait()
+        self._gates[number].acquire()
         if self._work is None:  # whoever started this thread was interrupted before all were there
             return
         try:
@@ -89,7 +97,14 @@ class Team:
                 self._running -= 1
                 last = self._running == 0
             if last:
-                self.done.set()
+                self.is_done = True
+                self._end.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether the team is done, after so many seconds at the latest."""
+        if not self.is_done and self._end.acquire(timeout=seconds):
+            self._end.release()
+        return self.is_done
 
     def end(self) -> BaseException | None:
         """Ask the team to stop and wait until it has; return what was raised in this thread meanwhile."""
@@ -97,12 +112,18 @@ class Team:
         while True:
             try:
                 self.control[plan.STOP] = 1
-                self._go.set()
+                self._open_gates()
                 while self._work is not None and self._running:
-                    self.done.wait(LOOK_EVERY)
+                    self.wait(LOOK_EVERY)
                 return raised
             except BaseException as error:  # a signal: the team is on its way out, and this thread has to wait
                 raised = error
+
+
+def _locked() -> threading.Lock:
+    lock = allocate_lock()
+    lock.acquire()
+    return lock
 
 
 def conduct(
@@ -133,15 +154,15 @@ def watch(team: Team, iterations: int, progress: bool | None) -> None:
     """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
     begin = time.perf_counter()
     if progress is None and is_terminal(sys.stderr):
-        progress = not team.done.wait(BAR_AFTER) and _seconds(begin, team, iterations) > 1.0
+        progress = not team.wait(BAR_AFTER) and _seconds(begin, team, iterations) > 1.0
     if not progress:
-        while not team.done.wait(LOOK_EVERY):
+        while not team.wait(LOOK_EVERY):
             pass
         return
     from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
 
     with tqdm(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
-        while not team.done.wait(LOOK_EVERY):
+        while not team.wait(LOOK_EVERY):
             bar.update(int(team.control[plan.COMPLETED]) - bar.n)
         bar.update(int(team.control[plan.COMPLETED]) - bar.n)
 

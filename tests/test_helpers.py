@@ -35,6 +35,38 @@ def test_each_thread_does_its_part_of_each_job():
     team.end()
 
 
+def test_the_caller_prepares_before_its_own_part():
+    team, words, seen = helpers.Helpers(1), control(), []
+
+    def work(number, size):
+        if number == 0:
+            come(words)
+            seen.append("work")
+        while words[plan.ENTERED] == 0:
+            time.sleep(0.001)
+
+    team.run(words, work, 2, lambda: seen.append("prepared"))
+    assert seen == ["prepared", "work"]
+    team.end()
+
+
+def test_an_error_in_preparing_lets_the_others_go():
+    team, words, found = helpers.Helpers(1), control(), []
+
+    def work(number, size):
+        while words[plan.ENTERED] == 0:
+            time.sleep(0.001)
+        found.append((number, int(words[plan.ENTERED])))
+
+    def prepare():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        team.run(words, work, 2, prepare)
+    assert found == [(1, plan.NOT_COMING)]
+    team.end()
+
+
 def test_they_end(monkeypatch):
     start, ended = helpers.start_new_thread, SimpleQueue()
 
