@@ -12,7 +12,6 @@ import platform
 import re
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -202,11 +201,12 @@ class InThisThread:
     def __init__(self, control):
         self.control = control
         self.failure = None
-        self.done = threading.Event()
 
     def start(self, size, work, is_short):
         work(0, 1)
-        self.done.set()
+
+    def wait(self, seconds):
+        return True
 
     def end(self):
         return None
