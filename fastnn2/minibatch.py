@@ -1,7 +1,8 @@
 """Mini-batch descent over rows of samples: buffers, the team for some epochs, and the outputs of a trained network.
 
 What the estimators share with nobody else; scikit-learn is not known here. Parameters are handed in as W1 (h, d),
-b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them.
+b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them, or with the order in which they
+are.
 """
 
 import contextlib
@@ -100,6 +101,8 @@ class Descent:
     beta_1, beta_2, epsilon : float
         As Adam calls them; `beta_1` is the momentum of SGD.
     nesterov : bool
+    order : ndarray (parameters,) of int64, optional
+        Where in the flat set the parameters of the caller stand, who has them in another order; moments too.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Descent:
         beta_2: float = 0.0,
         epsilon: float = 1.0,
         nesterov: bool = False,
+        order: Array | None = None,
     ) -> None:
         dtype = X.values.dtype
         self.network, self.X, self.batch, self.optimiser, self.n_threads = network, X, batch, optimiser, n_threads
@@ -140,12 +144,13 @@ class Descent:
         # the sum of its weights and its loss.
         firsts = [plan.first_unit(part, self.parts, h) for part in range(self.parts + 1)]
         self.stride = padded(plan.count_params(d, int(max(np.diff(firsts))), o) + 2 * plan.STEP, np.float64)
-        self.places = places_of_params(network, self.parts, self.stride)
+        flat_places = places_of_params(network, self.parts, self.stride)
+        self.places = flat_places if order is None else flat_places[order]
         self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
         self.params = params
         self.decay = aligned_zeros(self.parts * self.stride, np.float64)
         for part in network.weights:
-            self.decay[self.places[part]] = alpha
+            self.decay[flat_places[part]] = alpha
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
@@ -231,11 +236,11 @@ class Descent:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
 
-        addresses = address(control), address(ordered), address(rates), address(losses)
+        arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]
 
         def work(thread: int, threads: int) -> None:
-            words, places, steps, sums = addresses
+            words, places, steps, sums = map(address, arrays)
             samples, parameters, scratch = buffers[thread]
             kernel(
                 *(words, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
@@ -259,11 +264,8 @@ class Descent:
         return self._finished(control, losses), interrupted
 
     def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
-        """Return what a kernel takes for the samples, the parameters and the scratch of a thread; from the last run,
-        where it was the same.
-        """
+        """Return what a kernel takes for samples, parameters and the scratch of a thread; once found it is kept."""
         if (thread, self.keep) not in self._buffers:
-            weights = self.Y if self.weights is None else self.weights
             tiles = self.scratch[thread]
             cut: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep)
             Z2: tuple[Any, ...] = ()
@@ -272,12 +274,10 @@ class Descent:
                 cut, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
             elif self.keep:
                 tiles = self.kept + tiles[len(self.kept) :]
+            weights = self.Y if self.weights is None else self.weights
+            samples = *self.X.arguments(), address(self.Y), address(weights), int(self.weights is not None)
             self._buffers[thread, self.keep] = (
-                (
-                    *(*cut, self.network.activation, self.network.loss, self.optimiser),
-                    *self.X.arguments(),
-                    *(address(self.Y), address(weights), int(self.weights is not None)),
-                ),
+                (*cut, self.network.activation, self.network.loss, self.optimiser, *samples),
                 (*self._parameters(), address(self._first), address(self._second)),
                 (*Z2, *map(address, tiles), *db2),
             )
@@ -319,6 +319,7 @@ class Descent:
             if groups * plan.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
                 return  # every mini-batch is padded to whole groups
             self.keep, self.kept = plan.KEEP, _tiles(self.inputs, groups, self.Y.dtype)
+            self._buffers.clear()
 
 
 def places_of_params(network: Network, parts: int, stride: int) -> Array:

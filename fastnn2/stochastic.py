@@ -268,10 +268,9 @@ class OneHiddenLayer(CallbackSupportMixin):
     # L-BFGS: SciPy's, which wants loss and gradient as float64
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
         sample_weight = self._with_class_weight(y, sample_weight)
-        self._descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
-        self._descent.places = self._descent.places[packed_order(self.coefs_, self.intercepts_)]
-        refuse_weightless(self._descent, None)
         try:
+            self._descent = self._new_gradient(X, y, sample_weight)
+            refuse_weightless(self._descent, None)
             with one_blas_thread(), self._descent.many_runs():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
@@ -279,7 +278,16 @@ class OneHiddenLayer(CallbackSupportMixin):
             self.coefs_ = [array.copy() for array in self.coefs_]
             self.intercepts_ = [array.copy() for array in self.intercepts_]
         finally:
-            del self._descent
+            self.__dict__.pop("_descent", None)
+
+    def _new_gradient(self, X: Any, y: Any, sample_weight: Any) -> Descent:
+        """Return what computes loss and gradient, with parameters in the order in which scikit-learn packs them."""
+        order = packed_order(self.coefs_, self.intercepts_)
+        params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
+        return Descent(
+            self._network(), Rows(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
+            n_threads=self.n_threads, optimiser=plan.GRADIENT, order=order,
+        )  # fmt: skip
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any, *lists: Any
@@ -287,9 +295,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         part = self._subtask("evaluation")
         descent = getattr(self, "_descent", None)
         if descent is None:  # not called by a fit
-            self._unpack(packed_coef_inter)
-            descent = self._new_descent(Rows(X, np.float64), y, sample_weight, X.shape[0], optimiser=plan.GRADIENT)
-            descent.places = descent.places[packed_order(self.coefs_, self.intercepts_)]
+            descent = self._new_gradient(X, y, sample_weight)
 
         def prepare() -> None:
             self._unpack(packed_coef_inter)

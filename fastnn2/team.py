@@ -7,6 +7,7 @@ starts the other thread on the core where the caller is at work.) Whatever is ra
 before it goes on, as the arrays that the kernel works on go with it.
 """
 
+import functools
 import sys
 import threading
 import time
@@ -159,12 +160,33 @@ def watch(team: Team, iterations: int, progress: bool | None) -> None:
         while not team.wait(LOOK_EVERY):
             pass
         return
-    from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
-
-    with tqdm(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
+    with _bar()(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
         while not team.wait(LOOK_EVERY):
             bar.update(int(team.control[plan.COMPLETED]) - bar.n)
         bar.update(int(team.control[plan.COMPLETED]) - bar.n)
+
+
+class _NoLock:
+    """What tqdm's bars share; one that a signal left locked would stop whatever thread next has to do with a bar."""
+
+    def acquire(self, *_: object, **__: object) -> bool:
+        return True
+
+    def release(self, *_: object) -> None:
+        pass
+
+    __enter__, __exit__ = acquire, release
+
+
+@functools.cache
+def _bar() -> Any:
+    from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
+
+    class Bar(tqdm):  # type: ignore[misc,type-arg]
+        monitor_interval = 0  # no thread beside it either
+
+    Bar.set_lock(_NoLock())
+    return Bar
 
 
 def _seconds(begin: float, team: Team, iterations: int) -> float:

@@ -188,7 +188,8 @@ class _Job:
         self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
-        self.sums_size = 0 if self.shared else self.chunks // 2 * self.gradients_stride
+        shares = plan.count_shares(self.chunks, threads, self.shared)
+        self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
         self.decay = aligned_zeros(self.params[0].shape[1], np.float64)
         weights_end = (d + 1 + o) * h

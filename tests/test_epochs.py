@@ -1,13 +1,16 @@
 """The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
 
-from fastnn2 import minibatch, reference_mlp
+from fastnn2 import helpers, minibatch, reference_mlp
 from fastnn2.kernels import plan
+from fastnn2.layout import address
 
 ACTIVATIONS = {"identity": plan.IDENTITY, "logistic": plan.LOGISTIC, "tanh": plan.TANH, "relu": plan.RELU}
 LOSSES = {
@@ -216,6 +219,45 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
     W1 = places[: 3 * h].reshape(h, 3)
     for part, (first, last) in enumerate(itertools.pairwise(firsts)):
         assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiles_that_were_kept_before_are_not_used_again(dtype):
+    shape = (5, 4, 2, 300, 100)
+    job, again = (descent(shape, "tanh", "squared_error", dtype, optimiser=plan.SGD) for _ in range(2))
+    orders, rates = orders_and_rates(shape, job.steps, 2, True)
+    for order in (None, orders, None):
+        job.run(rates, order)
+    in_use = [address(tile).value for tile in job.kept]
+    assert job.keep == plan.KEPT
+    assert all(
+        set(in_use) <= {getattr(word, "value", word) for word in scratch} for _, _, scratch in job._buffers.values()
+    )
+    for order in (None, orders, None):
+        again._buffers.clear()
+        again.run(rates, order)
+    assert_same_bits(job.params, again.params)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
+    """A helper that comes late finds its control words, which tell it to go."""
+    jobs = []
+
+    def interrupted(self, control, work, threads, prepare=None):
+        jobs.append((weakref.ref(control), work))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(helpers.Helpers, "run", interrupted)
+    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimiser=plan.SGD)
+    with job.many_runs():
+        _, stopped = job.run(np.full(job.steps, 0.1))
+    gc.collect()
+    assert stopped
+    assert jobs[0][0]() is not None
+    jobs[0] = jobs[0][:1]
+    gc.collect()
+    assert jobs[0][0]() is None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -32,7 +32,7 @@ ENOUGH_GROUPS = 6
 MAX_CHUNKS = 64  # enough for 64 cores
 CHUNK_SAMPLES = 256  # a chunk has about so many samples or more
 STEP = 8  # parameters that are updated at once: the float64 numbers in a vector
-GRADIENT_NUMBERS = 1 << 20  # all gradient buffers together, where there are many parameters
+GRADIENT_NUMBERS = 1 << 20  # the gradient buffers of all chunks together, where there are many parameters
 # From so many parameters on, the threads share one set of them, and each updates a range of it.
 SHARED_PARAMS = 4096
 # Such a range starts at a multiple of so many parameters, on a line of its own.
@@ -105,11 +105,16 @@ def count_chunks(n: int, params: int, dtype: Any) -> int:
     """Return into how many chunks n samples are cut.
 
     Few where samples are few, enough for many cores where they are many, and few again where a gradient is large,
-    as each chunk has a buffer of its own. A power of two, which two, four or eight threads share evenly.
+    as each chunk has a buffer of its own. Always a power of two: they are summed in pairs.
     """
     by_memory = max(4, GRADIENT_NUMBERS // params)
     most = max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
+
+
+def count_shares(chunks: int, threads: int, shared: bool) -> int:
+    """Return how many gradients the threads hand over: one each, where each has a whole branch of the tree of pairs."""
+    return chunks if shared or threads & (threads - 1) else threads
 
 
 def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:

@@ -4,12 +4,11 @@ Samples are cut into *chunks*, a number of them that follows from the shapes and
 tiles. Each thread has a range of the chunks. An iteration is
 
     each thread     for its chunks, tile by tile: forward, cost, backward; one gradient buffer a chunk
-                    sum its own chunks in pairs
+                    sum its own chunks in pairs, if it has a whole branch of that tree (see plan.count_shares)
     barrier
-    each thread     sum what all have, in pairs; cost_j = sum / n + penalty; new parameters
+    each thread     sum what all hand over, in pairs; cost_j = sum / n + penalty; new parameters
 
-so the same sums are formed in the same order by any number of threads. (Other numbers than powers of two hand over
-their chunks one by one.) Small networks: every thread updates a set of
+so the same sums are formed in the same order by any number of threads. Small networks: every thread updates a set of
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
@@ -42,7 +41,7 @@ from fastnn2.kernels.update import penalty, sum_in_pairs, update
 INFINITY = float("inf")
 
 
-def descent(tile):
+def training_loop(tile):
     """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
     @njit(**INLINE)
@@ -54,7 +53,7 @@ def descent(tile):
         Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
         (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
         parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its
-        end, and from ``gradients[sums]`` on place for half as many sums as threads hand over, for this thread alone;
+        end, and from ``gradients[sums]`` on place for half as many as the threads hand over, for this thread alone;
         costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
         last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G).
         What belongs to a thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are
@@ -77,8 +76,7 @@ def descent(tile):
             old = (j % 2) * params_stride
             new = params_stride - old
             gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            # What a thread hands over: the sum of its chunks, where threads share them evenly in a tree of pairs.
-            parts = chunks if shared or threads & (threads - 1) else threads
+            shares = chunks if shared or threads & (threads - 1) else threads  # plan.count_shares
             own = thread * chunks // threads
             for c in range(own, (thread + 1) * chunks // threads):
                 into = gradient_set + c * gradients_stride
@@ -94,9 +92,9 @@ def descent(tile):
                     gradients[into + cost_place] += tile(
                         params, old, d, h, o, size, n - s, X, s * d, Y, s * o, weights, s, has_weights, A1, dZ2, spare,
                         gradients, into)  # fmt: skip
-            if parts < chunks:
+            if shares < chunks:
                 sum_in_pairs(
-                    gradients, gradient_set + own * gradients_stride, gradients_stride, chunks // parts, 0,
+                    gradients, gradient_set + own * gradients_stride, gradients_stride, chunks // shares, 0,
                     gradients_stride, gradient_set + own * gradients_stride, gradients_stride)  # fmt: skip
             now = cycles()
             if impatient and thread == 0 and lost_too_much(waited, now - begin):
@@ -123,7 +121,7 @@ def descent(tile):
                 )
             else:
                 total = sum_in_pairs(
-                    gradients, gradient_set, chunks // parts * gradients_stride, parts, 0, gradients_stride, sums,
+                    gradients, gradient_set, chunks // shares * gradients_stride, shares, 0, gradients_stride, sums,
                     gradients_stride)  # fmt: skip
                 cost = gradients[total + cost_place]
             if has_decay:
@@ -154,5 +152,5 @@ def descent(tile):
     return train
 
 
-train = descent(layered_tile)
-train_narrow = descent(narrow_tile)
+train = training_loop(layered_tile)
+train_narrow = training_loop(narrow_tile)
