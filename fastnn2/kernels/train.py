@@ -19,6 +19,7 @@ alone, which changes nothing but the time.
 
 from numba import njit
 
+from fastnn2.kernels import plan
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import layered_tile
 from fastnn2.kernels.narrow import narrow_tile
@@ -39,6 +40,8 @@ from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycl
 from fastnn2.kernels.update import penalty, sum_in_pairs, update
 
 INFINITY = float("inf")
+
+count_shares = njit(**INLINE)(plan.count_shares)
 
 
 def training_loop(tile):
@@ -76,7 +79,7 @@ def training_loop(tile):
             old = (j % 2) * params_stride
             new = params_stride - old
             gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            shares = chunks if shared or threads & (threads - 1) else threads  # plan.count_shares
+            shares = count_shares(chunks, threads, shared)
             own = thread * chunks // threads
             for c in range(own, (thread + 1) * chunks // threads):
                 into = gradient_set + c * gradients_stride
