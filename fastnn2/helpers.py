@@ -23,6 +23,8 @@ class Helpers:
     def __init__(self, count: int) -> None:
         self._jobs: list[SimpleQueue[Job | None]] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._control: np.ndarray[Any, Any] | None = None  # of a job that is not over
+        self._size, self._posted = 1, 0
         try:
             while len(self._jobs) < count:
                 jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -47,30 +49,49 @@ class Helpers:
         work: Callable[[int, int], None],
         threads: int,
         prepare: Callable[[], object] | None = None,
+        staying: bool = False,
     ) -> None:
         """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all are done.
 
         A short job, as a signal is not heard before it is over. The caller may `prepare` it while the others wake: they
-        wait for thread 0 at the start of their work.
+        wait for thread 0 at the start of their work. If they are `staying`, they wait in the kernel for the same job
+        with the same `control`, until another one is run or all end.
         """
-        helpers = self._jobs[: threads - 1]
-        posted = 0
+        if not (staying and control is self._control):
+            self._release()
+            self._control = control
+            control[plan.STAYING] = staying
+            self._size = min(threads, len(self._jobs) + 1)
+        done = False
         try:
-            for number, jobs in enumerate(helpers, start=1):
-                jobs.put(functools.partial(work, number, len(helpers) + 1))
-                posted += 1
+            if self._posted == 0:
+                for number, jobs in enumerate(self._jobs[: self._size - 1], start=1):
+                    jobs.put(functools.partial(work, number, self._size))
+                    self._posted += 1
             if prepare is not None:
                 prepare()
-            work(0, len(helpers) + 1)
+            work(0, self._size)
+            done = True
         finally:
-            if control[plan.ENTERED] == 0:
-                control[plan.ENTERED] = plan.NOT_COMING  # a signal came first
-            raised = [self._done.get() for _ in range(posted)]
+            if not (done and staying):
+                self._release()
+
+    def _release(self) -> None:
+        """Wait until the others are done with their job, without the caller if it has not come; raise what they did."""
+        if self._control is None:
+            return
+        if self._control[plan.ENTERED] == 0 or self._control[plan.STAYING]:
+            self._control[plan.ENTERED] = plan.NOT_COMING
+        raised = [self._done.get() for _ in range(self._posted)]
+        self._control, self._posted = None, 0
         for error in raised:
             if error is not None:
                 raise error
 
     def end(self) -> None:
         """Let the threads end, one that is at work after its job."""
-        for jobs in self._jobs:
-            jobs.put(None)
+        try:
+            self._release()
+        finally:
+            for jobs in self._jobs:
+                jobs.put(None)

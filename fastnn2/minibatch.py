@@ -1,4 +1,4 @@
-"""Mini-batch descent over rows of samples: buffers, the team for some epochs, and the outputs of a trained network.
+"""Mini-batch descent over rows of samples: buffers, and the team for some epochs.
 
 What the estimators share with nobody else; scikit-learn is not known here. Parameters are handed in as W1 (h, d),
 b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them, or with the order in which they
@@ -28,7 +28,6 @@ WORK_OF_HELPER, WORK_WITH_HELPERS = 2_000_000, 60_000_000
 # Tiles are kept from epoch to epoch where they hold no more samples, with their padding, than so many times those that
 # there are, or so many.
 KEPT_SAMPLES, KEPT_ALWAYS = 1.25, 5000
-INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Rows:
         return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
 
 
-def _tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
+def tiles_of(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
     """Return scratch for so many groups of matrices over samples with so many rows."""
     return [aligned_zeros(groups * plan.group_size(dtype) * count, dtype) for count in rows]
 
@@ -133,11 +132,14 @@ class Descent:
         self.helpers: Helpers | None = None
         self.has_many_runs = False
         self._buffers: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
+        self._staying: tuple[Array, Array, Callable[[int, int], None]] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
         batch_groups = plan.count_groups(batch, dtype)
-        self.tile_groups = batch_groups if self.parts > 1 else min(plan.count_tile_groups(d, h, o), batch_groups)
+        self.tile_groups = batch_groups
+        if self.parts == 1:
+            self.tile_groups = plan.even_tiles(-(-batch_groups // self.chunks), plan.count_tile_groups(d, h, o))
         self.threads = threads_for(plan.work_of_iteration(d, batch, h, o), max(self.parts, self.chunks), n_threads)
 
         # Sums are added in fours and parameters updated in eights; behind both, at the end of a chunk's gradient, stand
@@ -146,6 +148,10 @@ class Descent:
         self.stride = padded(plan.count_params(d, int(max(np.diff(firsts))), o) + 2 * plan.STEP, np.float64)
         flat_places = places_of_params(network, self.parts, self.stride)
         self.places = flat_places if order is None else flat_places[order]
+        self._sources: Array | None = None  # the other way round, without gaps: to gather takes half as long
+        if order is not None and self.parts == 1:
+            self._sources = np.empty_like(self.places)
+            self._sources[self.places] = np.arange(network.count)
         self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
         self.params = params
         self.decay = aligned_zeros(self.parts * self.stride, np.float64)
@@ -154,9 +160,10 @@ class Descent:
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
-        self.keep, self.kept = plan.DROP, _tiles(self.inputs, 0, dtype)
+        self.keep, self.kept = plan.DROP, tiles_of(self.inputs, 0, dtype)
         self.scratch = [
-            _tiles((*self.inputs, h, o), self.tile_groups, dtype) + _tiles((h,), 1, dtype) for _ in range(self.threads)
+            tiles_of((*self.inputs, h, o), self.tile_groups, dtype) + tiles_of((h,), 1, dtype)
+            for _ in range(self.threads)
         ]
         self.Z2_stride = batch_groups * o * plan.group_size(dtype)
         self.Z2 = aligned_zeros(2 * self.parts * self.Z2_stride if self.parts > 1 else 0, dtype)
@@ -170,7 +177,10 @@ class Descent:
 
     @params.setter
     def params(self, flat: Array) -> None:
-        self._params[self.places] = flat
+        if self._sources is None:
+            self._params[self.places] = flat
+        else:
+            self._params[: len(flat)] = flat[self._sources]
 
     @property
     def first_moments(self) -> Array:
@@ -221,12 +231,6 @@ class Descent:
         """
         network = self.network
         count = len(rates) // self.steps
-        losses = np.zeros(count)
-        rates = np.ascontiguousarray(rates, dtype=np.float64)
-        ordered = self.X.columns if order is None else order
-        control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
-        kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
         helpers = None
         if self.has_many_runs and is_short(work_of_call) and work_of_call <= WORK_WITH_HELPERS:
@@ -235,7 +239,38 @@ class Descent:
         if self.n_threads is None:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
+        # One gradient of all samples is like another: the helpers stay in the kernel.
+        staying = helpers is not None and self.optimiser == plan.GRADIENT and order is None and len(rates) == 1
+        call = self._staying if staying else None
+        if call is None:
+            call = self._new_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
+            self._staying = call if staying else None
+        control, losses, work = call
 
+        if helpers is not None:
+            try:
+                helpers.run(control, work, threads, prepare, staying)
+            except KeyboardInterrupt:
+                self._staying = None
+                return self._finished(control, losses), True
+            return self._finished(control, losses), False
+
+        if prepare is not None:
+            prepare()
+        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
+        return self._finished(control, losses), interrupted
+
+    def _new_call(
+        self, rates: Array, order: Array | None, threads: int
+    ) -> tuple[Array, Array, Callable[[int, int], None]]:
+        """Return the control words, the losses, and what a thread has to do, of a call of the kernel."""
+        network = self.network
+        count = len(rates) // self.steps
+        losses = np.zeros(count)
+        ordered = self.X.columns if order is None else order
+        control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
+        control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
+        kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]
 
@@ -251,17 +286,7 @@ class Descent:
                 *scratch,
             )
 
-        if helpers is not None:
-            try:
-                helpers.run(control, work, threads, prepare)
-            except KeyboardInterrupt:
-                return self._finished(control, losses), True
-            return self._finished(control, losses), False
-
-        if prepare is not None:
-            prepare()
-        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
-        return self._finished(control, losses), interrupted
+        return control, losses, work
 
     def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
         """Return what a kernel takes for samples, parameters and the scratch of a thread; once found it is kept."""
@@ -299,6 +324,7 @@ class Descent:
             yield
         finally:
             self.has_many_runs = False
+            self._staying = None
             if self.helpers is not None:
                 self.helpers.end()
                 self.helpers = None
@@ -318,7 +344,7 @@ class Descent:
             groups = self.steps * plan.count_groups(self.batch, self.Y.dtype)
             if groups * plan.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
                 return  # every mini-batch is padded to whole groups
-            self.keep, self.kept = plan.KEEP, _tiles(self.inputs, groups, self.Y.dtype)
+            self.keep, self.kept = plan.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)
             self._buffers.clear()
 
 
@@ -337,41 +363,6 @@ def places_of_params(network: Network, parts: int, stride: int) -> Array:
         b1[first:last] = start + units * d + np.arange(units)
         W2[:, first:last] = start + units * (d + 1) + np.arange(o * units).reshape(o, units)
     return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])
-
-
-def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:
-    """Return the outputs (n, o) of a network, on several threads where that is worth it."""
-    dtype, n = X.values.dtype, X.n
-    flat = aligned_zeros(padded(network.count, np.float64), dtype)
-    flat[: network.count] = params
-    out = np.empty((n, network.o), dtype=dtype)
-    groups = min(plan.count_tile_groups(network.d, network.h, network.o), plan.count_groups(n, dtype))
-    lanes = groups * plan.group_size(dtype)
-    tiles = -(-n // lanes)
-    threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
-    scratch = [_tiles((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
-    kernel = store.kernel("infer", dtype)
-
-    def work(thread: int) -> None:
-        first, last = (min(n, tiles * part // threads * lanes) for part in (thread, thread + 1))
-        kernel(
-            *(address(flat), network.d, network.h, network.o, first, last, groups, network.activation, network.loss),
-            *X.arguments(),
-            *(address(out), *(address(tile) for tile in scratch[thread])),
-        )
-
-    if threads == 1:
-        work(0)
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        try:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, range(threads)))
-        except RuntimeError:  # Python is about to end, and starts no more threads
-            for thread in range(threads):
-                work(thread)
-    return out
 
 
 def threads_for(work: int, most: int, n_threads: int | None, least: int = plan.WORK_PER_THREAD) -> int:

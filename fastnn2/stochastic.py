@@ -16,8 +16,9 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import validate_data
 
 from fastnn2.blas import one_blas_thread
+from fastnn2.inference import outputs
 from fastnn2.kernels import plan
-from fastnn2.minibatch import Descent, Network, Rows, outputs
+from fastnn2.minibatch import Descent, Network, Rows
 from fastnn2.optimiser_state import choices, flatten, load, new_optimiser, packed_order, rates, store, write
 
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
 
-from fastnn2 import helpers, minibatch, reference_mlp
+from fastnn2 import helpers, inference, minibatch, reference_mlp
 from fastnn2.kernels import plan
 from fastnn2.layout import address
 
@@ -180,6 +180,60 @@ def test_the_gradient_alone(loss, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(30, 100, 1, 450, 450), (5, 7, 11, 3000, 3000), (2, 5, 1, 90, 90)], ids=str)
+def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
+    loss, moves = "cross_entropy" if shape[2] > 1 else "log_loss", np.random.RandomState(0).standard_normal(4)
+
+    def gradients(n_threads, sets):
+        found, kept = [], []
+        job = descent(shape, "relu", loss, dtype, optimiser=plan.GRADIENT, n_threads=n_threads)
+        start = job.params.copy()
+        for moved in sets:
+            with job.many_runs():
+                for move in moved:
+
+                    def prepare(move=move):
+                        job.params = start * move
+
+                    losses, interrupted = job.run(np.zeros(1), prepare=prepare)
+                    assert not interrupted
+                    found += [losses.copy(), job.first_moments.copy()]
+                    kept.append(job._staying)
+            assert job._staying is None
+        assert kept[0] is kept[1]
+        return tuple(found)
+
+    expected = gradients(1, [moves])
+    for n_threads, sets in ((2, [moves]), (3, [moves]), (7, [moves[:2], moves[2:]])):
+        assert_same_bits(gradients(n_threads, sets), expected)
+
+
+def test_parameters_in_another_order():
+    shape = (4, 6, 2, 50, 50)
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, "log_loss", "float64")
+    order = np.random.RandomState(2).permutation(len(params))
+    network = minibatch.Network(d, h, o, plan.TANH, plan.LOG_LOSS)
+    found = []
+    for places, flat_params in ((None, params), (order, params[order])):
+        job = minibatch.Descent(
+            network, minibatch.Rows(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
+            optimiser=plan.GRADIENT, order=places,
+        )  # fmt: skip
+        assert_same_bits(job.params, flat_params)
+        found.append((job.run(np.zeros(1))[0], job.first_moments))
+    assert_same_bits(found[1][0], found[0][0])
+    assert_same_bits(found[1][1], found[0][1][order])
+
+
+@pytest.mark.parametrize(("groups", "tile_groups", "expected"), [
+    (1, 6, 1), (6, 6, 6), (7, 6, 7), (8, 6, 8), (9, 6, 5), (12, 6, 6), (13, 6, 7), (40, 30, 14), (100, 16, 15),
+])  # fmt: skip
+def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
+    assert plan.even_tiles(groups, tile_groups) == expected
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("shape", [(30, 100, 1, 450, 200), (5, 7, 11, 3000, 3000), (2, 5, 1, 900, 500)], ids=str)
 def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
@@ -244,7 +298,7 @@ def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
     """A helper that comes late finds its control words, which tell it to go."""
     jobs = []
 
-    def interrupted(self, control, work, threads, prepare=None):
+    def interrupted(self, control, work, threads, prepare, staying):
         jobs.append((weakref.ref(control), work))
         raise KeyboardInterrupt
 
@@ -277,7 +331,7 @@ def test_sparse_rows_are_dense_rows(dtype):
         for shuffle in (True, False):
             orders, rates = orders_and_rates(shape, job.steps, 2, shuffle)
             job.run(rates, orders)
-        results.append((job.params.copy(), minibatch.outputs(network, minibatch.Rows(rows, dtype), job.params)))
+        results.append((job.params.copy(), inference.outputs(network, minibatch.Rows(rows, dtype), job.params)))
     for result in results[1:]:
         assert_same_bits(result, results[0])
 
@@ -287,8 +341,8 @@ def test_a_sparse_row_that_names_a_column_twice_adds_up():
     twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
     network = minibatch.Network(3, 2, 1, plan.IDENTITY, plan.SQUARED_ERROR)
     params = np.random.RandomState(0).randn(network.count)
-    found = minibatch.outputs(network, minibatch.Rows(twice, "float64"), params)
-    assert_same_bits(found, minibatch.outputs(network, minibatch.Rows(twice.toarray(), "float64"), params))
+    found = inference.outputs(network, minibatch.Rows(twice, "float64"), params)
+    assert_same_bits(found, inference.outputs(network, minibatch.Rows(twice.toarray(), "float64"), params))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -298,10 +352,10 @@ def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
         d, h, o, n, _ = shape
         X, _, params, _ = problem(d, h, o, n, loss, dtype)
         network = minibatch.Network(d, h, o, plan.TANH, LOSSES[loss])
-        y = minibatch.outputs(network, minibatch.Rows(X, dtype), params)
+        y = inference.outputs(network, minibatch.Rows(X, dtype), params)
         expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T
         assert_near(y, expected, dtype, shape)
-        backwards = minibatch.outputs(network, minibatch.Rows(X[::-1], dtype), params, n_threads=3)
+        backwards = inference.outputs(network, minibatch.Rows(X[::-1], dtype), params, n_threads=3)
         assert_same_bits(backwards[::-1].copy(), y)
         for i in (0, n // 2, n - 1):
-            assert_same_bits(minibatch.outputs(network, minibatch.Rows(X[i : i + 1], dtype), params)[0], y[i])
+            assert_same_bits(inference.outputs(network, minibatch.Rows(X[i : i + 1], dtype), params)[0], y[i])

@@ -17,7 +17,7 @@ def control():
 
 def come(words):
     """Do what thread 0 does at the start of a kernel."""
-    words[plan.ENTERED] = plan.COMING
+    words[plan.ENTERED] += 1
 
 
 def test_each_thread_does_its_part_of_each_job():
@@ -79,6 +79,71 @@ def test_they_end(monkeypatch):
         ended.get(timeout=0.05)
     team.end()
     assert [ended.get(timeout=2) for _ in range(3)] == [None] * 3
+
+
+def stay(words, number, size, seen):
+    """Do what the kernels of the estimators do where threads stay: a call of thread 0 is a call of all."""
+    call = 1
+    if number == 0:
+        come(words)
+        seen.append((number, size, int(words[plan.ENTERED])))
+        while seen.count((1, size, int(words[plan.ENTERED]))) == 0:
+            time.sleep(0.001)
+        return
+    while True:
+        while 0 <= words[plan.ENTERED] < call:
+            time.sleep(0.001)
+        if words[plan.ENTERED] == plan.NOT_COMING:
+            return
+        seen.append((number, size, call))
+        if not words[plan.STAYING]:
+            return
+        call += 1
+
+
+def test_helpers_that_stay_are_called_once_for_all_calls():
+    team, words, seen, called, prepared = helpers.Helpers(1), control(), [], [], []
+
+    def work(number, size):
+        called.append(number)
+        stay(words, number, size, seen)
+
+    for call in (1, 2, 3):
+        team.run(words, work, 2, lambda call=call: prepared.append(call), staying=True)
+        assert sorted(seen[-2:]) == [(0, 2, call), (1, 2, call)]
+    assert (sorted(called), prepared) == ([0, 0, 0, 1], [1, 2, 3])
+    others, late = control(), []
+
+    def other(number, size):
+        if number == 0:
+            come(others)
+        late.append(number)
+
+    team.run(others, other, 2)  # another job sends them away from the first
+    assert words[plan.ENTERED] == plan.NOT_COMING
+    assert sorted(late) == [0, 1]
+    team.end()
+
+
+@pytest.mark.parametrize("where", ["prepare", "between"])
+def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
+    team, words, seen, ended = helpers.Helpers(1), control(), [], SimpleQueue()
+
+    def work(number, size):
+        stay(words, number, size, seen)
+        ended.put(number)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    team.run(words, work, 2, staying=True)
+    assert ended.get(timeout=2) == 0
+    if where == "prepare":
+        with pytest.raises(KeyboardInterrupt):
+            team.run(words, work, 2, interrupt, staying=True)
+    team.end()
+    assert ended.get(timeout=2) == 1
+    assert words[plan.ENTERED] == plan.NOT_COMING
 
 
 def test_what_a_helper_raises_comes_out():

@@ -19,10 +19,23 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import affine, affine_part, backward_layers
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
-from fastnn2.kernels.plan import ABANDONED, ALONE, COMPLETED, FINISHED, INTERRUPTED, KEEP, OUTCOME, STEP, STEPS, STOP
+from fastnn2.kernels.plan import (
+    ABANDONED,
+    ALONE,
+    BARRIERS,
+    COMPLETED,
+    DROP,
+    FINISHED,
+    INTERRUPTED,
+    KEEP,
+    OUTCOME,
+    STEP,
+    STEPS,
+    STOP,
+)
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
-from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, enter, lost_too_much
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 
 
 @njit(**INLINE)
@@ -74,15 +87,15 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     each; but where no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and
     all threads, and need not be laid out again (KEPT).
     """
-    if not enter(control, thread):
-        return
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
     vectors = (count_params + STEP - 1) // STEP
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
-    barriers = late = number = waited = 0
+    barriers = atomic_load(control, BARRIERS)
+    lays_out = keep == DROP or (keep == KEEP and barriers == 0)  # no barrier yet: this is the first call
+    late = number = waited = 0
     began = cycles()
     outcome = FINISHED
     for epoch in range(epochs):
@@ -102,8 +115,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                         break
                     in_tile = smaller(tile_groups, end - g)
                     valid = smaller(in_tile * lanes, size - g * lanes)
-                    place = (batch_groups * (begin // batch) + g) * lanes if keep else 0
-                    if keep == 0 or (keep == KEEP and epoch == 0):
+                    place = 0 if keep == DROP else (batch_groups * (begin // batch) + g) * lanes
+                    if lays_out and (keep == DROP or epoch == 0):
                         sample = first_sample + begin + g * lanes
                         lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile, place * d)
                         gather(Y, o, order, has_order, sample, valid, Y_tile, place * o)

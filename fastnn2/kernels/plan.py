@@ -56,9 +56,12 @@ COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
 STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
-ENTERED = 8 * WORD  # whether thread 0 works: written by it, or by a caller who should have been it and was interrupted
-CONTROL_SIZE = 9 * WORD
-COMING, NOT_COMING = 1, 2
+ENTERED = 8 * WORD  # how many calls thread 0 has begun; NOT_COMING, written by its caller, where there is no other one
+BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, written by thread 0
+STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
+LEFT = 11 * WORD  # how often others came to the end of a call, where they stay
+CONTROL_SIZE = 12 * WORD
+NOT_COMING = -1
 
 # What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs
 # that belongs to it; and what is done with a gradient.
@@ -67,9 +70,10 @@ LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
 
 # A chunk of a mini-batch: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and
-# outputs), and so many samples, as each tile costs a sum over lanes for each weight.
+# outputs), and so many samples, as each chunk costs a sum over lanes and a place in the cache for each weight: the
+# first number where a few chunks are had for it, the second where there are more.
 BATCH_CHUNK_WORK = 20_000
-BATCH_CHUNK_SAMPLES = 100
+BATCH_CHUNK_SAMPLES, FEW_BATCH_CHUNKS, LARGE_BATCH_CHUNK_SAMPLES = 100, 4, 200
 # A mini-batch of so few groups shares its hidden units among the threads, in parts of so many units or multiples of it.
 UNIT_GROUPS = 16
 PART_UNITS = 6
@@ -120,8 +124,9 @@ def count_shares(chunks: int, threads: int, shared: bool) -> int:
 def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     """Return into how many chunks a mini-batch is cut: by work, as it may be small and its layers large."""
     by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
-    by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, n // BATCH_CHUNK_SAMPLES)
-    most = max(1, min(MAX_CHUNKS, by_work, by_memory, count_groups(n, dtype)))
+    by_work = work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK
+    by_samples = max(min(FEW_BATCH_CHUNKS, n // BATCH_CHUNK_SAMPLES), n // LARGE_BATCH_CHUNK_SAMPLES)
+    most = max(1, min(MAX_CHUNKS, by_work, by_samples, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
 
@@ -148,6 +153,12 @@ def count_tile_groups(d: int, h: int, o: int) -> int:
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
     in_second = min(ENOUGH_GROUPS, SECOND_CACHE_BYTES // bytes_of_group)
     return min(MAX_TILE_GROUPS, max(2, in_second, FIRST_CACHE_BYTES // bytes_of_group))
+
+
+def even_tiles(groups: int, tile_groups: int) -> int:
+    """Return how many groups of a chunk make a tile, about `tile_groups`: none of a few groups is left at the end."""
+    tiles = max(round(groups / tile_groups), -(-groups // MAX_TILE_GROUPS))
+    return -(-groups // tiles)
 
 
 def train_kernel(d: int, o: int) -> str:

@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import ARRIVED, COMING, ENTERED, LOST_CYCLES
+from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, STAYING
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -19,6 +19,8 @@ from fastnn2.kernels.simd import INLINE
 # shares differ by several microseconds from thread to thread.
 SPINS = 200
 LONG_SPINS = 2000
+# So often it gives its core away before it sleeps, where it waits for the next call: some milliseconds.
+YIELDS = 10_000
 
 
 @intrinsic
@@ -153,18 +155,45 @@ def set_float_mode(typingctx, mode):
 
 
 @njit(**INLINE)
-def enter(control, thread):
-    """Return whether the team works. Its thread 0 may be the caller's, which a signal can keep from coming."""
+def enter(control, thread, call):
+    """Return whether the team works: wait until thread 0, the caller's, begins its call number `call`, counted from 1.
+
+    A signal can keep it from coming. What it does between two calls is not known here, and may take long.
+    """
     if thread == 0:
-        atomic_store(control, ENTERED, COMING)
-    spins = 0
-    while atomic_load(control, ENTERED) == 0:
-        spins += 1
-        if spins < LONG_SPINS:
-            pause()
-        else:
-            yield_core()
-    return atomic_load(control, ENTERED) == COMING
+        atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
+        atomic_store(control, ENTERED, atomic_load(control, ENTERED) + 1)
+        return True
+    looks = 0
+    while 0 <= atomic_load(control, ENTERED) < call:
+        looks = let_time_pass(looks)
+    return atomic_load(control, ENTERED) >= call
+
+
+@njit(**INLINE)
+def stay(control, thread, threads):
+    """Return at the end of a call whether to wait for another one; thread 0 returns when all have come to the end."""
+    if atomic_load(control, STAYING) == 0:
+        return False
+    if thread != 0:
+        atomic_add(control, LEFT, 1)
+        return True
+    looks = 0
+    while atomic_load(control, LEFT) < atomic_load(control, ENTERED) * (threads - 1):
+        looks = let_time_pass(looks)
+    return False
+
+
+@njit(**INLINE)
+def let_time_pass(looks):
+    """Wait after so many looks in vain, the longer the more there were; return one more."""
+    if looks < LONG_SPINS:
+        pause()
+    elif looks < LONG_SPINS + YIELDS:
+        yield_core()
+    else:
+        sleep_briefly()
+    return looks + 1
 
 
 @njit(**INLINE)

@@ -23,6 +23,7 @@ from fastnn2.kernels.optimisers import penalty, step
 from fastnn2.kernels.plan import (
     ABANDONED,
     ALONE,
+    BARRIERS,
     COMPLETED,
     FINISHED,
     INTERRUPTED,
@@ -34,7 +35,7 @@ from fastnn2.kernels.plan import (
 )
 from fastnn2.kernels.rows import gather
 from fastnn2.kernels.simd import INLINE, group_lanes, load_group, store
-from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, enter, lost_too_much
+from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 
 
 @njit(**INLINE)
@@ -55,10 +56,9 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part for all samples of a mini-batch. The tiles
     are this thread's own and hold a whole mini-batch, A1 (groups, h, G) part after part; db2 (o,) is float64.
     """
-    if not enter(control, thread):
-        return
     lanes = group_lanes(X)
-    barriers = late = number = waited = 0
+    barriers = atomic_load(control, BARRIERS)
+    late = number = waited = 0
     began = cycles()
     outcome = FINISHED
     for epoch in range(epochs):

@@ -1,0 +1,48 @@
+"""The outputs of a trained network, for rows of samples."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn2.kernels import plan, store
+from fastnn2.layout import address, aligned_zeros, padded
+from fastnn2.minibatch import Network, Rows, threads_for, tiles_of
+
+Array = np.ndarray[Any, Any]
+
+INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
+
+
+def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:
+    """Return the outputs (n, o) of a network, on several threads where that is worth it."""
+    dtype, n = X.values.dtype, X.n
+    flat = aligned_zeros(padded(network.count, np.float64), dtype)
+    flat[: network.count] = params
+    out = np.empty((n, network.o), dtype=dtype)
+    groups = min(plan.count_tile_groups(network.d, network.h, network.o), plan.count_groups(n, dtype))
+    lanes = groups * plan.group_size(dtype)
+    tiles = -(-n // lanes)
+    threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
+    scratch = [tiles_of((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
+    kernel = store.kernel("infer", dtype)
+
+    def work(thread: int) -> None:
+        first, last = (min(n, tiles * part // threads * lanes) for part in (thread, thread + 1))
+        kernel(
+            *(address(flat), network.d, network.h, network.o, first, last, groups, network.activation, network.loss),
+            *X.arguments(),
+            *(address(out), *(address(tile) for tile in scratch[thread])),
+        )
+
+    if threads == 1:
+        work(0)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, range(threads)))
+        except RuntimeError:  # Python is about to end, and starts no more threads
+            for thread in range(threads):
+                work(thread)
+    return out
