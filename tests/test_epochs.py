@@ -334,28 +334,3 @@ def test_sparse_rows_are_dense_rows(dtype):
         results.append((job.params.copy(), inference.outputs(network, minibatch.Rows(rows, dtype), job.params)))
     for result in results[1:]:
         assert_same_bits(result, results[0])
-
-
-def test_a_sparse_row_that_names_a_column_twice_adds_up():
-    sparse = pytest.importorskip("scipy.sparse")
-    twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
-    network = minibatch.Network(3, 2, 1, plan.IDENTITY, plan.SQUARED_ERROR)
-    params = np.random.RandomState(0).randn(network.count)
-    found = inference.outputs(network, minibatch.Rows(twice, "float64"), params)
-    assert_same_bits(found, inference.outputs(network, minibatch.Rows(twice.toarray(), "float64"), params))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
-    for shape in SHAPES:
-        d, h, o, n, _ = shape
-        X, _, params, _ = problem(d, h, o, n, loss, dtype)
-        network = minibatch.Network(d, h, o, plan.TANH, LOSSES[loss])
-        y = inference.outputs(network, minibatch.Rows(X, dtype), params)
-        expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T
-        assert_near(y, expected, dtype, shape)
-        backwards = inference.outputs(network, minibatch.Rows(X[::-1], dtype), params, n_threads=3)
-        assert_same_bits(backwards[::-1].copy(), y)
-        for i in (0, n // 2, n - 1):
-            assert_same_bits(inference.outputs(network, minibatch.Rows(X[i : i + 1], dtype), params)[0], y[i])
