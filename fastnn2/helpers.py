@@ -1,10 +1,12 @@
 """Threads that wait between one short job and the next, where many such jobs follow each other closely.
 
 To start a team of two and to be woken by it takes a third of a millisecond, as much as some jobs. So the caller is
-thread 0 of each job, and the others wait for it to come, in Python between jobs and in the kernel at the start of one.
+thread 0 of each job, and the others wait for it to come: in Python between jobs and in the kernel at the start of one.
+Where every job is the same but for the numbers in its arrays, they stay in the kernel and wait there for the next.
 """
 
 import functools
+import os
 from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -25,6 +27,7 @@ class Helpers:
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._control: np.ndarray[Any, Any] | None = None  # of a job that is not over
         self._size, self._posted = 1, 0
+        self._process = os.getpid()
         try:
             while len(self._jobs) < count:
                 jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -51,12 +54,14 @@ class Helpers:
         prepare: Callable[[], object] | None = None,
         staying: bool = False,
     ) -> None:
-        """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all are done.
+        """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all did it.
 
         A short job, as a signal is not heard before it is over. The caller may `prepare` it while the others wake: they
-        wait for thread 0 at the start of their work. If they are `staying`, they wait in the kernel for the same job
-        with the same `control`, until another one is run or all end.
+        wait for thread 0 at the start of their work. If they are `staying`, they do not leave the kernel, and a run
+        with the same `control` is one more call of thread 0 alone, with the same `work` and `threads`; until another
+        job is run, all end, or something is raised.
         """
+        self._forget_others_after_fork()
         if not (staying and control is self._control):
             self._release()
             self._control = control
@@ -77,21 +82,33 @@ class Helpers:
                 self._release()
 
     def _release(self) -> None:
-        """Wait until the others are done with their job, without the caller if it has not come; raise what they did."""
-        if self._control is None:
+        """Tell those who wait for the caller that it comes no more, and wait until all are done; raise what they did.
+
+        After a signal nothing is waited for twice.
+        """
+        control, posted = self._control, self._posted
+        if control is None:
             return
-        if self._control[plan.ENTERED] == 0 or self._control[plan.STAYING]:
-            self._control[plan.ENTERED] = plan.NOT_COMING
-        raised = [self._done.get() for _ in range(self._posted)]
+        if control[plan.ENTERED] == 0 or control[plan.STAYING]:
+            control[plan.ENTERED] = plan.NOT_COMING
         self._control, self._posted = None, 0
+        raised = [self._done.get() for _ in range(posted)]
         for error in raised:
             if error is not None:
                 raise error
 
+    def _forget_others_after_fork(self) -> None:
+        if os.getpid() != self._process:
+            self._process = os.getpid()
+            self._jobs, self._control, self._posted = [], None, 0
+
     def end(self) -> None:
         """Let the threads end, one that is at work after its job."""
+        self._forget_others_after_fork()
         try:
             self._release()
         finally:
+            if self._control is not None:  # a signal came before they were told
+                self._control[plan.ENTERED] = plan.NOT_COMING
             for jobs in self._jobs:
                 jobs.put(None)

@@ -220,7 +220,7 @@ class Descent:
         order : ndarray (epochs, n) of int64, optional
             In which order each epoch takes the samples; else as they are.
         prepare : callable, optional
-            What is to be done before, such as to set the parameters; other threads wake meanwhile.
+            What is to be done before, such as to set the parameters; other threads may wake meanwhile.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class Descent:
         if self.n_threads is None:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
-        # One gradient of all samples is like another: the helpers stay in the kernel.
+        # One gradient of all samples is like another, whatever the rate: the helpers stay in the kernel.
         staying = helpers is not None and self.optimiser == plan.GRADIENT and order is None and len(rates) == 1
         call = self._staying if staying else None
         if call is None:
@@ -248,10 +248,13 @@ class Descent:
         control, losses, work = call
 
         if helpers is not None:
+            control[[plan.COMPLETED, plan.STEPS]] = 0  # of the call before, where they stay
             try:
                 helpers.run(control, work, threads, prepare, staying)
-            except KeyboardInterrupt:
+            except BaseException as error:
                 self._staying = None
+                if not isinstance(error, KeyboardInterrupt):
+                    raise
                 return self._finished(control, losses), True
             return self._finished(control, losses), False
 
@@ -314,7 +317,7 @@ class Descent:
         self.steps_done = int(control[plan.STEPS])
         if self.keep == plan.KEEP and completed:
             self.keep = plan.KEPT
-        return losses[:completed]
+        return losses[:completed].copy()
 
     @contextlib.contextmanager
     def many_runs(self) -> Iterator[None]:
@@ -324,10 +327,9 @@ class Descent:
             yield
         finally:
             self.has_many_runs = False
-            self._staying = None
-            if self.helpers is not None:
-                self.helpers.end()
-                self.helpers = None
+            helpers, self.helpers, self._staying = self.helpers, None, None
+            if helpers is not None:
+                helpers.end()
 
     def _parameters(self) -> tuple[Any, ...]:
         """Return what a kernel takes for parameters, gradients and penalties."""

@@ -197,7 +197,7 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
 
                     losses, interrupted = job.run(np.zeros(1), prepare=prepare)
                     assert not interrupted
-                    found += [losses.copy(), job.first_moments.copy()]
+                    found += [losses, job.first_moments]
                     kept.append(job._staying)
             assert job._staying is None
         assert kept[0] is kept[1]
@@ -206,6 +206,28 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
     expected = gradients(1, [moves])
     for n_threads, sets in ((2, [moves]), (3, [moves]), (7, [moves[:2], moves[2:]])):
         assert_same_bits(gradients(n_threads, sets), expected)
+
+
+def test_a_run_after_an_error_in_preparing():
+    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimiser=plan.GRADIENT, n_threads=2)
+    expected = job.run(np.zeros(1))[0]
+
+    def mistaken():
+        raise ValueError("of the caller's")
+
+    with job.many_runs():
+        for _ in range(2):
+            assert_same_bits(job.run(np.zeros(1))[0], expected)
+            with pytest.raises(ValueError, match="of the caller's"):
+                job.run(np.zeros(1), prepare=mistaken)
+            assert_same_bits(job.run(np.zeros(1))[0], expected)
+        assert job.steps_done == 1
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        losses, stopped = job.run(np.zeros(1), prepare=interrupted)
+        assert (len(losses), job.steps_done, stopped) == (0, 0, True)
 
 
 def test_parameters_in_another_order():

@@ -1,5 +1,6 @@
 """Threads that wait between short jobs: they do their part, hand on what is raised, and end."""
 
+import os
 import time
 from queue import Empty, SimpleQueue
 
@@ -144,6 +145,62 @@ def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
     team.end()
     assert ended.get(timeout=2) == 1
     assert words[plan.ENTERED] == plan.NOT_COMING
+
+
+class Interrupted:
+    """A queue whose first reports are taken out by a `get` that a signal then ends."""
+
+    def __init__(self, queue, count):
+        self.queue, self.count = queue, count
+
+    def put(self, report):
+        self.queue.put(report)
+
+    def get(self):
+        report = self.queue.get(timeout=2)
+        self.count -= 1
+        if self.count >= 0:
+            raise KeyboardInterrupt
+        return report
+
+
+@pytest.mark.parametrize("staying", [False, True])
+def test_nothing_is_waited_for_twice_after_a_signal(staying):
+    team, words, seen = helpers.Helpers(1), control(), []
+    team._done = Interrupted(team._done, 1)
+
+    def work(number, size):
+        stay(words, number, size, seen)
+
+    if staying:
+        team.run(words, work, 2, staying=True)
+    with pytest.raises(KeyboardInterrupt):
+        team.end() if staying else team.run(words, work, 2)
+    team.end()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_forked_child_goes_on_alone():
+    team, words, seen = helpers.Helpers(1), control(), []
+
+    def work(number, size):
+        if os.getpid() == here:
+            stay(words, number, size, seen)
+        else:
+            seen.append((number, size))
+
+    here = os.getpid()
+    team.run(words, work, 2, staying=True)
+    child = os.fork()
+    if child == 0:
+        team.run(words, work, 2, staying=True)
+        team.end()
+        os._exit(seen[-1] != (0, 1))
+    assert os.waitpid(child, 0)[1] == 0
+    team.run(words, work, 2, staying=True)
+    assert sorted(seen[-2:]) == [(0, 2, 2), (1, 2, 2)]
+    team.end()
 
 
 def test_what_a_helper_raises_comes_out():

@@ -84,8 +84,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
     the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
     samples with the L2 penalty. A1, dZ2 and spare (h, G) are this thread's own. So are the other tiles, for one tile
-    each; but where no order changes from epoch to epoch, they are kept (`keep` is KEEP), one set for all samples and
-    all threads, and need not be laid out again (KEPT).
+    each; but where no order changes from epoch to epoch, they are kept, one set for all samples and all threads: laid
+    out in the first epoch (`keep` is KEEP; of the first call, where threads stay) or before (KEPT).
     """
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2

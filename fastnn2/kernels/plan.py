@@ -56,10 +56,10 @@ COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
 STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
-ENTERED = 8 * WORD  # how many calls thread 0 has begun; NOT_COMING, written by its caller, where there is no other one
+ENTERED = 8 * WORD  # how many calls thread 0 has begun; NOT_COMING, written by its caller, where no further call comes
 BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, written by thread 0
 STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
-LEFT = 11 * WORD  # how often others came to the end of a call, where they stay
+LEFT = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
 CONTROL_SIZE = 12 * WORD
 NOT_COMING = -1
 

@@ -11,6 +11,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, STAYING
 from fastnn2.kernels.simd import INLINE
 
@@ -19,8 +20,9 @@ from fastnn2.kernels.simd import INLINE
 # shares differ by several microseconds from thread to thread.
 SPINS = 200
 LONG_SPINS = 2000
-# So often it gives its core away before it sleeps, where it waits for the next call: some milliseconds.
-YIELDS = 10_000
+# So often it gives its core away before it sleeps, some milliseconds, where it waits for the next call; a sleep is a
+# microsecond longer each time, up to so many, which keeps a core busy for a fiftieth of the time.
+YIELDS, LONGEST_SLEEP = 10_000, 1000
 
 
 @intrinsic
@@ -78,28 +80,33 @@ def pause(typingctx):
     return types.void(), codegen
 
 
-def _system_call(name, result, *arguments):
-    """Codegen of a call of the C library, on POSIX; elsewhere nothing."""
+def _system_call(builder, name, *arguments):
+    """Build a call of the C library, on POSIX; elsewhere nothing."""
+    if os.name == "posix":
+        function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
+        builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+@intrinsic
+def yield_core(typingctx):
+    """Let another thread run on this core (POSIX; elsewhere nothing)."""
 
     def codegen(context, builder, signature, args):
-        if os.name == "posix":
-            function_type = ir.FunctionType(result, [value.type for value in arguments])
-            builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+        _system_call(builder, "sched_yield")
         return context.get_dummy_value()
 
     return types.void(), codegen
 
 
 @intrinsic
-def yield_core(typingctx):
-    """Let another thread run on this core (POSIX; elsewhere nothing)."""
-    return _system_call("sched_yield", ir.IntType(32))
+def sleep(typingctx, microseconds):
+    """Sleep so long, and some 50 to 100 microseconds more; it may wake on another core (POSIX; elsewhere nothing)."""
 
+    def codegen(context, builder, signature, args):
+        _system_call(builder, "usleep", context.cast(builder, args[0], microseconds, types.int32))
+        return context.get_dummy_value()
 
-@intrinsic
-def sleep_briefly(typingctx):
-    """Sleep as shortly as the system can, some 50 microseconds; it may wake on another core (POSIX)."""
-    return _system_call("usleep", ir.IntType(32), ir.IntType(32)(1))
+    return types.void(microseconds), codegen
 
 
 @intrinsic
@@ -158,7 +165,8 @@ def set_float_mode(typingctx, mode):
 def enter(control, thread, call):
     """Return whether the team works: wait until thread 0, the caller's, begins its call number `call`, counted from 1.
 
-    A signal can keep it from coming. What it does between two calls is not known here, and may take long.
+    Its caller may say instead that no further call comes: at the end, or after a signal. What it does between two calls
+    may take long.
     """
     if thread == 0:
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
@@ -172,7 +180,10 @@ def enter(control, thread, call):
 
 @njit(**INLINE)
 def stay(control, thread, threads):
-    """Return at the end of a call whether to wait for another one; thread 0 returns when all have come to the end."""
+    """Return at the end of a call whether to wait for another one; thread 0 returns when all have come to the end.
+
+    Its caller reads and changes what the others have written and read, and they may be late with their last update.
+    """
     if atomic_load(control, STAYING) == 0:
         return False
     if thread != 0:
@@ -192,7 +203,7 @@ def let_time_pass(looks):
     elif looks < LONG_SPINS + YIELDS:
         yield_core()
     else:
-        sleep_briefly()
+        sleep(smaller(looks - LONG_SPINS - YIELDS, LONGEST_SLEEP))
     return looks + 1
 
 
@@ -222,7 +233,7 @@ def barrier(control, target, late, patience):
             elif spins == patience:
                 late += 1
                 if late >= 4 and late & (late - 1) == 0:  # a power of two
-                    sleep_briefly()
+                    sleep(1)
             else:
                 yield_core()
     return late
