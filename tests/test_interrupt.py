@@ -244,13 +244,17 @@ print(json.dumps([outcome, no_threads_left()]))
     assert ended
 
 
-def test_while_kernels_are_compiled(tmp_path):
-    """Nothing is trained yet, so this is a plain KeyboardInterrupt; the next fit compiles, and is right."""
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.5])
+def test_while_kernels_are_compiled(delay, tmp_path):
+    """Nothing is trained yet, so this is a plain KeyboardInterrupt; the next fit is right.
+
+    The signal comes while Numba is imported, or in the compiler, and harms neither.
+    """
     code = """
 def send():
     while "fastnn2.kernels.compiler" not in sys.modules:
         time.sleep(0.01)
-    time.sleep(0.5)
+    time.sleep(DELAY)
     os.kill(os.getpid(), signal.SIGINT)
     sent.append(time.perf_counter())
 
@@ -265,7 +269,7 @@ except KeyboardInterrupt as error:
 ended = no_threads_left()
 print(json.dumps([kind, ended, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
 """
-    kind, ended, costs = run(code, FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
+    kind, ended, costs = run(code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
     assert kind == "KeyboardInterrupt"
     assert ended
     X = np.empty((2, 500))

@@ -14,13 +14,16 @@ object files are not ELF.
 import ctypes
 import functools
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
 import pathlib
 import sys
 import threading
+import time
 import warnings
+from _thread import start_new_thread
 from collections.abc import Callable
 from typing import Any
 
@@ -86,9 +89,7 @@ def kernel(name: str, dtype: Any) -> Callable[..., None]:
 
 def _make(name: str, dtype: str) -> Callable[..., None]:
     if not enabled():
-        from fastnn2.kernels.compiler import compile_function
-
-        compiled: Any = compile_function(name, dtype)
+        compiled: Any = undisturbed("compile_function", name, dtype)
         _engines.append(compiled)
         return ctypes.CFUNCTYPE(None, *_ctypes(name))(compiled.address)
     processor = Processor.here()
@@ -225,9 +226,7 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
         print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
     try:
         with _lock:
-            from fastnn2.kernels.compiler import compile_object
-
-            content, symbol = compile_object(name, dtype, processor.cpu, processor.feature_string())
+            content, symbol = undisturbed("compile_object", name, dtype, processor.cpu, processor.feature_string())
             if source_hash() != LOADED_SOURCES:
                 raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
     finally:
@@ -235,6 +234,41 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
             print("\r\033[K", end="", file=sys.stderr, flush=True)
     _check_symbols(content)
     return content, symbol
+
+
+def undisturbed(name: str, *arguments: Any) -> Any:
+    """Return what a function of the compiler gives, called by another thread where this one is the main one.
+
+    That is where a signal raises its exception, and amid the import of Numba or in a callback of LLVM it would leave
+    these broken for the rest of the process. So it comes when the compiler is done.
+    """
+
+    def call() -> None:
+        try:
+            outcome.append((getattr(importlib.import_module("fastnn2.kernels.compiler"), name)(*arguments), None))
+        except BaseException as error:
+            outcome.append((None, error))
+        finally:
+            finished.release()
+
+    outcome: list[tuple[Any, BaseException | None]] = []
+    finished = threading.Lock()
+    finished.acquire()
+    try:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError
+        start_new_thread(call, ())
+    except RuntimeError:  # also where the system starts no more threads
+        call()
+    try:
+        finished.acquire()
+    finally:
+        while not outcome:
+            time.sleep(0.001)
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
 
 
 def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str) -> None:
