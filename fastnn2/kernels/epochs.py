@@ -16,7 +16,7 @@ from numba import njit
 
 from fastnn2.kernels.activations import activate
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.layers import affine, affine_part, backward_layers
+from fastnn2.kernels.layers import affine, affine_part, backward_layers, lanes_used
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
 from fastnn2.kernels.plan import (
@@ -34,7 +34,7 @@ from fastnn2.kernels.plan import (
     STOP,
 )
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
-from fastnn2.kernels.simd import INLINE, group_lanes, vector_lanes
+from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 
 
@@ -62,14 +62,6 @@ def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, ti
         gather_sparse(X, columns, starts, d, order, has_order, first, count, tile, start)
     else:
         gather(X, d, order, has_order, first, count, tile, start)
-
-
-@njit(**INLINE)
-def lanes_used(valid, groups, like):
-    """Return how many lanes of the last group of a tile hold its `valid` samples, in pairs of vectors of `like`."""
-    step = 2 * vector_lanes(like)
-    left = valid - (groups - 1) * group_lanes(like)
-    return (left + step - 1) // step * step
 
 
 @njit(**INLINE)

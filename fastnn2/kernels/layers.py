@@ -194,6 +194,14 @@ def fold_product(product):
 
 
 @njit(**INLINE)
+def lanes_used(valid, groups, like):
+    """Return how many lanes of the last group of a tile hold its `valid` samples, in pairs of vectors of `like`."""
+    step = 2 * vector_lanes(like)
+    left = valid - (groups - 1) * group_lanes(like)
+    return (left + step - 1) // step * step
+
+
+@njit(**INLINE)
 def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_weights, A1, dZ2, spare, gradient,
                  into):  # fmt: skip
     """Return the summed cost of a tile of `groups` groups and add its gradient to `gradient` in place.
@@ -204,8 +212,8 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
     """
     hidden_layer(params, p, d, h, groups, X, x, A1)
     cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
-    lanes = group_lanes(X)
-    backward_layers(params, p, d, h, o, groups, lanes, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
+    used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
+    backward_layers(params, p, d, h, o, groups, used, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
     return cost
 
 

@@ -16,8 +16,8 @@ What is exchanged comes in two sets, used in turn, so that one barrier a step is
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.epochs import forward_tile, lanes_used, lay_out
-from fastnn2.kernels.layers import backward_layers
+from fastnn2.kernels.epochs import forward_tile, lay_out
+from fastnn2.kernels.layers import backward_layers, lanes_used
 from fastnn2.kernels.losses import output_loss
 from fastnn2.kernels.optimisers import penalty, step
 from fastnn2.kernels.plan import (
