@@ -551,8 +551,9 @@ from fastnn2.kernels.layers import hidden_layer
 def hidden(X, params):
     @njit
     def mine(flat, d, h, groups, X, A1):
-        hidden_layer(flat, 0, d, h, groups, X, 0, A1)
+        hidden_layer(flat, 0, d, h, groups, lanes, X, 0, A1)
 
+    lanes = plan.group_size(X.dtype)
     (h, d), n = params["W1"].shape, X.shape[1]
     X_groups, _ = layout.to_groups(X, X.dtype)
     A1_groups = layout.aligned_zeros(X_groups.size // d * h, X.dtype)

@@ -115,14 +115,16 @@ def backward_group(params, w, units, count, dZ2, start, out):
 
 
 @njit(**INLINE)
-def hidden_layer(params, p, d, h, groups, X, x, A1):
-    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place."""
-    lanes = group_lanes(X)
+def hidden_layer(params, p, d, h, groups, last_lanes, X, x, A1):
+    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups, of the last one but `last_lanes` lanes, to A1 in place."""
+    lanes, step = group_lanes(X), 2 * vector_lanes(X)
     for g in range(groups):
         out = g * h * lanes
-        affine(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, out)
+        used = lanes if g < groups - 1 else last_lanes
+        affine_part(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, out, used)
         for u in range(h):
-            store(A1, out + u * lanes, tanh(load_group(A1, out + u * lanes)))
+            for at in range(out + u * lanes, out + u * lanes + used, step):
+                store(A1, at, tanh(load_pair(A1, at)))
 
 
 @njit(**INLINE)
@@ -210,9 +212,9 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
     the gradient at ``gradient[into]``. Samples from number `valid` on are padding. A1 (groups, h, G), dZ2
     (groups, o, G) and spare (h, G) are overwritten.
     """
-    hidden_layer(params, p, d, h, groups, X, x, A1)
-    cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
+    hidden_layer(params, p, d, h, groups, used, X, x, A1)
+    cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
     backward_layers(params, p, d, h, o, groups, used, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
     return cost
 
