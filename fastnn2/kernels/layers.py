@@ -116,7 +116,7 @@ def backward_group(params, w, units, count, dZ2, start, out):
 
 @njit(**INLINE)
 def hidden_layer(params, p, d, h, groups, last_lanes, X, x, A1):
-    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups, of the last one but `last_lanes` lanes, to A1 in place."""
+    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place; of the last one, `last_lanes` lanes."""
     lanes, step = group_lanes(X), 2 * vector_lanes(X)
     for g in range(groups):
         out = g * h * lanes

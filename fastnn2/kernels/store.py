@@ -255,10 +255,11 @@ def undisturbed(name: str, *arguments: Any) -> Any:
     finished = threading.Lock()
     finished.acquire()
     try:
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError
-        start_new_thread(call, ())
-    except RuntimeError:  # also where the system starts no more threads
+        if threading.current_thread() is threading.main_thread():
+            start_new_thread(call, ())
+        else:
+            call()
+    except RuntimeError:  # the system starts no more threads
         call()
     try:
         finished.acquire()
