@@ -182,6 +182,38 @@ def test_a_system_that_refuses_every_thread(monkeypatch):
     assert_ended(before)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch):
+    cores, found = os.sched_getaffinity(0), []
+    iterations = 2 * team.SHORT_WORK // (N * 5 * 19)
+    expected = fit(n_threads=1, iterations=iterations)
+
+    def told(which, to):
+        assert which == 0  # the calling thread alone
+        found.append((threading.get_ident(), set(to)))
+
+    monkeypatch.setattr(os, "sched_setaffinity", told)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda which: {3, 5, 8})
+    assert_same(fit(n_threads=3, iterations=iterations), expected)
+    by_thread = {}
+    for thread, to in found:
+        by_thread.setdefault(thread, []).append(to)
+    assert sorted(by_thread.values(), key=str) == [[{core}, {3, 5, 8}] for core in (3, 5, 8)]
+    found.clear()
+    assert_same(fit(n_threads=2, iterations=iterations), expected)  # it has not all cores
+    fit(n_threads=3)  # short
+    assert found == []
+
+    def refused(which, to):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    assert_same(fit(n_threads=3, iterations=iterations), expected)
+    monkeypatch.undo()
+    assert_same(fit(n_threads=len(cores), iterations=iterations), expected)
+    assert os.sched_getaffinity(0) == cores
+
+
 FORK = hasattr(os, "fork")
 
 
