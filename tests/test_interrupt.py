@@ -385,7 +385,7 @@ try:
     preamble, code, check = sys.argv[1:]
     reply = shell(client.execute(preamble))
     assert reply["status"] == "ok", reply
-    running = client.execute(code)
+    running = client.execute(code, stop_on_error=False)  # else what comes just after the error may be aborted
     printed("started")
     begin = time.perf_counter()
     manager.interrupt_kernel()
