@@ -20,11 +20,12 @@ def usable_cores() -> int:
     The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quota of the control
     group (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
     """
-    limits = [_physical_cores(_affinity()), *_quotas(), *_environment()]
+    limits = [_physical_cores(affinity()), *_quotas(), *_environment()]
     return max(1, min(limits))
 
 
-def _affinity() -> set[int]:
+def affinity() -> set[int]:
+    """Return the processors that this thread may run on."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))

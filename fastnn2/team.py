@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.cores import affinity
 from fastnn2.kernels import plan
 from fastnn2.kernels.processor import Processor
 from fastnn2.kernels.store import is_terminal
@@ -55,7 +56,6 @@ class Team:
         self._lock = threading.Lock()
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
-        self._is_short = True
         self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
     def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
@@ -68,7 +68,6 @@ class Team:
             work(0, 1)
             self.is_done = True
             return
-        self._is_short = is_short
         started = 0
         self._gates = [_locked() for _ in range(size)]
         try:
@@ -79,7 +78,7 @@ class Team:
             if started == 0:
                 raise
         self._size = self._running = started
-        self._work = work
+        self._work = work if is_short else functools.partial(_on_own_core, work)
         self._open_gates()
 
     def _open_gates(self) -> None:
@@ -91,8 +90,6 @@ class Team:
         self._gates[number].acquire()
         if self._work is None:  # whoever started this thread was interrupted before all were there
             return
-        if not self._is_short:
-            _begin_on_own_core(number, self._size)
         try:
             self._work(number, self._size)
         except BaseException as error:
@@ -126,19 +123,20 @@ class Team:
                 raised = error
 
 
-def _begin_on_own_core(number: int, size: int) -> None:
-    """Move this thread of a team that has a thread for every core to a core of its own; the system may move it again.
+def _on_own_core(work: Callable[[int, int], None], number: int, size: int) -> None:
+    """Work, in a team that has a thread for every core on a core of its own; the system may move this thread again.
 
     Two that begin on the same core give it to each other at every barrier, and are not moved for 10 ms and more. To
     move one takes a tenth of a millisecond, too long for short jobs.
     """
     try:
-        cores = os.sched_getaffinity(0)
+        cores = affinity()
         if len(cores) == size:
             os.sched_setaffinity(0, {sorted(cores)[number]})
             os.sched_setaffinity(0, cores)
     except (AttributeError, OSError):  # no such call here, or it is not allowed
         pass
+    work(number, size)
 
 
 def _locked() -> threading.Lock:

@@ -86,7 +86,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
-    lays_out = keep == DROP or (keep == KEEP and barriers == 0)  # no barrier yet: this is the first call
+    lays_out_once = keep == KEEP and barriers == 0  # no barrier yet: this is the first call
     late = number = waited = 0
     began = cycles()
     outcome = FINISHED
@@ -108,7 +108,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                     in_tile = smaller(tile_groups, end - g)
                     valid = smaller(in_tile * lanes, size - g * lanes)
                     place = 0 if keep == DROP else (batch_groups * (begin // batch) + g) * lanes
-                    if lays_out and (keep == DROP or epoch == 0):
+                    if keep == DROP or (lays_out_once and epoch == 0):
                         sample = first_sample + begin + g * lanes
                         lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile, place * d)
                         gather(Y, o, order, has_order, sample, valid, Y_tile, place * o)
