@@ -162,7 +162,7 @@ class Descent:
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
         self.keep, self.kept = plan.DROP, tiles_of(self.inputs, 0, dtype)
         self.scratch = [
-            tiles_of((*self.inputs, h, o), self.tile_groups, dtype) + tiles_of((h,), 1, dtype)
+            tiles_of((*self.inputs, h, o), self.tile_groups, dtype) + tiles_of((plan.count_spare_rows(h),), 1, dtype)
             for _ in range(self.threads)
         ]
         self.Z2_stride = batch_groups * o * plan.group_size(dtype)

@@ -290,7 +290,7 @@ def backward(
     weights = checks.weights(sample_weight, n, dtype)
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
-    spare = aligned_zeros(h * plan.group_size(dtype), dtype)
+    spare = aligned_zeros(plan.count_spare_rows(h) * plan.group_size(dtype), dtype)
     for part in _blocks(n, d + h + 2 * o, dtype):
         X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
         A1_groups = _lay_out(A1, part, "cache['A1']", dtype)

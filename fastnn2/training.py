@@ -195,7 +195,7 @@ class _Job:
         weights_end = (d + 1 + o) * h
         self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
         self.has_decay = alpha != 0
-        rows = (self.tile_groups * h, self.tile_groups * o, h)  # of A1, dZ2 and spare
+        rows = (self.tile_groups * h, self.tile_groups * o, plan.count_spare_rows(h))  # of A1, dZ2 and spare
         self.scratch = [[aligned_zeros(count * lanes, dtype) for count in rows] for _ in range(threads)]
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)

@@ -7,10 +7,12 @@ so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
-from fastnn2.kernels.simd import Vector, broadcast, lane_numbers, lane_type, llvm_function, load_as, spread
+from fastnn2.kernels.plan import STEP
+from fastnn2.kernels.simd import Vector, broadcast, converted, lane_numbers, lane_type, llvm_function, load_as, spread
 from fastnn2.kernels.target import blocks
 
 
@@ -185,6 +187,55 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
 
 
 @intrinsic
+def add_sums_in_lanes(typingctx, gradient, at, stride, sums, rows, columns):
+    """Add a block of sums to ``gradient[at + i * stride + j]`` in place (float64).
+
+    `sums` are rows of a few vectors side by side, whose lanes are the columns. Only the first `rows` rows and `columns`
+    columns count; nothing else is read or written.
+    """
+    vectors = blocks().panel_vectors
+    lanes = sums.dtype.lanes
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(gradient)(context, builder, args[0]).data
+        load, store = _masked_memory(builder.module)
+        integer = args[1].type
+        for i in range(sums.count // vectors):
+            inside = builder.icmp_signed("<", integer(i), args[4])
+            kept = builder.select(inside, args[5], integer(0))  # of a row that is not there, nothing
+            row = builder.add(args[1], builder.mul(args[2], integer(i)))
+            for first in range(0, vectors * lanes, STEP):
+                value = builder.extract_value(args[3], i * vectors + first // lanes)
+                total = converted(builder, part_of(builder, value, first % lanes, STEP), ir.DoubleType())
+                numbers = ir.Constant(ir.VectorType(integer, STEP), list(range(first, first + STEP)))
+                mask = builder.icmp_signed("<", numbers, broadcast(builder, kept, STEP))
+                place = builder.gep(data, [builder.add(row, integer(first))])
+                place = builder.bitcast(place, total.type.as_pointer())
+                old = builder.call(load, [place, _NUMBER_BYTES, mask, total.type(None)])
+                builder.call(store, [builder.fadd(old, total), place, _NUMBER_BYTES, mask])
+        return context.get_dummy_value()
+
+    integer = types.int64
+    return types.void(gradient, integer, integer, sums, integer, integer), codegen
+
+
+_NUMBER_BYTES = ir.IntType(32)(8)  # the alignment of a float64
+
+
+def _masked_memory(module):
+    """Return LLVM's load and store of only those of STEP float64 whose bit of a mask is set."""
+    vector = ir.VectorType(ir.DoubleType(), STEP)
+    operands = [vector.as_pointer(), ir.IntType(32), ir.VectorType(ir.IntType(1), STEP)]
+    load = ir.FunctionType(vector, [*operands, vector])
+    store = ir.FunctionType(ir.VoidType(), [vector, *operands])
+    suffix = f"v{STEP}f64.p0v{STEP}f64"
+    return tuple(
+        cgutils.get_or_insert_function(module, function_type, f"llvm.masked.{name}.{suffix}")
+        for name, function_type in (("load", load), ("store", store))
+    )
+
+
+@intrinsic
 def horner(typingctx, x, coefficients):
     """Return the polynomial in x whose coefficients, that of the highest power first, are a tuple of numbers."""
 
@@ -231,6 +282,23 @@ def column_offsets(typingctx, first, last, step):
     return _offsets(blocks().columns)
 
 
+@intrinsic
+def panel_row_offsets(typingctx, first, last, step):
+    """Return where the rows of a block of sums in lanes begin, from `first` on; past `last` that one again."""
+    return _offsets(blocks().panel_rows)
+
+
+@intrinsic
+def panel_offsets(typingctx, array):
+    """Return where the vectors of a block of sums in lanes begin in a row of a panel in the dtype of `array`."""
+    lanes = lane_type(array.dtype, 1).lanes
+
+    def one(context, builder, args, i):
+        return context.get_constant(types.int64, i * lanes)
+
+    return types.UniTuple(types.int64, blocks().panel_vectors)(array), _each(one)
+
+
 def _constant(choose):
     return types.int64(), lambda context, builder, signature, args: context.get_constant(types.int64, choose(blocks()))
 
@@ -251,6 +319,19 @@ def block_rows(typingctx):
 def block_columns(typingctx):
     """Return how many columns a block of sums has (a constant)."""
     return _constant(lambda shape: shape.columns)
+
+
+@intrinsic
+def panel_block_rows(typingctx):
+    """Return how many rows a block of sums in lanes has (a constant)."""
+    return _constant(lambda shape: shape.panel_rows)
+
+
+@intrinsic
+def panel_block_lanes(typingctx, array):
+    """Return how many columns a block of sums in lanes has in the dtype of `array` (a constant)."""
+    lanes = lane_type(array.dtype, blocks().panel_vectors).lanes
+    return types.int64(array), lambda context, builder, signature, args: context.get_constant(types.int64, lanes)
 
 
 @intrinsic

@@ -75,7 +75,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, decay, moments
     (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
     the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
-    samples with the L2 penalty. A1, dZ2 and spare (h, G) are this thread's own. So are the other tiles, for one tile
+    samples with the L2 penalty. A1, dZ2 and spare (S, G) are this thread's own. So are the other tiles, for one tile
     each; but where no order changes from epoch to epoch, they are kept, one set for all samples and all threads: laid
     out in the first epoch (`keep` is KEEP; of the first call, where threads stay) or before (KEPT).
     """

@@ -5,6 +5,8 @@ out as (groups, r, G), flat: row i of group g is ``M[(g * r + i) * G :][:G]``. A
 other, so few that all that is computed for it stays in the cache; the tile's matrices are given by their arrays and
 the place where they start.
 
+Each thread has scratch for one group, `spare` (S, G); S is plan.count_spare_rows(h).
+
 Parameters are one flat set: W1 (h, d), b1 (h), W2 (o, h), b2 (o). A gradient is laid out the same, in float64, as a
 sum over samples: nobody divides by n before the update. The order of every sum follows from the shapes alone.
 """
@@ -13,28 +15,22 @@ from numba import njit
 
 from fastnn2.kernels.activations import slope
 from fastnn2.kernels.blocks import (
-    add_sums,
-    block_columns,
     block_inputs,
-    block_rows,
     block_units,
-    column_offsets,
     fma_outer,
     lanes_of,
-    load_each,
     load_inputs,
     numbers_each,
-    row_offsets,
     smaller,
     spread_each,
     store_each,
     unit_offsets,
     zero_each,
-    zero_outer,
 )
 from fastnn2.kernels.elementary import exp_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
-from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, COLUMN_GROUPS, TANH
+from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, TANH
+from fastnn2.kernels.products import in_panels, products_over_samples
 from fastnn2.kernels.simd import (
     INLINE,
     copysign,
@@ -45,6 +41,7 @@ from fastnn2.kernels.simd import (
     load_pair,
     maximum,
     number,
+    prefetch,
     select_less,
     store,
     vector_lanes,
@@ -88,15 +85,23 @@ def affine_block(params, w, b, first, units, count, inputs, start, out, out_star
     """Do as :func:`affine` for a block of units from `first` on; past the last unit, that one is computed again.
 
     For the lanes [v_first, v_end), as many at once as `like` has. The accumulators stay in registers, and what is
-    loaded of the inputs is used for all units.
+    loaded of the inputs is used for all units. The last passes over the inputs ask for those of the next group, each
+    for `count` of its lines: where they are in memory, they would come slower than they are used.
     """
-    lanes = group_lanes(inputs)
+    lanes, vector = group_lanes(inputs), vector_lanes(inputs)
     rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
     biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
     for v in range(v_first, v_end, lanes_of(like)):
         z = spread_each(like, biases)
-        for k in range(count):
-            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+        passes = ((units - 1 - first) // block_units() * lanes + v) // lanes_of(like)
+        if passes < GROUP_VECTORS:
+            ahead = start + count * (lanes + passes * vector)
+            for k in range(count):
+                prefetch(inputs, ahead + k * vector)
+                z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+        else:
+            for k in range(count):
+                z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
         store_each(out, out_start + v, places, z)
 
 
@@ -210,7 +215,7 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
 
     The tile's X begins at ``X[x]``, its Y at ``Y[y]``, its weights at ``weights[s]``; the parameters at ``params[p]``,
     the gradient at ``gradient[into]``. Samples from number `valid` on are padding. A1 (groups, h, G), dZ2
-    (groups, o, G) and spare (h, G) are overwritten.
+    (groups, o, G) and spare (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
     hidden_layer(params, p, d, h, groups, used, X, x, A1)
@@ -228,11 +233,13 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
 
     The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
     of the last group count, in pairs of vectors: those that hold samples, and zeros of dZ2 behind. With many outputs
-    W2' dZ2 is done in blocks, a group at a time, in `spare` (h, G). (A loop over the layers, as what is called is
-    inlined once for each place from which it is called, and takes a tenth of a second to compile.)
+    W2' dZ2 is done in blocks, a group at a time, in `spare`, which products over samples use, too. (A loop over the
+    layers, as what is called is inlined once for each place from which it is called, and takes a tenth of a second to
+    compile.)
     """
     w2 = (d + 1) * h
     many = o >= BLOCK_INPUTS and h >= BLOCK_UNITS
+    all_columns = many or in_panels(h, d, X) > 0
     for layer in range(2, 0, -1):
         if layer == 2:
             A, a_start, rows, first_row = dZ2, z, o, 0 if many else 1
@@ -244,21 +251,24 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
                     params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare, activation, gradient, into
                 )
             else:
-                backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into)
+                backward_units(
+                    params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, not all_columns, gradient,
+                    into)  # fmt: skip
             A, a_start, rows, first_row = A1, a, h, 0
-            B, b_start, columns, first_column = X, x, d, 0 if many else 2
+            B, b_start, columns, first_column = X, x, d, 0 if all_columns else 2
             place = into
         if first_row < rows and first_column < columns:
             products_over_samples(
-                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, gradient, place
-            )
+                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, spare, gradient,
+                place)  # fmt: skip
 
 
 @njit(**INLINE)
-def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, gradient, into):
+def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, with_columns, gradient,
+                   into):  # fmt: skip
     """Do one pass for each hidden unit, which is all of a small network: dZ1, and beside it what needs no blocks.
 
-    That is db1, the row of dW2 of the first output, and the columns of dW1 of the first two inputs.
+    That is db1, the row of dW2 of the first output and, `with_columns`, the columns of dW1 of the first two inputs.
     """
     lanes, step = group_lanes(X), 2 * vector_lanes(X)
     b1 = h * d
@@ -276,16 +286,18 @@ def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, 
                 dz1 = back * slope(activation, a1)
                 sum_dz1 = sum_dz1 + dz1
                 sum_w2 = fma(dz2, a1, sum_w2)
-                sum_w1 = fma(dz1, load_pair(X, xg + v), sum_w1)
-                sum_w1b = fma(dz1, load_pair(X, xg + second + v), sum_w1b)
+                if with_columns:
+                    sum_w1 = fma(dz1, load_pair(X, xg + v), sum_w1)
+                    sum_w1b = fma(dz1, load_pair(X, xg + second + v), sum_w1b)
                 if d > 2:
                     store(A1, ag + v, dz1)
         sums = four_sums(sum_dz1, sum_w2, sum_w1, sum_w1b)
         gradient[into + b1 + u] += lane(sums, 0)
         gradient[into + w2 + u] += lane(sums, 1)
-        gradient[into + u * d] += lane(sums, 2)
-        if d > 1:
-            gradient[into + u * d + 1] += lane(sums, 3)
+        if with_columns:
+            gradient[into + u * d] += lane(sums, 2)
+            if d > 1:
+                gradient[into + u * d + 1] += lane(sums, 3)
 
 
 @njit(**INLINE)
@@ -302,33 +314,3 @@ def backward_blocks(params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare
                 dz1 = keep_first(dz1, last_lanes)
             store(A1, at, dz1)
             gradient[into + b1 + u] += sum_lanes(fold_group(dz1))
-
-
-@njit(**INLINE)
-def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, gradient, into):
-    """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
-
-    The plain formula is G += A B', for the rows of A (rows, n) from `first_row` on and those of B (columns, n) from
-    `first_column` on. A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the
-    first-level cache, go with all rows, then the next few.
-    """
-    lanes, step = group_lanes(A), vector_lanes(A)
-    chunk = columns_at_a_time(groups)
-    for first in range(first_column, columns, chunk):
-        for i in range(first_row, rows, block_rows()):
-            a_rows = row_offsets(i, rows - 1, lanes)
-            for j in range(first, smaller(columns, first + chunk), block_columns()):
-                b_rows = column_offsets(j, columns - 1, lanes)
-                sums = zero_outer(A, a_rows, b_rows)
-                for g in range(groups):
-                    ag, bg = a + g * rows * lanes, b + g * columns * lanes
-                    for v in range(0, lanes if g < groups - 1 else last_lanes, step):
-                        sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
-                add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
-
-
-@njit(**INLINE)
-def columns_at_a_time(groups):
-    """Return how many columns of a tile stay in the first-level cache: whole blocks, at least one."""
-    blocks = COLUMN_GROUPS // (groups * block_columns())
-    return block_columns() if blocks < 1 else blocks * block_columns()

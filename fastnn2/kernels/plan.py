@@ -17,6 +17,12 @@ ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
 BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
+# Sums of products over samples (see products.py) go by panels of so many vectors of columns, which are turned for so
+# many samples at a time: 32 kB, two thirds of a first-level cache. With fewer rows than this, turning costs too much.
+PANEL_VECTORS = 2
+PANEL_SAMPLES = 256
+PANEL_ROWS = 16
+
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
 
@@ -153,6 +159,11 @@ def count_tile_groups(d: int, h: int, o: int) -> int:
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)
     in_second = min(ENOUGH_GROUPS, SECOND_CACHE_BYTES // bytes_of_group)
     return min(MAX_TILE_GROUPS, max(2, in_second, FIRST_CACHE_BYTES // bytes_of_group))
+
+
+def count_spare_rows(h: int) -> int:
+    """Return how many rows of a group the scratch of a thread has for W2' dZ2, or for a panel."""
+    return max(h, PANEL_SAMPLES * PANEL_VECTORS // GROUP_VECTORS)
 
 
 def even_tiles(groups: int, tile_groups: int) -> int:

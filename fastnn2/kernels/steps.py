@@ -51,7 +51,7 @@ def cost(o, n, y, Y, weights, has_weights):
 def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
-    ``dZ2 = w (y - Y)`` is written over y; A1 and spare (h, G) are overwritten.
+    ``dZ2 = w (y - Y)`` is written over y; A1 and spare (S, G) are overwritten.
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes

@@ -18,19 +18,24 @@ class Blocks:
     units, vectors : int
         Of a layer: hidden units, and vectors (64 bytes) of samples side by side.
     rows, columns : int
-        Of sums of products over samples; `columns` is 2 or 4.
+        Of sums over lanes of products over samples; `columns` is 2 or 4.
+    panel_rows, panel_vectors : int
+        Of such sums in lanes; `panel_vectors` divides plan.PANEL_VECTORS.
     """
 
     units: int
     vectors: int
     rows: int
     columns: int
+    panel_rows: int
+    panel_vectors: int
 
 
-# 32 registers of 64 bytes (AVX-512): 24 accumulators, 4 vectors of inputs, 1 weight; 16 accumulators, 4 + 1 operands.
-WIDE = Blocks(units=6, vectors=4, rows=4, columns=4)
+# 32 registers of 64 bytes (AVX-512): 24 accumulators, 4 vectors of inputs, 1 weight; 16 accumulators, 4 + 1 operands;
+# 16 accumulators, 2 vectors of a panel, 1 number.
+WIDE = Blocks(units=6, vectors=4, rows=4, columns=4, panel_rows=8, panel_vectors=2)
 # 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
-NARROW = Blocks(units=6, vectors=1, rows=2, columns=2)
+NARROW = Blocks(units=6, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
 
 _chosen: list[Blocks] = []
 

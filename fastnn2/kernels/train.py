@@ -58,7 +58,7 @@ def training_loop(tile):
         parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its
         end, and from ``gradients[sums]`` on place for half as many as the threads hand over, for this thread alone;
         costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
-        last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (h, G).
+        last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (S, G).
         What belongs to a thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are
         followed by zeros.
 

@@ -1,0 +1,165 @@
+"""Sums of products over samples, which are most of a gradient: dW1 = dZ1 X' and dW2 = dZ2 A1'.
+
+The plain formula is G += A B', for matrices A (rows, n) and B (columns, n), both laid out in groups (see
+:mod:`layers`), so that samples stand in the lanes of a vector. There are two ways to the sums:
+
+over lanes   vectors of A times vectors of B; at the end of a tile, a sum over the lanes for each weight. These sums
+             take a third of the time, and each product needs as much of A as of B.
+in lanes     some columns of B, a *panel*, are turned, so that columns stand in the lanes and samples come one after the
+             other. A number of A times a vector of the panel adds to the sums of as many weights as there are lanes.
+             What is turned is used for all rows; with few rows it does not pay.
+
+Which way is taken follows from the shapes alone.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.blocks import (
+    add_sums,
+    add_sums_in_lanes,
+    block_columns,
+    block_rows,
+    column_offsets,
+    fma_outer,
+    load_each,
+    load_eights,
+    numbers_each,
+    panel_block_lanes,
+    panel_block_rows,
+    panel_offsets,
+    panel_row_offsets,
+    row_offsets,
+    smaller,
+    transposed,
+    zero_outer,
+)
+from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS
+from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, store, vector_lanes
+
+
+@njit(**INLINE)
+def in_panels(rows, columns, array):
+    """Return how many of `columns` columns go by panels: none where rows are few, else all but less than half a one."""
+    width = PANEL_VECTORS * vector_lanes(array)
+    whole = (columns + width // 2) // width * width
+    return smaller(whole, columns) if rows >= PANEL_ROWS else 0
+
+
+@njit(**INLINE)
+def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, panel, gradient,
+                          into):  # fmt: skip
+    """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
+
+    For the rows i of A from `first_row` on and the columns j from `first_column` on. Of the last group, the first
+    `last_lanes` lanes count. `panel`, of PANEL_SAMPLES times a panel's width, is overwritten.
+    """
+    end = first_column + in_panels(rows - first_row, columns - first_column, A)
+    if end > first_column:
+        sums_in_lanes(
+            first_row, rows, first_column, end, columns, groups, last_lanes, A, a, B, b, panel, gradient, into
+        )
+    if end < columns:
+        sums_over_lanes(first_row, rows, end, columns, groups, last_lanes, A, a, B, b, gradient, into)
+
+
+@njit(**INLINE)
+def sums_over_lanes(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, gradient, into):
+    """Do as :func:`products_over_samples` with samples in the lanes.
+
+    A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the first-level cache, go
+    with all rows, then the next few.
+    """
+    lanes, step = group_lanes(A), vector_lanes(A)
+    chunk = columns_at_a_time(groups)
+    for first in range(first_column, columns, chunk):
+        for i in range(first_row, rows, block_rows()):
+            a_rows = row_offsets(i, rows - 1, lanes)
+            for j in range(first, smaller(columns, first + chunk), block_columns()):
+                b_rows = column_offsets(j, columns - 1, lanes)
+                sums = zero_outer(A, a_rows, b_rows)
+                for g in range(groups):
+                    ag, bg = a + g * rows * lanes, b + g * columns * lanes
+                    for v in range(0, lanes if g < groups - 1 else last_lanes, step):
+                        sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
+                add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
+
+
+@njit(**INLINE)
+def columns_at_a_time(groups):
+    """Return how many columns of a tile stay in the first-level cache: whole blocks, at least one."""
+    blocks = COLUMN_GROUPS // (groups * block_columns())
+    return block_columns() if blocks < 1 else blocks * block_columns()
+
+
+@njit(**INLINE)
+def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lanes, A, a, B, b, panel, gradient,
+                  into):  # fmt: skip
+    """Do as :func:`products_over_samples` for the columns up to `end`, with columns in the lanes.
+
+    Of PANEL_SAMPLES samples at a time, each panel is turned and stays in the first-level cache while all rows go by.
+    Each sum has one accumulator, to which its products are added sample by sample, and which is then added to the
+    gradient: so float32 never carries a sum over more samples than that.
+    """
+    lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
+    some = PANEL_SAMPLES // lanes
+    for g_first in range(0, groups, some):
+        g_end = smaller(groups, g_first + some)
+        for j in range(first_column, end, width):
+            for g in range(g_first, g_end):
+                used = lanes if g < groups - 1 else last_lanes
+                turn(B, b + g * columns * lanes, columns, j, smaller(end, j + width), used, panel,
+                     (g - g_first) * lanes * width)  # fmt: skip
+            for i in range(first_row, rows, panel_block_rows()):
+                prefetch_sums(gradient, into, rows, columns, i, j, width)
+                if j + width < end:
+                    prefetch_panel(B, b, rows, columns, i, j + width, g_first, g_end)
+                a_rows = panel_row_offsets(i, rows - 1, lanes)
+                for v in range(0, width, panel_block_lanes(A)):
+                    vectors = panel_offsets(A)
+                    sums = zero_outer(A, a_rows, vectors)
+                    for g in range(g_first, g_end):
+                        ag, at = a + g * rows * lanes, (g - g_first) * lanes * width + v
+                        for s in range(lanes if g < groups - 1 else last_lanes):
+                            numbers = numbers_each(A, ag + s, a_rows)
+                            sums = fma_outer(numbers, load_each(panel, at + s * width, vectors), sums)
+                    add_sums_in_lanes(gradient, into + i * columns + j + v, columns, sums, rows - i, end - j - v)
+
+
+@njit(**INLINE)
+def turn(B, b, columns, first, end, used, panel, at):
+    """Write the columns [first, end) of one group of B to `panel` in place, sample by sample, from ``panel[at]`` on.
+
+    Of the group's lanes, the first `used`; in blocks of eight by eight, in registers. Behind the last column of B, the
+    last block has that column again.
+    """
+    lanes, width, last = group_lanes(B), PANEL_VECTORS * vector_lanes(B), columns - 1
+    for j in range(first, end, 8):
+        offsets = (
+            smaller(j, last) * lanes, smaller(j + 1, last) * lanes, smaller(j + 2, last) * lanes,
+            smaller(j + 3, last) * lanes, smaller(j + 4, last) * lanes, smaller(j + 5, last) * lanes,
+            smaller(j + 6, last) * lanes, smaller(j + 7, last) * lanes,
+        )  # fmt: skip
+        for s in range(0, used, 8):
+            samples = transposed(load_eights(B, b + s, offsets))
+            for i in range(8):
+                store(panel, at + (s + i) * width + j - first, samples[i])
+
+
+@njit(**INLINE)
+def prefetch_sums(gradient, into, rows, columns, first, j, width):
+    """Ask for what a block of rows from `first` on will be added to: large gradients are not in the cache."""
+    for i in range(first, smaller(rows, first + panel_block_rows())):
+        for k in range(0, width, 8):
+            prefetch(gradient, into + i * columns + j + k)
+
+
+@njit(**INLINE)
+def prefetch_panel(B, b, rows, columns, first, j, g_first, g_end):
+    """Ask for a part of the panel from column `j` on: all blocks of rows together ask for all of it."""
+    lanes, width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
+    each = (width * panel_block_rows() + rows - 1) // rows
+    begin = first // panel_block_rows() * each
+    for k in range(begin, smaller(begin + each, width)):
+        for g in range(g_first, g_end):
+            for v in range(0, lanes, vector_lanes(B)):
+                prefetch(B, b + (g * columns + j + k) * lanes + v)

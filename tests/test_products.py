@@ -1,0 +1,91 @@
+"""Sums of products over samples against NumPy's matrix product, on both ways and at their crossovers."""
+
+import numpy as np
+import pytest
+from data import DTYPES
+from numba import njit
+
+from fastnn2.kernels import plan, products
+
+RANDOM = np.random.RandomState(7)
+
+
+@njit
+def in_panels(rows, columns, array):
+    return products.in_panels(rows, columns, array)
+
+
+@njit
+def sums_of_products(first_row, rows, first_column, columns, groups, last_lanes, A, B, panel, gradient, into):
+    products.products_over_samples(
+        first_row, rows, first_column, columns, groups, last_lanes, A, 0, B, 0, panel, gradient, into
+    )
+
+
+def panel_width(dtype):
+    return plan.PANEL_VECTORS * plan.VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_which_columns_go_by_panels(dtype):
+    width, array = panel_width(dtype), np.empty(0, dtype)
+    few = plan.PANEL_ROWS - 1
+    for columns in (1, width // 2, width, 5 * width):
+        assert in_panels(few, columns, array) == 0
+    for columns, expected in (
+        (width // 2 - 1, 0),
+        (width // 2, width // 2),
+        (width - 1, width - 1),
+        (width, width),
+        (width + width // 2 - 1, width),
+        (2 * width - 1, 2 * width - 1),
+    ):
+        assert in_panels(few + 1, columns, array) == expected
+
+
+def in_groups(M, groups, lanes):
+    """Return M (rows, groups * lanes) as (groups, rows, lanes), flat."""
+    return np.ascontiguousarray(M.reshape(len(M), groups, lanes).transpose(1, 0, 2)).ravel()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("groups", [1, 3, 9])  # with 9, panels are turned more than once
+@pytest.mark.parametrize("first_row", [0, 1])
+@pytest.mark.parametrize("rows", [3, plan.PANEL_ROWS, plan.PANEL_ROWS + 1, 29])
+@pytest.mark.parametrize("columns", [1, 7, 8, 15, 16, 19, 31, 33, 49, 71])
+def test_against_matrix_product(columns, rows, first_row, groups, dtype):
+    # Small integers: every product and sum is exact, so equality is too.
+    lanes = plan.group_size(dtype)
+    last_lanes = lanes // 2
+    first_column = min(2, columns - 1)
+    A = RANDOM.randint(-3, 4, (rows, groups * lanes)).astype(dtype)
+    B = RANDOM.randint(-3, 4, (columns, groups * lanes)).astype(dtype)
+    into, behind = 5, 7
+    gradient = RANDOM.randint(-9, 9, into + rows * columns + behind).astype(float)
+    expected = gradient.copy()
+    used = (groups - 1) * lanes + last_lanes
+    exact = A[:, :used].astype(float) @ B[:, :used].astype(float).T
+    exact[:first_row] = exact[:, :first_column] = 0
+    expected[into : into + rows * columns] += exact.ravel()
+    panel = np.full(plan.PANEL_SAMPLES * panel_width(dtype), np.nan, dtype)
+    beyond = np.full(lanes, np.nan, dtype)  # nothing of it may count
+    sums_of_products(
+        first_row, rows, first_column, columns, groups, last_lanes,
+        np.concatenate([in_groups(A, groups, lanes), beyond]), np.concatenate([in_groups(B, groups, lanes), beyond]),
+        panel, gradient, into,
+    )  # fmt: skip
+    np.testing.assert_array_equal(gradient, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rounding_of_many_samples(dtype):
+    # Terms of one sign: the partial sums are as large as they can be.
+    lanes, groups, rows, columns = plan.group_size(dtype), 16, plan.PANEL_ROWS, panel_width(dtype)
+    A, B = (RANDOM.uniform(0.5, 1, (count, groups * lanes)).astype(dtype) for count in (rows, columns))
+    gradient = np.zeros(rows * columns)
+    panel = np.empty(plan.PANEL_SAMPLES * panel_width(dtype), dtype)
+    sums_of_products(
+        0, rows, 0, columns, groups, lanes, in_groups(A, groups, lanes), in_groups(B, groups, lanes), panel, gradient, 0
+    )
+    exact = (A.astype(float) @ B.astype(float).T).ravel()
+    assert (abs(gradient / exact - 1) < 8 * np.finfo(dtype).eps).all()
