@@ -21,7 +21,7 @@ BLOCK_UNITS = 3
 # many samples at a time: 32 kB, two thirds of a first-level cache. With fewer rows than this, turning costs too much.
 PANEL_VECTORS = 2
 PANEL_SAMPLES = 256
-PANEL_ROWS = 16
+PANEL_ROWS = 24
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
