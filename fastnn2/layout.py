@@ -17,7 +17,7 @@ from fastnn2.kernels.plan import ALIGNMENT, count_groups, group_size
 Array = np.ndarray[Any, Any]
 
 BLOCK_BYTES = 1 << 20  # one block of the copy: it stays in the cache for the check that follows
-PARALLEL_BYTES = 1 << 22  # from this size on, threads are worth their start
+PARALLEL_BYTES = 1 << 25  # from this size on, threads are worth their start
 
 
 def aligned_zeros(count: int, dtype: Any) -> Array:
@@ -87,8 +87,13 @@ def to_groups(
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor  # not worth its import for a small job
 
-            with ThreadPoolExecutor(threads) as pool:
-                return flat, all(pool.map(copy, starts))
+            def share(thread: int) -> bool:
+                return all(copy(start) for start in starts[thread::threads])
+
+            with ThreadPoolExecutor(threads - 1) as pool:
+                others = pool.map(share, range(1, threads))  # one task each: to hand over every block takes longer
+                own = share(0)
+                return flat, all(others) and own
     return flat, all(copy(start) for start in starts)
 
 

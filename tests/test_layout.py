@@ -119,7 +119,7 @@ def test_several_threads_copy_as_one(dtype, order, four_cores, monkeypatch):
     serial, _ = layout.to_groups(matrix, dtype, 1)
     assert pools == []
     parallel, finite = layout.to_groups(matrix, dtype, None)
-    assert pools == [4]
+    assert pools == [3]  # beside the calling thread
     assert serial.nbytes >= layout.PARALLEL_BYTES
     assert finite is True
     assert_array_equal(parallel, serial)
