@@ -32,7 +32,7 @@ MAX_TILE_GROUPS = 16
 # A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
 # for each weight. Else the second-level cache has to do, and at least two groups.
 FIRST_CACHE_BYTES = 64_000
-SECOND_CACHE_BYTES = 1_100_000
+SECOND_CACHE_BYTES = 1_400_000
 ENOUGH_GROUPS = 6
 
 MAX_CHUNKS = 64  # enough for 64 cores
