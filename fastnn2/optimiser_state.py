@@ -77,15 +77,19 @@ def load(optimiser: Any, descent: Descent) -> None:
         setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
 
 
+def count_steps(optimiser: Any, descent: Descent) -> None:
+    """Count the steps of a run; Adam's rate follows from their number."""
+    if is_adam(optimiser) and descent.steps_done:
+        optimiser.t += descent.steps_done
+        optimiser.learning_rate = _adam_rates(optimiser, float(optimiser.t))
+
+
 def store(optimiser: Any, descent: Descent, like: list[Array]) -> None:
-    """Bring the optimiser's state from the kernel, after a run, to new arrays like those of the model."""
+    """Bring the optimiser's state from the kernel to new arrays like those of the model."""
     for name, of_kernel in _lists(optimiser).items():
         lists = [np.empty_like(array) for array in like]
         write(getattr(descent, of_kernel), lists[:2], lists[2:])
         setattr(optimiser, name, lists)
-    if is_adam(optimiser) and descent.steps_done:
-        optimiser.t += descent.steps_done
-        optimiser.learning_rate = _adam_rates(optimiser, float(optimiser.t))
 
 
 def flatten(coefs: Any, intercepts: Any) -> Array:

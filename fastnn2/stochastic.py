@@ -19,7 +19,17 @@ from fastnn2.blas import one_blas_thread
 from fastnn2.inference import outputs
 from fastnn2.kernels import plan
 from fastnn2.minibatch import Descent, Network, Rows
-from fastnn2.optimiser_state import choices, flatten, load, new_optimiser, packed_order, rates, store, write
+from fastnn2.optimiser_state import (
+    choices,
+    count_steps,
+    flatten,
+    load,
+    new_optimiser,
+    packed_order,
+    rates,
+    store,
+    write,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -156,13 +166,17 @@ class OneHiddenLayer(CallbackSupportMixin):
                 self._descend(descent, validation, incremental)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
+        finally:
+            self._take(descent)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
     def _descend(self, descent: Descent, validation: Any, incremental: bool) -> None:
-        """Run epochs until one of the reasons to stop; raise KeyboardInterrupt after what was done is stored."""
+        """Run epochs until one of the reasons to stop, or until KeyboardInterrupt."""
         n = descent.X.n
         order = np.arange(n)
+        # Whoever looks at the model between epochs finds it as it is then; else that takes a tenth of a short fit.
+        is_watched = validation is not None or getattr(self, "_task", None) is not None
         self.n_iter_ = 0
         going_on = True
         while going_on:
@@ -176,8 +190,9 @@ class OneHiddenLayer(CallbackSupportMixin):
                     row[:] = order
             refuse_weightless(descent, orders)
             losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
-            write(descent.params, self.coefs_, self.intercepts_)
-            store(self._optimizer, descent, self.coefs_ + self.intercepts_)
+            count_steps(self._optimizer, descent)
+            if is_watched:
+                self._take(descent)
             if len(losses):
                 going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
             if interrupted:
@@ -192,6 +207,11 @@ class OneHiddenLayer(CallbackSupportMixin):
                     stacklevel=2,
                 )
                 break
+
+    def _take(self, descent: Descent) -> None:
+        """Take the parameters and the state of the optimiser from the kernel."""
+        write(descent.params, self.coefs_, self.intercepts_)
+        store(self._optimizer, descent, self.coefs_ + self.intercepts_)
 
     def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
         """Return what is left for training, and (X, y, targets, weights) for validation."""

@@ -606,12 +606,12 @@ def test_ctrl_c_keeps_the_model(samples):
 INTERRUPTED_LBFGS = """
 import _thread, os, signal, threading, time
 import numpy as np, fastnn2
-X = np.random.RandomState(0).standard_normal((20_000, 30)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
+X = np.random.RandomState(0).standard_normal((3000, 30)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
 model = fastnn2.MLPClassifier(solver="lbfgs", max_iter=10**6, max_fun=10**6, tol=0.0, random_state=0)
 model.fit(X[:100], y[:100]).predict(X)
 before = _thread._count()
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-X = np.random.RandomState(0).standard_normal((3000, 30)); y = np.random.RandomState(1).randint(0, 2, 3000)
+X = np.random.RandomState(0).standard_normal((20_000, 30)); y = np.random.RandomState(1).randint(0, 2, 20_000)
 try:
     model.fit(X, y)
 except KeyboardInterrupt:
