@@ -22,9 +22,13 @@ PARALLEL_BYTES = 1 << 25  # from this size on, threads are worth their start
 
 def aligned_zeros(count: int, dtype: Any) -> Array:
     """Return a flat array of zeros that starts and ends on a boundary of its own."""
+    return _aligned(count, dtype, np.zeros)  # the system's pages are zero: no memory until it is used
+
+
+def _aligned(count: int, dtype: Any, allocate: Callable[..., Array]) -> Array:
     itemsize = np.dtype(dtype).itemsize
     size = -(-count * itemsize // ALIGNMENT) * ALIGNMENT
-    memory = np.zeros(size + ALIGNMENT, dtype=np.uint8)  # the system's pages are zero: no memory until it is used
+    memory = allocate(size + ALIGNMENT, dtype=np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     numbers: Array = memory[start : start + size].view(dtype)[:count]
     return numbers
@@ -65,7 +69,8 @@ def to_groups(
     """
     rows, n = matrix.shape
     lanes = group_size(dtype)
-    flat = aligned_zeros(count_groups(n, dtype) * rows * lanes, dtype)
+    # Memory that an earlier fit gave back may be handed out again: it need not be cleared only to be written.
+    flat = _aligned(count_groups(n, dtype) * rows * lanes, dtype, np.empty)
     groups = flat.reshape(-1, rows, lanes)
     step = max(1, BLOCK_BYTES // (rows * lanes * flat.itemsize))
 
@@ -78,7 +83,9 @@ def to_groups(
         with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is found below
             block[:whole] = part[:, : whole * lanes].reshape(rows, whole, lanes).swapaxes(0, 1)
             if whole < len(block):
-                block[whole, :, : part.shape[1] - whole * lanes] = part[:, whole * lanes :]
+                left = part.shape[1] - whole * lanes
+                block[whole, :, :left] = part[:, whole * lanes :]
+                block[whole, :, left:] = 0.0
         return accepted is not None or bool(np.isfinite(block).all())
 
     starts = range(0, len(groups), step)
