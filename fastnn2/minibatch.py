@@ -227,7 +227,7 @@ class Descent:
         losses : ndarray
             float64; of each epoch that was finished, the mean loss over its samples, with the L2 penalty.
         interrupted : bool
-            Whether Ctrl-C came; the parameters are then those after the last whole step, number `steps_done`.
+            Whether Ctrl-C came; the parameters are then those after the last whole step.
         """
         network = self.network
         count = len(rates) // self.steps
@@ -314,7 +314,7 @@ class Descent:
     def _finished(self, control: Array, losses: Array) -> Array:
         """Take note of what a run did; return the losses of the epochs that it finished."""
         completed = int(control[plan.COMPLETED])
-        self.steps_done = int(control[plan.STEPS])
+        self.steps_done += int(control[plan.STEPS])
         if self.keep == plan.KEEP and completed:
             self.keep = plan.KEPT
         return losses[:completed].copy()

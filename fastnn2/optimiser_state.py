@@ -75,17 +75,20 @@ def load(optimiser: Any, descent: Descent) -> None:
     for name, of_kernel in _lists(optimiser).items():
         lists = getattr(optimiser, name)
         setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
+    if is_adam(optimiser):
+        descent.steps_done = optimiser.t
 
 
 def count_steps(optimiser: Any, descent: Descent) -> None:
-    """Count the steps of a run; Adam's rate follows from their number."""
-    if is_adam(optimiser) and descent.steps_done:
-        optimiser.t += descent.steps_done
+    """Take over the number of Adam's steps, from which its rate follows."""
+    if is_adam(optimiser) and optimiser.t != descent.steps_done:
+        optimiser.t = descent.steps_done
         optimiser.learning_rate = _adam_rates(optimiser, float(optimiser.t))
 
 
 def store(optimiser: Any, descent: Descent, like: list[Array]) -> None:
     """Bring the optimiser's state from the kernel to new arrays like those of the model."""
+    count_steps(optimiser, descent)
     for name, of_kernel in _lists(optimiser).items():
         lists = [np.empty_like(array) for array in like]
         write(getattr(descent, of_kernel), lists[:2], lists[2:])

@@ -162,12 +162,14 @@ class OneHiddenLayer(CallbackSupportMixin):
         descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
         load(self._optimizer, descent)
         try:
-            with descent.many_runs():
-                self._descend(descent, validation, incremental)
+            try:
+                with descent.many_runs():
+                    self._descend(descent, validation, incremental)
+            finally:
+                self._take(descent)
         except KeyboardInterrupt:
+            self._take(descent)  # once more, if it came amid the first time
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        finally:
-            self._take(descent)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 

@@ -13,15 +13,20 @@ RANDOM = np.random.RandomState(5)
 
 @njit
 def offsets(first, last, step):
-    return blocks.unit_offsets(first, last, step), blocks.row_offsets(first, last, step)
+    return (
+        blocks.unit_offsets(first, last, step),
+        blocks.row_offsets(first, last, step),
+        blocks.panel_row_offsets(first, last, step),
+    )
 
 
 @pytest.mark.parametrize(("first", "last", "step"), [(2, 20, 3), (2, 4, 3), (4, 4, 1)])
 def test_offsets_stay_at_the_last_row(first, last, step):
     shape = target.blocks()
-    units, rows = offsets(first, last, step)
+    units, rows, panel_rows = offsets(first, last, step)
     assert units == tuple(min(first + i, last) * step for i in range(shape.units))
     assert rows == tuple(min(first + i, last) * step for i in range(shape.rows))
+    assert panel_rows == tuple(min(first + i, last) * step for i in range(shape.panel_rows))
 
 
 @njit
@@ -32,34 +37,6 @@ def smaller(a, b):
 @pytest.mark.parametrize(("a", "b"), [(1, 2), (2, 1), (-3, 2), (5, 5), (2**40, 2**41)])
 def test_smaller(a, b):
     assert smaller(a, b) == min(a, b)
-
-
-@njit
-def outer(A, B, step, gradient, at, stride, rows, columns):
-    a_rows, b_rows = blocks.row_offsets(0, 5, step), blocks.column_offsets(0, 5, step)
-    sums = blocks.zero_outer(A, a_rows, b_rows)
-    for v in range(0, step, simd.vector_lanes(A)):
-        sums = blocks.fma_outer(blocks.load_each(A, v, a_rows), blocks.load_each(B, v, b_rows), sums)
-    blocks.add_sums(gradient, at, stride, sums, rows, columns)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
-@pytest.mark.parametrize("columns", [1, 2, 3, 4, 9])
-def test_sums_of_products(rows, columns, dtype):
-    # Small integers: every product and sum is exact, so equality is too.
-    size = group_size(dtype)
-    A = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
-    B = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
-    stride = 6
-    gradient = np.arange(60.0)
-    expected = gradient.copy()
-    shape = target.blocks()
-    for i in range(min(rows, shape.rows)):
-        for j in range(min(columns, shape.columns)):
-            expected[3 + i * stride + j] += A[i].astype(float) @ B[j].astype(float)
-    outer(A.ravel(), B.ravel(), size, gradient, 3, stride, rows, columns)
-    assert (gradient == expected).all()
 
 
 @njit

@@ -221,13 +221,13 @@ def test_a_run_after_an_error_in_preparing():
             with pytest.raises(ValueError, match="of the caller's"):
                 job.run(np.zeros(1), prepare=mistaken)
             assert_same_bits(job.run(np.zeros(1))[0], expected)
-        assert job.steps_done == 1
+        assert job.steps_done == 5
 
         def interrupted():
             raise KeyboardInterrupt
 
         losses, stopped = job.run(np.zeros(1), prepare=interrupted)
-        assert (len(losses), job.steps_done, stopped) == (0, 0, True)
+        assert (len(losses), job.steps_done, stopped) == (0, 5, True)
 
 
 def test_parameters_in_another_order():

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastnn2
-from fastnn2 import stochastic
+from fastnn2 import optimiser_state, stochastic
 from fastnn2.kernels import plan
 
 # Warnings are expected where a fit is cut short; what else there is shall fail.
@@ -601,6 +601,31 @@ def test_ctrl_c_keeps_the_model(samples):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True ['Training interrupted by user.'] True True\n"
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_ctrl_c_while_the_model_takes_what_was_reached(solver, monkeypatch):
+    X, y = DATA["digits"]
+    model = fastnn2.MLPClassifier(solver=solver, max_iter=3, random_state=0)
+    calls = []
+
+    def state():
+        lists = [vars(model._optimizer)[name] for name in ("ms", "vs", "velocities") if hasattr(model._optimizer, name)]
+        arrays = sum(lists, model.coefs_ + model.intercepts_)
+        return *arrays, np.array([getattr(model._optimizer, "t", 0), model.t_, model.n_iter_])
+
+    def write(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        optimiser_state.write(*args)
+
+    model.fit(X, y)
+    expected = state()
+    monkeypatch.setattr(stochastic, "write", write)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert_same_bits(state(), expected)
 
 
 INTERRUPTED_LBFGS = """

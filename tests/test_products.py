@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data import DTYPES
+from data import DTYPES, TOLERANCE
 from numba import njit
 
 from fastnn2.kernels import plan, products
@@ -77,15 +77,30 @@ def test_against_matrix_product(columns, rows, first_row, groups, dtype):
     np.testing.assert_array_equal(gradient, expected)
 
 
+def constant(rows, n):
+    return np.repeat(RANDOM.uniform(0.5, 1, (rows, 1)), n, axis=1)
+
+
+def uniform(rows, n):
+    return RANDOM.uniform(0.5, 1, (rows, n))
+
+
+def zero_or_one(rows, n):
+    return RANDOM.randint(0, 2, (rows, n)).astype(float)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rounding_of_many_samples(dtype):
-    # Terms of one sign: the partial sums are as large as they can be.
-    lanes, groups, rows, columns = plan.group_size(dtype), 16, plan.PANEL_ROWS, panel_width(dtype)
-    A, B = (RANDOM.uniform(0.5, 1, (count, groups * lanes)).astype(dtype) for count in (rows, columns))
-    gradient = np.zeros(rows * columns)
+@pytest.mark.parametrize("groups", [1, 4, 16])
+@pytest.mark.parametrize("of_a", [constant, uniform])
+@pytest.mark.parametrize("of_b", [constant, uniform, zero_or_one])
+def test_rounding(of_a, of_b, groups, dtype):
+    # Terms of one sign: partial sums are as large as they can be. Equal terms: each is rounded as the one before.
+    lanes, rows, columns = plan.group_size(dtype), plan.PANEL_ROWS, panel_width(dtype)
     panel = np.empty(plan.PANEL_SAMPLES * panel_width(dtype), dtype)
-    sums_of_products(
-        0, rows, 0, columns, groups, lanes, in_groups(A, groups, lanes), in_groups(B, groups, lanes), panel, gradient, 0
-    )
-    exact = (A.astype(float) @ B.astype(float).T).ravel()
-    assert (abs(gradient / exact - 1) < 8 * np.finfo(dtype).eps).all()
+    for _ in range(10):
+        A, B = of_a(rows, groups * lanes).astype(dtype), of_b(columns, groups * lanes).astype(dtype)
+        gradient = np.zeros(rows * columns)
+        A_groups, B_groups = in_groups(A, groups, lanes), in_groups(B, groups, lanes)
+        sums_of_products(0, rows, 0, columns, groups, lanes, A_groups, B_groups, panel, gradient, 0)
+        exact = (A.astype(np.longdouble) @ B.astype(np.longdouble).T).ravel()
+        assert (abs(gradient - exact) <= TOLERANCE[dtype] * exact).all()

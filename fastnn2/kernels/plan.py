@@ -18,9 +18,11 @@ BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
 # Sums of products over samples (see products.py) go by panels of so many vectors of columns, which are turned for so
-# many samples at a time: 32 kB, two thirds of a first-level cache. With fewer rows than this, turning costs too much.
+# many samples at a time: 32 kB, two thirds of a first-level cache of 48. With fewer rows than this, turning costs too
+# much. A sum of float32 has at most so many terms before it is added to others.
 PANEL_VECTORS = 2
 PANEL_SAMPLES = 256
+SUMMED_SAMPLES = 32
 PANEL_ROWS = 24
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
@@ -30,7 +32,7 @@ COLUMN_GROUPS = 64
 # factors of at most 2 stay below 2^127, the largest power that float32 holds; 16 groups are well inside.
 MAX_TILE_GROUPS = 16
 # A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
-# for each weight. Else the second-level cache has to do, and at least two groups.
+# for each weight, or (see products.py) an addition. Else the second-level cache has to do, and at least two groups.
 FIRST_CACHE_BYTES = 64_000
 SECOND_CACHE_BYTES = 1_400_000
 ENOUGH_GROUPS = 6
@@ -76,8 +78,8 @@ LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
 
 # A chunk of a mini-batch: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and
-# outputs), and so many samples, as each chunk costs a sum over lanes and a place in the cache for each weight: the
-# first number where a few chunks are had for it, the second where there are more.
+# outputs), and so many samples, as each chunk costs a sum or an addition and a place in the cache for each weight:
+# the first number where a few chunks are had for it, the second where there are more.
 BATCH_CHUNK_WORK = 20_000
 BATCH_CHUNK_SAMPLES, FEW_BATCH_CHUNKS, LARGE_BATCH_CHUNK_SAMPLES = 100, 4, 200
 # A mini-batch of so few groups shares its hidden units among the threads, in parts of so many units or multiples of it.

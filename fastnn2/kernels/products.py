@@ -4,7 +4,7 @@ The plain formula is G += A B', for matrices A (rows, n) and B (columns, n), bot
 :mod:`layers`), so that samples stand in the lanes of a vector. There are two ways to the sums:
 
 over lanes   vectors of A times vectors of B; at the end of a tile, a sum over the lanes for each weight, which takes a
-             quarter of the time.
+             quarter of the time where a tile has 16 vectors of samples.
 in lanes     some columns of B, a *panel*, are turned, so that columns stand in the lanes and samples come one after the
              other. A number of A times a vector of the panel adds to the sums of as many weights as there are lanes.
              What is turned is used for all rows; with few rows it does not pay.
@@ -15,8 +15,7 @@ Which way is taken follows from the shapes alone.
 from numba import njit
 
 from fastnn2.kernels.blocks import (
-    add_sums,
-    add_sums_in_lanes,
+    add_each,
     block_columns,
     block_rows,
     column_offsets,
@@ -33,13 +32,14 @@ from fastnn2.kernels.blocks import (
     turned,
     zero_outer,
 )
-from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS
+from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS, SUMMED_SAMPLES
 from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, store, vector_lanes
+from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
 
 @njit(**INLINE)
 def in_panels(rows, columns, array):
-    """Return how many of `columns` columns go by panels: none where rows are few, else all but less than half a one."""
+    """Return how many of `columns` columns go by panels: none if rows are few, else all but less than half a panel."""
     width = PANEL_VECTORS * vector_lanes(array)
     whole = (columns + width // 2) // width * width
     return smaller(whole, columns) if rows >= PANEL_ROWS else 0
@@ -97,11 +97,11 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
     """Do as :func:`products_over_samples` for the columns up to `end`, with columns in the lanes.
 
     Of PANEL_SAMPLES samples at a time, each panel is turned and stays in the first-level cache while all rows go by.
-    Each sum has one accumulator, to which its products are added sample by sample, and which is then added to the
-    gradient: so float32 never carries a sum over more samples than that.
+    Each sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they are all
+    rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
     """
     lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
-    some = PANEL_SAMPLES // lanes
+    some, is_single = PANEL_SAMPLES // lanes, lanes > group_lanes(gradient)
     for g_first in range(0, groups, some):
         g_end = smaller(groups, g_first + some)
         for j in range(first_column, end, width):
@@ -114,24 +114,38 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
                 if j + width < end:
                     prefetch_panel(B, b, rows, columns, i, j + width, g_first, g_end)
                 a_rows = panel_row_offsets(i, rows - 1, lanes)
-                for v in range(0, width, panel_block_lanes(A)):
+                for v in range(0, smaller(width, end - j), panel_block_lanes(A)):
                     vectors = panel_offsets(A)
                     sums = zero_outer(A, a_rows, vectors)
                     for g in range(g_first, g_end):
                         ag, at = a + g * rows * lanes, (g - g_first) * lanes * width + v
-                        # Four samples a turn: with one, the loop takes 4 % longer.
-                        for s in range(0, lanes if g < groups - 1 else last_lanes, 4):
-                            sums = add_sample(sums, A, ag + s, a_rows, panel, at + s * width, vectors)
-                            sums = add_sample(sums, A, ag + s + 1, a_rows, panel, at + (s + 1) * width, vectors)
-                            sums = add_sample(sums, A, ag + s + 2, a_rows, panel, at + (s + 2) * width, vectors)
-                            sums = add_sample(sums, A, ag + s + 3, a_rows, panel, at + (s + 3) * width, vectors)
+                        used = lanes if g < groups - 1 else last_lanes
+                        if is_single:
+                            for s in range(0, used, SUMMED_SAMPLES):
+                                of_some = zero_outer(A, a_rows, vectors)
+                                of_some = add_samples(
+                                    of_some, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
+                                    at + s * width, vectors)  # fmt: skip
+                                sums = add_each(sums, of_some)
+                        else:
+                            sums = add_samples(sums, used, A, ag, a_rows, panel, at, vectors)
                     add_sums_in_lanes(gradient, into + i * columns + j + v, columns, sums, rows - i, end - j - v)
 
 
 @njit(**INLINE)
-def add_sample(sums, A, a, rows, panel, at, vectors):
-    """Return ``sums[i, j] + A_i B_j`` of one sample, whose numbers of A stand at `a` and those of the panel at `at`."""
-    return fma_outer(numbers_each(A, a, rows), load_each(panel, at, vectors), sums)
+def add_samples(sums, count, A, a, rows, panel, at, vectors):
+    """Return ``sums[i, j] + sum_s A_is B_js`` over `count` samples, one after the other; `count` is a multiple of four.
+
+    Of the first sample, the numbers of A stand at `a` behind each of `rows`, those of the panel at `at`.
+    """
+    width = PANEL_VECTORS * vector_lanes(A)
+    for s in range(0, count, 4):  # with one sample a turn, the loop takes 4 % longer
+        of_panel = at + s * width
+        sums = fma_outer(numbers_each(A, a + s, rows), load_each(panel, of_panel, vectors), sums)
+        sums = fma_outer(numbers_each(A, a + s + 1, rows), load_each(panel, of_panel + width, vectors), sums)
+        sums = fma_outer(numbers_each(A, a + s + 2, rows), load_each(panel, of_panel + 2 * width, vectors), sums)
+        sums = fma_outer(numbers_each(A, a + s + 3, rows), load_each(panel, of_panel + 3 * width, vectors), sums)
+    return sums
 
 
 @njit(**INLINE)
