@@ -177,7 +177,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         """Run epochs until one of the reasons to stop, or until KeyboardInterrupt."""
         n = descent.X.n
         order = np.arange(n)
-        # Whoever looks at the model between epochs finds it as it is then; else that takes a tenth of a short fit.
+        # Whoever looks at the model between epochs finds it as it is then; else that would take 4 % of a short fit.
         is_watched = validation is not None or getattr(self, "_task", None) is not None
         self.n_iter_ = 0
         going_on = True
