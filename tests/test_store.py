@@ -613,6 +613,30 @@ report(value=njit(lambda p: penalty(p, 0, p, 16))(p), direct=penalty.py_func is 
     assert result.value == pytest.approx(sum(i**3 for i in range(16)))
 
 
+def test_every_function_is_compiled_once_for_its_types_and_numba_left_as_it_was(tmp_path):
+    """A constant where elsewhere a number stands would make Numba compile what is called twice."""
+    code = """
+from numba.core.event import install_recorder
+from numba.core.registry import cpu_target
+from fastnn2.kernels.compiler import compile_object
+from fastnn2.kernels.processor import Processor
+
+here = Processor.here()
+with install_recorder("numba:compile") as recorder:
+    compile_object("train_narrow", "float64", here.cpu, here.feature_string())
+calls = [event.data for _, event in recorder.buffer if event.is_start]
+functions = [f"{call['dispatcher'].py_func.__qualname__} {call['args']}" for call in calls]
+left = [name for context in (cpu_target.typing_context, cpu_target.target_context) for name in vars(context)
+        if name in ("resolve_function_type", "load_additional_registries", "post_lowering")]
+report(functions=functions, left=left)
+"""
+    result = run(code, tmp_path)
+    assert len(result.functions) > 10
+    assert len(set(result.functions)) == len(result.functions)
+    assert not [call for call in result.functions if "Literal" in call]
+    assert result.left == []
+
+
 def test_one_process_compiles_for_one_kind_of_registers(tmp_path):
     code = """
 from fastnn2.kernels import target
