@@ -592,8 +592,45 @@ def test_numba_code_of_a_user_after_the_store(tmp_path):
 
 @pytest.mark.parametrize("store", ["", "off"])
 def test_bounds_checks_of_the_environment_change_nothing(store, tmp_path, right):
+    """They would refuse every place in the kernels' arrays, whose length is not known, and spoil the store."""
     environment = {"NUMBA_BOUNDSCHECK": "1", "FASTNN2_STORE": store}
-    assert run("report(update=update())", tmp_path, environment=environment).update == right.update
+    result = run("report(update=update(), fit=fit())", tmp_path, environment=environment)
+    assert (result.update, result.fit) == (right.update, right.fit)
+    if not store:
+        assert run("report(fit=fit())", tmp_path).fit == right.fit
+
+
+def test_a_compiler_that_numba_is_told_not_to_use(tmp_path):
+    code = """
+try:
+    fit()
+except ValueError as error:
+    report(message=str(error))
+"""
+    for setting in ("", "off"):
+        result = run(code, tmp_path, environment={"NUMBA_DISABLE_JIT": "1", "FASTNN2_STORE": setting})
+        assert "NUMBA_DISABLE_JIT is set" in result.message
+
+
+def test_a_fit_while_numba_compiles(tmp_path, right):
+    """A thread of its own could not compile the kernel: it would wait for the lock that the main thread has."""
+    code = """
+from numba import njit
+from numba.extending import overload
+
+def answer(a):
+    pass
+
+@overload(answer)
+def overload_answer(a):
+    results.append(fit())
+    return lambda a: a + 41
+
+results = []
+report(value=njit(lambda: answer(1))(), fit=results[0])
+"""
+    result = run(code, tmp_path)
+    assert (result.value, result.fit) == (42, right.fit)
 
 
 def test_a_kernel_called_from_python_after_the_store_compiled_it(tmp_path):

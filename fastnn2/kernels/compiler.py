@@ -2,8 +2,8 @@
 
 Two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all that it
 calls, then LLVM optimises the whole once. (Numba on its own optimises and assembles each function by itself and then
-again where it is inlined: with forty small functions that took 4 seconds, this takes one.) :func:`compile_function` is
-plain :func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
+again where it is inlined: with forty small functions, that takes twice as long.) :func:`compile_function` is plain
+:func:`numba.cfunc`, for ``FASTNN2_STORE=off``.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import sys
 
 import llvmlite.binding as llvm
 from numba import cfunc, types
+from numba.core import config
 from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
@@ -41,11 +42,26 @@ def argument_types(name, dtype):
     return tuple(numba_types[word] for word in SIGNATURES[name].split())
 
 
+def _refuse_without_compiler():
+    if config.DISABLE_JIT:
+        raise ValueError("NUMBA_DISABLE_JIT is set, and a kernel has to be compiled: unset it")
+
+
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
-    return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy", boundscheck=False)(
-        entry_of(name)
-    )
+    _refuse_without_compiler()
+    with global_compiler_lock, _without_bounds_checks():
+        return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(entry_of(name))
+
+
+@contextlib.contextmanager
+def _without_bounds_checks():
+    """Let NUMBA_BOUNDSCHECK, which else counts for more than any flag, not count: kernels' arrays have no length."""
+    before, config.BOUNDSCHECK = config.BOUNDSCHECK, 0
+    try:
+        yield
+    finally:
+        config.BOUNDSCHECK = before
 
 
 class _Library(AOTCodeLibrary):
@@ -118,20 +134,24 @@ def _remembering(resolve):
 @contextlib.contextmanager
 def _lean(context):
     """Prepare Numba's context for a compile that takes half of its usual time, and put all back."""
-    before, context._internal_codegen = context._internal_codegen, _Codegen("fastnn2")
-    context.load_additional_registries = lambda: _load_registries(context)
-    context.typing_context.load_additional_registries = lambda: None
-    context.typing_context.resolve_function_type = _remembering(context.typing_context.resolve_function_type)
-    context.post_lowering = lambda module, library: None  # nothing of Numba's runtime is linked
-    collecting = gc.isenabled()
-    gc.disable()  # a compile makes many objects and little garbage: a sixth of its time
+    typing, before, collecting = context.typing_context, context._internal_codegen, gc.isenabled()
     try:
+        gc.disable()  # a compile makes many objects and little garbage: a sixth of its time
+        context._internal_codegen = _Codegen("fastnn2")
+        context.load_additional_registries = lambda: _load_registries(context)
+        context.post_lowering = lambda module, library: None  # nothing of Numba's runtime is linked
+        typing.load_additional_registries = lambda: None
+        typing.resolve_function_type = _remembering(typing.resolve_function_type)
         yield
     finally:
         if collecting:
             gc.enable()
-        del context.load_additional_registries, context.typing_context.load_additional_registries
-        del context.typing_context.resolve_function_type, context.post_lowering
+        for patched, names in (
+            (context, ("load_additional_registries", "post_lowering")),
+            (typing, ("load_additional_registries", "resolve_function_type")),
+        ):
+            for name in names:
+                vars(patched).pop(name, None)
         _forget_overloads()
         context._internal_codegen = before
 
@@ -153,14 +173,14 @@ def compile_assembly(name, dtype, cpu, features):
 
 def compile_module(name, dtype, cpu, features):
     """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
+    _refuse_without_compiler()
     context = cpu_target.target_context
     flags = Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
-    flags.boundscheck = False  # whatever the environment says: the arrays have no length
     entry, arguments = entry_of(name), argument_types(name, dtype)
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
-    with global_compiler_lock, _lean(context):
+    with global_compiler_lock, _without_bounds_checks(), _lean(context):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )

@@ -236,11 +236,18 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
     return content, symbol
 
 
+def _is_compiling() -> bool:
+    """Return whether this thread has Numba's lock, as it does amid a compile."""
+    module = sys.modules.get("numba.core.compiler_lock")
+    return module is not None and bool(module.global_compiler_lock.is_locked())
+
+
 def undisturbed(name: str, *arguments: Any) -> Any:
     """Return what a function of the compiler gives, called by another thread where this one is the main one.
 
     That is where a signal raises its exception, and amid the import of Numba or in a callback of LLVM it would leave
-    these broken for the rest of the process. So it comes when the compiler is done.
+    these broken for the rest of the process. So it comes when the compiler is done. (Where Numba itself is compiling
+    something that led here, another thread would wait for it, and it for that thread.)
     """
 
     def call() -> None:
@@ -255,7 +262,7 @@ def undisturbed(name: str, *arguments: Any) -> Any:
     finished = threading.Lock()
     finished.acquire()
     try:
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and not _is_compiling():
             start_new_thread(call, ())
         else:
             call()
