@@ -27,12 +27,17 @@ def sigmoid(x: ArrayLike) -> Array:
     Parameters
     ----------
     x : array_like
-        Any shape.
+        Any shape; real numbers.
 
     Returns
     -------
     ndarray
         The same shape, float64 (float32 where x is), between 0 and 1. With e = e^-|x| nothing overflows.
+
+    Raises
+    ------
+    TypeError
+        x has anything but real numbers.
 
     Examples
     --------
@@ -40,6 +45,9 @@ def sigmoid(x: ArrayLike) -> Array:
     [0.  0.5 1. ]
     """
     x = np.asarray(x)
+    if x.dtype.kind not in "buif":
+        raise TypeError(f"x has dtype {x.dtype}; expected real numbers")
+    x = x.astype(np.float32 if x.dtype == np.float32 else np.float64, copy=False)
     e = np.exp(-np.abs(x))
     return np.asarray(np.where(x < 0, e, 1.0) / (1.0 + e))
 

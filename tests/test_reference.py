@@ -85,7 +85,13 @@ def test_sigmoid_neither_overflows_nor_warns():
     np.testing.assert_allclose(y[4] + y[7], 1, rtol=1e-15)
     assert np.isnan(reference.sigmoid(np.nan))
     assert reference.sigmoid(np.float32([1.0])).dtype == np.float32
-    assert reference.sigmoid([0, 1]).dtype == np.float64
+    for dtype in ("u1", "u4", "u8", "i1", "?", "f2", ">f8"):  # an unsigned -1 is a large number
+        y = reference.sigmoid(np.array([0, 1], dtype))
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y, reference.sigmoid([0.0, 1.0]))
+    for x in (1j, "a", None):
+        with pytest.raises(TypeError, match="expected real numbers"):
+            reference.sigmoid(x)
     assert fastnn2.sigmoid is reference.sigmoid
 
 
