@@ -177,7 +177,9 @@ def keep(a, count, out):
     simd.store(out, 0, simd.keep_first(simd.load_group(a, 0), count))
 
 
-@pytest.mark.parametrize("count", [-(10**9), -1, 0, 1, 2, 7, "lanes-1", "lanes", "lanes+1", 10**9])
+@pytest.mark.parametrize(
+    "count", [-(2**63), 3 - 2**32, -1, 0, 1, 2, 7, "lanes-1", "lanes", "lanes+1", 2**31, 2**32 + 3]
+)
 def test_keep_first(count, dtype):
     lanes = group_size(dtype)
     if isinstance(count, str):

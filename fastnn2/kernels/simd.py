@@ -375,11 +375,14 @@ def maximum(typingctx, bound, x):
 
 @intrinsic
 def keep_first(typingctx, vector, count):
-    """Return `vector` with every lane from number `count` on set to zero."""
+    """Return `vector` with every lane from number `count` on set to zero; `count` may be any int64."""
 
     def codegen(context, builder, signature, args):
-        lane = lane_numbers(range(vector.lanes))
-        limit = builder.trunc(context.cast(builder, args[1], count, types.int64), ir.IntType(32))
+        lane, wide = lane_numbers(range(vector.lanes)), ir.IntType(64)
+        limit = context.cast(builder, args[1], count, types.int64)
+        for side, bound in ((">", wide(0)), ("<", wide(vector.lanes))):
+            limit = builder.select(builder.icmp_signed(side, limit, bound), limit, bound)
+        limit = builder.trunc(limit, ir.IntType(32))
         kept = builder.icmp_signed("<", lane, broadcast(builder, limit, vector.lanes))
         return builder.select(kept, args[0], context.get_constant_null(vector))
 
