@@ -123,15 +123,13 @@ def inside_unit(array: Array) -> bool:
     return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
 
 
-def refuse_outside_unit(array: Array, name: str) -> None:
-    """Refuse targets outside [0, 1]."""
+def refuse_outside_unit(array: Array, name: str, what: str = "targets") -> None:
+    """Refuse targets, or `what` they are called, outside [0, 1]."""
     if not inside_unit(array):
         refuse_not_finite(array, name)  # NaN has a message of its own
         at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
-        raise ValueError(
-            f"{name} has {array[at]} at {_position(at)}; expected targets from 0 to 1 (for classes -1 and 1 pass "
-            f"({name} + 1) / 2)"
-        )
+        remedy = f" (for classes -1 and 1 pass ({name} + 1) / 2)" if what == "targets" else ""
+        raise ValueError(f"{name} has {array[at]} at {_position(at)}; expected {what} from 0 to 1{remedy}")
 
 
 def refuse_not_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:

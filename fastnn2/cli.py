@@ -38,7 +38,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
-def _number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callable[[str], Any]:
+def _number(kind: Callable[[str], Any], expected: str, accept: Callable[[Any], bool]) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:
             value = kind(text)
@@ -51,8 +51,17 @@ def _number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callabl
     return convert
 
 
+def _whole(text: str) -> int:
+    """Return the integer that a text such as 500 or 1e7 stands for."""
+    if "e" not in text.lower():
+        return int(text)
+    if not (value := float(text)).is_integer():
+        raise ValueError
+    return int(value)
+
+
 def _integer(least: int, most: int) -> Callable[[str], Any]:
-    return _number(int, f"an integer from {least} to {most}", lambda value: least <= value <= most)
+    return _number(_whole, f"an integer from {least} to {most}", lambda value: least <= value <= most)
 
 
 _samples = _integer(2, 100_000_000)

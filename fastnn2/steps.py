@@ -213,7 +213,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
         raise ValueError(
             f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)"
         )
-    checks.refuse_outside_unit(y, "predict")
+    checks.refuse_outside_unit(y, "predict", "probabilities")
     checks.refuse_outside_unit(Y, "actual")
     dtype = checks.run_dtype(y, None)
     o, n = Y.shape

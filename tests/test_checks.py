@@ -163,7 +163,7 @@ def test_integer_targets_outside_the_unit_interval():
 
 
 def test_predictions_outside_the_unit_interval():
-    with refused(ValueError, "predict has 1.25 at row 1, sample 2"):
+    with refused(ValueError, "predict has 1.25 at row 1, sample 2", "expected probabilities from 0 to 1"):
         fastnn2.cost(with_value(Y, (1, 2), 1.25), Y)
 
 

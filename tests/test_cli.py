@@ -405,6 +405,8 @@ WRONG = {
         ["scale", "--max-samples", "999"],
         "--max-samples: '999' is not an integer from 1000 to 100000000",
     ),
+    "scale: too many, in short": (["scale", "--max-samples", "2e8"], "--max-samples: '2e8' is not an integer"),
+    "scale: fraction": (["scale", "--max-samples", "1.00005e3"], "--max-samples: '1.00005e3' is not an integer"),
     "scale: too many": (["scale", "--max-samples", "100000001"], "--max-samples: '100000001' is not an integer"),
     "scale: no file": (["scale", "--json"], "fastnn2 scale: error: argument --json: expected one argument"),
     "scale: folder as JSON": (["scale", "--json", "."], "fastnn2 scale: error: cannot save '.': it is a folder"),

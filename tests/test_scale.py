@@ -133,7 +133,7 @@ def test_a_process_with_everything_as_it_comes(tmp_path):
 def test_fewer_iterations_for_larger_sizes(monkeypatch, capsys):
     monkeypatch.setattr(scale, "SAMPLE_ITERATIONS", 100_000)
     monkeypatch.setattr(scale, "MOST", 70)
-    table = lines_of(capsys, "--max-samples", "20000", "--no-plot")[1:]
+    table = lines_of(capsys, "--max-samples", "2e4", "--no-plot")[1:]
     assert [line.split()[:2] for line in table] == [["1,000", "70"], ["10,000", "20"], ["20,000", "20"]]
 
 

@@ -18,8 +18,8 @@ BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
 # Sums of products over samples (see products.py) go by panels of so many vectors of columns, which are turned for so
-# many samples at a time: 32 kB, two thirds of a first-level cache of 48. With fewer rows than this, turning costs too
-# much. A sum of float32 has at most so many terms before it is added to others.
+# many samples at a time: 32 kB, two thirds of a first-level cache of 48. A sum of float32 has at most so many terms
+# before it is added to others. With fewer rows than this, turning costs too much.
 PANEL_VECTORS = 2
 PANEL_SAMPLES = 256
 SUMMED_SAMPLES = 32

@@ -32,7 +32,7 @@ from fastnn2.kernels.blocks import (
     turned,
     zero_outer,
 )
-from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS, SUMMED_SAMPLES
+from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS, STEP, SUMMED_SAMPLES
 from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, store, vector_lanes
 from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
@@ -167,7 +167,7 @@ def turn(B, b, columns, first, end, used, panel, at):
 def prefetch_sums(gradient, into, rows, columns, first, j, width):
     """Ask for what a block of rows from `first` on will be added to: large gradients are not in the cache."""
     for i in range(first, smaller(rows, first + panel_block_rows())):
-        for k in range(0, width, 8):
+        for k in range(0, width, STEP):
             prefetch(gradient, into + i * columns + j + k)
 
 
