@@ -162,13 +162,13 @@ class OneHiddenLayer(CallbackSupportMixin):
         descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
         load(self._optimizer, descent)
         try:
-            try:
-                with descent.many_runs():
-                    self._descend(descent, validation, incremental)
-            finally:
-                self._take(descent)
-        except KeyboardInterrupt:
-            self._take(descent)  # once more, if it came amid the first time
+            with descent.many_runs():
+                self._descend(descent, validation, incremental)
+            self._take(descent)
+        except BaseException as error:
+            self._take(descent)  # once more, if Ctrl-C came amid the first time
+            if not isinstance(error, KeyboardInterrupt):
+                raise
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
