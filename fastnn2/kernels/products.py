@@ -14,6 +14,7 @@ Which way is taken follows from the shapes alone.
 
 from numba import njit
 
+from fastnn2.kernels.bits import is_double
 from fastnn2.kernels.blocks import (
     add_each,
     block_columns,
@@ -101,7 +102,7 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
     rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
     """
     lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
-    some, is_single = PANEL_SAMPLES // lanes, lanes > group_lanes(gradient)
+    some = PANEL_SAMPLES // lanes
     for g_first in range(0, groups, some):
         g_end = smaller(groups, g_first + some)
         for j in range(first_column, end, width):
@@ -120,15 +121,15 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
                     for g in range(g_first, g_end):
                         ag, at = a + g * rows * lanes, (g - g_first) * lanes * width + v
                         used = lanes if g < groups - 1 else last_lanes
-                        if is_single:
+                        if is_double(sums[0]):
+                            sums = add_samples(sums, used, A, ag, a_rows, panel, at, vectors)
+                        else:
                             for s in range(0, used, SUMMED_SAMPLES):
                                 of_some = zero_outer(A, a_rows, vectors)
                                 of_some = add_samples(
                                     of_some, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
                                     at + s * width, vectors)  # fmt: skip
                                 sums = add_each(sums, of_some)
-                        else:
-                            sums = add_samples(sums, used, A, ag, a_rows, panel, at, vectors)
                     add_sums_in_lanes(gradient, into + i * columns + j + v, columns, sums, rows - i, end - j - v)
 
 
