@@ -276,9 +276,19 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
 
 def test_the_jobs_above_share_samples_and_units_among_several_threads():
     parts = {shape: plan.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
-    assert set(parts.values()) > {1, 2}
+    assert set(parts.values()) > {1}
     chunks = {plan.count_batch_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
     assert chunks > {1}
+
+
+@pytest.mark.parametrize("batch", [64, 200])
+@pytest.mark.parametrize("h", [24, 25, 50, 64, 100, 101, 128, 1000])
+def test_two_threads_share_the_units_evenly(h, batch):
+    parts = plan.count_parts(batch, 30, h, 1, "float64")
+    assert 2 <= parts <= plan.MAX_PARTS
+    firsts = [plan.first_unit(part, parts, h) for part in range(parts + 1)]
+    assert min(np.diff(firsts)) > 0
+    assert abs(h - 2 * firsts[parts // 2]) <= plan.PART_UNITS + h % plan.PART_UNITS
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4, 16])

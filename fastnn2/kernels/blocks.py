@@ -53,6 +53,13 @@ def block_inputs(typingctx, array):
 
 
 @intrinsic
+def half_block_inputs(typingctx, array):
+    """Return zeros half as wide as :func:`block_inputs`, or a vector of them."""
+    inputs = lane_type(array.dtype, max(1, blocks().vectors // 2))
+    return inputs(array), lambda context, builder, signature, args: context.get_constant_null(inputs)
+
+
+@intrinsic
 def lanes_of(typingctx, vector):
     """Return how many lanes `vector` has (a constant)."""
     return types.intp(vector), lambda context, builder, signature, args: context.get_constant(types.intp, vector.lanes)

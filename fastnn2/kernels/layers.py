@@ -18,6 +18,7 @@ from fastnn2.kernels.blocks import (
     block_inputs,
     block_units,
     fma_outer,
+    half_block_inputs,
     lanes_of,
     load_inputs,
     numbers_each,
@@ -47,7 +48,6 @@ from fastnn2.kernels.simd import (
     vector_lanes,
     zero_group,
     zero_pair,
-    zero_vector,
 )
 
 
@@ -72,12 +72,12 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 @njit(**INLINE)
 def affine_part(params, w, b, units, count, inputs, start, out, out_start, used):
     """Do as :func:`affine` where only the first `used` lanes of the group hold samples, and no more than needed."""
-    vector = zero_vector(inputs)
-    if used > 2 * lanes_of(vector) or count < BLOCK_INPUTS or units < BLOCK_UNITS:
+    if used > 2 * vector_lanes(inputs) or count < BLOCK_INPUTS or units < BLOCK_UNITS:
         affine(params, w, b, units, count, inputs, start, out, out_start)
     else:
+        like = half_block_inputs(inputs)
         for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, vector, 0, used)
+            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, like, 0, used)
 
 
 @njit(**INLINE)

@@ -13,7 +13,7 @@ VECTOR_BYTES = 64
 GROUP_VECTORS = 4
 ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
 
-# A layer with so many inputs and units is computed for six units at once; below, that costs more than it gains.
+# A layer with so many inputs and units is computed for several units at once; below, that costs more than it gains.
 BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
@@ -82,9 +82,11 @@ GRADIENT, SGD, ADAM = 0, 1, 2
 # the first number where a few chunks are had for it, the second where there are more.
 BATCH_CHUNK_WORK = 20_000
 BATCH_CHUNK_SAMPLES, FEW_BATCH_CHUNKS, LARGE_BATCH_CHUNK_SAMPLES = 100, 4, 200
-# A mini-batch of so few groups shares its hidden units among the threads, in parts of so many units or multiples of it.
+# A mini-batch of so few groups shares its hidden units among the threads, in parts of so many units or multiples of it,
+# where there are enough of them.
 UNIT_GROUPS = 16
-PART_UNITS = 6
+PART_UNITS = 5
+MIN_UNITS = 24
 MAX_PARTS = 16
 # Whether the tiles of an epoch are kept for the next one: no; yes; they were.
 DROP, KEEP, KEPT = 0, 1, 2
@@ -144,10 +146,14 @@ def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     Every thread lays out all inputs of a mini-batch, which have to stay in its cache.
     """
     groups = count_groups(n, dtype)
-    by_work = min(work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, h // (2 * PART_UNITS))
-    if groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES or by_work < 2:
+    by_work = work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK
+    large = groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES
+    if large or h < MIN_UNITS or by_work < 2:
         return 1
-    return 1 << (min(MAX_PARTS, by_work).bit_length() - 1)
+    blocks = -(-h // PART_UNITS)
+    blocks_each = -(-blocks // min(MAX_PARTS, by_work))
+    parts = -(-blocks // blocks_each)
+    return min(blocks, parts + parts % 2)  # two threads share an even number evenly
 
 
 def first_unit(part: int, parts: int, h: int) -> int:

@@ -2,9 +2,9 @@
 
 In a mini-batch of 200 samples little is computed for each parameter, and to exchange parameters and gradients would
 take half as long as to compute them. So the hidden layer is cut into a fixed number of *parts*, whatever the threads;
-part c belongs to thread c mod T, which alone ever reads or writes its parameters. A part is a small network of its own,
-with parameters laid out as one; the outputs of the whole are the sum of theirs, and the biases of the outputs are those
-of part 0. All that the threads exchange is Z2, a few numbers for each sample:
+each thread has as many of them side by side, but for one, and alone ever reads or writes their parameters. A part is a
+small network of its own, with parameters laid out as one; the outputs of the whole are the sum of theirs, and the
+biases of the outputs are those of part 0. All that the threads exchange is Z2, a few numbers for each sample:
 
     each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
     barrier
@@ -79,7 +79,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 total = 0.0
                 for i in range(size):
                     total += weight_tile[i]
-            for c in range(thread, parts, threads):
+            for c in range(thread * parts // threads, (thread + 1) * parts // threads):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 forward_tile(
@@ -105,7 +105,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             for r in range(o):
                 db2[r] = 0.0
             batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
-            for c in range(thread, parts, threads):
+            for c in range(thread * parts // threads, (thread + 1) * parts // threads):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 into = c * stride
