@@ -8,9 +8,11 @@ biases of the outputs are those of part 0. All that the threads exchange is Z2, 
 
     each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
     barrier
-    each thread     Z2 = sum of the parts in their order; loss and dZ2; for its parts: gradients, update
+    each thread     Z2 = sum of the parts; loss and dZ2; for its parts: gradients, update
 
-What is exchanged comes in two sets, used in turn, so that one barrier a step is enough.
+The parts of each half are summed in their order, and then the halves. Of two threads, each does that for its own half
+before they meet, so that it reads one Z2 of the other and not one of each part. What is exchanged comes in two sets,
+used in turn, so that one barrier a step is enough.
 """
 
 from numba import njit
@@ -46,6 +48,15 @@ def first_unit(part, parts, h):
 
 
 @njit(**INLINE)
+def sum_of_parts(Z2, first, last, stride, i):
+    """Return the sum of a group of Z2, the one that begins at `i` in each part, over the parts [first, last)."""
+    z = load_group(Z2, first * stride + i)
+    for c in range(first + 1, last):
+        z = z + load_group(Z2, c * stride + i)
+    return z
+
+
+@njit(**INLINE)
 def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X, columns,
                 starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, decay, gradients,
                 penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
@@ -57,6 +68,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     are this thread's own and hold a whole mini-batch, A1 (groups, h, G) part after part; db2 (o,) is float64.
     """
     lanes = group_lanes(X)
+    half = parts // 2
     barriers = atomic_load(control, BARRIERS)
     late = number = waited = 0
     began = cycles()
@@ -86,6 +98,12 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
                     Z2, (at + c) * Z2_stride)  # fmt: skip
                 penalties[at + c] = penalty(params, decay, c * stride, (c + 1) * stride)
+            sums_halves = threads <= 2
+            if sums_halves:
+                for k in range(thread, 2, threads):
+                    first, last = at + k * half, at + (half if k == 0 else parts)
+                    for i in range(0, groups * o * lanes, lanes):
+                        store(Z2, first * Z2_stride + i, sum_of_parts(Z2, first, last, Z2_stride, i))
             now = cycles()
             if thread == 0 and lost_too_much(waited, now - began):
                 atomic_store(control, ALONE, number)
@@ -98,10 +116,9 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 break
 
             for i in range(0, groups * o * lanes, lanes):
-                z = load_group(Z2, at * Z2_stride + i)
-                for c in range(1, parts):
-                    z = z + load_group(Z2, (at + c) * Z2_stride + i)
-                store(dZ2, i, z)
+                first_half = sum_of_parts(Z2, at, at + (1 if sums_halves else half), Z2_stride, i)
+                second_half = sum_of_parts(Z2, at + half, at + (half + 1 if sums_halves else parts), Z2_stride, i)
+                store(dZ2, i, first_half + second_half)
             for r in range(o):
                 db2[r] = 0.0
             batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
