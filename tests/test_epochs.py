@@ -257,7 +257,10 @@ def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("shape", [(30, 100, 1, 450, 200), (5, 7, 11, 3000, 3000), (2, 5, 1, 900, 500)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(30, 100, 1, 450, 200), (30, 64, 3, 450, 200), (30, 25, 1, 450, 200), (5, 7, 11, 3000, 3000),
+              (2, 5, 1, 900, 500)], ids=str,
+)  # fmt: skip
 def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
     def run(n_threads, parts):
         job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMISERS["adam"])
@@ -270,13 +273,13 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
         return np.concatenate(losses), job.params.copy(), job.first_moments.copy(), job.second_moments.copy()
 
     expected = run(1, [4])
-    for n_threads, parts in ((2, [4]), (3, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
+    for n_threads, parts in ((2, [4]), (3, [4]), (4, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
         assert_same_bits(run(n_threads, parts), expected)
 
 
 def test_the_jobs_above_share_samples_and_units_among_several_threads():
     parts = {shape: plan.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
-    assert set(parts.values()) > {1}
+    assert set(parts.values()) > {1, 2}
     chunks = {plan.count_batch_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
     assert chunks > {1}
 
@@ -286,12 +289,13 @@ def test_the_jobs_above_share_samples_and_units_among_several_threads():
 def test_two_threads_share_the_units_evenly(h, batch):
     parts = plan.count_parts(batch, 30, h, 1, "float64")
     assert 2 <= parts <= plan.MAX_PARTS
+    assert parts % 2 == 0
     firsts = [plan.first_unit(part, parts, h) for part in range(parts + 1)]
     assert min(np.diff(firsts)) > 0
     assert abs(h - 2 * firsts[parts // 2]) <= plan.PART_UNITS + h % plan.PART_UNITS
 
 
-@pytest.mark.parametrize("parts", [1, 2, 4, 16])
+@pytest.mark.parametrize("parts", [1, 2, 4, 12, 16])
 @pytest.mark.parametrize("h", [1, 5, 6, 7, 48, 100, 193])
 def test_parts_of_the_units_cover_all_parameters_once(h, parts):
     network = minibatch.Network(3, h, 2, plan.TANH, plan.LOG_LOSS)

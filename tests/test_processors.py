@@ -12,11 +12,13 @@ import platform
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from data import DTYPES, RATE, assert_same_bits, problem, published_data
 from numba import njit
+from sklearn.exceptions import ConvergenceWarning
 
 import fastnn2
 from fastnn2 import training
@@ -66,6 +68,35 @@ def run(job, dtype):
     return params | {"cost_": cost_}
 
 
+def run_estimators(dtype):
+    """Return what two models have learnt, by name: of small mini-batches, and of ones whose samples are shared."""
+    from fastnn2 import MLPRegressor
+
+    random = np.random.RandomState(5)
+    X = random.standard_normal((700, 30)).astype(dtype)
+    y = (X[:, :2] * X[:, 2:4]).astype(dtype)
+    models = {
+        "units": MLPRegressor(hidden_layer_sizes=40, max_iter=5, n_threads=2, random_state=0, tol=0),
+        "samples": MLPRegressor(
+            hidden_layer_sizes=20,
+            activation="tanh",
+            batch_size=300,
+            solver="sgd",
+            max_iter=5,
+            n_threads=2,
+            random_state=0,
+            tol=0,
+        ),
+    }
+    result = {}
+    for name, model in models.items():
+        with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+            model.fit(X, y)
+        learnt = {"loss": np.array(model.loss_curve_), "prediction": model.predict(X), "W1": model.coefs_[0]}
+        result |= {f"{name} {what}": array for what, array in learnt.items()}
+    return result
+
+
 def as_arrays(job):
     X, Y, init, weights, alpha, iterations = job
     arrays = {"X": X, "Y": Y, "numbers": np.array([alpha, iterations])} | init
@@ -88,6 +119,7 @@ def in_subprocess(folder):
             with np.load(path) as arrays:
                 result = run(as_job(dict(arrays)), dtype)
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
+        np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
         kernels = ("train", "train_narrow")
         assembly = [compile_assembly(name, dtype, here.cpu, here.feature_string()) for name in kernels]
         (folder / f"{dtype}.s").write_text("".join(assembly))
@@ -148,11 +180,18 @@ def test_assembly_for_avx512_has_its_registers():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("job", ["published", "outputs", "shared", "sure"])
+@pytest.mark.parametrize("job", ["published", "outputs", "shared", "sure", "narrow-1", "narrow-2"])
 def test_other_processors_give_the_same_bits(target, job, dtype):
     _, folder = target
     with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:
         assert_same_bits(dict(arrays), run(jobs()[job], dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_processors_give_estimators_the_same_bits(target, dtype):
+    _, folder = target
+    with np.load(folder / f"estimators-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run_estimators(dtype))
 
 
 # The floating-point mode. Bits of MXCSR: denormal results become zero (flush to zero), denormal arguments count as zero

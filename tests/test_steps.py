@@ -31,7 +31,7 @@ from fastnn2 import steps as fronts
 from fastnn2.kernels import plan
 
 # Inputs and units on both sides of the numbers from which layers are computed in blocks, ones, primes, and rests of
-# blocks of 4 and 6.
+# blocks of 4 and 5.
 SMALL = list(
     itertools.product(
         (1, 2, 3, plan.BLOCK_INPUTS - 1, plan.BLOCK_INPUTS, plan.BLOCK_INPUTS + 1),
@@ -39,7 +39,7 @@ SMALL = list(
         (1, 2, plan.BLOCK_UNITS),
     )
 )
-LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (31, 12, 6), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
+LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (31, 14, 6), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
 WEIGHTS_AND_ALPHA = [(False, 0.0), (True, 0.0), (False, 0.75), (True, 0.75)]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastnn2.kernels import target
+from fastnn2.kernels import plan, target
 from fastnn2.kernels.processor import LEVELS, Processor
 
 WITH_WIDE_REGISTERS = {"x86-64-v4"}
@@ -58,4 +58,5 @@ def test_accumulators_and_operands_fit_in_the_registers(shape):
     registers, of_a_vector = (32, 1) if shape is target.WIDE else (16, 2)
     assert (shape.units * shape.vectors + shape.vectors + 1) * of_a_vector <= registers
     assert shape.columns in (2, 4)
+    assert shape.units == plan.PART_UNITS  # so no part of a layer ends amid a block
     assert (shape.rows * shape.columns + shape.columns + 1) * of_a_vector <= registers

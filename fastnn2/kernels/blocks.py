@@ -54,7 +54,7 @@ def block_inputs(typingctx, array):
 
 @intrinsic
 def half_block_inputs(typingctx, array):
-    """Return zeros half as wide as :func:`block_inputs`, or a vector of them."""
+    """Return zeros half as wide as :func:`block_inputs`, but at least one vector."""
     inputs = lane_type(array.dtype, max(1, blocks().vectors // 2))
     return inputs(array), lambda context, builder, signature, args: context.get_constant_null(inputs)
 

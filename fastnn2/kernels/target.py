@@ -1,7 +1,8 @@
 """The shape of register blocks, by the vector registers of the processor that is compiled for.
 
-A block is as large as the registers allow: its accumulators stay in them over the whole loop. The shape decides which
-sums are formed side by side and never in which order one of them is formed, so it changes no bit.
+The accumulators of a block stay in registers over the whole loop, and it is large enough that to load its operands
+takes less time than to multiply them. The shape decides which sums are formed side by side and never in which order one
+of them is formed, so it changes no bit.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ class Blocks:
 
 
 # 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors of inputs, 1 weight; 20 accumulators, 4 + 1 operands;
-# 16 accumulators, 2 vectors of a panel, 1 number. (Six units are no faster, and people like layers of 10, 50 or 100.)
+# 16 accumulators, 2 vectors of a panel, 1 number. (Six units are no faster, and layers of 10, 50 or 100 are common.)
 WIDE = Blocks(units=5, vectors=4, rows=5, columns=4, panel_rows=8, panel_vectors=2)
 # 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
 NARROW = Blocks(units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)

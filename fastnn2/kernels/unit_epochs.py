@@ -2,17 +2,17 @@
 
 In a mini-batch of 200 samples little is computed for each parameter, and to exchange parameters and gradients would
 take half as long as to compute them. So the hidden layer is cut into a fixed number of *parts*, whatever the threads;
-each thread has as many of them side by side, but for one, and alone ever reads or writes their parameters. A part is a
-small network of its own, with parameters laid out as one; the outputs of the whole are the sum of theirs, and the
+each thread has some side by side, as many as others or one more, and alone reads and writes their parameters. A part is
+a small network of its own, with parameters laid out as one; the outputs of the whole are the sum of theirs, and the
 biases of the outputs are those of part 0. All that the threads exchange is Z2, a few numbers for each sample:
 
     each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
     barrier
     each thread     Z2 = sum of the parts; loss and dZ2; for its parts: gradients, update
 
-The parts of each half are summed in their order, and then the halves. Of two threads, each does that for its own half
-before they meet, so that it reads one Z2 of the other and not one of each part. What is exchanged comes in two sets,
-used in turn, so that one barrier a step is enough.
+The number of parts is even. The parts of each half are summed in their order, and then the halves. One thread or two
+sum their halves before they meet, so that each reads one Z2 of the other and not one of each part; more threads sum all
+parts after it. What is exchanged comes in two sets, used in turn, so that one barrier a step is enough.
 """
 
 from numba import njit
@@ -64,7 +64,8 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
     As :func:`fastnn2.kernels.epochs.epochs`, but params, decay, gradients (float64) and moments are (parts, stride);
-    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part for all samples of a mini-batch. The tiles
+    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part, or behind the barrier of each half in its
+    first part, for all samples of a mini-batch. The tiles
     are this thread's own and hold a whole mini-batch, A1 (groups, h, G) part after part; db2 (o,) is float64.
     """
     lanes = group_lanes(X)
