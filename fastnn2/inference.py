@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.kernels import plan, store
-from fastnn2.layout import address, aligned_zeros, padded
+from fastnn2.layout import BLOCK_BYTES, address, aligned_zeros, padded
 from fastnn2.minibatch import Network, Rows, threads_for, tiles_of
 
 Array = np.ndarray[Any, Any]
@@ -13,8 +13,18 @@ Array = np.ndarray[Any, Any]
 INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
-def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> Array:
-    """Return the outputs (n, o) of a network, on several threads where that is worth it."""
+def outputs(
+    network: Network, X: Rows, params: Array, n_threads: int | None = None, *, check: bool = False
+) -> Array | None:
+    """Return the outputs (n, o) of a network, on several threads where that is worth it.
+
+    The rows are taken in blocks by whichever thread comes next.
+
+    Returns
+    -------
+    ndarray (n, o) or None
+        None if `check` is set and X, in the dtype of the run, has a number that is not finite.
+    """
     dtype, n = X.values.dtype, X.n
     flat = aligned_zeros(padded(network.count, np.float64), dtype)
     flat[: network.count] = params
@@ -23,16 +33,20 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
     lanes = groups * plan.group_size(dtype)
     tiles = -(-n // lanes)
     threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
+    tiles_of_block = max(1, min(BLOCK_BYTES // (lanes * network.d * dtype.itemsize), -(-tiles // threads)))
+    firsts = iter(range(0, n, tiles_of_block * lanes))
     scratch = [tiles_of((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
     kernel = store.kernel("infer", dtype)
+    not_finite = aligned_zeros(1, np.int64)
 
     def work(thread: int) -> None:
-        first, last = (min(n, tiles * part // threads * lanes) for part in (thread, thread + 1))
-        kernel(
-            *(address(flat), network.d, network.h, network.o, first, last, groups, network.activation, network.loss),
-            *X.arguments(),
-            *(address(out), *(address(tile) for tile in scratch[thread])),
-        )
+        for first in firsts:
+            last = min(n, first + tiles_of_block * lanes)
+            kernel(
+                *(address(flat), network.d, network.h, network.o, first, last),
+                *(groups, network.activation, network.loss, *X.arguments()),
+                *(address(out), *(address(tile) for tile in scratch[thread]), address(not_finite)),
+            )
 
     if threads == 1:
         work(0)
@@ -43,6 +57,5 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(work, range(threads)))
         except RuntimeError:  # Python is about to end, and starts no more threads
-            for thread in range(threads):
-                work(thread)
-    return out
+            work(0)
+    return None if check and not_finite[0] else out

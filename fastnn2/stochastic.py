@@ -5,7 +5,7 @@ It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forwar
 """
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -85,14 +85,24 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     # Forward
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        """Do as scikit-learn's own, but look for what is not finite amid the prediction, not before it."""
+        given = X
         if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            X = self._checked(given, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
-            predicted: Array = super()._forward_pass_fast(X, check_input=False)
+            predicted: Array = super()._forward_pass_fast(given, check_input)
             return predicted
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
-        dtype = np.float32 if single else np.float64
-        return outputs(self._network(), Rows(X, dtype), flatten(self.coefs_, self.intercepts_), self.n_threads)
+        rows = Rows(X, np.float32 if single else np.float64)
+        network, params = self._network(), flatten(self.coefs_, self.intercepts_)
+        found = outputs(network, rows, params, self.n_threads, check=check_input)
+        if found is not None:
+            return found
+        self._checked(given)  # scikit-learn says what is not finite, or allows it
+        return cast(Array, outputs(network, rows, params, self.n_threads))
+
+    def _checked(self, X: Any, **others: Any) -> Any:
+        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, **others)
 
     # Fit
     def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sklearn
 import sklearn.neural_network as theirs
-from data import assert_same_bits
+from data import DTYPES, assert_same_bits
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import datasets
 from sklearn.base import clone
@@ -829,3 +829,23 @@ def test_an_evaluation_that_is_not_finite_leaves_nothing_behind(name, activation
     descent.params = finite
     descent.run(np.zeros(1))
     assert_same_bits(descent.first_moments, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_predictions_refuse_what_is_not_finite_as_scikit_learn_does(bad, sparse, dtype):
+    sparse_rows = pytest.importorskip("scipy.sparse").csr_matrix
+    X, y = DATA["cancer"]
+    X = X[:400].astype(dtype)
+    model = fastnn2.MLPClassifier(hidden_layer_sizes=5, max_iter=3, random_state=0, n_threads=2).fit(X, y[:400])
+    expected = model.predict_proba(X)
+    for row in (0, 33, 399):
+        broken = X.copy()
+        broken[row, 1] = bad
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            model.predict_proba(sparse_rows(broken) if sparse else broken)
+        if not sparse:
+            with sklearn.config_context(assume_finite=True):
+                found = model.predict_proba(broken)
+            assert_same_bits(np.delete(found, row, axis=0), np.delete(expected, row, axis=0))

@@ -16,6 +16,7 @@ from numba import njit
 
 from fastnn2.kernels.activations import activate
 from fastnn2.kernels.blocks import smaller
+from fastnn2.kernels.lanes import fold_group, sum_lanes
 from fastnn2.kernels.layers import affine, affine_part, backward_layers, lanes_used
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
@@ -34,7 +35,7 @@ from fastnn2.kernels.plan import (
     STOP,
 )
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
-from fastnn2.kernels.simd import INLINE, group_lanes
+from fastnn2.kernels.simd import INLINE, fma, group_lanes, load_group, zero_group
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 
 
@@ -172,15 +173,23 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
 
 @njit(**INLINE)
 def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
-          X_tile, A1, y):  # fmt: skip
-    """Write the outputs of the samples [first, last) to `out` (n, o) in place; no sample depends on another one."""
+          X_tile, A1, y, not_finite):  # fmt: skip
+    """Write the outputs of the samples [first, last) to `out` (n, o) in place; no sample depends on another one.
+
+    ``not_finite[0]`` becomes 1 if one of the samples has a number that is not: times 0, it is not 0.
+    """
     lanes = group_lanes(X)
+    products = zero_group(X)
     for sample in range(first, last, tile_groups * lanes):
         valid = smaller(tile_groups * lanes, last - sample)
         groups = (valid + lanes - 1) // lanes
         lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile, 0)
+        for i in range(0, groups * d * lanes, lanes):
+            products = fma(load_group(X_tile, i), 0.0, products)
         used = lanes_used(valid, groups, X)
         forward_tile(params, 0, d, h, o, groups, used, activation, X_tile, 0, A1, 0, y, 0)
         for g in range(groups):
             activate_outputs(loss, o, y, g * o * lanes)
         scatter(y, o, sample, valid, out)
+    if sum_lanes(fold_group(products)) != 0.0:
+        not_finite[0] = 1

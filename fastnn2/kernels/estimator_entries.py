@@ -56,11 +56,11 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
 
 
 def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
-          X_tile, A1, y):  # fmt: skip
+          X_tile, A1, y, not_finite):  # fmt: skip
     """Write the outputs of some samples: :func:`fastnn2.kernels.epochs.infer`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     mini_batches.infer(
         flat(params), d, h, o, first, last, tile_groups, activation, loss, flat(X), flat(columns), flat(starts),
-        is_sparse, flat(out), flat(X_tile), flat(A1), flat(y))  # fmt: skip
+        is_sparse, flat(out), flat(X_tile), flat(A1), flat(y), flat(not_finite))  # fmt: skip
     set_float_mode(mode)

@@ -82,11 +82,9 @@ GRADIENT, SGD, ADAM = 0, 1, 2
 # the first number where a few chunks are had for it, the second where there are more.
 BATCH_CHUNK_WORK = 20_000
 BATCH_CHUNK_SAMPLES, FEW_BATCH_CHUNKS, LARGE_BATCH_CHUNK_SAMPLES = 100, 4, 200
-# A mini-batch of so few groups and of so many hidden units shares those among the threads, in parts of whole blocks of
-# so many units, which is what target.Blocks computes at once. More parts are shared more evenly, but each costs a sum
-# of the outputs.
+# A mini-batch of so few groups shares its hidden units among the threads, in parts of whole blocks of so many units,
+# two blocks or more: a block is what target.Blocks computes at once, and each part costs a sum of the outputs.
 UNIT_GROUPS = 16
-MIN_UNITS = 24
 PART_UNITS = 5
 MAX_PARTS = 16
 # Whether the tiles of an epoch are kept for the next one: no; yes; they were.
@@ -147,11 +145,9 @@ def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     Every thread lays out all inputs of a mini-batch, which have to stay in its cache.
     """
     groups = count_groups(n, dtype)
-    by_work = work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK
-    large = groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES
-    if large or h < MIN_UNITS or by_work < 2:
+    most = min(MAX_PARTS, work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, h // (2 * PART_UNITS))
+    if groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES or most < 2:
         return 1
-    most = min(MAX_PARTS, by_work, h // (2 * PART_UNITS))
     return most // 4 * 4 if most >= 4 else 2  # which two threads or four share evenly
 
 

@@ -23,7 +23,7 @@ SIGNATURES = {
     "reals* ints* ints* int reals* reals* int ints* int reals* int floats* floats* "
     "floats* reals* reals* floats* float float float int floats* reals* "
     "int reals* reals* reals* reals* reals* reals* floats*",
-    "infer": "reals* int int int int int int int int reals* ints* ints* int reals* reals* reals* reals*",
+    "infer": "reals* int int int int int int int int reals* ints* ints* int reals* reals* reals* reals* ints*",
 }
 # The module that has an entry; what an entry does not need is not imported to compile it.
 MODULES = dict.fromkeys(SIGNATURES, "entries") | dict.fromkeys(("epochs", "unit_epochs", "infer"), "estimator_entries")

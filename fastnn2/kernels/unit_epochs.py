@@ -48,10 +48,10 @@ def first_unit(part, parts, h):
 
 
 @njit(**INLINE)
-def sum_of_parts(Z2, first, last, stride, i):
-    """Return the sum of a group of Z2, the one that begins at `i` in each part, over the parts [first, last)."""
+def sum_of_parts(Z2, first, count, stride, i):
+    """Return the sum of a group of Z2, the one that begins at `i` in each part, over `count` parts from `first` on."""
     z = load_group(Z2, first * stride + i)
-    for c in range(first + 1, last):
+    for c in range(first + 1, first + count):
         z = z + load_group(Z2, c * stride + i)
     return z
 
@@ -99,12 +99,12 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
                     Z2, (at + c) * Z2_stride)  # fmt: skip
                 penalties[at + c] = penalty(params, decay, c * stride, (c + 1) * stride)
-            sums_halves = threads <= 2
-            if sums_halves:
-                for k in range(thread, 2, threads):
-                    first, last = at + k * half, at + (half if k == 0 else parts)
+            left_to_sum = half
+            if threads <= 2:
+                left_to_sum = 1
+                for first in range(at + thread * half, at + parts, threads * half):
                     for i in range(0, groups * o * lanes, lanes):
-                        store(Z2, first * Z2_stride + i, sum_of_parts(Z2, first, last, Z2_stride, i))
+                        store(Z2, first * Z2_stride + i, sum_of_parts(Z2, first, half, Z2_stride, i))
             now = cycles()
             if thread == 0 and lost_too_much(waited, now - began):
                 atomic_store(control, ALONE, number)
@@ -117,9 +117,8 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 break
 
             for i in range(0, groups * o * lanes, lanes):
-                first_half = sum_of_parts(Z2, at, at + (1 if sums_halves else half), Z2_stride, i)
-                second_half = sum_of_parts(Z2, at + half, at + (half + 1 if sums_halves else parts), Z2_stride, i)
-                store(dZ2, i, first_half + second_half)
+                first_half = sum_of_parts(Z2, at, left_to_sum, Z2_stride, i)
+                store(dZ2, i, first_half + sum_of_parts(Z2, at + half, left_to_sum, Z2_stride, i))
             for r in range(o):
                 db2[r] = 0.0
             batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
