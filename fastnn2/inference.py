@@ -13,17 +13,10 @@ Array = np.ndarray[Any, Any]
 INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
-def outputs(
-    network: Network, X: Rows, params: Array, n_threads: int | None = None, *, check: bool = False
-) -> Array | None:
-    """Return the outputs (n, o) of a network, on several threads where that is worth it.
+def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> tuple[Array, bool]:
+    """Return the outputs (n, o) of a network, and whether all of X is finite, in the dtype of the run.
 
-    The rows are taken in blocks by whichever thread comes next.
-
-    Returns
-    -------
-    ndarray (n, o) or None
-        None if `check` is set and X, in the dtype of the run, has a number that is not finite.
+    The rows are taken in blocks by whichever thread comes next, several threads where that is worth it.
     """
     dtype, n = X.values.dtype, X.n
     flat = aligned_zeros(padded(network.count, np.float64), dtype)
@@ -58,4 +51,4 @@ def outputs(
                 list(pool.map(work, range(threads)))
         except RuntimeError:  # Python is about to end, and starts no more threads
             work(0)
-    return None if check and not_finite[0] else out
+    return out, not not_finite[0]

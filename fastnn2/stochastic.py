@@ -5,7 +5,7 @@ It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forwar
 """
 
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -90,16 +90,14 @@ class OneHiddenLayer(CallbackSupportMixin):
         if check_input:
             X = self._checked(given, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
-            predicted: Array = super()._forward_pass_fast(given, check_input)
-            return predicted
+            sparse: Array = super()._forward_pass_fast(given, check_input)
+            return sparse
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
         rows = Rows(X, np.float32 if single else np.float64)
-        network, params = self._network(), flatten(self.coefs_, self.intercepts_)
-        found = outputs(network, rows, params, self.n_threads, check=check_input)
-        if found is not None:
-            return found
-        self._checked(given)  # scikit-learn says what is not finite, or allows it
-        return cast(Array, outputs(network, rows, params, self.n_threads))
+        predicted, are_finite = outputs(self._network(), rows, flatten(self.coefs_, self.intercepts_), self.n_threads)
+        if check_input and not are_finite:
+            self._checked(given)  # scikit-learn says what is not finite, or allows it
+        return predicted
 
     def _checked(self, X: Any, **others: Any) -> Any:
         return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, **others)

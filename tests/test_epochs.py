@@ -367,6 +367,6 @@ def test_sparse_rows_are_dense_rows(dtype):
         for shuffle in (True, False):
             orders, rates = orders_and_rates(shape, job.steps, 2, shuffle)
             job.run(rates, orders)
-        results.append((job.params.copy(), inference.outputs(network, minibatch.Rows(rows, dtype), job.params)))
+        results.append((job.params.copy(), inference.outputs(network, minibatch.Rows(rows, dtype), job.params)[0]))
     for result in results[1:]:
         assert_same_bits(result, results[0])

@@ -8,7 +8,7 @@ so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.simd import Vector, lane_numbers, lane_type, llvm_function, load_as, spread
+from fastnn2.kernels.simd import Vector, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
 from fastnn2.kernels.target import blocks
 
 
@@ -48,15 +48,13 @@ def numbers_each(typingctx, array, start, offsets):
 @intrinsic
 def block_inputs(typingctx, array):
     """Return zeros as wide as the inputs of a layer's block: so many vectors side by side."""
-    inputs = lane_type(array.dtype, blocks().vectors)
-    return inputs(array), lambda context, builder, signature, args: context.get_constant_null(inputs)
+    return zeros(array, blocks().vectors)
 
 
 @intrinsic
 def half_block_inputs(typingctx, array):
     """Return zeros half as wide as :func:`block_inputs`, but at least one vector."""
-    inputs = lane_type(array.dtype, max(1, blocks().vectors // 2))
-    return inputs(array), lambda context, builder, signature, args: context.get_constant_null(inputs)
+    return zeros(array, max(1, blocks().vectors // 2))
 
 
 @intrinsic

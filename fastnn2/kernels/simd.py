@@ -264,25 +264,28 @@ def vector_lanes(typingctx, array):
     return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
+def zeros(array, vectors):
+    """Signature and code of an intrinsic that returns zeros, so many vectors side by side, in the dtype of `array`."""
+    vector = lane_type(array.dtype, vectors)
+    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+
+
 @intrinsic
 def zero_group(typingctx, array):
     """Return a group of zeros in the dtype of `array`."""
-    vector = lane_type(array.dtype, GROUP_VECTORS)
-    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+    return zeros(array, GROUP_VECTORS)
 
 
 @intrinsic
 def zero_pair(typingctx, array):
     """Return two vectors of zeros in the dtype of `array`."""
-    vector = lane_type(array.dtype, 2)
-    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+    return zeros(array, 2)
 
 
 @intrinsic
 def zero_vector(typingctx, array):
     """Return a vector of zeros in the dtype of `array`."""
-    vector = lane_type(array.dtype, 1)
-    return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
+    return zeros(array, 1)
 
 
 # Arithmetic

@@ -64,9 +64,9 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
     As :func:`fastnn2.kernels.epochs.epochs`, but params, decay, gradients (float64) and moments are (parts, stride);
-    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part, or behind the barrier of each half in its
-    first part, for all samples of a mini-batch. The tiles
-    are this thread's own and hold a whole mini-batch, A1 (groups, h, G) part after part; db2 (o,) is float64.
+    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part, or behind the barrier that of each half in
+    its first part, for all samples of a mini-batch. The tiles are this thread's own and hold a whole mini-batch, A1
+    (groups, h, G) part after part; db2 (o,) is float64.
     """
     lanes = group_lanes(X)
     half = parts // 2
@@ -82,6 +82,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             groups = (size + lanes - 1) // lanes
             used = lanes_used(size, groups, X)
             at = number % 2 * parts
+            own, end = thread * parts // threads, (thread + 1) * parts // threads
             if atomic_load(control, STOP) != 0:
                 atomic_store(control, ABANDONED, number)
             lay_out(X, columns, starts, is_sparse, d, order, has_order, first_sample + begin, size, X_tile, 0)
@@ -92,7 +93,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 total = 0.0
                 for i in range(size):
                     total += weight_tile[i]
-            for c in range(thread * parts // threads, (thread + 1) * parts // threads):
+            for c in range(own, end):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 forward_tile(
@@ -122,7 +123,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             for r in range(o):
                 db2[r] = 0.0
             batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
-            for c in range(thread * parts // threads, (thread + 1) * parts // threads):
+            for c in range(own, end):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 into = c * stride
