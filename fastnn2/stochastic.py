@@ -13,7 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import LOSS_FUNCTIONS
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.blas import one_blas_thread
 from fastnn2.inference import outputs
@@ -86,21 +86,23 @@ class OneHiddenLayer(CallbackSupportMixin):
     # Forward
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         """Do as scikit-learn's own, but look for what is not finite amid the prediction, not before it."""
-        given = X
         if check_input:
-            X = self._checked(given, ensure_all_finite=False)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
-            sparse: Array = super()._forward_pass_fast(given, check_input)
+            if check_input:
+                self._refuse_not_finite(X)
+            sparse: Array = super()._forward_pass_fast(X, check_input=False)
             return sparse
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
         rows = Rows(X, np.float32 if single else np.float64)
         predicted, are_finite = outputs(self._network(), rows, flatten(self.coefs_, self.intercepts_), self.n_threads)
         if check_input and not are_finite:
-            self._checked(given)  # scikit-learn says what is not finite, or allows it
+            self._refuse_not_finite(X)
         return predicted
 
-    def _checked(self, X: Any, **others: Any) -> Any:
-        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, **others)
+    def _refuse_not_finite(self, X: Any) -> None:
+        """Raise scikit-learn's error for what is not finite, unless it is set to allow it."""
+        check_array(X, accept_sparse=["csr", "csc"], estimator=self, input_name="X")
 
     # Fit
     def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:

@@ -849,3 +849,19 @@ def test_predictions_refuse_what_is_not_finite_as_scikit_learn_does(bad, sparse,
             with sklearn.config_context(assume_finite=True):
                 found = model.predict_proba(broken)
             assert_same_bits(np.delete(found, row, axis=0), np.delete(expected, row, axis=0))
+
+
+def test_predictions_check_names_once():
+    pandas, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
+    X, y = DATA["diabetes"]
+    model = fastnn2.MLPRegressor(hidden_layer_sizes=5, max_iter=3).fit(pandas.DataFrame(X).add_prefix("x"), y)
+    broken, few = X.copy(), np.zeros_like(X)
+    broken[0, 0], few[3, 2] = np.nan, 1.0
+    for rows, outcome in (
+        (X, contextlib.nullcontext()),
+        (sparse.csr_matrix(few), contextlib.nullcontext()),
+        (broken, pytest.raises(ValueError, match="Input X contains NaN")),
+    ):
+        with pytest.warns(UserWarning, match="does not have valid feature names") as caught, outcome:
+            model.predict(rows)
+        assert len(caught) == 1
