@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler
 from bench import measure
 
 SIDES = (("sklearn", 1), ("sklearn", None), ("fastnn2", None))  # who, and on how many threads of BLAS
-ROUNDS, QUICK_ROUNDS = 5, 3
 L_BFGS_TOLERANCE = 1e-3  # relative, of the last loss: its path is chaotic
 FITTED = 5_000  # rows to fit the model on that then predicts all rows
 
@@ -79,7 +78,7 @@ def run(quick=False, say=print):
         ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2, threads (1, or None for all, with
         which scikit-learn was faster), ratio, wanted; ``skipped``: why there are no rows, or None.
     """
-    result = {"rounds": QUICK_ROUNDS if quick else ROUNDS, "rows": [], "skipped": None}
+    result = {"rounds": measure.QUICK_ROUNDS if quick else measure.ROUNDS, "rows": [], "skipped": None}
     try:
         classes()
     except ImportError as error:

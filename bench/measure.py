@@ -9,7 +9,7 @@ import time
 from bench import cases, peers
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
-ROUNDS = 5
+ROUNDS, QUICK_ROUNDS = 5, 3
 # The threads of OpenBLAS and OpenMP go on spinning for some 30 ms after their work and would take the next peer's time.
 PAUSE = 0.05
 # A core that has rested takes a millisecond or two to come to speed: nothing to a long run, a third of the shortest.
@@ -139,7 +139,7 @@ def run_case(case, quick=False, say=print):
         except peers.Unavailable as error:
             skipped.append({**row, "reason": str(error)})
             say(f"  {name}, {dtype}, skipped: {error}")
-    times = rounds([(run, row["threads"]) for row, run in ready], ROUNDS)
+    times = rounds([(run, row["threads"]) for row, run in ready], QUICK_ROUNDS if quick else ROUNDS)
     rows = []
     for (row, _), seconds in zip(ready, times, strict=True):
         median = statistics.median(seconds)

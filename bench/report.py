@@ -114,7 +114,8 @@ def peak_part(results):
     parts += [
         f"The tutorial's job in {one['dtype']}, one thread: {one['seconds'] * 1e6:.2f} µs an iteration, "
         f"{one['times']:.2f} times the {one['bound'] * 1e6:.2f} µs that its {one['operations']:,} vector "
-        f"operations and {one['divisions']} divisions take at the least."
+        f"operations ({one['multiplications']:,} of them fma or mul, {one['fmas_a_cycle']:.1f} a cycle) and "
+        f"{one['divisions']} divisions take at the least."
         for one in peak["tutorial"]
     ]
     return "\n\n".join(parts)
@@ -163,7 +164,7 @@ def estimators_part(results):
 def environment_part(results):
     lines = environment.as_lines(results["environment"])
     if results["quick"]:
-        lines.insert(0, "a quick run: fewer cells, fewer peers")
+        lines.insert(0, "a quick run: fewer cells, peers and rounds")
     return textwrap.fill("Measured on: " + "; ".join(lines) + ".", width=110, break_long_words=False)
 
 

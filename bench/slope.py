@@ -12,7 +12,6 @@ from fastnn2.cores import usable_cores
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LARGEST = 100_000_000  # on request: data and layout take 5 GB
 FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
-ROUNDS = 5
 SAMPLES = 40_000_000  # the longer of two runs has so many samples times iterations, the shorter a quarter
 FEWEST = 20
 
@@ -32,6 +31,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         ``rows``: n, dtype, threads (1 or None), ns a sample and iteration; and for each dtype ``spread`` (the largest
         through the smallest of them from 10,000 samples on) and ``speed_up`` (the smallest from there on).
     """
+    rounds = measure.QUICK_ROUNDS if quick else measure.ROUNDS
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     fit = peers.load("fastnn2_fit")
     rows = []
@@ -44,7 +44,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
             runs = [(fit.prepare(X, Y, params, 0.3, count, dtype, threads), None) for threads, count in choices]
             for job, _ in runs:
                 job()
-            times = dict(zip(choices, measure.rounds(runs, ROUNDS), strict=True))
+            times = dict(zip(choices, measure.rounds(runs, rounds), strict=True))
             for threads in (1, None):
                 pairs = zip(times[threads, few], times[threads, many], strict=True)
                 slope = statistics.median((longer - shorter) / (many - few) / n for shorter, longer in pairs) * 1e9
