@@ -135,7 +135,7 @@ class Descent:
         self._staying: tuple[Array, Array, Callable[[int, int], None]] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = plan.count_parts(batch, d, h, o, dtype)
-        self.chunks = 1 if self.parts > 1 else plan.count_batch_chunks(batch, d, h, o, dtype)
+        self.chunks = 1 if self.parts > 1 else plan.count_chunks(batch, d, h, o, dtype)
         batch_groups = plan.count_groups(batch, dtype)
         self.tile_groups = batch_groups
         if self.parts == 1:

@@ -144,7 +144,7 @@ def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> 
 
 def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
     """Return the size of the team: no more than asked for, than chunks, and by default than cores and work to share."""
-    chunks = plan.count_chunks(n, plan.count_params(d, h, o), dtype)
+    chunks = plan.count_chunks(n, d, h, o, dtype)
     if n_threads is not None:
         return min(n_threads, chunks)
     work = plan.work_of_iteration(d, n, h, o)
@@ -171,7 +171,7 @@ class _Job:
         dtype = X.dtype
         self.shape, self.iterations = shape, iterations
         self.X, self.Y, self.weights = X, Y, weights
-        self.chunks = plan.count_chunks(n, len(params), dtype)
+        self.chunks = plan.count_chunks(n, d, h, o, dtype)
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)

@@ -87,6 +87,8 @@ def sample_counts(d, h, o, dtype):
         "group-1": group - 1,
         "group": group,
         "group+1": group + 1,
+        "halves-1": 2 * plan.HALF_SAMPLES - 1,
+        "halves": 2 * plan.HALF_SAMPLES,
         "chunk+1": plan.CHUNK_SAMPLES + 1,
         "tile-1": tile - 1,
         "tile": tile,

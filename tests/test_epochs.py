@@ -280,7 +280,7 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
 def test_the_jobs_above_share_samples_and_units_among_several_threads():
     parts = {shape: plan.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
     assert set(parts.values()) > {1, 2}
-    chunks = {plan.count_batch_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
+    chunks = {plan.count_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
     assert chunks > {1}
 
 

@@ -145,10 +145,10 @@ def test_one_iteration_equals_the_reference(shape, count, dtype):
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_one_iteration_of_chunks_with_several_tiles(more, weighted, dtype):
     # The most chunks there are, and in each one tile, one tile and a group, or one group less than a tile.
-    tile = plan.count_tile_groups(1, 2, 1) * plan.group_size(dtype)
+    tile = plan.count_tile_groups(1, 3, 1) * plan.group_size(dtype)
     n = plan.MAX_CHUNKS * tile + more * plan.group_size(dtype) * plan.MAX_CHUNKS + more
-    assert plan.count_chunks(n, plan.count_params(1, 2, 1), dtype) == plan.MAX_CHUNKS
-    assert_iteration_equals_the_reference((1, 2, 1), n, dtype, weighted, alpha=0.0, n_threads=2)
+    assert plan.count_chunks(n, 1, 3, 1, dtype) == plan.MAX_CHUNKS
+    assert_iteration_equals_the_reference((1, 3, 1), n, dtype, weighted, alpha=0.0, n_threads=2)
 
 
 @given(
@@ -201,10 +201,9 @@ NETWORKS = {
 
 def test_networks_are_what_their_names_say():
     for name, (d, h, o, n) in NETWORKS.items():
-        params = plan.count_params(d, h, o)
-        assert (params >= plan.SHARED_PARAMS) == name.startswith("shared")
+        assert (plan.count_params(d, h, o) >= plan.SHARED_PARAMS) == name.startswith("shared")
         for dtype in DTYPES:
-            chunks = plan.count_chunks(n, params, dtype)
+            chunks = plan.count_chunks(n, d, h, o, dtype)
             assert (chunks >= max(THREADS)) == (name in ("small", "several outputs", "shared"))
 
 

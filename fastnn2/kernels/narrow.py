@@ -11,6 +11,7 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import tanh
 from fastnn2.kernels.lanes import fold_group, four_sums, lane, sum_lanes
 from fastnn2.kernels.layers import cost_of_tile, output_terms
+from fastnn2.kernels.plan import FAR_SAMPLES
 from fastnn2.kernels.simd import (
     INLINE,
     fma,
@@ -18,6 +19,7 @@ from fastnn2.kernels.simd import (
     load,
     load_group,
     number,
+    prefetch,
     store,
     vector_lanes,
     zero_group,
@@ -30,7 +32,7 @@ def narrow_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_w
                 into):  # fmt: skip
     """Return the summed cost of a tile and add its gradient to `gradient` in place, as :func:`layers.layered_tile`."""
     hidden(params, p, d, h, groups, X, x, A1)
-    cost = output(params, p, d, h, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
+    cost = output(params, p, d, h, groups, valid, X, x, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
     backward(params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
     return cost
 
@@ -51,13 +53,23 @@ def hidden(params, p, d, h, groups, X, x, A1):
 
 
 @njit(**INLINE)
-def output(params, p, d, h, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into):
-    """Return the summed cost; write ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place."""
-    lanes = group_lanes(A1)
+def output(params, p, d, h, groups, valid, X, x, A1, Y, y, weights, s, has_weights, dZ2, gradient, into):
+    """Return the summed cost; write ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
+
+    Meanwhile it asks for X and Y of the next tile: where they are in memory, they would come slower than they are used.
+    """
+    lanes, step = group_lanes(A1), vector_lanes(A1)
+    second = smaller(1, d - 1) * lanes
     w2 = (d + 1) * h
     b2 = w2 + h
     terms = product = total = zero_group(A1)
     for g in range(groups):
+        ahead, y_ahead = x + (groups + g) * d * lanes, y + (groups + g) * lanes
+        if valid > FAR_SAMPLES:
+            for v in range(0, lanes, step):
+                prefetch(X, ahead + v)
+                prefetch(X, ahead + second + v)
+                prefetch(Y, y_ahead + v)
         z = zero_group(A1) + number(params, p + b2)
         for u in range(h):
             z = fma(number(params, p + w2 + u), load_group(A1, (g * h + u) * lanes), z)

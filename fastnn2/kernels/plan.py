@@ -37,8 +37,15 @@ FIRST_CACHE_BYTES = 64_000
 SECOND_CACHE_BYTES = 1_400_000
 ENOUGH_GROUPS = 6
 
+# With more samples left, X and Y of a narrow network are not in a second-level cache: each tile asks for the next one.
+FAR_SAMPLES = 30_000
+
 MAX_CHUNKS = 64  # enough for 64 cores
-CHUNK_SAMPLES = 256  # a chunk has about so many samples or more
+# A chunk: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and outputs), and
+# about so many samples or more, as each chunk costs a sum or an addition and a place in the cache for each weight. Two
+# chunks, for two threads, are had with fewer samples each.
+CHUNK_WORK = 20_000
+CHUNK_SAMPLES, HALF_SAMPLES = 256, 100
 STEP = 8  # parameters that are updated at once: the float64 numbers in a vector
 GRADIENT_NUMBERS = 1 << 20  # the gradient buffers of all chunks together, where there are many parameters
 # From so many parameters on, the threads share one set of them, and each updates a range of it.
@@ -77,11 +84,6 @@ IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
 LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
 
-# A chunk of a mini-batch: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and
-# outputs), and so many samples, as each chunk costs a sum or an addition and a place in the cache for each weight:
-# the first number where a few chunks are had for it, the second where there are more.
-BATCH_CHUNK_WORK = 20_000
-BATCH_CHUNK_SAMPLES, FEW_BATCH_CHUNKS, LARGE_BATCH_CHUNK_SAMPLES = 100, 4, 200
 # A mini-batch of so few groups shares its hidden units among the threads, in parts of whole blocks of so many units,
 # two blocks or more: a block is what target.Blocks computes at once, and each part costs a sum of the outputs.
 UNIT_GROUPS = 16
@@ -114,14 +116,16 @@ def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
     return n * h * (d + o + WORK_OF_UNIT)
 
 
-def count_chunks(n: int, params: int, dtype: Any) -> int:
+def count_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     """Return into how many chunks n samples are cut.
 
-    Few where samples are few, enough for many cores where they are many, and few again where a gradient is large,
-    as each chunk has a buffer of its own. Always a power of two: they are summed in pairs.
+    Few where samples or work are few, enough for many cores where they are many, and few again where a gradient is
+    large, as each chunk has a buffer of its own. Always a power of two: they are summed in pairs.
     """
-    by_memory = max(4, GRADIENT_NUMBERS // params)
-    most = max(1, min(MAX_CHUNKS, -(-n // CHUNK_SAMPLES), by_memory, count_groups(n, dtype)))
+    by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
+    by_work = work_of_iteration(d, n, h, o) // CHUNK_WORK
+    by_samples = max(min(2, n // HALF_SAMPLES), -(-n // CHUNK_SAMPLES))
+    most = max(1, min(MAX_CHUNKS, by_work, by_samples, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
 
@@ -130,22 +134,13 @@ def count_shares(chunks: int, threads: int, shared: bool) -> int:
     return chunks if shared or threads & (threads - 1) else threads
 
 
-def count_batch_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
-    """Return into how many chunks a mini-batch is cut: by work, as it may be small and its layers large."""
-    by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
-    by_work = work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK
-    by_samples = max(min(FEW_BATCH_CHUNKS, n // BATCH_CHUNK_SAMPLES), n // LARGE_BATCH_CHUNK_SAMPLES)
-    most = max(1, min(MAX_CHUNKS, by_work, by_samples, by_memory, count_groups(n, dtype)))
-    return 1 << (most.bit_length() - 1)
-
-
 def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     """Return into how many parts the hidden units are cut for mini-batches of n samples; 1 where samples are shared.
 
     Every thread lays out all inputs of a mini-batch, which have to stay in its cache.
     """
     groups = count_groups(n, dtype)
-    most = min(MAX_PARTS, work_of_iteration(d, n, h, o) // BATCH_CHUNK_WORK, h // (2 * PART_UNITS))
+    most = min(MAX_PARTS, work_of_iteration(d, n, h, o) // CHUNK_WORK, h // (2 * PART_UNITS))
     if groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES or most < 2:
         return 1
     return most // 4 * 4 if most >= 4 else 2  # which two threads or four share evenly
