@@ -19,7 +19,7 @@ from fastnn2.kernels.simd import (
     load,
     load_group,
     number,
-    prefetch,
+    prefetch_group,
     store,
     vector_lanes,
     zero_group,
@@ -58,18 +58,16 @@ def output(params, p, d, h, groups, valid, X, x, A1, Y, y, weights, s, has_weigh
 
     Meanwhile it asks for X and Y of the next tile: where they are in memory, they would come slower than they are used.
     """
-    lanes, step = group_lanes(A1), vector_lanes(A1)
-    second = smaller(1, d - 1) * lanes
+    lanes, second = group_lanes(A1), smaller(1, d - 1)
     w2 = (d + 1) * h
     b2 = w2 + h
     terms = product = total = zero_group(A1)
     for g in range(groups):
-        ahead, y_ahead = x + (groups + g) * d * lanes, y + (groups + g) * lanes
         if valid > FAR_SAMPLES:
-            for v in range(0, lanes, step):
-                prefetch(X, ahead + v)
-                prefetch(X, ahead + second + v)
-                prefetch(Y, y_ahead + v)
+            ahead = groups + g
+            prefetch_group(X, x + ahead * d * lanes)
+            prefetch_group(X, x + (ahead * d + second) * lanes)
+            prefetch_group(Y, y + ahead * lanes)
         z = zero_group(A1) + number(params, p + b2)
         for u in range(h):
             z = fma(number(params, p + w2 + u), load_group(A1, (g * h + u) * lanes), z)

@@ -172,20 +172,31 @@ def number(typingctx, array, index):
     return _loader(array.dtype, array, index)
 
 
-@intrinsic
-def prefetch(typingctx, array, index):
-    """Ask for the cache line of ``array[index]``, which need not exist, to be brought into the second-level cache."""
-
+def _prefetch(array, index, vectors):
     def codegen(context, builder, signature, args):
         word, byte = ir.IntType(32), ir.IntType(8)
         function_type = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word, word, word])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch")
         for_reading, second_level, data = word(0), word(2), word(1)
         pointer = _pointer(context, builder, array, args[0], index, args[1], byte)
-        builder.call(function, [pointer, for_reading, second_level, data])
+        for i in range(vectors):  # a vector is a cache line
+            place = builder.gep(pointer, [word(i * VECTOR_BYTES)])
+            builder.call(function, [place, for_reading, second_level, data])
         return context.get_dummy_value()
 
     return types.void(array, index), codegen
+
+
+@intrinsic
+def prefetch(typingctx, array, index):
+    """Ask for the cache line of ``array[index]``, which need not exist, to be brought into the second-level cache."""
+    return _prefetch(array, index, 1)
+
+
+@intrinsic
+def prefetch_group(typingctx, array, index):
+    """Ask for the cache lines of a group that begins at ``array[index]``, as :func:`prefetch` does for one."""
+    return _prefetch(array, index, GROUP_VECTORS)
 
 
 @intrinsic
