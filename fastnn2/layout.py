@@ -17,7 +17,7 @@ from fastnn2.kernels.plan import ALIGNMENT, count_groups, group_size
 Array = np.ndarray[Any, Any]
 
 BLOCK_BYTES = 1 << 20  # one block of the copy: it stays in the cache for the check that follows
-PARALLEL_BYTES = 1 << 25  # from this size on, threads are worth their start
+PARALLEL_BYTES = 1 << 24  # from this size on, threads are worth their start
 
 
 def aligned_zeros(count: int, dtype: Any) -> Array:
