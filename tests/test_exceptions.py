@@ -52,4 +52,4 @@ def test_what_a_thread_raises_is_raised(n_threads, monkeypatch):
 
     monkeypatch.setattr(training.store, "kernel", broken)
     with pytest.raises(RuntimeError, match="broken kernel"):
-        fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 2, 10, n_threads=n_threads)
+        fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 5, 10, n_threads=n_threads)

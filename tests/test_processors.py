@@ -52,7 +52,7 @@ def jobs():
     init["W2"] *= 200  # outputs from exp's denormal end to its other one
     result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
     for d in (1, 2):
-        X, Y, init, weights = problem(d, 4, 1, 300)
+        X, Y, init, weights = problem(d, 4, 1, 700)
         init["W2"] *= 200
         result[f"narrow-{d}"] = (20 * X, Y, init, weights, 0.25, 40)
     return result

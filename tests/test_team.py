@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 import fastnn2
 from fastnn2 import team
 
-N = 3000  # some dozen chunks, so that a large team is more than one thread
+N = 3000  # eight chunks, so that a large team is more than one thread
 
 
 def data(seed=0, n=N):

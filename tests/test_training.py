@@ -192,7 +192,7 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
 NETWORKS = {
     "small": (2, 5, 1, 2100),
     "several outputs": (9, 7, 3, 2500),
-    "few chunks": (2, 5, 1, 300),
+    "two chunks": (2, 5, 1, 500),
     "one group": (3, 4, 2, 5),
     "shared": (100, 50, 2, 2000),
     "shared, large": (400, 500, 1, 1300),
@@ -205,6 +205,7 @@ def test_networks_are_what_their_names_say():
         for dtype in DTYPES:
             chunks = plan.count_chunks(n, d, h, o, dtype)
             assert (chunks >= max(THREADS)) == (name in ("small", "several outputs", "shared"))
+            assert (chunks == 2) == (name == "two chunks")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

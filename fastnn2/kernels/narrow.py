@@ -56,7 +56,8 @@ def hidden(params, p, d, h, groups, X, x, A1):
 def output(params, p, d, h, groups, valid, X, x, A1, Y, y, weights, s, has_weights, dZ2, gradient, into):
     """Return the summed cost; write ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
 
-    Meanwhile it asks for X and Y of the next tile: where they are in memory, they would come slower than they are used.
+    Where many samples are left, it asks for X and Y of the next tile: from memory they would come slower than they are
+    used.
     """
     lanes, second = group_lanes(A1), smaller(1, d - 1)
     w2 = (d + 1) * h

@@ -34,7 +34,7 @@ from fastnn2.kernels.blocks import (
     zero_outer,
 )
 from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS, STEP, SUMMED_SAMPLES
-from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, store, vector_lanes
+from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, prefetch_group, store, vector_lanes
 from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
 
@@ -180,5 +180,4 @@ def prefetch_panel(B, b, rows, columns, first, j, g_first, g_end):
     begin = first // panel_block_rows() * each
     for k in range(begin, smaller(begin + each, width)):
         for g in range(g_first, g_end):
-            for v in range(0, lanes, vector_lanes(B)):
-                prefetch(B, b + (g * columns + j + k) * lanes + v)
+            prefetch_group(B, b + (g * columns + j + k) * lanes)

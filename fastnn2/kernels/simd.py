@@ -121,8 +121,7 @@ def flat(typingctx, pointer):
     def codegen(context, builder, signature, args):
         result = context.make_array(array)(context, builder)
         itemsize = context.get_constant(types.intp, pointer.dtype.bitwidth // 8)
-        nothing = context.get_constant(types.intp, 0)
-        populate_array(result, args[0], [nothing], [itemsize], itemsize, None)
+        populate_array(result, args[0], [context.get_constant(types.intp, 0)], [itemsize], itemsize, None)
         return result._getvalue()
 
     return array(pointer), codegen
@@ -177,11 +176,9 @@ def _prefetch(array, index, vectors):
         word, byte = ir.IntType(32), ir.IntType(8)
         function_type = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word, word, word])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch")
-        for_reading, second_level, data = word(0), word(2), word(1)
         pointer = _pointer(context, builder, array, args[0], index, args[1], byte)
-        for i in range(vectors):  # a vector is a cache line
-            place = builder.gep(pointer, [word(i * VECTOR_BYTES)])
-            builder.call(function, [place, for_reading, second_level, data])
+        for i in range(vectors):  # a vector is a cache line: to read, to the second level, data
+            builder.call(function, [builder.gep(pointer, [word(i * VECTOR_BYTES)]), word(0), word(2), word(1)])
         return context.get_dummy_value()
 
     return types.void(array, index), codegen
