@@ -114,8 +114,7 @@ def peak_part(results):
     parts += [
         f"The tutorial's job in {one['dtype']}, one thread: {one['seconds'] * 1e6:.2f} µs an iteration, "
         f"{one['times']:.2f} times the {one['bound'] * 1e6:.2f} µs that its {one['operations']:,} vector "
-        f"operations ({one['multiplications']:,} of them fma or mul, {one['fmas_a_cycle']:.1f} a cycle) and "
-        f"{one['divisions']} divisions take at the least."
+        f"operations and {one['divisions']} divisions take at the least."
         for one in peak["tutorial"]
     ]
     return "\n\n".join(parts)

@@ -23,7 +23,7 @@ BLOCK_UNITS = 3
 PANEL_VECTORS = 2
 PANEL_SAMPLES = 256
 SUMMED_SAMPLES = 32
-PANEL_ROWS = 24
+PANEL_ROWS = 40
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
