@@ -78,7 +78,7 @@ def run(quick=False, say=print):
         ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2, threads (1, or None for all, with
         which scikit-learn was faster), ratio, wanted; ``skipped``: why there are no rows, or None.
     """
-    result = {"rounds": measure.QUICK_ROUNDS if quick else measure.ROUNDS, "rows": [], "skipped": None}
+    result = {"rounds": measure.count_rounds(quick), "rows": [], "skipped": None}
     try:
         classes()
     except ImportError as error:

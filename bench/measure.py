@@ -77,6 +77,11 @@ def _seconds(run):
     return time.perf_counter() - begin
 
 
+def count_rounds(quick):
+    """Return how often everything is timed: the median of so many counts."""
+    return QUICK_ROUNDS if quick else ROUNDS
+
+
 def rounds(runs, count):
     """Time several runs in turns, A B C A B C ..., so that a noisy minute hits all of them.
 
@@ -139,7 +144,7 @@ def run_case(case, quick=False, say=print):
         except peers.Unavailable as error:
             skipped.append({**row, "reason": str(error)})
             say(f"  {name}, {dtype}, skipped: {error}")
-    times = rounds([(run, row["threads"]) for row, run in ready], QUICK_ROUNDS if quick else ROUNDS)
+    times = rounds([(run, row["threads"]) for row, run in ready], count_rounds(quick))
     rows = []
     for (row, _), seconds in zip(ready, times, strict=True):
         median = statistics.median(seconds)

@@ -31,7 +31,6 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         ``rows``: n, dtype, threads (1 or None), ns a sample and iteration; and for each dtype ``spread`` (the largest
         through the smallest of them from 10,000 samples on) and ``speed_up`` (the smallest from there on).
     """
-    rounds = measure.QUICK_ROUNDS if quick else measure.ROUNDS
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     fit = peers.load("fastnn2_fit")
     rows = []
@@ -44,7 +43,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
             runs = [(fit.prepare(X, Y, params, 0.3, count, dtype, threads), None) for threads, count in choices]
             for job, _ in runs:
                 job()
-            times = dict(zip(choices, measure.rounds(runs, rounds), strict=True))
+            times = dict(zip(choices, measure.rounds(runs, measure.count_rounds(quick)), strict=True))
             for threads in (1, None):
                 pairs = zip(times[threads, few], times[threads, many], strict=True)
                 slope = statistics.median((longer - shorter) / (many - few) / n for shorter, longer in pairs) * 1e9
