@@ -33,6 +33,10 @@ EXP_SINGLE = (0.0013926176191150312, 0.00836317313152351, 0.04166655466162291, 0
 TANH_DOUBLE_P = (15.005461881313163, 420.24585303259107, 945.5736684765203)
 TANH_DOUBLE_Q = (105.05463020708493, 945.5736684765203)  # without the first, which is 1
 TANH_SINGLE = (-0.022158836664078155, 0.33333309550197254, 1.0)
+# The same in units of ln(2)/2, p and q divided by its fifth power; in float32 by its first.
+EXP2_DOUBLE_P = (43.296610884837754, 10095.249117991687, 189111.54508892112)
+EXP2_DOUBLE_Q = (874.6297944961652, 65541.06714486032)
+EXP2_SINGLE = (-0.0009224298585667698, 0.11552444766725563, 2.8853900817779268)
 LOG_DOUBLE = (
     0.14616452274062186, 0.1533172139109577, 0.18182889131563204, 0.22222211134708592, 0.28571428625976014,
     0.39999999999899505, 0.666666666666667,
@@ -125,6 +129,44 @@ def tanh(x):
         p, tq = horner(u, TANH_SINGLE), t
     both = p + tq
     return copysign(fma(f, both, tq) / fma(f, both, p), x)
+
+
+@njit(**INLINE)
+def tanh2(x):
+    """Return tanh(x ln(2)/2) = (2^x - 1) / (2^x + 1), lane by lane.
+
+    As :func:`tanh`, but x = k + t is exact and takes no multiplication. Whoever computes x from weights multiplies
+    those by 2/ln(2) before.
+    """
+    a = minimum(64.0, absolute(x))  # tanh(22.2) rounds to 1
+    half = rounder(x) - 1.0  # for 2^(k - 1), which is s/2
+    shifted = a + half
+    f = power_of_two(shifted) - 0.5
+    p, tq = _exp2_parts(a - (shifted - half))
+    both = p + tq
+    return copysign(fma(f, both, tq) / fma(f, both, p), x)
+
+
+@njit(**INLINE)
+def exp2_negative(x):
+    """Return (a, b) with 2^x = a / b, b > 0, lane by lane, for x <= 0; a may be denormal or 0, as 2^x.
+
+    Whoever divides by a sum of them, as in 1 / (1 + 2^x) = b / (a + b), needs no other division.
+    """
+    x = maximum(-1080.0, x) if is_double(x) else maximum(-152.0, x)
+    bias = rounder(x) + 64.0  # as in exp_negative
+    shifted = x + bias
+    p, tq = _exp2_parts(x - (shifted - bias))
+    return (p + tq) * power_of_two(shifted) * 2.0**-64, p - tq
+
+
+@njit(**INLINE)
+def _exp2_parts(t):
+    """Return (p, t q) with 2^t = (p + t q) / (p - t q), for |t| <= 1/2; see :func:`tanh`."""
+    u = t * t
+    if is_double(t):
+        return horner(u, EXP2_DOUBLE_P), fma(u + EXP2_DOUBLE_Q[0], u, EXP2_DOUBLE_Q[1]) * t
+    return horner(u, EXP2_SINGLE), t
 
 
 @njit(**INLINE)

@@ -28,13 +28,13 @@ from fastnn2.kernels.blocks import (
     unit_offsets,
     zero_each,
 )
-from fastnn2.kernels.elementary import exp_negative, log1p, tanh
+from fastnn2.kernels.elementary import LOG2_E, exp2_negative, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, TANH
 from fastnn2.kernels.products import in_panels, products_over_samples
 from fastnn2.kernels.simd import (
     INLINE,
-    copysign,
+    absolute,
     fma,
     group_lanes,
     keep_first,
@@ -140,9 +140,8 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
 
         max(z, 0) - Y z + log(1 + e),
 
-    which is finite and exact for every z. Without weights the sum of the logs is the log of a product: `product`
-    holds prod(1 + e) - 1, so that factors near 1 lose nothing. Samples from number `valid` of the tile on are the
-    padding behind the last sample: they count for nothing.
+    which is finite and exact for every z. Without weights the sum of the logs is the log of a product. Samples from
+    number `valid` of the tile on are the padding behind the last sample: they count for nothing.
     """
     lanes = group_lanes(A1)
     w2 = (d + 1) * h
@@ -151,53 +150,55 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
         affine(params, p + w2, p + b2, o, h, A1, g * h * lanes, dZ2, g * o * lanes)
     cost = 0.0
     for r in range(o):
-        terms = product = total = zero_group(A1)
+        total = terms = excess = zero_group(A1)
+        base = excess + 1.0
         for g in range(groups):
             at = (g * o + r) * lanes
-            dz, term, e = output_terms(
+            dz, term, a, b = output_terms(
                 load_group(dZ2, at), Y, y + at, weights, s + g * lanes, has_weights, valid - g * lanes
             )
             store(dZ2, at, dz)
             total = total + dz
             terms = terms + term
-            product = fma(product, e, e) + product
-        cost += cost_of_tile(terms, product)
+            excess, base = fma(excess, a + b, base * a), base * b
+        cost += cost_of_tile(terms, excess, base)
         gradient[into + b2 + r] += sum_lanes(fold_group(total))
     return cost
 
 
 @njit(**INLINE)
 def output_terms(z, Y, y, weights, s, has_weights, left):
-    """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e.
+    """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    With weights that log is in the cost, and e is 0. Lanes from number `left` on count for nothing.
+    With weights that log is in the cost, and a is 0. Lanes from number `left` on count for nothing.
     """
     lanes = group_lanes(Y)
     target = load_group(Y, y)
-    e = exp_negative(copysign(z, -1.0))
-    dz = select_less(z, 0.0, e, 1.0) / (e + 1.0) - target
+    if left < lanes:
+        z = keep_first(z, left)
+    a, b = exp2_negative(-LOG2_E * absolute(z))
+    dz = select_less(z, 0.0, a, b) / (a + b) - target
     term = fma(-1.0 * target, z, maximum(0.0, z))
     if has_weights:
         weight = load_group(weights, s)
-        dz, term, e = dz * weight, (term + log1p(e)) * weight, e * 0.0
+        dz, term, a = dz * weight, (term + log1p(a / b)) * weight, a * 0.0
     if left < lanes:
-        dz, term, e = keep_first(dz, left), keep_first(term, left), keep_first(e, left)
-    return dz, term, e
+        dz, a = keep_first(dz, left), keep_first(a, left)
+    return dz, term, a, b
 
 
 @njit(**INLINE)
-def cost_of_tile(terms, product):
-    """Return the summed cost from the sums of its terms and from ``prod(1 + e) - 1``, lane by lane."""
-    return sum_lanes(fold_group(terms)) + sum_lanes(log1p(fold_product(product)))
+def cost_of_tile(terms, excess, base):
+    """Return the summed cost from the sums of its terms and prod(1 + e) = 1 + excess / base, lane by lane.
 
-
-@njit(**INLINE)
-def fold_product(product):
-    """Return, as one vector, prod(1 + p) - 1 over the vectors of the group `product`, in the order of fold_group."""
-    p, q = first_half(product), second_half(product)
-    half = fma(p, q, p) + q
-    p, q = first_half(half), second_half(half)
-    return fma(p, q, p) + q
+    With e = a / b, base = prod(b) and excess = prod(a + b) - prod(b), a sum of products that are not negative: where
+    all e are small it loses nothing. One lane takes in the other's with
+    (1 + x/y) (1 + v/w) = 1 + (x (v + w) + y v) / (y w).
+    """
+    x, v, y, w = first_half(excess), second_half(excess), first_half(base), second_half(base)
+    pair = fma(x, v + w, y * v) / (y * w)  # from here on, products of (1 + x) - 1
+    x, v = first_half(pair), second_half(pair)
+    return sum_lanes(fold_group(terms)) + sum_lanes(log1p(fma(x, v, x) + v))
 
 
 @njit(**INLINE)

@@ -28,8 +28,9 @@ PANEL_ROWS = 40
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
 
-# The outputs of a tile go into products of factors 1 + e^-|z| (see layers.output_layer), four for each group. 4 * 31
-# factors of at most 2 stay below 2^127, the largest power that float32 holds; 16 groups are well inside.
+# The outputs of a tile go into products of 1 + e^-|z| = (a + b) / b, two factors for each group (see
+# layers.cost_of_tile). In float32 a + b < 2^2.8, so that those of 22 groups stay below 2^127, the largest power that it
+# holds; in float64 a + b < 2^19.
 MAX_TILE_GROUPS = 16
 # A tile is what stays in the first-level cache, about, where that makes groups enough: each tile costs a sum over lanes
 # for each weight, or (see products.py) an addition. Else the second-level cache has to do, and at least two groups.
