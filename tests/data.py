@@ -89,7 +89,7 @@ def sample_counts(d, h, o, dtype):
         "group+1": group + 1,
         "halves-1": 2 * plan.HALF_SAMPLES - 1,
         "halves": 2 * plan.HALF_SAMPLES,
-        "chunk+1": plan.CHUNK_SAMPLES + 1,
+        "chunk+1": plan.CHUNK_GROUPS * group + 1,
         "tile-1": tile - 1,
         "tile": tile,
         "tile+1": tile + 1,

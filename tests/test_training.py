@@ -190,12 +190,12 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
 # Name -> d, h, o, n. The first has as many chunks as the most threads and more; the last two share one set of
 # parameters among the threads, the last with few chunks, as a gradient takes much memory.
 NETWORKS = {
-    "small": (2, 5, 1, 2100),
-    "several outputs": (9, 7, 3, 2500),
+    "small": (2, 5, 1, 4200),
+    "several outputs": (9, 7, 3, 4300),
     "two chunks": (2, 5, 1, 500),
     "one group": (3, 4, 2, 5),
-    "shared": (100, 50, 2, 2000),
-    "shared, large": (400, 500, 1, 1300),
+    "shared": (100, 50, 2, 4000),
+    "shared, large": (400, 500, 1, 1600),
 }
 
 

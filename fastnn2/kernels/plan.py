@@ -44,10 +44,10 @@ FAR_SAMPLES = 30_000
 
 MAX_CHUNKS = 64  # enough for 64 cores
 # A chunk: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and outputs), and
-# about so many samples or more, as each chunk costs a sum or an addition and a place in the cache for each weight. Two
-# chunks, for two threads, are had with fewer samples each.
+# about so many groups of samples or more, as each chunk costs a sum or an addition and a place in the cache for each
+# weight. Two chunks, for two threads, are had from so many samples each on.
 CHUNK_WORK = 20_000
-CHUNK_SAMPLES, HALF_SAMPLES = 256, 100
+CHUNK_GROUPS, HALF_SAMPLES = 8, 100
 STEP = 8  # parameters that are updated at once: the float64 numbers in a vector
 GRADIENT_NUMBERS = 1 << 20  # the gradient buffers of all chunks together, where there are many parameters
 # From so many parameters on, the threads share one set of them, and each updates a range of it.
@@ -126,7 +126,7 @@ def count_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     """
     by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
     by_work = work_of_iteration(d, n, h, o) // CHUNK_WORK
-    by_samples = max(min(2, n // HALF_SAMPLES), -(-n // CHUNK_SAMPLES))
+    by_samples = max(min(2, n // HALF_SAMPLES), -(-n // (CHUNK_GROUPS * group_size(dtype))))
     most = max(1, min(MAX_CHUNKS, by_work, by_samples, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
