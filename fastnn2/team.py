@@ -1,12 +1,12 @@
 """The Python threads of a team, and the caller who watches them.
 
-Each thread is inside one kernel call for the whole job, without the GIL. The calling thread stays outside: it shows the
-progress bar, and it alone can be reached by a signal. Only a job of one thread and a few milliseconds it does itself:
-to wake a thread, and be woken by it, takes a tenth of a millisecond. (In a team of two it would be no help: the system
-starts the other thread on the core where the caller is at work.) Whatever is raised in the caller, the team has ended
-before it goes on, as the arrays that the kernel works on go with it.
+Each thread is inside one kernel call for the whole job, without the GIL. The caller stays outside: it shows the
+progress bar, and it alone can be reached by a signal. In a job of a few milliseconds, where a signal can wait for the
+end, the caller is thread 0 itself: to wake another thread, and be woken by it, takes a tenth of a millisecond. Whatever
+is raised in the caller, the team has ended before it goes on, as the arrays that the kernel works on go with it.
 """
 
+import ctypes
 import functools
 import os
 import sys
@@ -56,30 +56,36 @@ class Team:
         self._lock = threading.Lock()
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
+        self._takes_part = False  # whether the caller is thread 0
         self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
     def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
-        """Start threads, at most `size`, and let each call ``work(number, threads)``; do the short job of one yourself.
+        """Let threads, at most `size`, each call ``work(number, threads)``; in a short job this one is number 0.
 
         Where the system refuses to start so many, the team is smaller. None begins before all are there, as they
         would wait for each other.
         """
-        if size == 1 and is_short:
-            work(0, 1)
-            self.is_done = True
-            return
-        started = 0
+        cores = affinity()
+        takes_part = is_short and (size == 1 or (_placement() is not None and size <= len(cores)))
         self._gates = [_locked() for _ in range(size)]
+        threads: list[int] = []
         try:
-            while started < size:
-                start_new_thread(self._member, (started,))
-                started += 1
+            while len(threads) + takes_part < size:
+                threads.append(start_new_thread(self._member, (len(threads) + takes_part,)))
         except RuntimeError:
-            if started == 0:
+            if not (threads or takes_part):
                 raise
-        self._size = self._running = started
+        if takes_part:
+            _keep_off_this_core(threads, cores)
+        started = len(threads) + takes_part
+        self._size, self._running = started, len(threads)
+        self._takes_part = takes_part
         self._work = work if is_short else functools.partial(_on_own_core, work)
         self._open_gates()
+        if takes_part:
+            self._work(0, started)
+            if started == 1:
+                self.is_done = True
 
     def _open_gates(self) -> None:
         for gate in self._gates:
@@ -116,11 +122,39 @@ class Team:
             try:
                 self.control[plan.STOP] = 1
                 self._open_gates()
+                if self._takes_part and self._work is not None and self.control[plan.ENTERED] == 0:
+                    self._work(0, self._size)  # the others wait for thread 0, whom a signal kept from its work
                 while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised
             except BaseException as error:  # a signal: the team is on its way out, and this thread has to wait
                 raised = error
+
+
+@functools.cache
+def _placement() -> tuple[Any, Any] | None:
+    """Return the system's calls that say where a thread may run and on which core this one is; None without them."""
+    try:
+        library = ctypes.CDLL(None)
+        set_affinity, this_core = library.pthread_setaffinity_np, library.sched_getcpu
+    except (AttributeError, OSError, TypeError):  # not Linux
+        return None
+    set_affinity.argtypes = ctypes.c_ulong, ctypes.c_size_t, ctypes.c_char_p
+    return set_affinity, this_core
+
+
+def _keep_off_this_core(threads: list[int], cores: set[int]) -> None:
+    """Let threads of a short job run on any of the cores but the caller's, who is at work and would share it for 3 ms.
+
+    That is where the system starts them or lets them wake more often than not, even where another core is idle.
+    """
+    placement = _placement()
+    if placement is not None and threads:
+        set_affinity, this_core = placement
+        others = sum(1 << core for core in cores - {this_core()})
+        mask = others.to_bytes(max(cores) // 64 * 8 + 8, sys.byteorder)
+        for thread in threads:
+            set_affinity(thread, len(mask), mask)
 
 
 def _on_own_core(work: Callable[[int, int], None], number: int, size: int) -> None:

@@ -206,19 +206,20 @@ class _Job:
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel(plan.train_kernel(d, o), self.X.dtype)
+        # The threads of a short job begin the sooner, the less each has to do in Python.
+        arrays = (self.control, self.X, self.Y, weights, self.decay, self.gradients, self.costs)
+        control, X, Y, weights_at, decay, gradients, costs = map(address, arrays)
+        params = [address(one) for one in self.params]
+        scratch = [[address(array) for array in arrays] for arrays in self.scratch]
 
         def work(thread: int, threads: int) -> None:
-            own = 0 if self.shared else thread
             train(
-                *(address(self.control), thread, threads, int(self.shared)),
+                *(control, thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
-                *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(self.params[own]), self.params[own].shape[1], *self.range_of(thread, threads)),
-                *(address(self.decay), int(self.has_decay), address(self.gradients), self.gradients_stride),
-                self.sums + thread * self.sums_size,
-                *map(address, self.scratch[thread]),
-                address(self.costs),
-                *(learning_rate, total_weight),
+                *(X, Y, weights_at, int(self.weights is not None)),
+                *(params[0 if self.shared else thread], self.params[0].shape[1], *self.range_of(thread, threads)),
+                *(decay, int(self.has_decay), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
+                *(*scratch[thread], costs, learning_rate, total_weight),
             )
 
         short = is_short(self.iterations * plan.work_of_iteration(d, n, h, o))

@@ -166,11 +166,15 @@ def refusing_threads(monkeypatch, granted):
     return requests
 
 
+LONG = 2 * team.SHORT_WORK // (N * 5 * 19)  # iterations of a job that is not short
+
+
 @pytest.mark.parametrize("granted", [1, 2])
-def test_a_system_that_refuses_threads(granted, monkeypatch):
-    expected = fit(n_threads=1)
+@pytest.mark.parametrize("iterations", [100, LONG])
+def test_a_system_that_refuses_threads(granted, iterations, monkeypatch):
+    expected = fit(n_threads=1, iterations=iterations)
     requests = refusing_threads(monkeypatch, granted)
-    assert_same(fit(n_threads=4), expected)
+    assert_same(fit(n_threads=4, iterations=iterations), expected)
     assert len(requests) > granted
 
 
@@ -178,14 +182,70 @@ def test_a_system_that_refuses_every_thread(monkeypatch):
     before = _thread._count()
     refusing_threads(monkeypatch, 0)
     with pytest.raises(RuntimeError, match="thread"):
+        fit(n_threads=2, iterations=LONG)
+    assert_ended(before)
+
+
+needs_placement = pytest.mark.skipif(
+    team._placement() is None or len(team.affinity()) < 2, reason="needs two cores and pthread_setaffinity_np"
+)
+
+
+@needs_placement
+def test_the_caller_takes_part_in_a_short_job_and_the_others_keep_off_its_core(monkeypatch):
+    expected, cores = fit(n_threads=1), team.affinity()
+    asked = []
+    set_affinity, this_core = team._placement()
+
+    def told(thread, size, mask):
+        allowed = {core for core in range(8 * size) if int.from_bytes(mask, sys.byteorder) >> core & 1}
+        asked.append((thread, cores - allowed))
+        assert set_affinity(thread, size, mask) == 0
+
+    monkeypatch.setattr(team, "_placement", lambda: (told, this_core))
+    member, members = team.Team._member, []
+
+    def recorded(self, number):
+        members.append((number, threading.get_ident()))
+        member(self, number)
+
+    monkeypatch.setattr(team.Team, "_member", recorded)
+    assert_same(fit(n_threads=2), expected)
+    ((thread, kept_off),) = asked
+    assert len(kept_off) == 1
+    assert members == [(1, thread)]
+    assert os.sched_getaffinity(0) == cores  # the caller's own
+
+
+@needs_placement
+def test_a_system_that_refuses_every_thread_of_a_short_job(monkeypatch):
+    expected = fit(n_threads=1)
+    refusing_threads(monkeypatch, 0)
+    assert_same(fit(n_threads=2), expected)
+
+
+@needs_placement
+def test_a_signal_before_the_caller_takes_part(monkeypatch):
+    """The others wait for it in the kernel: it still has to come, to stop them."""
+    before, open_gates = _thread._count(), team.Team._open_gates
+
+    def interrupted(self):
+        open_gates(self)
+        monkeypatch.undo()
+        time.sleep(0.05)  # the other thread is in the kernel
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(team.Team, "_open_gates", interrupted)
+    with pytest.raises(fastnn2.TrainingInterrupted) as caught:
         fit(n_threads=2)
+    assert len(caught.value.cost_) == 0
     assert_ended(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
 def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch):
     cores, found = os.sched_getaffinity(0), []
-    iterations = 2 * team.SHORT_WORK // (N * 5 * 19)
+    iterations = LONG
     expected = fit(n_threads=1, iterations=iterations)
 
     def told(which, to):

@@ -29,6 +29,7 @@ from fastnn2.kernels.plan import (
     COMPLETED,
     COST_NOT_FINITE,
     DIVERGED,
+    ENTERED,
     FINISHED,
     INTERRUPTED,
     OUTCOME,
@@ -70,6 +71,8 @@ def training_loop(tile):
         cost_place = gradients_stride - 1
         step = learning_rate / total_weight
 
+        if thread == 0:
+            atomic_store(control, ENTERED, 1)
         barriers = 0
         late = waited = 0
         begin = cycles()
