@@ -20,7 +20,7 @@ from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
 
-# Multiplications of a call, for each thread, that are worth the start of a team, which takes a third of a millisecond.
+# Multiplications of a call, for each thread, that are worth the start of a team, which takes a fifth of a millisecond.
 WORK_OF_START = 12_000_000
 # The same where threads wait for the next call, up to what a call may have: one that wakes may begin on the caller's
 # core, and a longer call would gain less from the time saved than it loses by that.
