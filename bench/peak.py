@@ -33,9 +33,9 @@ COUNTS = {
     # backward: q = dZ2 A1, dZ2 - q A1: 2, 0; the sums of both: 0, 2; and an fma an input
     "backward, a unit": {"float64": (2, 2), "float32": (2, 2)},
     "backward, an input": {"float64": (1, 0), "float32": (1, 0)},
-    # exp2_negative: z log2(e): 1, 0; k and t: 0, 3; p and t q as above: 5, 1 or 3, 0; p + t q and p - t q: 0, 2;
-    # times 2^(k + 64) and 2^-64: 2, 0
-    "exp": {"float64": (1 + 5 + 2, 3 + 1 + 2), "float32": (1 + 3 + 2, 3 + 2)},
+    # exp_quotient: k and t: 3, 1; p and t q as above: 5, 1 or 3, 0; p + t q and p - t q: 0, 2; times 2^(k + 64) and
+    # 2^-64: 2, 0
+    "exp": {"float64": (3 + 5 + 2, 1 + 1 + 2), "float32": (3 + 3 + 2, 1 + 2)},
     # output_terms: a + b, y - Y: 0, 2; max(z, 0) - Y z: 1, 0; sums of dZ2 and of the terms: 0, 2; the products: 3, 0
     "output": {"float64": (4, 4), "float32": (4, 4)},
 }

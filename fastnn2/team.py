@@ -2,8 +2,9 @@
 
 Each thread is inside one kernel call for the whole job, without the GIL. The caller stays outside: it shows the
 progress bar, and it alone can be reached by a signal. In a job of a few milliseconds, where a signal can wait for the
-end, the caller is thread 0 itself: to wake another thread, and be woken by it, takes a tenth of a millisecond. Whatever
-is raised in the caller, the team has ended before it goes on, as the arrays that the kernel works on go with it.
+end, the caller is thread 0 itself if the system lets it keep the others off its core: to wake another thread, and be
+woken by it, takes a tenth of a millisecond. Whatever is raised in the caller, the team has ended before it goes on, as
+the arrays that the kernel works on go with it.
 """
 
 import ctypes
@@ -60,13 +61,13 @@ class Team:
         self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
     def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
-        """Let threads, at most `size`, each call ``work(number, threads)``; in a short job this one is number 0.
+        """Let threads, at most `size`, each call ``work(number, threads)``; in a short job this one may be number 0.
 
         Where the system refuses to start so many, the team is smaller. None begins before all are there, as they
         would wait for each other.
         """
-        cores = affinity()
-        takes_part = is_short and (size == 1 or (_placement() is not None and size <= len(cores)))
+        cores = _cores_apart(size) if is_short and size > 1 else set()
+        takes_part = is_short and (size == 1 or bool(cores))
         self._gates = [_locked() for _ in range(size)]
         threads: list[int] = []
         try:
@@ -77,14 +78,13 @@ class Team:
                 raise
         if takes_part:
             _keep_off_this_core(threads, cores)
-        started = len(threads) + takes_part
-        self._size, self._running = started, len(threads)
+        self._size, self._running = len(threads) + takes_part, len(threads)
         self._takes_part = takes_part
         self._work = work if is_short else functools.partial(_on_own_core, work)
         self._open_gates()
         if takes_part:
-            self._work(0, started)
-            if started == 1:
+            self._work(0, self._size)
+            if not threads:
                 self.is_done = True
 
     def _open_gates(self) -> None:
@@ -122,8 +122,8 @@ class Team:
             try:
                 self.control[plan.STOP] = 1
                 self._open_gates()
-                if self._takes_part and self._work is not None and self.control[plan.ENTERED] == 0:
-                    self._work(0, self._size)  # the others wait for thread 0, whom a signal kept from its work
+                if self._takes_part and self.control[plan.ENTERED] == 0:
+                    self.control[plan.ENTERED] = plan.NOT_COMING  # a signal kept the caller from the kernel
                 while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised
@@ -139,8 +139,17 @@ def _placement() -> tuple[Any, Any] | None:
         set_affinity, this_core = library.pthread_setaffinity_np, library.sched_getcpu
     except (AttributeError, OSError, TypeError):  # not Linux
         return None
-    set_affinity.argtypes = ctypes.c_ulong, ctypes.c_size_t, ctypes.c_char_p
+    set_affinity.argtypes = ctypes.c_ulong, ctypes.c_size_t, ctypes.c_void_p
     return set_affinity, this_core
+
+
+def _cores_apart(size: int) -> set[int]:
+    """Return the cores of this process where each of so many threads can be kept on one of its own; else none."""
+    try:
+        cores = affinity() if _placement() is not None else set()
+    except OSError:  # not allowed
+        return set()
+    return cores if size <= len(cores) else set()
 
 
 def _keep_off_this_core(threads: list[int], cores: set[int]) -> None:
@@ -149,12 +158,14 @@ def _keep_off_this_core(threads: list[int], cores: set[int]) -> None:
     That is where the system starts them or lets them wake more often than not, even where another core is idle.
     """
     placement = _placement()
-    if placement is not None and threads:
-        set_affinity, this_core = placement
-        others = sum(1 << core for core in cores - {this_core()})
-        mask = others.to_bytes(max(cores) // 64 * 8 + 8, sys.byteorder)
-        for thread in threads:
-            set_affinity(thread, len(mask), mask)
+    if placement is None or not threads:
+        return
+    set_affinity, this_core = placement
+    others = sum(1 << core for core in cores - {this_core()})
+    words = max(cores) // 64 + 1
+    mask = (ctypes.c_uint64 * words)(*(others >> 64 * word & 0xFFFF_FFFF_FFFF_FFFF for word in range(words)))
+    for thread in threads:
+        set_affinity(thread, ctypes.sizeof(mask), mask)
 
 
 def _on_own_core(work: Callable[[int, int], None], number: int, size: int) -> None:
@@ -188,14 +199,17 @@ def conduct(
     progress: bool | None,
 ) -> bool:
     """Start a team, watch it to its end, and return whether Ctrl-C came; what a member raised is raised here."""
-    interrupt = None
+    interrupt = late = None
     try:
-        team.start(size, work, is_short)
-        watch(team, iterations, progress)
+        try:
+            team.start(size, work, is_short)
+            watch(team, iterations, progress)
+        finally:
+            late = team.end()
     except KeyboardInterrupt as error:
         interrupt = error
     finally:
-        late = team.end()
+        late = team.end() or late  # once more: a second signal may have come before the first try of end()
     if team.failure is not None:
         raise team.failure
     if late is not None and not isinstance(late, KeyboardInterrupt):

@@ -207,8 +207,8 @@ class _Job:
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel(plan.train_kernel(d, o), self.X.dtype)
         # The threads of a short job begin the sooner, the less each has to do in Python.
-        arrays = (self.control, self.X, self.Y, weights, self.decay, self.gradients, self.costs)
-        control, X, Y, weights_at, decay, gradients, costs = map(address, arrays)
+        common = (self.control, self.X, self.Y, weights, self.decay, self.gradients, self.costs)
+        control, X, Y, weights_at, decay, gradients, costs = map(address, common)
         params = [address(one) for one in self.params]
         scratch = [[address(array) for array in arrays] for arrays in self.scratch]
 

@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 
 import fastnn2
 from fastnn2 import team
+from fastnn2.kernels import plan
 
 N = 3000  # eight chunks, so that a large team is more than one thread
 
@@ -198,7 +199,7 @@ def test_the_caller_takes_part_in_a_short_job_and_the_others_keep_off_its_core(m
     set_affinity, this_core = team._placement()
 
     def told(thread, size, mask):
-        allowed = {core for core in range(8 * size) if int.from_bytes(mask, sys.byteorder) >> core & 1}
+        allowed = {core for core in range(8 * size) if mask[core // 64] >> core % 64 & 1}
         asked.append((thread, cores - allowed))
         assert set_affinity(thread, size, mask) == 0
 
@@ -225,20 +226,62 @@ def test_a_system_that_refuses_every_thread_of_a_short_job(monkeypatch):
 
 
 @needs_placement
-def test_a_signal_before_the_caller_takes_part(monkeypatch):
-    """The others wait for it in the kernel: it still has to come, to stop them."""
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_is_raised_before_the_caller_takes_part(error, monkeypatch):
+    """The others wait for it in the kernel, and have to be told that it does not come."""
     before, open_gates = _thread._count(), team.Team._open_gates
 
     def interrupted(self):
         open_gates(self)
         monkeypatch.undo()
         time.sleep(0.05)  # the other thread is in the kernel
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(team.Team, "_open_gates", interrupted)
-    with pytest.raises(fastnn2.TrainingInterrupted) as caught:
+    with pytest.raises(fastnn2.TrainingInterrupted if error is KeyboardInterrupt else error) as caught:
         fit(n_threads=2)
-    assert len(caught.value.cost_) == 0
+    if error is KeyboardInterrupt:
+        assert len(caught.value.cost_) == 0
+    assert_ended(before)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_error_of_the_caller_who_takes_part(size):
+    before = _thread._count()
+    control = np.zeros(plan.CONTROL_SIZE, dtype=np.int64)
+
+    def work(number, threads):
+        if number == 0:
+            raise ValueError("wrong")
+        while control[plan.ENTERED] == 0:
+            time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="wrong"):
+        team.conduct(team.Team(control), size, work, True, 1, False)
+    assert_ended(before)
+
+
+@needs_placement
+def test_a_second_signal_before_the_team_is_told_to_end(monkeypatch):
+    before, end, calls = _thread._count(), team.Team.end, []
+
+    def open_gates(self):
+        for gate in self._gates:
+            gate.release()
+        raise KeyboardInterrupt
+
+    def interrupted(self):
+        calls.append(self)
+        if len(calls) == 1:
+            monkeypatch.setattr(team.Team, "_open_gates", lambda self: None)
+            raise KeyboardInterrupt
+        return end(self)
+
+    monkeypatch.setattr(team.Team, "_open_gates", open_gates)
+    monkeypatch.setattr(team.Team, "end", interrupted)
+    with pytest.raises(fastnn2.TrainingInterrupted):
+        fit(n_threads=2)
+    assert len(calls) == 2
     assert_ended(before)
 
 

@@ -16,7 +16,8 @@ from fastnn2.kernels.simd import INLINE, absolute, copysign, fma, maximum, minim
 INFINITY = float("inf")
 NAN = float("nan")
 
-LOG2_E = 1.4426950408889634
+# log2(e), and what it lacks when it is rounded to each dtype.
+LOG2_E, LOG2_E_LOW, LOG2_E_LOW_SINGLE = 1.4426950408889634, 2.0355273740931033e-17, 1.9259629911266175e-08
 HALF_LN2 = 0.34657359027997264
 # ln 2 in two parts: the first has zeros at its end, so that k times it is exact.
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -148,15 +149,17 @@ def tanh2(x):
 
 
 @njit(**INLINE)
-def exp2_negative(x):
-    """Return (a, b) with 2^x = a / b, b > 0, lane by lane, for x <= 0; a may be denormal or 0, as 2^x.
+def exp_quotient(x):
+    """Return (a, b) with e^x = a / b, b > 0, lane by lane, for x <= 0; a may be denormal or 0, as e^x.
 
-    Whoever divides by a sum of them, as in 1 / (1 + 2^x) = b / (a + b), needs no other division.
+    Whoever divides by a sum of them, as in 1 / (1 + e^x) = b / (a + b), needs no other division. Here x = (k + t) ln 2,
+    with t = x log2(e) - k to full precision, as the factor is taken in two parts.
     """
-    x = maximum(-1080.0, x) if is_double(x) else maximum(-152.0, x)
+    x = maximum(-746.0, x) if is_double(x) else maximum(-104.5, x)
     bias = rounder(x) + 64.0  # as in exp_negative
-    shifted = x + bias
-    p, tq = _exp2_parts(x - (shifted - bias))
+    shifted = fma(x, LOG2_E, bias)
+    low = LOG2_E_LOW if is_double(x) else LOG2_E_LOW_SINGLE
+    p, tq = _exp2_parts(fma(x, low, fma(x, LOG2_E, bias - shifted)))
     return (p + tq) * power_of_two(shifted) * 2.0**-64, p - tq
 
 

@@ -28,13 +28,13 @@ from fastnn2.kernels.blocks import (
     unit_offsets,
     zero_each,
 )
-from fastnn2.kernels.elementary import LOG2_E, exp2_negative, log1p, tanh
+from fastnn2.kernels.elementary import exp_quotient, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, TANH
 from fastnn2.kernels.products import in_panels, products_over_samples
 from fastnn2.kernels.simd import (
     INLINE,
-    absolute,
+    copysign,
     fma,
     group_lanes,
     keep_first,
@@ -170,13 +170,14 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
 def output_terms(z, Y, y, weights, s, has_weights, left):
     """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    With weights that log is in the cost, and a is 0. Lanes from number `left` on count for nothing.
+    With weights that log is in the cost, and a is 0. Lanes from number `left` on count for nothing: there z becomes 0,
+    and so are Y and the weights.
     """
     lanes = group_lanes(Y)
     target = load_group(Y, y)
     if left < lanes:
         z = keep_first(z, left)
-    a, b = exp2_negative(-LOG2_E * absolute(z))
+    a, b = exp_quotient(copysign(z, -1.0))
     dz = select_less(z, 0.0, a, b) / (a + b) - target
     term = fma(-1.0 * target, z, maximum(0.0, z))
     if has_weights:

@@ -2,9 +2,9 @@
 
 The formulas are those of :mod:`layers`. With so few weights, those of a hidden unit stay in registers while all samples
 of the tile go by, and nothing is stored between the sum over the inputs and its tanh. To multiply those weights by
-2/ln(2) first costs next to nothing and takes two of eleven multiplications out of each tanh (see
-:func:`elementary.tanh2`). The weight of the one output is the same for all samples, so the way back multiplies by it
-once a tile.
+2/ln(2) first costs next to nothing and takes two multiplications out of each tanh, of nine or seven (see
+:func:`elementary.tanh2`). Weights that overflow then, beyond 6e307 or in float32 1.1e38, count as diverged. The weight
+of the one output is the same for all samples, so the way back multiplies by it once a tile.
 """
 
 from numba import njit

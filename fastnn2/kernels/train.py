@@ -29,7 +29,6 @@ from fastnn2.kernels.plan import (
     COMPLETED,
     COST_NOT_FINITE,
     DIVERGED,
-    ENTERED,
     FINISHED,
     INTERRUPTED,
     OUTCOME,
@@ -37,7 +36,7 @@ from fastnn2.kernels.plan import (
     STOP,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, enter, lost_too_much
 from fastnn2.kernels.update import penalty, sum_in_pairs, update
 
 INFINITY = float("inf")
@@ -71,8 +70,8 @@ def training_loop(tile):
         cost_place = gradients_stride - 1
         step = learning_rate / total_weight
 
-        if thread == 0:
-            atomic_store(control, ENTERED, 1)
+        if not enter(control, thread, 1):
+            return
         barriers = 0
         late = waited = 0
         begin = cycles()
