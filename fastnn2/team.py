@@ -101,6 +101,8 @@ class Team:
         except BaseException as error:
             self.failure = error
             self.control[plan.STOP] = 1
+            if number == 0 and self.control[plan.ENTERED] == 0:
+                self.control[plan.ENTERED] = plan.NOT_COMING  # the others wait for it
         finally:
             with self._lock:
                 self._running -= 1
@@ -123,7 +125,7 @@ class Team:
                 self.control[plan.STOP] = 1
                 self._open_gates()
                 if self._takes_part and self.control[plan.ENTERED] == 0:
-                    self.control[plan.ENTERED] = plan.NOT_COMING  # a signal kept the caller from the kernel
+                    self.control[plan.ENTERED] = plan.NOT_COMING  # what was raised kept the caller from the kernel
                 while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised

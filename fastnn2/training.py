@@ -180,8 +180,7 @@ class _Job:
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
         self.params = [aligned_zeros(2 * padded(len(params), dtype), dtype).reshape(2, -1) for _ in range(sets)]
-        for one in self.params:
-            one[0, : len(params)] = params
+        self.params[0][0, : len(params)] = params
         # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
         # enough where a second barrier follows.
         self.updated = -(-len(params) // plan.STEP) * plan.STEP
@@ -217,7 +216,8 @@ class _Job:
                 *(control, thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
                 *(X, Y, weights_at, int(self.weights is not None)),
-                *(params[0 if self.shared else thread], self.params[0].shape[1], *self.range_of(thread, threads)),
+                *(params[0 if self.shared else thread], params[0], self.params[0].shape[1]),
+                *self.range_of(thread, threads),
                 *(decay, int(self.has_decay), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
                 *(*scratch[thread], costs, learning_rate, total_weight),
             )

@@ -16,16 +16,16 @@ def _training(loop):
     """Return the entry of a training loop of :mod:`fastnn2.kernels.train`."""
 
     def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-              has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, sums, A1,
-              dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
+              has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
+              gradients_stride, sums, A1, dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
         """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
         mode = float_mode()
         set_float_mode(DEFAULT_MXCSR)
         loop(
             flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, flat(X),
-            flat(Y), flat(weights), has_weights, flat(params), params_stride, first, last, flat(decay), has_decay,
-            flat(gradients), gradients_stride, sums, flat(A1), flat(dZ2), flat(spare), flat(costs), learning_rate,
-            total_weight,
+            flat(Y), flat(weights), has_weights, flat(params), flat(params_of_first), params_stride, first, last,
+            flat(decay), has_decay, flat(gradients), gradients_stride, sums, flat(A1), flat(dZ2), flat(spare),
+            flat(costs), learning_rate, total_weight,
         )  # fmt: skip
         set_float_mode(mode)
 

@@ -73,11 +73,14 @@ COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
 ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
 STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
-ENTERED = 8 * WORD  # how many calls thread 0 has begun; NOT_COMING, written by its caller, where no further call comes
-BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, written by thread 0
+# How many calls of epochs thread 0 has begun, or one more than the iteration of train from which on all work;
+# NOT_COMING where no further call comes, or nobody is needed any more.
+ENTERED = 8 * WORD
+BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, or before all work; by thread 0
 STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
 LEFT = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
-CONTROL_SIZE = 12 * WORD
+READY = 12 * WORD  # how many threads wait to be let into train
+CONTROL_SIZE = 13 * WORD
 NOT_COMING = -1
 
 # What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs

@@ -6,7 +6,7 @@ dtype that the entry is compiled for.
 
 _TRAIN = (
     "ints* int int int int int int int int int int int reals* reals* reals* int "
-    "reals* int int int floats* int floats* int int reals* reals* reals* floats* float float"
+    "reals* reals* int int int floats* int floats* int int reals* reals* reals* floats* float float"
 )
 SIGNATURES = {
     "train": _TRAIN,

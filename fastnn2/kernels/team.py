@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, STAYING
+from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, READY, STAYING
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -176,6 +176,16 @@ def enter(control, thread, call):
     while 0 <= atomic_load(control, ENTERED) < call:
         looks = let_time_pass(looks)
     return atomic_load(control, ENTERED) >= call
+
+
+@njit(**INLINE)
+def wait_to_be_let_in(control):
+    """Return the iteration of train from which on this thread works, as thread 0 says; below 0 if none is left."""
+    atomic_add(control, READY, 1)
+    looks = 0
+    while atomic_load(control, ENTERED) == 0:
+        looks = let_time_pass(looks)
+    return atomic_load(control, ENTERED) - 1
 
 
 @njit(**INLINE)

@@ -12,6 +12,10 @@ so the same sums are formed in the same order by any number of threads. Small ne
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
+Thread 0 begins alone and lets the others in, all at once, at the first iteration that finds all of them waiting: a core
+that something else is busy on keeps a thread waiting for milliseconds. (Where they share one set of parameters, it
+waits for them.) They take its parameters, so nothing but the time depends on when they come.
+
 Where an iteration takes microseconds and other processes want the cores, the team would wait for a time slice again and
 again. So thread 0 of such a job (`impatient`) adds up how long it waited; when that is more than all else, it goes on
 alone, which changes nothing but the time.
@@ -26,17 +30,30 @@ from fastnn2.kernels.narrow import narrow_tile
 from fastnn2.kernels.plan import (
     ABANDONED,
     ALONE,
+    BARRIERS,
     COMPLETED,
     COST_NOT_FINITE,
     DIVERGED,
+    ENTERED,
     FINISHED,
     INTERRUPTED,
+    NOT_COMING,
     OUTCOME,
     PARAMS_NOT_FINITE,
+    READY,
     STOP,
 )
 from fastnn2.kernels.simd import INLINE, group_lanes
-from fastnn2.kernels.team import SPINS, atomic_load, atomic_store, barrier, cycles, enter, lost_too_much
+from fastnn2.kernels.team import (
+    SPINS,
+    atomic_load,
+    atomic_store,
+    barrier,
+    cycles,
+    let_time_pass,
+    lost_too_much,
+    wait_to_be_let_in,
+)
 from fastnn2.kernels.update import penalty, sum_in_pairs, update
 
 INFINITY = float("inf")
@@ -49,18 +66,18 @@ def training_loop(tile):
 
     @njit(**INLINE)
     def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-              has_weights, params, params_stride, first, last, decay, has_decay, gradients, gradients_stride, sums, A1,
-              dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
+              has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
+              gradients_stride, sums, A1, dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
         """Train as one thread of a team; write costs, parameters and the control words in place.
 
         Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
-        (2, params_stride), the set of iteration j at j mod 2; decay (params_stride,) float64, the L2 penalty of each
-        parameter; gradients (2, chunks, gradients_stride) float64, one set if `shared`, the cost of a chunk at its
-        end, and from ``gradients[sums]`` on place for half as many as the threads hand over, for this thread alone;
-        costs (iterations,) float64. For this thread alone: its parameters, unless `shared`; the range [first,
-        last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and spare (S, G).
-        What belongs to a thread or a chunk starts on a 128-byte boundary; sets of parameters and gradients are
-        followed by zeros.
+        (2, params_stride), the set of iteration j at j mod 2, and beside them thread 0's, which have the first set;
+        decay (params_stride,) float64, the L2 penalty of each parameter; gradients (2, chunks, gradients_stride)
+        float64, one set if `shared`, the cost of a chunk at its end, and from ``gradients[sums]`` on place for half as
+        many as the threads hand over, for this thread alone; costs (iterations,) float64. For this thread alone: its
+        parameters, unless `shared`; the range [first, last) of the parameters that it updates; A1 (tile_groups, h, G),
+        dZ2 (tile_groups, o, G) and spare (S, G). What belongs to a thread or a chunk starts on a 128-byte boundary;
+        sets of parameters and gradients are followed by zeros.
 
             cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
             p <- p - learning_rate / total_weight * (gradient + decay p)
@@ -70,20 +87,33 @@ def training_loop(tile):
         cost_place = gradients_stride - 1
         step = learning_rate / total_weight
 
-        if not enter(control, thread, 1):
-            return
-        barriers = 0
-        late = waited = 0
+        j = barriers = 0
+        team = 1  # threads at work
+        apart = thread == 0 and threads > 1  # the others have not been let in
+        if thread != 0:
+            j = wait_to_be_let_in(control)
+            if j < 0:
+                return
+            team, barriers = threads, atomic_load(control, BARRIERS)
+            if not shared:
+                for i in range(j % 2 * params_stride, (j % 2 + 1) * params_stride):
+                    params[i] = params_of_first[i]
+        late = waited = looks = 0
         begin = cycles()
         outcome = FINISHED
-        j = 0
         while j < iterations:
+            while apart and shared and atomic_load(control, READY) < threads - 1 and atomic_load(control, STOP) == 0:
+                looks = let_time_pass(looks)
+            if apart and atomic_load(control, READY) == threads - 1:
+                atomic_store(control, BARRIERS, barriers)
+                atomic_store(control, ENTERED, j + 1)
+                team, apart = threads, False
             old = (j % 2) * params_stride
             new = params_stride - old
             gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            shares = count_shares(chunks, threads, shared)
-            own = thread * chunks // threads
-            for c in range(own, (thread + 1) * chunks // threads):
+            shares = count_shares(chunks, team, shared)
+            own = thread * chunks // team
+            for c in range(own, (thread + 1) * chunks // team):
                 into = gradient_set + c * gradients_stride
                 for i in range(into, into + gradients_stride):
                     gradients[i] = 0.0
@@ -104,7 +134,7 @@ def training_loop(tile):
             now = cycles()
             if impatient and thread == 0 and lost_too_much(waited, now - begin):
                 atomic_store(control, ALONE, j)
-            barriers += threads
+            barriers += team
             before, late = late, barrier(control, barriers, late, SPINS)
             if late != before:
                 waited += cycles() - now
@@ -114,7 +144,7 @@ def training_loop(tile):
             if atomic_load(control, ALONE) == j:
                 if thread != 0:
                     break
-                threads = 1
+                team = 1
                 impatient = 0
 
             cost = 0.0
@@ -142,7 +172,7 @@ def training_loop(tile):
             if shared:
                 if not finite:
                     atomic_store(control, DIVERGED, j)
-                barriers += threads
+                barriers += team
                 late = barrier(control, barriers, late, SPINS)
                 finite = atomic_load(control, DIVERGED) != j
             if not finite:
@@ -151,6 +181,8 @@ def training_loop(tile):
             j += 1
             if thread == 0:
                 atomic_store(control, COMPLETED, j)
+        if apart:
+            atomic_store(control, ENTERED, NOT_COMING)
         if thread == 0:
             atomic_store(control, OUTCOME, outcome)
 
