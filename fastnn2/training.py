@@ -187,7 +187,8 @@ class _Job:
         self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
-        shares = plan.count_shares(self.chunks, threads, self.shared)
+        # The system may refuse some of the threads, and three hand over more than four.
+        shares = max(plan.count_shares(self.chunks, team, self.shared) for team in range(1, threads + 1))
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
         self.decay = aligned_zeros(self.params[0].shape[1], np.float64)

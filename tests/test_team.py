@@ -179,6 +179,15 @@ def test_a_system_that_refuses_threads(granted, iterations, monkeypatch):
     assert len(requests) > granted
 
 
+@pytest.mark.parametrize(("asked", "granted"), [(4, 3), (8, 3), (8, 7)])
+def test_a_smaller_team_that_hands_over_more(asked, granted, monkeypatch):
+    """Each of three threads hands over all its chunks, each of four the sum of them: the sums need the more room."""
+    X, Y = data(n=20_000)
+    expected = fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=1)
+    refusing_threads(monkeypatch, granted)
+    assert_same(fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=asked), expected)
+
+
 def test_a_system_that_refuses_every_thread(monkeypatch):
     before = _thread._count()
     refusing_threads(monkeypatch, 0)
