@@ -272,7 +272,7 @@ class Descent:
         losses = np.zeros(count)
         ordered = self.X.columns if order is None else order
         control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        control[[plan.ABANDONED, plan.ALONE, plan.OUTCOME]] = -1
+        control[[plan.ABANDONED, plan.ALONE]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]

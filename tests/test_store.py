@@ -664,7 +664,8 @@ with install_recorder("numba:compile") as recorder:
 calls = [event.data for _, event in recorder.buffer if event.is_start]
 functions = [f"{call['dispatcher'].py_func.__qualname__} {call['args']}" for call in calls]
 left = [name for context in (cpu_target.typing_context, cpu_target.target_context) for name in vars(context)
-        if name in ("resolve_function_type", "load_additional_registries", "post_lowering")]
+        if name in ("resolve_function_type", "load_additional_registries", "post_lowering", "get_abi_sizeof")]
+left += list(cpu_target.target_context.cached_internal_func)  # what is compiled for Numba's own use
 report(functions=functions, left=left)
 """
     result = run(code, tmp_path)

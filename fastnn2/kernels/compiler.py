@@ -7,7 +7,7 @@ again where it is inlined: with forty small functions, that takes twice as long.
 """
 
 import contextlib
-import gc
+import functools
 import importlib
 import sys
 
@@ -65,20 +65,33 @@ def _without_bounds_checks():
 
 
 class _Library(AOTCodeLibrary):
-    """A library that is linked and left as it is: what is linked into another is optimised there."""
+    """All functions of a compile in one module, which nothing is done with before the last is there."""
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
 
-    def _optimize_final_module(self):
+    def _ensure_finalized(self):
         pass
+
+    finalize = _ensure_finalized
+
+    def add_linking_library(self, library):
+        pass  # it is this one
 
     def get_pointer_to_function(self, name):
         return 0  # nothing of this library runs by itself
 
 
 class _Codegen(JITCPUCodegen):
+    """What Numba asks for a library for each function: it always gets the same one."""
+
     _library_class = _Library
+    library = None
+
+    def create_library(self, name, **options):
+        if self.library is None:
+            self.library = super().create_library("fastnn2")
+        return self.library
 
     def _add_module(self, module):
         pass
@@ -134,20 +147,19 @@ def _remembering(resolve):
 @contextlib.contextmanager
 def _lean(context):
     """Prepare Numba's context for a compile that takes half of its usual time, and put all back."""
-    typing, before, collecting = context.typing_context, context._internal_codegen, gc.isenabled()
+    typing, before = context.typing_context, context._internal_codegen
     try:
-        gc.disable()  # a compile makes many objects and little garbage: a sixth of its time
         context._internal_codegen = _Codegen("fastnn2")
         context.load_additional_registries = lambda: _load_registries(context)
         context.post_lowering = lambda module, library: None  # nothing of Numba's runtime is linked
+        # For a debugger Numba asks the size of every variable, each time with a module that LLVM has to parse.
+        context.get_abi_sizeof = functools.cache(context.get_abi_sizeof)
         typing.load_additional_registries = lambda: None
         typing.resolve_function_type = _remembering(typing.resolve_function_type)
         yield
     finally:
-        if collecting:
-            gc.enable()
         for patched, names in (
-            (context, ("load_additional_registries", "post_lowering")),
+            (context, ("load_additional_registries", "post_lowering", "get_abi_sizeof")),
             (typing, ("load_additional_registries", "resolve_function_type")),
         ):
             for name in names:
@@ -184,7 +196,6 @@ def compile_module(name, dtype, cpu, features):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
-        result.library._ensure_finalized()
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:

@@ -26,10 +26,7 @@ from fastnn2.kernels.plan import (
     BARRIERS,
     COMPLETED,
     DROP,
-    FINISHED,
-    INTERRUPTED,
     KEEP,
-    OUTCOME,
     STEP,
     STEPS,
     STOP,
@@ -90,7 +87,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     lays_out_once = keep == KEEP and barriers == 0  # no barrier yet: this is the first call
     late = number = waited = 0
     began = cycles()
-    outcome = FINISHED
+    stopped = False
     for epoch in range(epochs):
         first_sample = epoch * n if has_order else 0
         summed = 0.0
@@ -134,7 +131,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
             if late != before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == number:
-                outcome = INTERRUPTED
+                stopped = True
                 break
 
             total = 0.0
@@ -161,14 +158,13 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                     penalty += penalties[c]
                 summed += (batch_loss + 0.5 * penalty) / total * size
             number += 1
-        if outcome != FINISHED:
+        if stopped:
             break
         if thread == 0:
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, STEPS, number)
-        atomic_store(control, OUTCOME, outcome)
 
 
 @njit(**INLINE)

@@ -38,6 +38,7 @@ from fastnn2.kernels.simd import (
     fma,
     group_lanes,
     keep_first,
+    load,
     load_group,
     load_pair,
     maximum,
@@ -155,9 +156,8 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
         for g in range(groups):
             at = (g * o + r) * lanes
             dz, term, a, b = output_terms(
-                load_group(dZ2, at), Y, y + at, weights, s + g * lanes, has_weights, valid - g * lanes
+                load_group(dZ2, at), Y, y + at, weights, s + g * lanes, has_weights, valid - g * lanes, dZ2, at
             )
-            store(dZ2, at, dz)
             total = total + dz
             terms = terms + term
             excess, base = fma(excess, a + b, base * a), base * b
@@ -167,11 +167,11 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
 
 
 @njit(**INLINE)
-def output_terms(z, Y, y, weights, s, has_weights, left):
+def output_terms(z, Y, y, weights, s, has_weights, left, dZ2, at):
     """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    With weights that log is in the cost, and a is 0. Lanes from number `left` on count for nothing: there z becomes 0,
-    and so are Y and the weights.
+    It writes dz to ``dZ2[at]`` in place, too. With weights that log is in the cost, and a is 0. Lanes from number
+    `left` on count for nothing: there z becomes 0, and so are Y and the weights.
     """
     lanes = group_lanes(Y)
     target = load_group(Y, y)
@@ -182,9 +182,13 @@ def output_terms(z, Y, y, weights, s, has_weights, left):
     term = fma(-1.0 * target, z, maximum(0.0, z))
     if has_weights:
         weight = load_group(weights, s)
-        dz, term, a = dz * weight, (term + log1p(a / b)) * weight, a * 0.0
+        store(dZ2, at, a / b)
+        for v in range(at, at + lanes, vector_lanes(Y)):  # log1p is compiled for vectors alone: 0.15 s less at first
+            store(dZ2, v, log1p(load(dZ2, v)))
+        dz, term, a = dz * weight, (term + load_group(dZ2, at)) * weight, a * 0.0
     if left < lanes:
         dz, a = keep_first(dz, left), keep_first(a, left)
+    store(dZ2, at, dz)
     return dz, term, a, b
 
 

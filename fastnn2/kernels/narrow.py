@@ -77,8 +77,8 @@ def output(params, p, d, h, groups, valid, X, x, A1, Y, y, weights, s, has_weigh
         z = zero_group(A1) + number(params, p + b2)
         for u in range(h):
             z = fma(number(params, p + w2 + u), load_group(A1, (g * h + u) * lanes), z)
-        dz, term, a, b = output_terms(z, Y, y + g * lanes, weights, s + g * lanes, has_weights, valid - g * lanes)
-        store(dZ2, g * lanes, dz)
+        at = g * lanes
+        dz, term, a, b = output_terms(z, Y, y + at, weights, s + at, has_weights, valid - at, dZ2, at)
         total = total + dz
         terms = terms + term
         excess, base = fma(excess, a + b, base * a), base * b

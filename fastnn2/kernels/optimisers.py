@@ -49,10 +49,9 @@ def step(optimiser, params, first, last, gradients, stride, chunks, decay, scale
         total = load(gradients, i)
         for c in range(1, chunks):
             total = total + load(gradients, c * stride + i)
-        p, shrink = load_doubles(params, i), load(decay, i)
-        penalty = fma(shrink * p, p, penalty)
-        g = rounded(params, fma(shrink, p, total) * scale)
-        p = load_eight(params, i)
+        p, in_double, shrink = load_eight(params, i), load_doubles(params, i), load(decay, i)
+        penalty = fma(shrink * in_double, in_double, penalty)
+        g = rounded(params, fma(shrink, in_double, total) * scale)
         if optimiser == ADAM:
             m = beta_1 * load_eight(first_moments, i) + (1.0 - beta_1) * g
             v = beta_2 * load_eight(second_moments, i) + (1.0 - beta_2) * (g * g)

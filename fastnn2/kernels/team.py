@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, READY, STAYING
+from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, OUTCOME, READY, STAYING
 from fastnn2.kernels.simd import INLINE
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -221,6 +221,13 @@ def let_time_pass(looks):
 def lost_too_much(waited, elapsed):
     """Return whether thread 0 should go on alone: it lost time at barriers, and more of it than it had for all else."""
     return waited > LOST_CYCLES and 2 * waited > elapsed
+
+
+@njit(**INLINE)
+def report(control, thread, outcome):
+    """Write why the team stops, as thread 0 alone does."""
+    if thread == 0:
+        atomic_store(control, OUTCOME, outcome)
 
 
 @njit(**INLINE)

@@ -35,10 +35,8 @@ from fastnn2.kernels.plan import (
     COST_NOT_FINITE,
     DIVERGED,
     ENTERED,
-    FINISHED,
     INTERRUPTED,
     NOT_COMING,
-    OUTCOME,
     PARAMS_NOT_FINITE,
     READY,
     STOP,
@@ -52,6 +50,7 @@ from fastnn2.kernels.team import (
     cycles,
     let_time_pass,
     lost_too_much,
+    report,
     wait_to_be_let_in,
 )
 from fastnn2.kernels.update import penalty, sum_in_pairs, update
@@ -100,7 +99,6 @@ def training_loop(tile):
                     params[i] = params_of_first[i]
         late = waited = looks = 0
         begin = cycles()
-        outcome = FINISHED
         while j < iterations:
             while apart and shared and atomic_load(control, READY) < threads - 1 and atomic_load(control, STOP) == 0:
                 looks = let_time_pass(looks)
@@ -139,7 +137,7 @@ def training_loop(tile):
             if late != before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == j:
-                outcome = INTERRUPTED
+                report(control, thread, INTERRUPTED)
                 break
             if atomic_load(control, ALONE) == j:
                 if thread != 0:
@@ -163,7 +161,7 @@ def training_loop(tile):
                 cost += 0.5 * penalty(params, old, decay, params_stride)
             cost /= total_weight
             if not -INFINITY < cost < INFINITY:
-                outcome = COST_NOT_FINITE
+                report(control, thread, COST_NOT_FINITE)
                 break
             if thread == 0:
                 costs[j] = cost
@@ -176,15 +174,13 @@ def training_loop(tile):
                 late = barrier(control, barriers, late, SPINS)
                 finite = atomic_load(control, DIVERGED) != j
             if not finite:
-                outcome = PARAMS_NOT_FINITE
+                report(control, thread, PARAMS_NOT_FINITE)
                 break
             j += 1
             if thread == 0:
                 atomic_store(control, COMPLETED, j)
         if apart:
             atomic_store(control, ENTERED, NOT_COMING)
-        if thread == 0:
-            atomic_store(control, OUTCOME, outcome)
 
     return train
 

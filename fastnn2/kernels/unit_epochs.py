@@ -27,9 +27,6 @@ from fastnn2.kernels.plan import (
     ALONE,
     BARRIERS,
     COMPLETED,
-    FINISHED,
-    INTERRUPTED,
-    OUTCOME,
     PART_UNITS,
     STEP,
     STEPS,
@@ -73,7 +70,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     barriers = atomic_load(control, BARRIERS)
     late = number = waited = 0
     began = cycles()
-    outcome = FINISHED
+    stopped = False
     for epoch in range(epochs):
         first_sample = epoch * n if has_order else 0
         summed = 0.0
@@ -114,7 +111,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             if late != before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == number:
-                outcome = INTERRUPTED
+                stopped = True
                 break
 
             for i in range(0, groups * o * lanes, lanes):
@@ -152,11 +149,10 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     shrinking += penalties[at + c]
                 summed += (batch_loss + 0.5 * shrinking) / total * size
             number += 1
-        if outcome != FINISHED:
+        if stopped:
             break
         if thread == 0:
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, STEPS, number)
-        atomic_store(control, OUTCOME, outcome)
