@@ -590,6 +590,24 @@ def test_numba_code_of_a_user_after_the_store(tmp_path):
     assert run(code, tmp_path).equal
 
 
+def test_a_fit_after_numba_code_of_a_user_with_the_same_functions(tmp_path, right):
+    """Numba has them for these types already, each in a library of its own."""
+    code = """
+from numba import njit
+from fastnn2.kernels.elementary import log1p, tanh2
+from fastnn2.kernels.simd import load, load_group, store
+
+@njit
+def both(x, out):
+    store(out, 0, tanh2(load_group(x, 0)))
+    store(out, 0, log1p(load(x, 0)))
+
+both(np.ones(64), np.zeros(64))
+report(fit=fit())
+"""
+    assert run(code, tmp_path).fit == right.fit
+
+
 @pytest.mark.parametrize("store", ["", "off"])
 def test_bounds_checks_of_the_environment_change_nothing(store, tmp_path, right):
     """They would refuse every place in the kernels' arrays, whose length is not known, and spoil the store."""
@@ -658,18 +676,21 @@ from numba.core.registry import cpu_target
 from fastnn2.kernels.compiler import compile_object
 from fastnn2.kernels.processor import Processor
 
-here = Processor.here()
-with install_recorder("numba:compile") as recorder:
-    compile_object("train_narrow", "float64", here.cpu, here.feature_string())
-calls = [event.data for _, event in recorder.buffer if event.is_start]
-functions = [f"{call['dispatcher'].py_func.__qualname__} {call['args']}" for call in calls]
+here, functions, modules = Processor.here(), [], set()
+for name in ("train_narrow", "train", "unit_epochs", "infer"):
+    with install_recorder("numba:compile") as recorder:
+        compile_object(name, "float64", here.cpu, here.feature_string())
+    calls = [event.data for _, event in recorder.buffer if event.is_start]
+    functions += [f"{name}: {call['dispatcher'].py_func.__qualname__} {call['args']}" for call in calls]
+    modules |= {call["dispatcher"].py_func.__module__ for call in calls}
 left = [name for context in (cpu_target.typing_context, cpu_target.target_context) for name in vars(context)
         if name in ("resolve_function_type", "load_additional_registries", "post_lowering", "get_abi_sizeof")]
 left += list(cpu_target.target_context.cached_internal_func)  # what is compiled for Numba's own use
-report(functions=functions, left=left)
+report(functions=functions, modules=list(modules), left=left)
 """
     result = run(code, tmp_path)
-    assert len(result.functions) > 10
+    assert len(result.functions) > 40
+    assert all(module.startswith("fastnn2.kernels.") for module in result.modules)  # what else would stay with Numba
     assert len(set(result.functions)) == len(result.functions)
     assert not [call for call in result.functions if "Literal" in call]
     assert result.left == []

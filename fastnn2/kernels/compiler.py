@@ -65,18 +65,23 @@ def _without_bounds_checks():
 
 
 class _Library(AOTCodeLibrary):
-    """All functions of a compile in one module, which nothing is done with before the last is there."""
+    """All functions of a compile in one module, which nothing is done with before the last is there.
+
+    Linked to it in the end is only what was compiled before: kernels that a user's own Numba code calls.
+    """
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
 
+    def _optimize_final_module(self):
+        pass
+
     def _ensure_finalized(self):
         pass
 
-    finalize = _ensure_finalized
-
     def add_linking_library(self, library):
-        pass  # it is this one
+        if library is not self:
+            super().add_linking_library(library)
 
     def get_pointer_to_function(self, name):
         return 0  # nothing of this library runs by itself
@@ -196,6 +201,7 @@ def compile_module(name, dtype, cpu, features):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
+        result.library.finalize()
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:

@@ -172,20 +172,23 @@ def enter(control, thread, call):
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
         atomic_store(control, ENTERED, atomic_load(control, ENTERED) + 1)
         return True
-    looks = 0
-    while 0 <= atomic_load(control, ENTERED) < call:
-        looks = let_time_pass(looks)
-    return atomic_load(control, ENTERED) >= call
+    return wait_for_call(control, call) >= call
 
 
 @njit(**INLINE)
 def wait_to_be_let_in(control):
     """Return the iteration of train from which on this thread works, as thread 0 says; below 0 if none is left."""
     atomic_add(control, READY, 1)
+    return wait_for_call(control, 1) - 1
+
+
+@njit(**INLINE)
+def wait_for_call(control, call):
+    """Wait until thread 0 has begun its call number `call`, or does not come; return which it began last, or below 0."""
     looks = 0
-    while atomic_load(control, ENTERED) == 0:
+    while 0 <= atomic_load(control, ENTERED) < call:
         looks = let_time_pass(looks)
-    return atomic_load(control, ENTERED) - 1
+    return atomic_load(control, ENTERED)
 
 
 @njit(**INLINE)
