@@ -184,7 +184,7 @@ def wait_to_be_let_in(control):
 
 @njit(**INLINE)
 def wait_for_call(control, call):
-    """Wait until thread 0 has begun its call number `call`, or does not come; return which it began last, or below 0."""
+    """Wait until thread 0 begins its call number `call` or does not come; return its last one's number, or below 0."""
     looks = 0
     while 0 <= atomic_load(control, ENTERED) < call:
         looks = let_time_pass(looks)
