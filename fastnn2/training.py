@@ -199,8 +199,7 @@ class _Job:
         self.scratch = [[aligned_zeros(count * lanes, dtype) for count in rows] for _ in range(threads)]
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
-        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE]] = -1
-        self.control[plan.OUTCOME] = plan.FINISHED
+        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""

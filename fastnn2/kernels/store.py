@@ -254,14 +254,16 @@ def undisturbed(name: str, *arguments: Any) -> Any:
     def call() -> None:
         collecting = gc.isenabled()
         gc.disable()  # a compile, and the import of Numba, make many objects and little garbage: a sixth of the time
+        result: tuple[Any, BaseException | None]
         try:
-            outcome.append((getattr(importlib.import_module("fastnn2.kernels.compiler"), name)(*arguments), None))
+            function = getattr(importlib.import_module("fastnn2.kernels.compiler"), name)
+            result = function(*arguments), None
         except BaseException as error:
-            outcome.append((None, error))
-        finally:
-            if collecting:
-                gc.enable()
-            finished.release()
+            result = None, error
+        if collecting:
+            gc.enable()
+        outcome.append(result)
+        finished.release()
 
     outcome: list[tuple[Any, BaseException | None]] = []
     finished = threading.Lock()

@@ -35,6 +35,7 @@ from fastnn2.kernels.plan import (
     COST_NOT_FINITE,
     DIVERGED,
     ENTERED,
+    FINISHED,
     INTERRUPTED,
     NOT_COMING,
     PARAMS_NOT_FINITE,
@@ -179,6 +180,8 @@ def training_loop(tile):
             j += 1
             if thread == 0:
                 atomic_store(control, COMPLETED, j)
+        if j == iterations:
+            report(control, thread, FINISHED)
         if apart:
             atomic_store(control, ENTERED, NOT_COMING)
 
