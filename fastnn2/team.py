@@ -101,8 +101,8 @@ class Team:
         except BaseException as error:
             self.failure = error
             self.control[plan.STOP] = 1
-            if number == 0 and self.control[plan.ENTERED] == 0:
-                self.control[plan.ENTERED] = plan.NOT_COMING  # the others wait for it
+            if number == 0:
+                self._let_nobody_wait()
         finally:
             with self._lock:
                 self._running -= 1
@@ -110,6 +110,11 @@ class Team:
             if last:
                 self.is_done = True
                 self._end.release()
+
+    def _let_nobody_wait(self) -> None:
+        """Let the others go where what was raised kept thread 0 from the kernel, in which they wait for it."""
+        if self.control[plan.ENTERED] == 0:
+            self.control[plan.ENTERED] = plan.NOT_COMING
 
     def wait(self, seconds: float) -> bool:
         """Return whether the team is done, after so many seconds at the latest."""
@@ -124,8 +129,8 @@ class Team:
             try:
                 self.control[plan.STOP] = 1
                 self._open_gates()
-                if self._takes_part and self.control[plan.ENTERED] == 0:
-                    self.control[plan.ENTERED] = plan.NOT_COMING  # what was raised kept the caller from the kernel
+                if self._takes_part:
+                    self._let_nobody_wait()
                 while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised
