@@ -270,20 +270,26 @@ def test_an_error_of_the_caller_who_takes_part(size):
     assert_ended(before)
 
 
+def coming_late(monkeypatch, seconds):
+    """Let all threads but thread 0 come so late; return a list of how many iterations each of them found done."""
+    member, done = team.Team._member, []
+
+    def comes_late(self, number):
+        if number > 0:
+            time.sleep(seconds)
+            done.append(int(self.control[plan.COMPLETED]))
+        member(self, number)
+
+    monkeypatch.setattr(team.Team, "_member", comes_late)
+    return done
+
+
 @pytest.mark.parametrize("late", [0.001, 0.1], ids=["amid the job", "after its end"])
 @pytest.mark.parametrize("n_threads", [2, 3])
 @pytest.mark.parametrize("iterations", [1000, LONG])
 def test_thread_0_begins_alone_and_lets_the_others_in(iterations, n_threads, late, monkeypatch):
     before, expected = _thread._count(), fit(n_threads=1, iterations=iterations)
-    member, done = team.Team._member, []
-
-    def comes_late(self, number):
-        if number > 0:
-            time.sleep(late)
-            done.append(int(self.control[plan.COMPLETED]))
-        member(self, number)
-
-    monkeypatch.setattr(team.Team, "_member", comes_late)
+    done = coming_late(monkeypatch, late)
     assert_same(fit(n_threads=n_threads, iterations=iterations), expected)
     assert len(done) == n_threads - 1
     assert min(done) > 0 or late < 0.1
@@ -294,15 +300,7 @@ def test_threads_that_share_parameters_wait_for_each_other(monkeypatch):
     X = np.random.RandomState(1).standard_normal((40, 2000))
     Y = (X[0] > 0).astype(float)
     expected = fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=1)
-    member, done = team.Team._member, []
-
-    def comes_late(self, number):
-        if number > 0:
-            time.sleep(0.02)
-            done.append(int(self.control[plan.COMPLETED]))
-        member(self, number)
-
-    monkeypatch.setattr(team.Team, "_member", comes_late)
+    done = coming_late(monkeypatch, 0.02)
     assert_same(fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=2), expected)
     assert done == [0]
 
