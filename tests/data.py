@@ -23,6 +23,10 @@ ULP = 4
 # A slope by central differences, relative.
 DIFFERENCES_TOLERANCE = 1e-6
 
+# Seconds after which a process or a thread that a test waits for is taken to hang. Not a statement about speed: on a
+# slow or busy machine a process that compiles every kernel takes minutes.
+PATIENCE = 600
+
 RATE = 0.3  # a learning rate for all tests that need no other
 
 

@@ -12,7 +12,13 @@ import warnings
 
 import numpy as np
 import pytest
-from data import PUBLISHED_FIRST_COST, PUBLISHED_FIRST_TOLERANCE, PUBLISHED_LAST_COST, PUBLISHED_LAST_TOLERANCE
+from data import (
+    PATIENCE,
+    PUBLISHED_FIRST_COST,
+    PUBLISHED_FIRST_TOLERANCE,
+    PUBLISHED_LAST_COST,
+    PUBLISHED_LAST_TOLERANCE,
+)
 from sklearn.datasets import make_moons
 
 import fastnn2
@@ -26,7 +32,6 @@ STORE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
 NOT_ROOT = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 
 MODULE = (sys.executable, "-m", "fastnn2")
-LIMIT = 60  # seconds for any one process; none takes a tenth of it on an idle machine
 
 DEFAULTS = {
     "samples": 500, "noise": 0.2, "hidden": 5, "learning-rate": 0.3, "iterations": 5000, "dtype": "float64", "seed": 3,
@@ -41,7 +46,7 @@ def run(*arguments, command=MODULE, cwd=None, **environment):
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",
-        timeout=LIMIT,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -265,7 +270,7 @@ def test_a_reader_that_has_gone(arguments):
     os.close(reading)
     try:
         done = subprocess.run(
-            [*MODULE, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=LIMIT, check=False
+            [*MODULE, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
         )
     finally:
         os.close(writing)
@@ -320,7 +325,7 @@ def test_errors_that_nobody_reads(arguments, code):
             [*MODULE, "moons", "--no-plot", *arguments.split()],
             stdout=subprocess.PIPE,
             stderr=writing,
-            timeout=LIMIT,
+            timeout=PATIENCE,
             check=False,
         )
     finally:
@@ -607,7 +612,7 @@ def interrupted_on_terminal(arguments, wait_for, **environment):
     controller, terminal = os.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     shown = b""
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + PATIENCE
     process = subprocess.Popen(
         [sys.executable, "-c", ON_TERMINAL, os.ttyname(terminal), *arguments],
         env={**os.environ, "TERM": "xterm", **environment},

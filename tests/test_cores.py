@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from data import PATIENCE
 
 from fastnn2 import cores
 
@@ -262,5 +263,5 @@ def test_a_real_affinity_mask():
     code = (
         f"import os; os.sched_setaffinity(0, {{{one}}}); from fastnn2.cores import usable_cores; print(usable_cores())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr

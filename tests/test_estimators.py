@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sklearn
 import sklearn.neural_network as theirs
-from data import DTYPES, assert_same_bits
+from data import DTYPES, PATIENCE, assert_same_bits
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import datasets
 from sklearn.base import clone
@@ -343,7 +343,7 @@ def test_scikit_learns_own_tests_pass():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "scikit_learn_suite", "-p", "no:cacheprovider", "-rfE"]
     command += ["--pyargs", "sklearn.neural_network.tests.test_mlp", "-W", "default", "-c", os.devnull]
     environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parent)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     failed = set(re.findall(r"^(?:FAILED|ERROR) .*::(\w+)", done.stdout, re.MULTILINE))
     assert failed == set(NOT_OURS), done.stdout[-5000:]
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > 45
@@ -598,7 +598,7 @@ print(time.perf_counter() - send.at < 2.0, [str(w.message) for w in caught], mod
 @pytest.mark.parametrize("samples", [200_000, 1_000], ids=["a team for each epoch", "threads that wait"])
 def test_ctrl_c_keeps_the_model(samples):
     command = [sys.executable, "-c", f"SAMPLES = {samples}\n{INTERRUPTED}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True ['Training interrupted by user.'] True True\n"
 
@@ -649,7 +649,7 @@ print(_thread._count() <= before, model.set_params(max_iter=5).fit(X, y).n_iter_
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_ends_lbfgs_as_in_scikit_learn():
     command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED_LBFGS]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "interrupted\nTrue 5\n"
 
@@ -677,7 +677,11 @@ except ImportError as error:
 )
 def test_other_versions_of_scikit_learn(version, expected):
     done = subprocess.run(
-        [sys.executable, "-c", VERSION.format(version=version)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", VERSION.format(version=version)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     assert expected in done.stdout
     assert tuple(int(part) for part in sklearn.__version__.split(".")[:2]) == fastnn2.estimators.TESTED
@@ -770,7 +774,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 fastnn2.MLPClassifier(max_iter=3, **options).fit(X, y)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 100e6)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "True\n"
 
 
@@ -805,7 +809,7 @@ model = fastnn2.MLPClassifier(max_iter=1, n_threads=2).fit(X[:500], y[:500])
 atexit.register(lambda: print(model.predict(X).shape))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout == "(100000,)\n"
 

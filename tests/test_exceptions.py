@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from data import PATIENCE
 
 import fastnn2
 from fastnn2 import training
@@ -38,7 +39,7 @@ def test_out_of_another_process():
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         outcome = pool.submit(diverge)
         with pytest.raises(fastnn2.TrainingDiverged, match="at iteration") as caught:
-            outcome.result(timeout=60)
+            outcome.result(timeout=PATIENCE)
     assert all(np.isfinite(value).all() for value in caught.value.params.values())
 
 

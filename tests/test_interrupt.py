@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from data import PATIENCE
 from numpy.testing import assert_array_equal
 
 import fastnn2
@@ -55,18 +56,18 @@ def in_background(function, delay):
     threading.Thread(target=wait, daemon=True).start()
 
 def no_threads_left():
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + 600
     while _thread._count() > threading.active_count() - 1 and time.monotonic() < give_up:
         time.sleep(0.001)
     return _thread._count() <= threading.active_count() - 1  # those of the test itself; the main one is not counted
 """
 
 
-def run(code, *, timeout=120, **environment):
+def run(code, **environment):
     """Run a script in a process of its own; return the JSON that it printed last."""
     command = [sys.executable, "-c", PREAMBLE + code]
     done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -293,7 +294,7 @@ fastnn2.fit(X, Y, 0.5, 5, 20_000_000)
         assert process.stdout.readline() == "started\n"
         begin = time.perf_counter()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     print(f"ended {time.perf_counter() - begin:.2f} s after the signal")
@@ -325,7 +326,7 @@ Y = (X[0] > 0).astype(float)
 
 def test_in_this_process(started):
     def send():
-        started.wait(timeout=60)
+        started.wait(timeout=PATIENCE)
         os.kill(os.getpid(), signal.SIGINT)
 
     sender = threading.Thread(target=send)
@@ -343,7 +344,7 @@ def test_in_this_process(started):
 
 
 def test_going_on_from_what_was_reached(started):
-    sender = threading.Thread(target=lambda: started.wait(60) and os.kill(os.getpid(), signal.SIGINT))
+    sender = threading.Thread(target=lambda: started.wait(PATIENCE) and os.kill(os.getpid(), signal.SIGINT))
     sender.start()
     with pytest.raises(fastnn2.TrainingInterrupted) as caught:
         fastnn2.fit(X, Y, 0.5, 5, 20_000_000)
@@ -358,7 +359,7 @@ def test_in_another_thread_than_the_main_one():
     results = []
     thread = threading.Thread(target=lambda: results.append(fastnn2.fit(X, Y, 0.5, 5, 200, n_threads=2)))
     thread.start()
-    thread.join(timeout=60)
+    thread.join(timeout=PATIENCE)
     assert not thread.is_alive()
     assert_array_equal(results[0][1], fastnn2.fit(X, Y, 0.5, 5, 200)[1])
 
@@ -370,17 +371,17 @@ from jupyter_client.manager import start_new_kernel
 
 def shell(message_id):
     while True:
-        reply = client.get_shell_msg(timeout=60)
+        reply = client.get_shell_msg(timeout=600)
         if reply["parent_header"].get("msg_id") == message_id:
             return reply["content"]
 
 def printed(text):
     while True:
-        message = client.get_iopub_msg(timeout=60)
+        message = client.get_iopub_msg(timeout=600)
         if message["msg_type"] == "stream" and text in message["content"]["text"]:
             return message["content"]["text"]
 
-manager, client = start_new_kernel(kernel_name="python3", startup_timeout=60)
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=600)
 try:
     preamble, code, check = sys.argv[1:]
     reply = shell(client.execute(preamble))
@@ -414,7 +415,7 @@ def test_in_a_notebook(tmp_path):
     pytest.importorskip("ipykernel")
     environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(tmp_path), "IPYTHONDIR": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", NOTEBOOK, PREAMBLE, NOTEBOOK_CODE, NOTEBOOK_CHECK]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     reply, equal = done.stdout.splitlines()
     status, name, latency = reply.split()

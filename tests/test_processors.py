@@ -16,7 +16,7 @@ import warnings
 
 import numpy as np
 import pytest
-from data import DTYPES, RATE, assert_same_bits, problem, published_data
+from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem, published_data
 from numba import njit
 from sklearn.exceptions import ConvergenceWarning
 
@@ -144,7 +144,7 @@ def target(request, tmp_path_factory):
         "PYTHONWARNINGS": "error",
     }
     command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return name, folder
 

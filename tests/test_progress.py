@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from data import PATIENCE
 
 CODE = """
 import sys
@@ -37,7 +38,7 @@ def of_the_bar(text):
 
 
 def piped(iterations, progress):
-    done = subprocess.run(command(iterations, progress), capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command(iterations, progress), capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b""
     return of_the_bar(done.stderr.decode())
@@ -51,7 +52,7 @@ def on_a_terminal(iterations, progress):
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     process = subprocess.Popen(command(iterations, progress), stderr=theirs, stdin=theirs, env=environment)
     os.close(theirs)
-    received, deadline = b"", time.monotonic() + 120
+    received, deadline = b"", time.monotonic() + PATIENCE
     try:
         while time.monotonic() < deadline:
             if not select.select([ours], [], [], 1.0)[0]:
@@ -63,7 +64,7 @@ def on_a_terminal(iterations, progress):
             if not part:
                 break
             received += part
-        assert process.wait(timeout=10) == 0, received
+        assert process.wait(timeout=PATIENCE) == 0, received
     finally:
         process.kill()
         process.wait()
@@ -127,7 +128,7 @@ def test_the_bar_counts_what_is_done():
 def test_no_standard_error():
     """A program without a terminal may have none at all (sys.stderr is None under pythonw)."""
     code = "import sys; sys.stderr = None; import fastnn2; fastnn2.fit([[0.0, 1.0]], [0, 1], 0.5, 2, 10)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

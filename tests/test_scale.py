@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from data import PATIENCE
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
 
@@ -121,7 +122,7 @@ def test_table_and_figures(tmp_path, monkeypatch, capsys):
 def test_a_process_with_everything_as_it_comes(tmp_path):
     command = [sys.executable, "-m", "fastnn2", "scale", "--max-samples", "3000", "--no-plot", "--json", "a.json"]
     done = subprocess.run(
-        [*command, "--compare"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False
+        [*command, "--compare"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[:2] for line in done.stdout.splitlines()[1:3]] == [["1,000", "5,000"], ["3,000", "5,000"]]

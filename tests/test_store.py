@@ -14,6 +14,7 @@ import types
 
 import llvmlite.binding as llvm
 import pytest
+from data import PATIENCE
 
 import fastnn2
 from fastnn2.kernels import store
@@ -108,7 +109,7 @@ def start(code, folder, *, warnings="error", environment=()):
 
 def finish(process):
     try:
-        out, errors = process.communicate(timeout=120)
+        out, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -180,7 +181,7 @@ def test_every_public_function_without_numba(warm, right):
 def test_the_block_blocks(tmp_path):
     # Else the test above would prove nothing.
     process = start(UPDATE, tmp_path, environment={"BLOCK": NO_NUMBA})
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "numba is blocked" in errors
 
@@ -730,7 +731,7 @@ except RuntimeError as error:
 """
     environment = {**os.environ, "FASTNN2_CACHE_DIR": str(tmp_path / "store"), "FASTNN2_STORE": ""}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert "changed since it was imported" in done.stdout
