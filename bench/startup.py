@@ -64,6 +64,9 @@ class Script:
         """Run the process once; return its time, or raise RuntimeError with its last line of errors."""
         environment = {**os.environ, "FASTNN2_CACHE_DIR": str(self.cache)}
         environment.pop("FASTNN2_STORE", None)
+        # A package that pip has installed has its byte code beside it, and so has every peer here: fastnn2, too, even
+        # where the shell tells Python to keep none.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if self.store == "off":
             environment["FASTNN2_STORE"] = "off"
         if self.store == "empty":

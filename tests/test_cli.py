@@ -703,21 +703,32 @@ def test_warmup_makes_what_is_missing_or_damaged(warm):
     assert "2 of them compiled now" in run("warmup", FASTNN2_CACHE_DIR=str(folder)).stdout
 
 
+# The command where fastnn2 has two kernels only: to compile all of them again takes half a minute and shows no more.
+FEW_KERNELS = """
+import sys
+from fastnn2 import information
+from fastnn2.cli import main
+information.SIGNATURES = ("cost", "update")
+sys.exit(main())
+"""
+
+
 @STORE
 def test_warmup_for_another_processor(tmp_path):
+    command = (sys.executable, "-c", FEW_KERNELS)
     if not store.Processor.here().triple.startswith("x86_64"):
         done = run("warmup", "--cpu", "x86-64-v3", FASTNN2_CACHE_DIR=str(tmp_path))
         assert done.returncode == 2
         assert_one_line(done.stderr, "is for x86-64 processors")
         return
     level = store.Processor.level("x86-64-v3")
-    done = run("warmup", "--cpu", "x86-64-v3", FASTNN2_CACHE_DIR=str(tmp_path))
+    done = run("warmup", "--cpu", "x86-64-v3", command=command, FASTNN2_CACHE_DIR=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{len(SIGNATURES) * len(DTYPES)} kernels for x86-64-v3 in ")
-    assert {store.read(path)[0] for path in tmp_path.iterdir()} == {level}
+    assert done.stdout.startswith("4 kernels for x86-64-v3 in ")
+    assert [store.read(path)[0] for path in tmp_path.iterdir()] == 4 * [level]
     if store.Processor.here().runs(level):
         info = run("info", FASTNN2_CACHE_DIR=str(tmp_path))
-        assert info.stdout.count("ready (") == len(SIGNATURES) * len(DTYPES)
+        assert info.stdout.count("ready (") == 4
 
 
 @STORE

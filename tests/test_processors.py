@@ -125,27 +125,46 @@ def in_subprocess(folder):
         (folder / f"{dtype}.s").write_text("".join(assembly))
 
 
-@pytest.fixture(scope="module", params=TARGETS)
-def target(request, tmp_path_factory):
-    """Run the jobs with kernels for a processor; return its name and the folder with all that came out."""
-    name = request.param
+def missing_for(name):
+    """Return the features that kernels for a processor need and this one has not."""
     features, _, _ = TARGETS[name]
-    missing = features - Processor.here().features
-    if missing:
-        pytest.skip(f"this processor lacks {', '.join(sorted(missing))} and cannot run kernels for {name}")
-    folder = tmp_path_factory.mktemp(name)
-    for job, arguments in jobs().items():
-        np.savez(folder / f"{job}.job.npz", **as_arrays(arguments))
-    environment = os.environ | {
-        "NUMBA_CPU_NAME": name,
-        "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in sorted(features)),
-        # A store of its own: from a common one it would take kernels for a lesser processor, where there are some.
-        "FASTNN2_CACHE_DIR": str(folder),
-        "PYTHONWARNINGS": "error",
-    }
-    command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
+    return sorted(features - Processor.here().features)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """Run the jobs with kernels for each processor, all at once; return name -> process and its folder."""
+    processes = {}
+    for name, (features, _, _) in TARGETS.items():
+        if missing_for(name):
+            continue
+        folder = tmp_path_factory.mktemp(name)
+        for job, arguments in jobs().items():
+            np.savez(folder / f"{job}.job.npz", **as_arrays(arguments))
+        environment = os.environ | {
+            "NUMBA_CPU_NAME": name,
+            "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in sorted(features)),
+            # A store of its own: from a common one it would take kernels for a lesser processor, where there are some.
+            "FASTNN2_CACHE_DIR": str(folder),
+            "PYTHONWARNINGS": "error",
+        }
+        command = [sys.executable, __file__, str(folder)]
+        with open(folder / "errors", "w") as errors:
+            processes[name] = subprocess.Popen(command, env=environment, stderr=errors), folder
+    yield processes
+    for process, _ in processes.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request, started):
+    """Return the name of a processor and the folder with all that came out of the jobs."""
+    name = request.param
+    if name not in started:
+        pytest.skip(f"this processor lacks {', '.join(missing_for(name))} and cannot run kernels for {name}")
+    process, folder = started[name]
+    assert process.wait(timeout=PATIENCE) == 0, (folder / "errors").read_text()
     return name, folder
 
 
