@@ -8,7 +8,7 @@ so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.simd import Vector, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
+from fastnn2.kernels.simd import Vector, address, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
 from fastnn2.kernels.target import blocks
 
 
@@ -159,7 +159,7 @@ def store_each(typingctx, array, start, offsets, values):
     """Write each of a tuple of vectors to where it belongs, ``start + offset``, in place."""
 
     def codegen(context, builder, signature, args):
-        data = context.make_array(array)(context, builder, args[0]).data
+        data = address(context, builder, array, args[0])
         first = context.cast(builder, args[1], start, types.intp)
         for i in range(offsets.count):
             offset = context.cast(builder, builder.extract_value(args[2], i), offsets.dtype, types.intp)

@@ -8,7 +8,6 @@ allocates nothing and raises nothing, so its machine code needs nothing of Numba
 from fastnn2.kernels import steps
 from fastnn2.kernels import train as training_loop
 from fastnn2.kernels import update as updating
-from fastnn2.kernels.simd import flat
 from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
 
@@ -22,10 +21,10 @@ def _training(loop):
         mode = float_mode()
         set_float_mode(DEFAULT_MXCSR)
         loop(
-            flat(control), thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, flat(X),
-            flat(Y), flat(weights), has_weights, flat(params), flat(params_of_first), params_stride, first, last,
-            flat(decay), has_decay, flat(gradients), gradients_stride, sums, flat(A1), flat(dZ2), flat(spare),
-            flat(costs), learning_rate, total_weight,
+            control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X,
+            Y, weights, has_weights, params, params_of_first, params_stride, first, last,
+            decay, has_decay, gradients, gradients_stride, sums, A1, dZ2, spare,
+            costs, learning_rate, total_weight,
         )  # fmt: skip
         set_float_mode(mode)
 
@@ -39,7 +38,7 @@ def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
     """Write Z1, A1, Z2 and y of all groups in place."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
-    steps.forward(flat(params), d, h, o, groups, flat(X), flat(Z1), flat(A1), flat(Z2), flat(y))
+    steps.forward(params, d, h, o, groups, X, Z1, A1, Z2, y)
     set_float_mode(mode)
 
 
@@ -47,7 +46,7 @@ def cost(o, n, y, Y, weights, has_weights, total):
     """Write the summed cost of all samples to ``total[0]``."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
-    flat(total)[0] = steps.cost(o, n, flat(y), flat(Y), flat(weights), has_weights)
+    total[0] = steps.cost(o, n, y, Y, weights, has_weights)
     set_float_mode(mode)
 
 
@@ -56,8 +55,8 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     steps.backward(
-        flat(params), d, h, o, n, tile_groups, flat(X), flat(Y), flat(weights), has_weights, flat(A1), flat(y),
-        flat(spare), flat(gradient))  # fmt: skip
+        params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
+        spare, gradient)  # fmt: skip
     set_float_mode(mode)
 
 
@@ -65,5 +64,5 @@ def update(params, new, count, gradient, decay, learning_rate):
     """Write ``new = params - learning_rate (gradient + decay params)`` in place; `count` is a multiple of eight."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
-    updating.update(flat(params), 0, flat(new), 0, flat(gradient), 0, 0, count, flat(decay), learning_rate)
+    updating.update(params, 0, new, 0, gradient, 0, 0, count, decay, learning_rate)
     set_float_mode(mode)

@@ -17,7 +17,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
-from numba.np.arrayobj import populate_array
 
 from fastnn2.kernels.pipeline import KernelCompiler
 from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
@@ -113,23 +112,20 @@ _define_operator(operator.mul, "fmul")
 _define_operator(operator.truediv, "fdiv")
 
 
-@intrinsic
-def flat(typingctx, pointer):
-    """Return the flat array that begins at a pointer; its length is not known and says 0."""
-    array = types.Array(pointer.dtype, 1, "C")
-
-    def codegen(context, builder, signature, args):
-        result = context.make_array(array)(context, builder)
-        itemsize = context.get_constant(types.intp, pointer.dtype.bitwidth // 8)
-        populate_array(result, args[0], [context.get_constant(types.intp, 0)], [itemsize], itemsize, None)
-        return result._getvalue()
-
-    return array(pointer), codegen
-
-
 # Memory. Addresses need only the alignment of one number; buffers that are hot are aligned by who makes them.
+def address(context, builder, array_type, array):
+    """Build the address at which a flat array begins.
+
+    Entries hand in a bare pointer, which may be indexed as an array: one value to pass on, where an array of Numba has
+    seven, which took a third of the compile. A user's own Numba code hands in arrays.
+    """
+    if isinstance(array_type, types.CPointer):
+        return array
+    return context.make_array(array_type)(context, builder, array).data
+
+
 def _pointer(context, builder, array_type, array, index_type, index, target):
-    data = context.make_array(array_type)(context, builder, array).data
+    data = address(context, builder, array_type, array)
     index = context.cast(builder, index, index_type, types.intp)
     return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
 

@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 
 from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
 from fastnn2.kernels.plan import STEP
-from fastnn2.kernels.simd import broadcast, converted
+from fastnn2.kernels.simd import address, broadcast, converted
 from fastnn2.kernels.target import blocks
 
 
@@ -20,7 +20,7 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
     width = blocks().columns
 
     def codegen(context, builder, signature, args):
-        data = context.make_array(gradient)(context, builder, args[0]).data
+        data = address(context, builder, gradient, args[0])
         values = [builder.extract_value(args[3], i) for i in range(sums.count)]
         many = min(sums.count, lanes_of_vector(sums.dtype))
         totals = [sums_side_by_side(builder, sums.dtype, values[i : i + many]) for i in range(0, sums.count, many)]
@@ -55,7 +55,7 @@ def add_sums_in_lanes(typingctx, gradient, at, stride, sums, rows, columns):
     lanes = sums.dtype.lanes
 
     def codegen(context, builder, signature, args):
-        data = context.make_array(gradient)(context, builder, args[0]).data
+        data = address(context, builder, gradient, args[0])
         load, store = _masked_memory(builder.module)
         integer = args[1].type
         for i in range(sums.count // vectors):

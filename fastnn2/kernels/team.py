@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, OUTCOME, READY, STAYING
-from fastnn2.kernels.simd import INLINE
+from fastnn2.kernels.simd import INLINE, address
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
 # process has the core, waiting longer would keep the one that is waited for from running. The second is for steps whose
@@ -59,7 +59,7 @@ def atomic_store(typingctx, array, word, value):
 
 
 def _word(context, builder, signature, args):
-    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    data = address(context, builder, signature.args[0], args[0])
     return builder.gep(data, [context.cast(builder, args[1], signature.args[1], types.intp)])
 
 
