@@ -109,6 +109,19 @@ def rounds(runs, count):
     return times
 
 
+def rounds_of_a_cell(runs, quick):
+    """Return the times of all runs of a cell; long ones on one thread, half of all the time, are timed less often.
+
+    They are there to compare threads: with several cores no ratio is theirs.
+    """
+    times = rounds(runs, QUICK_ROUNDS)
+    if not quick:
+        again = [i for i, (_, threads) in enumerate(runs) if threads != 1 or times[i][-1] < SHORT]
+        for i, more in zip(again, rounds([runs[i] for i in again], ROUNDS - QUICK_ROUNDS), strict=True):
+            times[i] += more
+    return times
+
+
 def rows_of(case, quick=False):
     """Yield (peer, dtype, threads) for all that could run a case."""
     for dtype in ("float64", "float32"):
@@ -144,7 +157,7 @@ def run_case(case, quick=False, say=print):
         except peers.Unavailable as error:
             skipped.append({**row, "reason": str(error)})
             say(f"  {name}, {dtype}, skipped: {error}")
-    times = rounds([(run, row["threads"]) for row, run in ready], count_rounds(quick))
+    times = rounds_of_a_cell([(run, row["threads"]) for row, run in ready], quick)
     rows = []
     for (row, _), seconds in zip(ready, times, strict=True):
         median = statistics.median(seconds)

@@ -671,20 +671,24 @@ report(value=njit(lambda p: penalty(p, 0, p, 16))(p), direct=penalty.py_func is 
 def test_every_function_is_compiled_once_for_its_types_and_numba_left_as_it_was(tmp_path):
     """A constant where elsewhere a number stands would make Numba compile what is called twice."""
     code = """
+from numba.core import base
 from numba.core.event import install_recorder
 from numba.core.registry import cpu_target
 from fastnn2.kernels.compiler import compile_object
 from fastnn2.kernels.processor import Processor
 
 here, functions, modules = Processor.here(), [], set()
+contexts = cpu_target.typing_context, cpu_target.target_context
+cpu_target.target_context.codegen()  # made when first asked for
+before = [set(vars(owner)) for owner in contexts], cpu_target.target_context._internal_codegen, base._has_loc
 for name in ("train_narrow", "train", "unit_epochs", "infer"):
     with install_recorder("numba:compile") as recorder:
         compile_object(name, "float64", here.cpu, here.feature_string())
     calls = [event.data for _, event in recorder.buffer if event.is_start]
     functions += [f"{name}: {call['dispatcher'].py_func.__qualname__} {call['args']}" for call in calls]
     modules |= {call["dispatcher"].py_func.__module__ for call in calls}
-left = [name for context in (cpu_target.typing_context, cpu_target.target_context) for name in vars(context)
-        if name in ("resolve_function_type", "load_additional_registries", "post_lowering", "get_abi_sizeof")]
+left = [name for owner, names in zip(contexts, before[0]) for name in set(vars(owner)) - names]
+left += ["replaced"] * (before[1:] != (cpu_target.target_context._internal_codegen, base._has_loc))
 left += list(cpu_target.target_context.cached_internal_func)  # what is compiled for Numba's own use
 report(functions=functions, modules=list(modules), left=left)
 """
