@@ -152,7 +152,7 @@ def _remembering(resolve):
 def _functions_first(typing):
     """Return Numba's search for the type of a value, which else asks of + and range whether they are arrays or lists.
 
-    It asks at each of them, and for the answer it imports its lists and sets: a twelfth of the first fit.
+    It asks at each of them, and for the answer it imports its lists and sets.
     """
     resolve = typing.resolve_value_type
 

@@ -1,7 +1,8 @@
 """What Numba does with a kernel: its passes for closures, array expressions, parallel loops and context managers are
 left out, as kernels have none of these. So are those that find where a variable is last used and let go of it there:
 kernels own no memory. And so is static single assignment: a variable of a kernel has one type, wherever it is set (with
-an error of Numba's where it has two), and LLVM does the rest. Together it saves two fifths of the compile.
+an error of Numba's where it has two), and LLVM does the rest. Together it saves a third of the compile, and shorter
+ways through Numba's lowering a twelfth of what is left.
 """
 
 from numba.core.compiler import CompilerBase
