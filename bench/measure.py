@@ -112,7 +112,7 @@ def rounds(runs, count):
 def rounds_of_a_cell(runs, quick):
     """Return the times of all runs of a cell; long ones on one thread, half of all the time, are timed less often.
 
-    They are there to compare threads: with several cores no ratio is theirs.
+    They are there to compare threads: where there are several cores, the fastest peer of a long cell uses them.
     """
     times = rounds(runs, QUICK_ROUNDS)
     if not quick:

@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
-from data import PATIENCE
+from data import SOON
 
 from fastnn2 import helpers
 from fastnn2.kernels import plan
@@ -80,7 +80,7 @@ def test_they_end(monkeypatch):
     with pytest.raises(Empty):
         ended.get(timeout=0.05)
     team.end()
-    assert [ended.get(timeout=PATIENCE) for _ in range(3)] == [None] * 3
+    assert [ended.get(timeout=SOON) for _ in range(3)] == [None] * 3
 
 
 def stay(words, number, size, seen):
@@ -139,12 +139,12 @@ def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
         raise KeyboardInterrupt
 
     team.run(words, work, 2, staying=True)
-    assert ended.get(timeout=PATIENCE) == 0
+    assert ended.get(timeout=SOON) == 0
     if where == "prepare":
         with pytest.raises(KeyboardInterrupt):
             team.run(words, work, 2, interrupt, staying=True)
     team.end()
-    assert ended.get(timeout=PATIENCE) == 1
+    assert ended.get(timeout=SOON) == 1
     assert words[plan.ENTERED] == plan.NOT_COMING
 
 
@@ -158,7 +158,7 @@ class Interrupted:
         self.queue.put(report)
 
     def get(self):
-        report = self.queue.get(timeout=PATIENCE)
+        report = self.queue.get(timeout=SOON)
         self.count -= 1
         if self.count >= 0:
             raise KeyboardInterrupt

@@ -56,7 +56,7 @@ def in_background(function, delay):
     threading.Thread(target=wait, daemon=True).start()
 
 def no_threads_left():
-    give_up = time.monotonic() + 600
+    give_up = time.monotonic() + 60
     while _thread._count() > threading.active_count() - 1 and time.monotonic() < give_up:
         time.sleep(0.001)
     return _thread._count() <= threading.active_count() - 1  # those of the test itself; the main one is not counted
@@ -371,17 +371,17 @@ from jupyter_client.manager import start_new_kernel
 
 def shell(message_id):
     while True:
-        reply = client.get_shell_msg(timeout=600)
+        reply = client.get_shell_msg(timeout=300)
         if reply["parent_header"].get("msg_id") == message_id:
             return reply["content"]
 
 def printed(text):
     while True:
-        message = client.get_iopub_msg(timeout=600)
+        message = client.get_iopub_msg(timeout=300)
         if message["msg_type"] == "stream" and text in message["content"]["text"]:
             return message["content"]["text"]
 
-manager, client = start_new_kernel(kernel_name="python3", startup_timeout=600)
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=300)
 try:
     preamble, code, check = sys.argv[1:]
     reply = shell(client.execute(preamble))

@@ -50,18 +50,8 @@ def _refuse_without_compiler():
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
     _refuse_without_compiler()
-    with global_compiler_lock, _without_bounds_checks():
+    with global_compiler_lock:
         return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(entry_of(name))
-
-
-@contextlib.contextmanager
-def _without_bounds_checks():
-    """Let NUMBA_BOUNDSCHECK, which else counts for more than any flag, not count: kernels' arrays have no length."""
-    before, config.BOUNDSCHECK = config.BOUNDSCHECK, 0
-    try:
-        yield
-    finally:
-        config.BOUNDSCHECK = before
 
 
 class _Library(AOTCodeLibrary):
@@ -175,7 +165,7 @@ def _replaced(owner, **attributes):
         for name in attributes:
             if name in before:
                 setattr(owner, name, before[name])
-            else:
+            elif name in vars(owner):
                 delattr(owner, name)  # its class has it
 
 
@@ -230,7 +220,7 @@ def compile_module(name, dtype, cpu, features):
     flags.error_model = "numpy"
     entry, arguments = entry_of(name), argument_types(name, dtype)
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
-    with global_compiler_lock, _without_bounds_checks(), _lean(context):
+    with global_compiler_lock, _lean(context):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
@@ -248,8 +238,8 @@ def compile_module(name, dtype, cpu, features):
 def optimise(module, machine):
     """Run LLVM's passes at level 3: the tutorial's job gains 3 % over level 2, the compile loses 0.02 s.
 
-    Kernels say themselves what is done side by side. To unroll their loops beyond that gains nothing and takes a third
-    of LLVM's time.
+    Kernels say themselves what is done side by side. To unroll their loops beyond that gains nothing and takes a
+    quarter of LLVM's time.
     """
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
