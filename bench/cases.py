@@ -43,7 +43,7 @@ GRID = (
     Case(10_000, 2, 5, iterations=500, learning_rate=0.3),
     Case(200, 24, 8, iterations=2000),
     Case(1_000_000, 2, 5, learning_rate=0.3, quick=False),
-    Case(100_000, 30, 32),
+    Case(100_000, 30, 32, quick=False),
     Case(20_000, 64, 64, iterations=40, quick=False),
     Case(50_000, 100, 100, quick=False),
     Case(20_000, 784, 128, learning_rate=0.02, quick=False),
