@@ -115,10 +115,9 @@ def rounds_of_a_cell(runs, quick):
     They are there to compare threads: where there are several cores, the fastest peer of a long cell uses them.
     """
     times = rounds(runs, QUICK_ROUNDS)
-    if not quick:
-        again = [i for i, (_, threads) in enumerate(runs) if threads != 1 or times[i][-1] < SHORT]
-        for i, more in zip(again, rounds([runs[i] for i in again], ROUNDS - QUICK_ROUNDS), strict=True):
-            times[i] += more
+    again = [i for i, (_, threads) in enumerate(runs) if threads != 1 or times[i][-1] < SHORT]
+    for i, more in zip(again, rounds([runs[i] for i in again], count_rounds(quick) - QUICK_ROUNDS), strict=True):
+        times[i] += more
     return times
 
 

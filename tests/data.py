@@ -26,7 +26,6 @@ DIFFERENCES_TOLERANCE = 1e-6
 # Seconds after which a process or a thread that a test waits for is taken to hang. Not a statement about speed: on a
 # slow or busy machine a process that compiles every kernel takes minutes.
 PATIENCE = 600
-SOON = 60  # so long a thread may take to end when it has been told to, and a script to see what it waits for
 
 RATE = 0.3  # a learning rate for all tests that need no other
 

@@ -6,7 +6,6 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
-from data import SOON
 
 from fastnn2 import helpers
 from fastnn2.kernels import plan
@@ -80,7 +79,7 @@ def test_they_end(monkeypatch):
     with pytest.raises(Empty):
         ended.get(timeout=0.05)
     team.end()
-    assert [ended.get(timeout=SOON) for _ in range(3)] == [None] * 3
+    assert [ended.get(timeout=2) for _ in range(3)] == [None] * 3
 
 
 def stay(words, number, size, seen):
@@ -139,12 +138,12 @@ def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
         raise KeyboardInterrupt
 
     team.run(words, work, 2, staying=True)
-    assert ended.get(timeout=SOON) == 0
+    assert ended.get(timeout=2) == 0
     if where == "prepare":
         with pytest.raises(KeyboardInterrupt):
             team.run(words, work, 2, interrupt, staying=True)
     team.end()
-    assert ended.get(timeout=SOON) == 1
+    assert ended.get(timeout=2) == 1
     assert words[plan.ENTERED] == plan.NOT_COMING
 
 
@@ -158,7 +157,7 @@ class Interrupted:
         self.queue.put(report)
 
     def get(self):
-        report = self.queue.get(timeout=SOON)
+        report = self.queue.get(timeout=2)
         self.count -= 1
         if self.count >= 0:
             raise KeyboardInterrupt

@@ -56,7 +56,7 @@ def in_background(function, delay):
     threading.Thread(target=wait, daemon=True).start()
 
 def no_threads_left():
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 5
     while _thread._count() > threading.active_count() - 1 and time.monotonic() < give_up:
         time.sleep(0.001)
     return _thread._count() <= threading.active_count() - 1  # those of the test itself; the main one is not counted
