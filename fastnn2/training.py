@@ -14,10 +14,12 @@ from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
 
-# With fewer in the whole job, starting threads costs more than the job.
+# With fewer multiplications in the whole job, starting threads costs more than the job.
 WORK_OF_JOB = 10_000_000
 # Iterations of fewer suffer where other processes want the cores: they wait for whoever lost its core.
 WORK_OF_SHORT_ITERATION = 1_000_000
+# With so many chunks for each thread, those that are done early take what is left of the others'.
+CHUNKS_TO_CLAIM = 4
 
 
 def fit(
@@ -175,6 +177,7 @@ class _Job:
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
+        self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM
         self.impatient = plan.work_of_iteration(d, n, h, o) < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = plan.group_size(dtype)
@@ -188,7 +191,8 @@ class _Job:
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
         # The system may refuse some of the threads, and three hand over more than four.
-        shares = max(plan.count_shares(self.chunks, team, self.shared) for team in range(1, threads + 1))
+        mixed = self.shared or self.claiming
+        shares = max(plan.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
         self.decay = aligned_zeros(self.params[0].shape[1], np.float64)
@@ -198,7 +202,7 @@ class _Job:
         rows = (self.tile_groups * h, self.tile_groups * o, plan.count_spare_rows(h))  # of A1, dZ2 and spare
         self.scratch = [[aligned_zeros(count * lanes, dtype) for count in rows] for _ in range(threads)]
         self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(plan.CONTROL_SIZE, np.int64)
+        self.control = aligned_zeros(plan.CONTROL_SIZE + 2 * threads * plan.WORD, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
@@ -215,7 +219,8 @@ class _Job:
         def work(thread: int, threads: int) -> None:
             train(
                 *(control, thread, threads, int(self.shared)),
-                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups, int(self.impatient)),
+                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
+                *(int(self.claiming), int(self.impatient)),
                 *(X, Y, weights_at, int(self.weights is not None)),
                 *(params[0 if self.shared else thread], params[0], self.params[0].shape[1]),
                 *self.range_of(thread, threads),

@@ -180,10 +180,11 @@ def test_a_system_that_refuses_threads(granted, iterations, monkeypatch):
     assert len(requests) > granted
 
 
+@pytest.mark.parametrize("n", [N, 20_000], ids=["a chunk for each of 8 threads", "more, which they claim"])
 @pytest.mark.parametrize(("asked", "granted"), [(4, 3), (8, 3), (8, 7)])
-def test_a_smaller_team_that_hands_over_more(asked, granted, monkeypatch):
+def test_a_smaller_team_that_hands_over_more(asked, granted, n, monkeypatch):
     """Each of three threads hands over all its chunks, each of four the sum of them: the sums need the more room."""
-    X, Y = data(n=20_000)
+    X, Y = data(n=n)
     expected = fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=1)
     refusing_threads(monkeypatch, granted)
     assert_same(fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=asked), expected)
@@ -304,6 +305,25 @@ def test_threads_that_share_parameters_wait_for_each_other(monkeypatch):
     done = coming_late(monkeypatch, 0.02)
     assert_same(fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=2), expected)
     assert done == [0]
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatch):
+    """It goes on with each range until nothing is left there: so many claims are in vain as there are threads."""
+    X = np.random.RandomState(1).standard_normal((40, 4000))
+    Y, h, controls, end = (X[0] > 0).astype(float), 110, [], team.Team.end
+
+    def keep(self):
+        controls.append(self.control)
+        return end(self)
+
+    monkeypatch.setattr(team.Team, "end", keep)
+    fastnn2.fit(X, Y, 0.1, h, 1, n_threads=threads)
+    chunks = plan.count_chunks(4000, 40, h, 1, X.dtype)
+    claims = controls[0][plan.CLAIMS :: plan.WORD].reshape(threads, 2)
+    ends = [(thread + 1) * chunks // threads for thread in range(threads)]
+    assert claims[:, 0].tolist() == [end + threads for end in ends]
+    assert claims[:, 1].tolist() == [0, *ends[:-1]]  # nothing claimed yet of the iteration that does not come
 
 
 @needs_placement

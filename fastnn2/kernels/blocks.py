@@ -90,23 +90,29 @@ def zero_each(typingctx, like, offsets):
     return result(like, offsets), lambda context, builder, signature, args: context.get_constant_null(result)
 
 
+def _transpose_squares(builder, values):
+    """Transpose the squares that vectors make one above the other: as many lanes wide as there are vectors.
+
+    In steps, pairs of vectors exchange half of their lanes: single ones, twos, fours.
+    """
+    lanes, width = values[0].type.count, 1
+    while width < len(values):
+        low = lane_numbers([lanes + i - width if i & width else i for i in range(lanes)])
+        high = lane_numbers([lanes + i if i & width else i + width for i in range(lanes)])
+        for i in range(len(values)):
+            if not i & width:
+                pair = values[i], values[i + width]
+                values[i], values[i + width] = (builder.shuffle_vector(*pair, half) for half in (low, high))
+        width *= 2
+    return values
+
+
 @intrinsic
 def transposed(typingctx, rows):
     """Return the columns of eight vectors of eight lanes, as vectors."""
 
     def codegen(context, builder, signature, args):
-        values = [builder.extract_value(args[0], i) for i in range(8)]
-        # Three times, pairs of vectors exchange half of their lanes: single ones, twos, fours.
-        for width in (1, 2, 4):
-            low = lane_numbers([i if not i & width else 8 + i - width for i in range(8)])
-            high = lane_numbers([i + width if not i & width else 8 + i for i in range(8)])
-            exchanged = list(values)
-            for i in range(8):
-                if not i & width:
-                    first, second = values[i], values[i + width]
-                    exchanged[i] = builder.shuffle_vector(first, second, low)
-                    exchanged[i + width] = builder.shuffle_vector(first, second, high)
-            values = exchanged
+        values = _transpose_squares(builder, [builder.extract_value(args[0], i) for i in range(8)])
         return context.make_tuple(builder, signature.return_type, values)
 
     return rows(rows), codegen
@@ -116,40 +122,19 @@ def transposed(typingctx, rows):
 def turned(typingctx, array, start, offsets):
     """Return columns of the rows that begin at ``start + offset`` for each of a tuple of offsets, as vectors.
 
-    So many offsets as a vector has lanes; so many columns as stand in 16 bytes. A quarter of a register is loaded at a
-    time, which costs less than to turn what whole registers hold.
+    So many offsets as a vector has lanes, and half as many columns. Half a register is loaded at a time, which costs
+    less than to load quarters, or to turn what whole registers hold.
     """
-    lanes, quarter = offsets.count, offsets.count // 4
-    load_type, load = _load_each(array, start, offsets, Vector(array.dtype, quarter))
-    result = types.UniTuple(Vector(array.dtype, lanes), quarter)
-
-    def side_by_side(builder, values):
-        while len(values) > 1:
-            both = lane_numbers(range(2 * values[0].type.count))
-            values = [builder.shuffle_vector(a, b, both) for a, b in zip(values[::2], values[1::2], strict=True)]
-        return values[0]
+    lanes, half = offsets.count, offsets.count // 2
+    load_type, load = _load_each(array, start, offsets, Vector(array.dtype, half))
+    result = types.UniTuple(Vector(array.dtype, lanes), half)
 
     def codegen(context, builder, signature, args):
         loaded = load(context, builder, load_type, args)
         rows = [builder.extract_value(loaded, i) for i in range(lanes)]
-        values = [side_by_side(builder, rows[i::quarter]) for i in range(quarter)]
-        # Within each quarter, pairs are interlaced by ones, then (of four) by twos.
-        width = 1
-        while width < quarter:
-            low, high = (
-                [
-                    source + first + place + i
-                    for first in range(0, lanes, quarter)
-                    for place in range(half, half + quarter // 2, width)
-                    for source in (0, lanes)
-                    for i in range(width)
-                ]
-                for half in (0, quarter // 2)
-            )
-            pairs = [(values[i], values[i + width]) for i in range(quarter) if not i & width]
-            values = [builder.shuffle_vector(a, b, lane_numbers(half)) for a, b in pairs for half in (low, high)]
-            width *= 2
-        return context.make_tuple(builder, result, values)
+        both = lane_numbers(range(lanes))
+        pairs = [builder.shuffle_vector(rows[i], rows[half + i], both) for i in range(half)]
+        return context.make_tuple(builder, result, _transpose_squares(builder, pairs))
 
     return result(array, start, offsets), codegen
 

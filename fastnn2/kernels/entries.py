@@ -14,15 +14,15 @@ from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 def _training(loop):
     """Return the entry of a training loop of :mod:`fastnn2.kernels.train`."""
 
-    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-              has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
+    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, claiming, impatient, X, Y,
+              weights, has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
               gradients_stride, sums, A1, dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
         """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train.train`."""
         mode = float_mode()
         set_float_mode(DEFAULT_MXCSR)
         loop(
-            control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X,
-            Y, weights, has_weights, params, params_of_first, params_stride, first, last,
+            control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, claiming, impatient,
+            X, Y, weights, has_weights, params, params_of_first, params_stride, first, last,
             decay, has_decay, gradients, gradients_stride, sums, A1, dZ2, spare,
             costs, learning_rate, total_weight,
         )  # fmt: skip

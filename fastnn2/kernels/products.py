@@ -33,7 +33,15 @@ from fastnn2.kernels.blocks import (
     turned,
     zero_outer,
 )
-from fastnn2.kernels.plan import COLUMN_GROUPS, PANEL_ROWS, PANEL_SAMPLES, PANEL_VECTORS, STEP, SUMMED_SAMPLES
+from fastnn2.kernels.plan import (
+    COLUMN_GROUPS,
+    FAR_WEIGHTS,
+    PANEL_ROWS,
+    PANEL_SAMPLES,
+    PANEL_VECTORS,
+    STEP,
+    SUMMED_SAMPLES,
+)
 from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, prefetch_group, store, vector_lanes
 from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
@@ -103,17 +111,20 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
     """
     lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
     some = PANEL_SAMPLES // lanes
+    far = rows * (end - first_column) > FAR_WEIGHTS
     for g_first in range(0, groups, some):
         g_end = smaller(groups, g_first + some)
+        ahead = panel_ahead(rows, (g_end - g_first) * width)
         for j in range(first_column, end, width):
             for g in range(g_first, g_end):
                 used = lanes if g < groups - 1 else last_lanes
                 turn(B, b + g * columns * lanes, columns, j, smaller(end, j + width), used, panel,
                      (g - g_first) * lanes * width)  # fmt: skip
             for i in range(first_row, rows, panel_block_rows()):
-                prefetch_sums(gradient, into, rows, columns, i, j, width)
-                if j + width < end:
-                    prefetch_panel(B, b, rows, columns, i, j + width, g_first, g_end)
+                if far:
+                    prefetch_sums(gradient, into, rows, columns, i, j, width)
+                    if j + width < end:
+                        prefetch_panel(B, b, columns, i, j + width, g_first, g_end, ahead)
                 a_rows = panel_row_offsets(i, rows - 1, lanes)
                 for v in range(0, smaller(width, end - j), panel_block_lanes(A)):
                     vectors = panel_offsets(A)
@@ -158,9 +169,9 @@ def turn(B, b, columns, first, end, used, panel, at):
     lanes, vector, width = group_lanes(B), vector_lanes(B), PANEL_VECTORS * vector_lanes(B)
     for j in range(first, end, vector):
         offsets = lane_offsets(B, j, columns - 1, lanes)
-        for s in range(0, used, vector // 4):
+        for s in range(0, used, vector // 2):
             samples = turned(B, b + s, offsets)
-            for i in range(vector // 4):
+            for i in range(vector // 2):
                 store(panel, at + (s + i) * width + j - first, samples[i])
 
 
@@ -173,11 +184,18 @@ def prefetch_sums(gradient, into, rows, columns, first, j, width):
 
 
 @njit(**INLINE)
-def prefetch_panel(B, b, rows, columns, first, j, g_first, g_end):
-    """Ask for a part of the panel from column `j` on: all blocks of rows together ask for all of it."""
+def panel_ahead(rows, count):
+    """Return how many of the `count` rows of a panel each block of rows asks for, so that all ask for all.
+
+    (Computed once, as a division of integers takes as long as dozens of products.)
+    """
+    return (count * panel_block_rows() + rows - 1) // rows
+
+
+@njit(**INLINE)
+def prefetch_panel(B, b, columns, first, j, g_first, g_end, ahead):
+    """Ask for `ahead` rows, each of a group, of the panel from column `j` on: others for each block of rows."""
     lanes, width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
-    each = (width * panel_block_rows() + rows - 1) // rows
-    begin = first // panel_block_rows() * each
-    for k in range(begin, smaller(begin + each, width)):
-        for g in range(g_first, g_end):
-            prefetch_group(B, b + (g * columns + j + k) * lanes)
+    begin = first // panel_block_rows() * ahead
+    for k in range(begin, smaller(begin + ahead, (g_end - g_first) * width)):
+        prefetch_group(B, b + ((g_first + k // width) * columns + j + k % width) * lanes)

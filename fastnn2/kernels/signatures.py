@@ -5,7 +5,7 @@ dtype that the entry is compiled for.
 """
 
 _TRAIN = (
-    "ints* int int int int int int int int int int int reals* reals* reals* int "
+    "ints* int int int int int int int int int int int int reals* reals* reals* int "
     "reals* reals* int int int floats* int floats* int int reals* reals* reals* floats* float float"
 )
 SIGNATURES = {

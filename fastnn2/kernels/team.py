@@ -12,7 +12,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.plan import ARRIVED, BARRIERS, ENTERED, LEFT, LOST_CYCLES, OUTCOME, READY, STAYING
+from fastnn2.kernels.plan import (
+    ARRIVED,
+    BARRIERS,
+    CLAIMS,
+    ENTERED,
+    LEFT,
+    LOST_CYCLES,
+    OUTCOME,
+    READY,
+    STAYING,
+    WORD,
+)
 from fastnn2.kernels.simd import INLINE, address
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -206,6 +217,12 @@ def stay(control, thread, threads):
     while atomic_load(control, LEFT) < atomic_load(control, ENTERED) * (threads - 1):
         looks = let_time_pass(looks)
     return False
+
+
+@njit(**INLINE)
+def claims(thread, iteration):
+    """Return the control word that says which chunk of a thread's range is to be taken next in an iteration."""
+    return CLAIMS + (2 * thread + iteration % 2) * WORD
 
 
 @njit(**INLINE)

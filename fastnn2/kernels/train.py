@@ -12,6 +12,10 @@ so the same sums are formed in the same order by any number of threads. Small ne
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
+Cores are seldom equally fast, as others use them, too. So where each thread has several chunks (`claiming`), one that
+is done with its range goes on with what is left of the others': a chunk is claimed by adding one to a control word of
+the range that it belongs to. Then no thread has a branch of its own.
+
 Thread 0 begins alone and lets the others in, all at once, at the first iteration that finds all of them waiting: a core
 that something else is busy on keeps a thread waiting for milliseconds. (Where they share one set of parameters, it
 waits for them.) They take its parameters, so nothing but the time depends on when they come.
@@ -45,9 +49,11 @@ from fastnn2.kernels.plan import (
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import (
     SPINS,
+    atomic_add,
     atomic_load,
     atomic_store,
     barrier,
+    claims,
     cycles,
     let_time_pass,
     lost_too_much,
@@ -65,8 +71,8 @@ def training_loop(tile):
     """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
     @njit(**INLINE)
-    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, impatient, X, Y, weights,
-              has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
+    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, claiming, impatient, X, Y,
+              weights, has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
               gradients_stride, sums, A1, dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
         """Train as one thread of a team; write costs, parameters and the control words in place.
 
@@ -104,15 +110,29 @@ def training_loop(tile):
             while apart and shared and atomic_load(control, READY) < threads - 1 and atomic_load(control, STOP) == 0:
                 looks = let_time_pass(looks)
             if apart and atomic_load(control, READY) == threads - 1:
+                for t in range(threads):
+                    atomic_store(control, claims(t, j), t * chunks // threads)
                 atomic_store(control, BARRIERS, barriers)
                 atomic_store(control, ENTERED, j + 1)
                 team, apart = threads, False
             old = (j % 2) * params_stride
             new = params_stride - old
             gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            shares = count_shares(chunks, team, shared)
+            shares = count_shares(chunks, team, shared or claiming)
             own = thread * chunks // team
-            for c in range(own, (thread + 1) * chunks // team):
+            if claiming:
+                atomic_store(control, claims(thread, j + 1), own)
+            c, whose, done = own - 1, thread, 0
+            end_of_range = (whose + 1) * chunks // team
+            while True:
+                c = atomic_add(control, claims(whose, j), 1) if claiming else c + 1
+                if c >= end_of_range:
+                    done += 1
+                    if not claiming or done == team:
+                        break
+                    whose = whose + 1 if whose + 1 < team else 0
+                    end_of_range = (whose + 1) * chunks // team
+                    continue
                 into = gradient_set + c * gradients_stride
                 for i in range(into, into + gradients_stride):
                     gradients[i] = 0.0
