@@ -54,6 +54,17 @@ def in_groups(M, groups, lanes):
 @pytest.mark.parametrize("rows", [3, plan.PANEL_ROWS, plan.PANEL_ROWS + 1, 37])
 @pytest.mark.parametrize("columns", [1, 7, 8, 15, 16, 19, 31, 33, 49, 71])
 def test_against_matrix_product(columns, rows, first_row, groups, dtype):
+    assert_products(columns, rows, first_row, groups, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("more", [0, 1])
+def test_where_sums_and_inputs_are_asked_for_ahead(more, dtype):
+    rows = 125
+    assert_products(plan.FAR_WEIGHTS // rows + more, rows, 0, 9, dtype)
+
+
+def assert_products(columns, rows, first_row, groups, dtype):
     # Small integers: every product and sum is exact, so equality is too.
     lanes = plan.group_size(dtype)
     last_lanes = lanes // 2
