@@ -3,15 +3,15 @@
 import os
 import pathlib
 import time
+from collections.abc import Callable
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
 
 
-REREAD_AFTER = 1.0  # seconds: reading a dozen files takes as long as a hundred iterations of a small job
-_known: list[int] = []
-_known_since = float("-inf")
+REREAD_AFTER = 30.0  # seconds: reading a dozen files takes as long as hundreds of iterations of a small job
+_read: dict[object, tuple[float, list[int]]] = {}  # when it was, and what was found
 
 
 def usable_cores() -> int:
@@ -20,7 +20,9 @@ def usable_cores() -> int:
     The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quota of the control
     group (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
     """
-    limits = [_physical_cores(affinity()), *_quotas(), *_environment()]
+    processors = affinity()
+    cores = _remembered(frozenset(processors), lambda: [_physical_cores(processors)])
+    limits = [*cores, *_remembered("quotas", _quotas), *_environment()]
     return max(1, min(limits))
 
 
@@ -29,6 +31,13 @@ def affinity() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def _remembered(key: object, read: Callable[[], list[int]]) -> list[int]:
+    now = time.monotonic()
+    if key not in _read or now - _read[key][0] >= REREAD_AFTER:
+        _read[key] = now, read()
+    return _read[key][1]
 
 
 def _physical_cores(processors: set[int]) -> int:
@@ -44,13 +53,6 @@ def _physical_cores(processors: set[int]) -> int:
 
 def _quotas() -> list[int]:
     """Return the quotas of the control groups of this process and of those above it, in whole cores."""
-    global _known, _known_since
-    if time.monotonic() - _known_since >= REREAD_AFTER:
-        _known, _known_since = _read_quotas(), time.monotonic()
-    return _known
-
-
-def _read_quotas() -> list[int]:
     quotas = []
     for group in _groups():
         for quota_file, period_file in (("cpu.max", None), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):

@@ -5,7 +5,6 @@ The caller's array may have any strides, byte order and number type; it is read 
 result takes memory, and large ones are read by several threads (NumPy copies without the GIL).
 """
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -40,9 +39,9 @@ def padded(count: int, dtype: Any) -> int:
     return -(-count // numbers) * numbers
 
 
-def address(array: Array) -> ctypes.c_void_p:
+def address(array: Array) -> int:
     """Return where an array begins, for a kernel; whoever calls keeps the array."""
-    return ctypes.c_void_p(array.ctypes.data)
+    return array.ctypes.data
 
 
 def to_groups(

@@ -1,5 +1,6 @@
 """fit: check, lay out, start the team, watch it, hand back parameters and costs."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -182,8 +183,11 @@ class _Job:
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
-        self.params = [aligned_zeros(2 * padded(len(params), dtype), dtype).reshape(2, -1) for _ in range(sets)]
-        self.params[0][0, : len(params)] = params
+        # Few arrays, each for all threads: to make one and ask where it begins takes as long as ten iterations of a
+        # small job.
+        stride = padded(len(params), dtype)
+        self.params = aligned_zeros(sets * 2 * stride, dtype).reshape(sets, 2, stride)
+        self.params[0, 0, : len(params)] = params
         # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
         # enough where a second barrier follows.
         self.updated = -(-len(params) // plan.STEP) * plan.STEP
@@ -195,12 +199,13 @@ class _Job:
         shares = max(plan.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
-        self.decay = aligned_zeros(self.params[0].shape[1], np.float64)
+        self.decay = aligned_zeros(stride, np.float64)
         weights_end = (d + 1 + o) * h
         self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
         self.has_decay = alpha != 0
         rows = (self.tile_groups * h, self.tile_groups * o, plan.count_spare_rows(h))  # of A1, dZ2 and spare
-        self.scratch = [[aligned_zeros(count * lanes, dtype) for count in rows] for _ in range(threads)]
+        *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
+        self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CONTROL_SIZE + 2 * threads * plan.WORD, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
@@ -211,21 +216,23 @@ class _Job:
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel(plan.train_kernel(d, o), self.X.dtype)
         # The threads of a short job begin the sooner, the less each has to do in Python.
-        common = (self.control, self.X, self.Y, weights, self.decay, self.gradients, self.costs)
-        control, X, Y, weights_at, decay, gradients, costs = map(address, common)
-        params = [address(one) for one in self.params]
-        scratch = [[address(array) for array in arrays] for arrays in self.scratch]
+        X, Y, weights_at = map(address, (self.X, self.Y, weights))
+        control, params, decay, gradients = map(address, (self.control, self.params, self.decay, self.gradients))
+        scratch, costs, itemsize = address(self.scratch), address(self.costs), self.X.itemsize
 
         def work(thread: int, threads: int) -> None:
+            own_params = params if self.shared else params + thread * self.params.strides[0]
+            own_scratch = scratch + thread * self.scratch_size * itemsize
             train(
                 *(control, thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
                 *(int(self.claiming), int(self.impatient)),
                 *(X, Y, weights_at, int(self.weights is not None)),
-                *(params[0 if self.shared else thread], params[0], self.params[0].shape[1]),
+                *(own_params, params, self.params.shape[2]),
                 *self.range_of(thread, threads),
                 *(decay, int(self.has_decay), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
-                *(*scratch[thread], costs, learning_rate, total_weight),
+                *(own_scratch + place * itemsize for place in self.scratch_places),
+                *(costs, learning_rate, total_weight),
             )
 
         short = is_short(self.iterations * plan.work_of_iteration(d, n, h, o))
@@ -243,7 +250,7 @@ class _Job:
         """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
         d, h, o, _ = self.shape
         done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
-        params = checks.named_params(self.params[0][done % 2, : plan.count_params(d, h, o)], d, h, o)
+        params = checks.named_params(self.params[0, done % 2, : plan.count_params(d, h, o)], d, h, o)
         if outcome == plan.FINISHED and not interrupted:
             return params, self.costs
         if interrupted or outcome == plan.INTERRUPTED:

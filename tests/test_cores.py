@@ -58,7 +58,7 @@ def machine(tmp_path, monkeypatch):
     return Machine(tmp_path, monkeypatch)
 
 
-def test_quotas_are_read_once_a_second(machine, monkeypatch):
+def test_files_are_read_once_in_a_while(machine, monkeypatch):
     machine.groups("0::/job\n")
     machine.quota("job/cpu.max", "200000 100000")
     assert cores.usable_cores() == 2
@@ -67,6 +67,13 @@ def test_quotas_are_read_once_a_second(machine, monkeypatch):
     assert cores.usable_cores() == 2
     monkeypatch.setattr(cores, "REREAD_AFTER", 0.0)
     assert cores.usable_cores() == 3
+    monkeypatch.setattr(cores, "REREAD_AFTER", 60.0)
+    machine.affinity([0, 2])  # which is asked for every time
+    machine.siblings(cpu0="0,2\n", cpu2="0,2\n")
+    assert cores.usable_cores() == 1
+    machine.siblings(cpu1="1,3\n", cpu3="1,3\n")
+    machine.affinity([1, 2, 3])
+    assert cores.usable_cores() == 2
 
 
 def test_the_affinity_mask_counts(machine):

@@ -318,7 +318,7 @@ def test_tiles_that_were_kept_before_are_not_used_again(dtype):
     orders, rates = orders_and_rates(shape, job.steps, 2, True)
     for order in (None, orders, None):
         job.run(rates, order)
-    in_use = [address(tile).value for tile in job.kept]
+    in_use = [address(tile) for tile in job.kept]
     assert job.keep == plan.KEPT
     assert all(
         set(in_use) <= {getattr(word, "value", word) for word in scratch} for _, _, scratch in job._buffers.values()

@@ -72,7 +72,7 @@ def test_alignment(dtype, count):
     for _ in range(5):  # NumPy's own allocations begin on 16 bytes, some of them on 128 by chance
         array = layout.aligned_zeros(count, dtype)
         assert array.ctypes.data % plan.ALIGNMENT == 0
-        assert layout.address(array).value == array.ctypes.data
+        assert layout.address(array) == array.ctypes.data
         assert array.shape == (count,)
         assert array.dtype == dtype
         assert not array.any()
