@@ -11,7 +11,8 @@ TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
 
 
 REREAD_AFTER = 30.0  # seconds: reading a dozen files takes as long as hundreds of iterations of a small job
-_read: dict[object, tuple[float, list[int]]] = {}  # when it was, and what was found
+# For a set of processors, and for "quotas": when files were read, and what was found.
+_read: dict[object, tuple[float, list[int]]] = {}
 
 
 def usable_cores() -> int:
@@ -34,6 +35,7 @@ def affinity() -> set[int]:
 
 
 def _remembered(key: object, read: Callable[[], list[int]]) -> list[int]:
+    """Return what `read` does, or did not long ago: a quota that changes is seen up to REREAD_AFTER seconds late."""
     now = time.monotonic()
     if key not in _read or now - _read[key][0] >= REREAD_AFTER:
         _read[key] = now, read()

@@ -19,8 +19,9 @@ Array = np.ndarray[Any, Any]
 WORK_OF_JOB = 10_000_000
 # Iterations of fewer suffer where other processes want the cores: they wait for whoever lost its core.
 WORK_OF_SHORT_ITERATION = 1_000_000
-# With so many chunks for each thread, those that are done early take what is left of the others'.
-CHUNKS_TO_CLAIM = 4
+# Threads that are done early take what is left of the others', with so many chunks or more for each thread. Where then
+# each sums all of them, an iteration has to have so many multiplications for each number that all threads add.
+CHUNKS_TO_CLAIM, WORK_OF_SUM = 4, 200
 
 
 def fit(
@@ -178,8 +179,11 @@ class _Job:
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
-        self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM
-        self.impatient = plan.work_of_iteration(d, n, h, o) < WORK_OF_SHORT_ITERATION and not self.shared
+        work = plan.work_of_iteration(d, n, h, o)
+        self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM and (
+            self.shared or threads * self.chunks * len(params) * WORK_OF_SUM <= work
+        )
+        self.impatient = work < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
@@ -194,7 +198,7 @@ class _Job:
         self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
-        # The system may refuse some of the threads, and three hand over more than four.
+        # The system may refuse some of the threads, and three may hand over more than four.
         mixed = self.shared or self.claiming
         shares = max(plan.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride

@@ -58,10 +58,13 @@ def test_against_matrix_product(columns, rows, first_row, groups, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("more", [0, 1])
-def test_where_sums_and_inputs_are_asked_for_ahead(more, dtype):
-    rows = 125
-    assert_products(plan.FAR_WEIGHTS // rows + more, rows, 0, 9, dtype)
+@pytest.mark.parametrize("far", [False, True])
+def test_where_sums_and_inputs_are_asked_for_ahead(far, dtype):
+    rows, width = 125, panel_width(dtype)
+    columns = plan.FAR_WEIGHTS // (rows * width) * width + far * width
+    weights = rows * in_panels(rows, columns, np.empty(0, dtype))
+    assert (weights > plan.FAR_WEIGHTS) == far
+    assert_products(columns, rows, 0, 9, dtype)
 
 
 def assert_products(columns, rows, first_row, groups, dtype):

@@ -180,10 +180,10 @@ def test_a_system_that_refuses_threads(granted, iterations, monkeypatch):
     assert len(requests) > granted
 
 
-@pytest.mark.parametrize("n", [N, 20_000], ids=["a chunk for each of 8 threads", "more, which they claim"])
+@pytest.mark.parametrize("n", [N, 20_000], ids=["a chunk for each of 8 threads", "more chunks"])
 @pytest.mark.parametrize(("asked", "granted"), [(4, 3), (8, 3), (8, 7)])
 def test_a_smaller_team_that_hands_over_more(asked, granted, n, monkeypatch):
-    """Each of three threads hands over all its chunks, each of four the sum of them: the sums need the more room."""
+    """Three threads hand over all chunks; four, unless they claim, a sum each: the sums need the more room."""
     X, Y = data(n=n)
     expected = fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=1)
     refusing_threads(monkeypatch, granted)
@@ -309,7 +309,7 @@ def test_threads_that_share_parameters_wait_for_each_other(monkeypatch):
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
 def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatch):
-    """It goes on with each range until nothing is left there: so many claims are in vain as there are threads."""
+    """It goes on with each range until nothing is left there: as many claims are in vain as there are threads."""
     X = np.random.RandomState(1).standard_normal((40, 4000))
     Y, h, controls, end = (X[0] > 0).astype(float), 110, [], team.Team.end
 

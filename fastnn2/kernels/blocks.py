@@ -91,9 +91,9 @@ def zero_each(typingctx, like, offsets):
 
 
 def _transpose_squares(builder, values):
-    """Transpose the squares that vectors make one above the other: as many lanes wide as there are vectors.
+    """Transpose squares, in place: k vectors, one above the other, are squares of k lanes side by side.
 
-    In steps, pairs of vectors exchange half of their lanes: single ones, twos, fours.
+    In steps, pairs of vectors exchange half of their lanes: single ones, then twos, and so on.
     """
     lanes, width = values[0].type.count, 1
     while width < len(values):
@@ -122,7 +122,7 @@ def transposed(typingctx, rows):
 def turned(typingctx, array, start, offsets):
     """Return columns of the rows that begin at ``start + offset`` for each of a tuple of offsets, as vectors.
 
-    So many offsets as a vector has lanes, and half as many columns. Half a register is loaded at a time, which costs
+    As many offsets as a vector has lanes, and half as many columns. Half a register is loaded at a time, which costs
     less than to load quarters, or to turn what whole registers hold.
     """
     lanes, half = offsets.count, offsets.count // 2

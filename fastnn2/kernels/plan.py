@@ -24,8 +24,8 @@ PANEL_VECTORS = 2
 PANEL_SAMPLES = 256
 SUMMED_SAMPLES = 32
 PANEL_ROWS = 40
-# With more weights than this, their sums and the inputs may not be in a second-level cache, and are asked for ahead.
-# (To ask for what is there costs 2 %.)
+# With more weights than this by panels, their sums and the inputs may not be in a second-level cache, and are asked for
+# ahead. (To ask for what is there costs 2 %.)
 FAR_WEIGHTS = 20_000
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
@@ -84,8 +84,8 @@ STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when
 LEFT = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
 READY = 12 * WORD  # how many threads wait to be let into train
 CONTROL_SIZE = 13 * WORD
-# Behind them, for train: two words for each thread, the chunk of its range that is to be taken next, in iterations with
-# an even number and in those with an odd one.
+# Behind them, for train: two words for each thread, the chunk of its range that is to be taken next, or one behind the
+# range where none is left, in iterations with an even number and in those with an odd one.
 CLAIMS = CONTROL_SIZE
 NOT_COMING = -1
 
@@ -143,7 +143,7 @@ def count_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
 def count_shares(chunks: int, threads: int, mixed: bool) -> int:
     """Return how many gradients the threads hand over: one each, where each has a whole branch of the tree of pairs.
 
-    None has one where they take each other's chunks or where each sums a range of parameters (`mixed`).
+    No thread has such a branch where they take each other's chunks, or where each sums a range of parameters (`mixed`).
     """
     return chunks if mixed or threads & (threads - 1) else threads
 

@@ -185,7 +185,7 @@ def prefetch_sums(gradient, into, rows, columns, first, j, width):
 
 @njit(**INLINE)
 def panel_ahead(rows, count):
-    """Return how many of the `count` rows of a panel each block of rows asks for, so that all ask for all.
+    """Return how many of a panel's `count` columns of groups each block of rows asks for, so that all ask for all.
 
     (Computed once, as a division of integers takes as long as dozens of products.)
     """
@@ -194,7 +194,7 @@ def panel_ahead(rows, count):
 
 @njit(**INLINE)
 def prefetch_panel(B, b, columns, first, j, g_first, g_end, ahead):
-    """Ask for `ahead` rows, each of a group, of the panel from column `j` on: others for each block of rows."""
+    """Ask for `ahead` of the panel's columns of groups, from column `j` on, others for each block of rows of A."""
     lanes, width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
     begin = first // panel_block_rows() * ahead
     for k in range(begin, smaller(begin + ahead, (g_end - g_first) * width)):

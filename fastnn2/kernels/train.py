@@ -3,7 +3,8 @@
 Samples are cut into *chunks*, a number of them that follows from the shapes and not from the threads, and chunks into
 tiles. Each thread has a range of the chunks. An iteration is
 
-    each thread     for its chunks, tile by tile: forward, cost, backward; one gradient buffer a chunk
+    each thread     for its chunks, and others that it claims, tile by tile: forward, cost, backward; one gradient
+                    buffer a chunk
                     sum its own chunks in pairs, if it has a whole branch of that tree (see plan.count_shares)
     barrier
     each thread     sum what all hand over, in pairs; cost_j = sum / n + penalty; new parameters
@@ -12,9 +13,9 @@ so the same sums are formed in the same order by any number of threads. Small ne
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
 Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
 
-Cores are seldom equally fast, as others use them, too. So where each thread has several chunks (`claiming`), one that
-is done with its range goes on with what is left of the others': a chunk is claimed by adding one to a control word of
-the range that it belongs to. Then no thread has a branch of its own.
+Cores are seldom equally fast, as other processes use them, too. So where each thread has several chunks (`claiming`),
+one that is done with its range goes on with what is left of the others': a chunk is claimed by adding one to a control
+word of the range that it belongs to (see team.claims). Then no thread has a branch of its own.
 
 Thread 0 begins alone and lets the others in, all at once, at the first iteration that finds all of them waiting: a core
 that something else is busy on keeps a thread waiting for milliseconds. (Where they share one set of parameters, it
