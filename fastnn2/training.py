@@ -179,11 +179,11 @@ class _Job:
         self.shared = len(params) >= plan.SHARED_PARAMS
         self.tile_groups = plan.count_tile_groups(d, h, o)
         self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
-        work = plan.work_of_iteration(d, n, h, o)
+        self.work = plan.work_of_iteration(d, n, h, o)
         self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM and (
-            self.shared or threads * self.chunks * len(params) * WORK_OF_SUM <= work
+            self.shared or threads * self.chunks * len(params) * WORK_OF_SUM <= self.work
         )
-        self.impatient = work < WORK_OF_SHORT_ITERATION and not self.shared
+        self.impatient = self.work < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = plan.group_size(dtype)
         sets = 1 if self.shared else threads
@@ -211,7 +211,7 @@ class _Job:
         *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
         self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(plan.CONTROL_SIZE + 2 * threads * plan.WORD, np.int64)
+        self.control = aligned_zeros(plan.CLAIMS + 2 * threads * plan.WORD, np.int64)
         self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
@@ -239,7 +239,7 @@ class _Job:
                 *(costs, learning_rate, total_weight),
             )
 
-        short = is_short(self.iterations * plan.work_of_iteration(d, n, h, o))
+        short = is_short(self.iterations * self.work)
         return self.result(conduct(Team(self.control), self.threads, work, short, self.iterations, progress))
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
