@@ -221,14 +221,14 @@ def _offsets(count):
 
 
 @intrinsic
-def lane_offsets(typingctx, array, first, last, step):
-    """Return where rows begin, from `first` on, one for each lane of a vector; past `last` that one again."""
-    result, codegen = _offsets(lane_type(array.dtype, 1).lanes)
+def lane_offsets(typingctx, array, step):
+    """Return where rows begin that are `step` apart, one for each lane of a vector."""
+    result = types.UniTuple(types.int64, lane_type(array.dtype, 1).lanes)
 
-    def without_array(context, builder, signature, args):
-        return codegen(context, builder, result, args[1:])
+    def one(context, builder, args, i):
+        return builder.mul(args[1], args[1].type(i))
 
-    return result.return_type(array, *result.args), without_array
+    return result(array, step), _each(one)
 
 
 @intrinsic

@@ -20,10 +20,10 @@ BLOCK_UNITS = 3
 # Sums of products over samples (see products.py) go by panels of so many vectors of columns, which are turned for so
 # many samples at a time: 32 kB, two thirds of a first-level cache of 48. A sum of float32 has at most so many terms
 # before it is added to others. With fewer rows than this, turning costs too much.
-PANEL_VECTORS = 2
-PANEL_SAMPLES = 256
+PANEL_VECTORS = 4
+PANEL_SAMPLES = 128
 SUMMED_SAMPLES = 32
-PANEL_ROWS = 40
+PANEL_ROWS = 48
 # With more weights than this by panels, their sums and the inputs may not be in a second-level cache, and are asked for
 # ahead. (To ask for what is there costs 2 %.)
 FAR_WEIGHTS = 20_000

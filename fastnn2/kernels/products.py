@@ -48,10 +48,9 @@ from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
 @njit(**INLINE)
 def in_panels(rows, columns, array):
-    """Return how many of `columns` columns go by panels: none if rows are few, else all but less than half a panel."""
+    """Return how many of `columns` columns go by panels, which are whole: none if rows are few."""
     width = PANEL_VECTORS * vector_lanes(array)
-    whole = (columns + width // 2) // width * width
-    return smaller(whole, columns) if rows >= PANEL_ROWS else 0
+    return columns // width * width if rows >= PANEL_ROWS else 0
 
 
 @njit(**INLINE)
@@ -103,14 +102,14 @@ def columns_at_a_time(groups):
 @njit(**INLINE)
 def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lanes, A, a, B, b, panel, gradient,
                   into):  # fmt: skip
-    """Do as :func:`products_over_samples` for the columns up to `end`, with columns in the lanes.
+    """Do as :func:`products_over_samples` for the columns up to `end`, whole panels, with columns in the lanes.
 
-    Of PANEL_SAMPLES samples at a time, each panel is turned and stays in the first-level cache while all rows go by.
-    Each sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they are all
-    rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
+    Of PANEL_SAMPLES samples at a time, or less, each panel is turned and stays in the first-level cache while all rows
+    go by. Each sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they
+    are all rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
     """
     lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
-    some = PANEL_SAMPLES // lanes
+    some = even_parts(groups, PANEL_SAMPLES // lanes)
     far = rows * (end - first_column) > FAR_WEIGHTS
     for g_first in range(0, groups, some):
         g_end = smaller(groups, g_first + some)
@@ -118,16 +117,14 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
         for j in range(first_column, end, width):
             for g in range(g_first, g_end):
                 used = lanes if g < groups - 1 else last_lanes
-                turn(B, b + g * columns * lanes, columns, j, smaller(end, j + width), used, panel,
-                     (g - g_first) * lanes * width)  # fmt: skip
-            for i in range(first_row, rows, panel_block_rows()):
-                if far:
-                    prefetch_sums(gradient, into, rows, columns, i, j, width)
-                    if j + width < end:
-                        prefetch_panel(B, b, columns, i, j + width, g_first, g_end, ahead)
-                a_rows = panel_row_offsets(i, rows - 1, lanes)
-                for v in range(0, smaller(width, end - j), panel_block_lanes(A)):
-                    vectors = panel_offsets(A)
+                turn(B, b + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * width)
+            for v in range(0, width, panel_block_lanes(A)):
+                for i in range(first_row, rows, panel_block_rows()):
+                    if far:
+                        prefetch_sums(gradient, into + j + v, rows, columns, i, panel_block_lanes(A))
+                        if v == 0 and j + width < end:
+                            prefetch_panel(B, b, columns, i, j + width, g_first, g_end, ahead)
+                    a_rows, vectors = panel_row_offsets(i, rows - 1, lanes), panel_offsets(A)
                     sums = zero_outer(A, a_rows, vectors)
                     for g in range(g_first, g_end):
                         ag, at = a + g * rows * lanes, (g - g_first) * lanes * width + v
@@ -141,7 +138,14 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
                                     of_some, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
                                     at + s * width, vectors)  # fmt: skip
                                 sums = add_each(sums, of_some)
-                    add_sums_in_lanes(gradient, into + i * columns + j + v, columns, sums, rows - i, end - j - v)
+                    add_sums_in_lanes(gradient, into + j + v, panel_row_offsets(i, rows - 1, columns), sums)
+
+
+@njit(**INLINE)
+def even_parts(groups, most):
+    """Return how many groups at a time, at most so many, are parts of about one size."""
+    parts = (groups + most - 1) // most
+    return (groups + parts - 1) // parts
 
 
 @njit(**INLINE)
@@ -161,26 +165,26 @@ def add_samples(sums, count, A, a, rows, panel, at, vectors):
 
 
 @njit(**INLINE)
-def turn(B, b, columns, first, end, used, panel, at):
-    """Write the columns [first, end) of one group of B to `panel` in place, sample by sample, from ``panel[at]`` on.
+def turn(B, first, used, panel, at):
+    """Write a panel's columns of one group of B, the first at ``B[first]``, to ``panel[at]`` on in place, by sample.
 
-    Of the group's lanes, the first `used`. Behind the last column of B, that column stands again.
+    Of the group's lanes, the first `used`.
     """
     lanes, vector, width = group_lanes(B), vector_lanes(B), PANEL_VECTORS * vector_lanes(B)
-    for j in range(first, end, vector):
-        offsets = lane_offsets(B, j, columns - 1, lanes)
+    columns = lane_offsets(B, lanes)
+    for j in range(0, width, vector):
         for s in range(0, used, vector // 2):
-            samples = turned(B, b + s, offsets)
+            samples = turned(B, first + j * lanes + s, columns)
             for i in range(vector // 2):
-                store(panel, at + (s + i) * width + j - first, samples[i])
+                store(panel, at + (s + i) * width + j, samples[i])
 
 
 @njit(**INLINE)
-def prefetch_sums(gradient, into, rows, columns, first, j, width):
-    """Ask for what a block of rows from `first` on will be added to: large gradients are not in the cache."""
+def prefetch_sums(gradient, into, rows, columns, first, count):
+    """Ask for `count` sums of each row of a block from `first` on: large gradients are not in the cache."""
     for i in range(first, smaller(rows, first + panel_block_rows())):
-        for k in range(0, width, STEP):
-            prefetch(gradient, into + i * columns + j + k)
+        for k in range(0, count, STEP):
+            prefetch(gradient, into + i * columns + k)
 
 
 @njit(**INLINE)

@@ -2,7 +2,6 @@
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
@@ -45,49 +44,29 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
 
 
 @intrinsic
-def add_sums_in_lanes(typingctx, gradient, at, stride, sums, rows, columns):
-    """Add a block of sums to ``gradient[at + i * stride + j]`` in place (float64).
+def add_sums_in_lanes(typingctx, gradient, at, offsets, sums):
+    """Add a block of sums to ``gradient[at + offset]`` and what follows, for each of a tuple of offsets, in place.
 
-    `sums` are rows of a few vectors side by side, whose lanes are the columns. Only the first `rows` rows and `columns`
-    columns count; nothing else is read or written.
+    `sums` are rows of a few vectors side by side, whose lanes are the columns, one row for each offset. An offset may
+    come again, with the same sums, which count once: of some columns, all is read before anything is written.
     """
-    vectors = blocks().panel_vectors
-    lanes = sums.dtype.lanes
+    rows = offsets.count
+    vectors, lanes = sums.count // rows, sums.dtype.lanes
 
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
-        load, store = _masked_memory(builder.module)
-        integer = args[1].type
-        for i in range(sums.count // vectors):
-            inside = builder.icmp_signed("<", integer(i), args[4])
-            kept = builder.select(inside, args[5], integer(0))  # of a row that is not there, nothing
-            row = builder.add(args[1], builder.mul(args[2], integer(i)))
-            for first in range(0, vectors * lanes, STEP):
+        places = [builder.gep(data, [builder.add(args[1], builder.extract_value(args[2], i))]) for i in range(rows)]
+        for first in range(0, vectors * lanes, STEP):
+            pointers, totals = [], []
+            for i in range(rows):
                 value = builder.extract_value(args[3], i * vectors + first // lanes)
                 total = converted(builder, part_of(builder, value, first % lanes, STEP), ir.DoubleType())
-                numbers = ir.Constant(ir.VectorType(integer, STEP), list(range(first, first + STEP)))
-                mask = builder.icmp_signed("<", numbers, broadcast(builder, kept, STEP))
-                place = builder.gep(data, [builder.add(row, integer(first))])
-                place = builder.bitcast(place, total.type.as_pointer())
-                old = builder.call(load, [place, _NUMBER_BYTES, mask, total.type(None)])
-                builder.call(store, [builder.fadd(old, total), place, _NUMBER_BYTES, mask])
+                pointer = builder.gep(places[i], [args[1].type(first)])
+                pointers.append(builder.bitcast(pointer, total.type.as_pointer()))
+                totals.append(builder.fadd(builder.load(pointers[i], align=8), total))
+            for pointer, total in zip(pointers, totals, strict=True):
+                builder.store(total, pointer, align=8)
         return context.get_dummy_value()
 
     integer = types.int64
-    return types.void(gradient, integer, integer, sums, integer, integer), codegen
-
-
-_NUMBER_BYTES = ir.IntType(32)(8)  # the alignment of a float64
-
-
-def _masked_memory(module):
-    """Return LLVM's load and store of only those of STEP float64 whose bit of a mask is set."""
-    vector = ir.VectorType(ir.DoubleType(), STEP)
-    operands = [vector.as_pointer(), ir.IntType(32), ir.VectorType(ir.IntType(1), STEP)]
-    load = ir.FunctionType(vector, [*operands, vector])
-    store = ir.FunctionType(ir.VoidType(), [vector, *operands])
-    suffix = f"v{STEP}f64.p0v{STEP}f64"
-    return tuple(
-        cgutils.get_or_insert_function(module, function_type, f"llvm.masked.{name}.{suffix}")
-        for name, function_type in (("load", load), ("store", store))
-    )
+    return types.void(gradient, integer, offsets, sums), codegen

@@ -32,9 +32,10 @@ class Blocks:
     panel_vectors: int
 
 
-# 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors of inputs, 1 weight; 20 accumulators, 4 + 1 operands;
-# 16 accumulators, 2 vectors of a panel, 1 number. (Six units are no faster, and layers of 10, 50 or 100 are common.)
-WIDE = Blocks(units=5, vectors=4, rows=5, columns=4, panel_rows=8, panel_vectors=2)
+# 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 number or vector; 9 loads for 20 products. (Six rows
+# are no faster, and layers of 10, 50 or 100 are common. Panels by eight rows and two vectors, with 10 loads for 16
+# products, are 5 % slower, and 10 to 15 % where whatever shares the core loads, too.)
+WIDE = Blocks(units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
 # 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
 NARROW = Blocks(units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
 
