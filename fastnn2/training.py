@@ -112,7 +112,7 @@ def fit(
     o = len(Y)
     run_dtype = checks.run_dtype(X, dtype)
     weights = checks.weights(sample_weight, n, run_dtype)
-    source = _check_initial(init, random_state, X, h, Y)
+    source = _check_initial(init, random_state, X, h, Y, run_dtype)
 
     X_groups, X_finite = to_groups(X, run_dtype, n_threads)
     if not X_finite:
@@ -123,14 +123,15 @@ def fit(
     weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
     total_weight = checks.total_weight(weights, n)
 
-    params = source if isinstance(init, dict) else init_params(X, Y, h, init=init, random_state=source)
-    flat = checks.flat_params(params, run_dtype, "init[{!r}]")
+    flat = source
+    if not isinstance(init, dict):
+        flat = checks.flat_params(init_params(X, Y, h, init=init, random_state=source), run_dtype)
     job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
     return job.run(learning_rate, total_weight, progress)
 
 
-def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> Any:
-    """Return checked parameters where `init` is a dict, else where to draw from; nothing is drawn yet."""
+def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array, dtype: Any) -> Any:
+    """Return parameters, flat and in `dtype`, where `init` is a dict, else where to draw from; nothing is drawn yet."""
     if isinstance(init, str):
         if init not in ("he", "small"):
             raise ValueError(f"init is {init!r}; expected 'he', 'small' or a dict of parameters")
@@ -143,7 +144,7 @@ def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array) -> 
             f"init is for {d} features, {units} hidden units and {o} outputs; expected {len(X)}, {h} and {len(Y)}, as "
             "X, hidden_size and Y have them"
         )
-    return params
+    return checks.flat_params(params, dtype, "init[{!r}]")
 
 
 def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
@@ -212,7 +213,8 @@ class _Job:
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
         self.costs = np.zeros(iterations)
         self.control = aligned_zeros(plan.CLAIMS + 2 * threads * plan.WORD, np.int64)
-        self.control[[plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME]] = -1
+        for word in (plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME):
+            self.control[word] = -1
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""

@@ -44,7 +44,7 @@ ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmo
 
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 
-_functions: dict[tuple[str, str], Callable[..., None]] = {}
+_functions: dict[tuple[str, Any], Callable[..., None]] = {}
 _engines: list[Any] = []  # an engine owns the memory of its code
 _lock = threading.RLock()
 
@@ -80,11 +80,11 @@ def enabled() -> bool:
 
 def kernel(name: str, dtype: Any) -> Callable[..., None]:
     """Return the compiled entry `name` for `dtype`, a function that takes addresses and numbers."""
-    key = name, np.dtype(dtype).name
+    key = name, np.dtype(dtype)
     if key not in _functions:
         with _lock:
             if key not in _functions:
-                _functions[key] = _make(*key)
+                _functions[key] = _make(name, key[1].name)
     return _functions[key]
 
 
