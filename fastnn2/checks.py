@@ -209,7 +209,7 @@ def _is_integral(value: Any) -> bool:
 
 
 def _is_real(value: Any) -> bool:
-    # To ask numbers.Real about a plain float takes 20 microseconds where nothing has asked for some milliseconds.
+    # To ask numbers.Real about a plain float takes 20 microseconds when nobody has for some milliseconds.
     return type(value) is float or (isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_))
 
 

@@ -84,9 +84,8 @@ class Team:
         self._open_gates()
         if takes_part:
             self._work(0, self._size)
-            # None of the others writes a result any more. To wait until they are out of Python takes longer than the
-            # start of the next job; what they work on is theirs, too, until then.
-            self.is_done = True
+            if not threads:
+                self.is_done = True
 
     def _open_gates(self) -> None:
         for gate in self._gates:
@@ -132,7 +131,7 @@ class Team:
                 self._open_gates()
                 if self._takes_part:
                     self._let_nobody_wait()
-                while self._work is not None and self._running and not self.is_done:
+                while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised
             except BaseException as error:  # a signal: the team is on its way out, and this thread has to wait
@@ -143,7 +142,7 @@ class Team:
 def _placement() -> tuple[Any, Any] | None:
     """Return the system's calls that say where a thread may run and on which core this one is; None without them."""
     try:
-        library = ctypes.PyDLL(None)  # with the GIL: others would take it for as long as such a call takes
+        library = ctypes.CDLL(None)
         set_affinity, this_core = library.pthread_setaffinity_np, library.sched_getcpu
     except (AttributeError, OSError, TypeError):  # not Linux
         return None

@@ -125,7 +125,7 @@ def fit(
 
     flat = source
     if not isinstance(init, dict):
-        flat = checks.flat_params(init_params(X, Y, h, init=init, random_state=source), run_dtype)
+        flat = checks.flat_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
     job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
     return job.run(learning_rate, total_weight, progress)
 

@@ -104,7 +104,7 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
                   into):  # fmt: skip
     """Do as :func:`products_over_samples` for the columns up to `end`, whole panels, with columns in the lanes.
 
-    Of PANEL_SAMPLES samples at a time, or less, each panel is turned and stays in the first-level cache while all rows
+    Of PANEL_SAMPLES samples at a time, or fewer, each panel is turned and stays in the first-level cache while all rows
     go by. Each sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they
     are all rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
     """
@@ -166,9 +166,9 @@ def add_samples(sums, count, A, a, rows, panel, at, vectors):
 
 @njit(**INLINE)
 def turn(B, first, used, panel, at):
-    """Write a panel's columns of one group of B, the first at ``B[first]``, to ``panel[at]`` on in place, by sample.
+    """Write a panel's columns of one group of B, the first at ``B[first]``, to `panel` in place, from `at` on.
 
-    Of the group's lanes, the first `used`.
+    There they stand side by side, sample by sample; of the group's lanes, the first `used`.
     """
     lanes, vector, width = group_lanes(B), vector_lanes(B), PANEL_VECTORS * vector_lanes(B)
     columns = lane_offsets(B, lanes)
@@ -181,7 +181,10 @@ def turn(B, first, used, panel, at):
 
 @njit(**INLINE)
 def prefetch_sums(gradient, into, rows, columns, first, count):
-    """Ask for `count` sums of each row of a block from `first` on: large gradients are not in the cache."""
+    """Ask for what a block adds to, as large gradients are not in the cache.
+
+    That is `count` sums, from ``gradient[into]`` on, of each row from `first` on; row i is `columns` times i behind.
+    """
     for i in range(first, smaller(rows, first + panel_block_rows())):
         for k in range(0, count, STEP):
             prefetch(gradient, into + i * columns + k)
