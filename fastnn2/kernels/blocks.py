@@ -220,15 +220,23 @@ def _offsets(count):
     return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), _each(one)
 
 
-@intrinsic
-def lane_offsets(typingctx, array, step):
-    """Return where rows begin that are `step` apart, one for each lane of a vector."""
-    result = types.UniTuple(types.int64, lane_type(array.dtype, 1).lanes)
-
+def _multiples(values, step, count):
     def one(context, builder, args, i):
         return builder.mul(args[1], args[1].type(i))
 
-    return result(array, step), _each(one)
+    return types.UniTuple(types.int64, count)(values, step), _each(one)
+
+
+@intrinsic
+def lane_offsets(typingctx, array, step):
+    """Return where rows begin that are `step` apart, one for each lane of a vector."""
+    return _multiples(array, step, lane_type(array.dtype, 1).lanes)
+
+
+@intrinsic
+def offsets_of_each(typingctx, values, step):
+    """Return where rows begin that are `step` apart, one for each of a tuple of values."""
+    return _multiples(values, step, values.count)
 
 
 @intrinsic

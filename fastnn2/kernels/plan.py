@@ -23,7 +23,7 @@ BLOCK_UNITS = 3
 PANEL_VECTORS = 4
 PANEL_SAMPLES = 128
 SUMMED_SAMPLES = 32
-PANEL_ROWS = 48
+PANEL_ROWS = 32
 # With more weights than this by panels, their sums and the inputs may not be in a second-level cache, and are asked for
 # ahead. (To ask for what is there costs 2 %.)
 FAR_WEIGHTS = 20_000

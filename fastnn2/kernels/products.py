@@ -24,12 +24,14 @@ from fastnn2.kernels.blocks import (
     lane_offsets,
     load_each,
     numbers_each,
+    offsets_of_each,
     panel_block_lanes,
     panel_block_rows,
     panel_offsets,
     panel_row_offsets,
     row_offsets,
     smaller,
+    store_each,
     turned,
     zero_outer,
 )
@@ -42,7 +44,7 @@ from fastnn2.kernels.plan import (
     STEP,
     SUMMED_SAMPLES,
 )
-from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, prefetch_group, store, vector_lanes
+from fastnn2.kernels.simd import INLINE, group_lanes, prefetch, prefetch_group, vector_lanes
 from fastnn2.kernels.sums import add_sums, add_sums_in_lanes
 
 
@@ -175,8 +177,7 @@ def turn(B, first, used, panel, at):
     for j in range(0, width, vector):
         for s in range(0, used, vector // 2):
             samples = turned(B, first + j * lanes + s, columns)
-            for i in range(vector // 2):
-                store(panel, at + (s + i) * width + j, samples[i])
+            store_each(panel, at + s * width + j, offsets_of_each(samples, width), samples)
 
 
 @njit(**INLINE)

@@ -5,8 +5,8 @@ X is (n, d), one row a sample, dense or in compressed sparse rows; tiles are (gr
 
 from numba import njit
 
-from fastnn2.kernels.blocks import load_eights, smaller, transposed
-from fastnn2.kernels.simd import INLINE, group_lanes, store
+from fastnn2.kernels.blocks import load_eights, offsets_of_each, smaller, store_each, transposed
+from fastnn2.kernels.simd import INLINE, group_lanes
 
 
 @njit(**INLINE)
@@ -43,8 +43,7 @@ def gather(X, d, order, has_order, first, count, tile, start):
         for f in range(0, d, 8):
             k = smaller(f, d - 8)
             columns = transposed(load_eights(X, k, offsets))
-            for i in range(8):
-                store(tile, at + (k + i) * lanes, columns[i])
+            store_each(tile, at + k * lanes, offsets_of_each(columns, lanes), columns)
     for s in range(blocks, count):
         row = (order[first + s] if has_order else first + s) * d
         at = start + place_of(s, d, lanes)
