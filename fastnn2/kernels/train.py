@@ -84,7 +84,8 @@ def training_loop(tile):
         many as the threads hand over, for this thread alone; costs (iterations,) float64. For this thread alone: its
         parameters, unless `shared`; the range [first, last) of the parameters that it updates; A1 (tile_groups, h, G),
         dZ2 (tile_groups, o, G) and spare (S, G). What belongs to a thread or a chunk starts on a 128-byte boundary;
-        sets of parameters and gradients are followed by zeros.
+        sets of parameters and gradients are followed by zeros. Of `shared`, `claiming` and `impatient` this module's
+        docstring tells.
 
             cost_j = (sum(costs of samples) + 1/2 sum(decay p^2)) / total_weight
             p <- p - learning_rate / total_weight * (gradient + decay p)
