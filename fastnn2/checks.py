@@ -17,7 +17,6 @@ from fastnn2.kernels.plan import count_params
 Array = np.ndarray[Any, Any]
 Params = dict[str, Array]
 NAMES = ("W1", "b1", "W2", "b2")
-AXES = ("row", "column")  # of a parameter
 _of_thread = threading.local()
 
 
@@ -278,9 +277,14 @@ def flat_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array
     with np.errstate(over="ignore"):
         flat = np.concatenate([params[key].astype(dtype).ravel() for key in NAMES])
     if not np.isfinite(flat).all():
-        for key in NAMES:
-            refuse_not_finite(params[key], name.format(key), dtype, AXES)
+        refuse_params_not_finite(params, name, dtype)
     return flat
+
+
+def refuse_params_not_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
+    """Do as :func:`refuse_not_finite` for each parameter; errors call them `name`, formatted with the key."""
+    for key in NAMES:
+        refuse_not_finite(params[key], name.format(key), dtype, ("row", "column"))
 
 
 def named_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:

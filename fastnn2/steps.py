@@ -238,8 +238,7 @@ def _penalty(params: Any, alpha: float) -> float:
     if params is None:
         raise ValueError("alpha is given without params; pass params=, whose W1 and W2 the penalty is for")
     arrays = checks.params_of(params)[0]
-    for name in checks.NAMES:
-        checks.refuse_not_finite(arrays[name], f"params[{name!r}]", axes=checks.AXES)
+    checks.refuse_params_not_finite(arrays)
     return alpha / 2 * sum(float(np.square(arrays[name], dtype=np.float64).sum()) for name in ("W1", "W2"))
 
 

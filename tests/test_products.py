@@ -45,7 +45,7 @@ def in_groups(M, groups, lanes):
 @pytest.mark.parametrize("groups", [1, 3, 9])  # with 9, panels are turned several times
 @pytest.mark.parametrize("first_row", [0, 1])
 @pytest.mark.parametrize("rows", [3, plan.PANEL_ROWS, plan.PANEL_ROWS + 1, 37])
-@pytest.mark.parametrize("columns", [1, 7, 8, 16, 31, 33, 49, 65, 71, 130])
+@pytest.mark.parametrize("columns", [1, 7, 8, 15, 16, 19, 31, 33, 49, 65, 71, 130])
 def test_against_matrix_product(columns, rows, first_row, groups, dtype):
     assert_products(columns, rows, first_row, groups, dtype)
 
