@@ -107,23 +107,25 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
     """Do as :func:`products_over_samples` for the columns up to `end`, whole panels, with columns in the lanes.
 
     Of PANEL_SAMPLES samples at a time, or fewer, each panel is turned and stays in the first-level cache while all rows
-    go by. Each sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they
-    are all rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
+    go by; then come the next samples of the same panel, as the sums of one panel stay in the second-level cache. Each
+    sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they are all
+    rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
     """
     lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
     some = even_parts(groups, PANEL_SAMPLES // lanes)
     far = rows * (end - first_column) > FAR_WEIGHTS
-    for g_first in range(0, groups, some):
-        g_end = smaller(groups, g_first + some)
-        ahead = panel_ahead(rows, (g_end - g_first) * width)
-        for j in range(first_column, end, width):
+    for j in range(first_column, end, width):
+        for g_first in range(0, groups, some):
+            g_end = smaller(groups, g_first + some)
+            ahead = panel_ahead(rows, (g_end - g_first) * width)
             for g in range(g_first, g_end):
                 used = lanes if g < groups - 1 else last_lanes
                 turn(B, b + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * width)
             for v in range(0, width, panel_block_lanes(A)):
                 for i in range(first_row, rows, panel_block_rows()):
                     if far:
-                        prefetch_sums(gradient, into + j + v, rows, columns, i, panel_block_lanes(A))
+                        if g_first == 0:
+                            prefetch_sums(gradient, into + j + v, rows, columns, i, panel_block_lanes(A))
                         if v == 0 and j + width < end:
                             prefetch_panel(B, b, columns, i, j + width, g_first, g_end, ahead)
                     a_rows, vectors = panel_row_offsets(i, rows - 1, lanes), panel_offsets(A)
