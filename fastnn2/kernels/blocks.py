@@ -40,6 +40,13 @@ def load_each(typingctx, array, start, offsets):
 
 
 @intrinsic
+def load_each_like(typingctx, array, start, offsets, like):
+    """Return the vectors like `like` that begin at ``start + offset`` for each of a tuple of offsets."""
+    result, codegen = _load_each(array, start, offsets, like)
+    return result.return_type(array, start, offsets, like), codegen
+
+
+@intrinsic
 def numbers_each(typingctx, array, start, offsets):
     """Return the numbers at ``start + offset`` for each of a tuple of offsets."""
     return _load_each(array, start, offsets, array.dtype)

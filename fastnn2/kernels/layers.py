@@ -20,6 +20,7 @@ from fastnn2.kernels.blocks import (
     fma_outer,
     half_block_inputs,
     lanes_of,
+    load_each_like,
     load_inputs,
     numbers_each,
     smaller,
@@ -30,7 +31,7 @@ from fastnn2.kernels.blocks import (
 )
 from fastnn2.kernels.elementary import exp_quotient, log1p, tanh
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
-from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, TANH
+from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, PIECE_INPUTS, PIECE_VECTORS, TANH
 from fastnn2.kernels.products import in_panels, products_over_samples
 from fastnn2.kernels.simd import (
     INLINE,
@@ -58,51 +59,77 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 
     z_u = b_u + sum_k w_uk input_k, the terms added in the order of k, one rounding each, on both ways.
     """
-    lanes = group_lanes(inputs)
-    if count >= BLOCK_INPUTS and units >= BLOCK_UNITS:
-        for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, block_inputs(inputs), 0, lanes)
-    else:
-        for u in range(units):
-            z = zero_group(inputs) + number(params, b + u)
-            for k in range(count):
-                z = fma(number(params, w + u * count + k), load_group(inputs, start + k * lanes), z)
-            store(out, out_start + u * lanes, z)
+    affine_part(params, w, b, units, count, inputs, start, out, out_start, group_lanes(inputs))
 
 
 @njit(**INLINE)
 def affine_part(params, w, b, units, count, inputs, start, out, out_start, used):
     """Do as :func:`affine` where only the first `used` lanes of the group hold samples, and no more than needed."""
-    if used > 2 * vector_lanes(inputs) or count < BLOCK_INPUTS or units < BLOCK_UNITS:
-        affine(params, w, b, units, count, inputs, start, out, out_start)
-    else:
-        like = half_block_inputs(inputs)
-        for u in range(0, units, block_units()):
-            affine_block(params, w, b, u, units, count, inputs, start, out, out_start, like, 0, used)
+    affine_piece(params, w, b, units, count, 0, count, inputs, start, out, out_start, used, 0, 0)
 
 
 @njit(**INLINE)
-def affine_block(params, w, b, first, units, count, inputs, start, out, out_start, like, v_first, v_end):
-    """Do as :func:`affine` for a block of units from `first` on; past the last unit, that one is computed again.
+def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines):
+    """Do as :func:`affine_part` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
 
-    For the lanes [v_first, v_end), as many at once as `like` has. The accumulators stay in registers, and what is
-    loaded of the inputs is used for all units. The last passes over the inputs ask for those of the next group, each
-    for `count` of its lines: where they are in memory, they would come slower than they are used.
+    A layer that is not computed in blocks has only one piece. For `ahead` and `lines` see :func:`affine_block`.
+    """
+    lanes = group_lanes(inputs)
+    if not in_blocks(count, units):
+        for u in range(units):
+            z = zero_group(inputs) + number(params, b + u)
+            for k in range(count):
+                z = fma(number(params, w + u * count + k), load_group(inputs, start + k * lanes), z)
+            store(out, out_start + u * lanes, z)
+    elif used > 2 * vector_lanes(inputs):
+        for u in range(0, units, block_units()):
+            affine_block(
+                params, w, b, u, units, count, begin, end, inputs, start, out, out_start, block_inputs(inputs), lanes,
+                ahead, lines)  # fmt: skip
+    else:
+        for u in range(0, units, block_units()):
+            affine_block(
+                params, w, b, u, units, count, begin, end, inputs, start, out, out_start, half_block_inputs(inputs),
+                used, ahead, lines)  # fmt: skip
+
+
+@njit(**INLINE)
+def in_blocks(count, units):
+    """Return whether a layer is computed for several units at once."""
+    return count >= BLOCK_INPUTS and units >= BLOCK_UNITS
+
+
+@njit(**INLINE)
+def inputs_of_piece(count, units, array):
+    """Return how many inputs of a layer make a piece; all pieces but the last are of that size, and none is small."""
+    if not in_blocks(count, units) or units * PIECE_INPUTS > PIECE_VECTORS * vector_lanes(array):
+        return count
+    pieces = (count + PIECE_INPUTS // 2) // PIECE_INPUTS
+    return count if pieces < 2 else (count + pieces - 1) // pieces
+
+
+@njit(**INLINE)
+def affine_block(params, w, b, first, units, count, begin, end, inputs, start, out, out_start, like, used, ahead,
+                 lines):  # fmt: skip
+    """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
+
+    For the lanes [0, used), as many at once as `like` has. The accumulators stay in registers, and what is loaded of
+    the inputs is used for all units. Each pass over the inputs asks for `lines` lines of what comes next, which begins
+    at ``inputs[ahead]``: from memory it would come slower than it is used.
     """
     lanes, vector = group_lanes(inputs), vector_lanes(inputs)
     rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
     biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
-    for v in range(v_first, v_end, lanes_of(like)):
-        z = spread_each(like, biases)
-        passes = ((units - 1 - first) // block_units() * lanes + v) // lanes_of(like)
-        if passes < GROUP_VECTORS:
-            ahead = start + count * (lanes + passes * vector)
-            for k in range(count):
-                prefetch(inputs, ahead + k * vector)
-                z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
-        else:
-            for k in range(count):
-                z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+    for v in range(0, used, lanes_of(like)):
+        passes = (first // block_units() * lanes + v) // lanes_of(like)
+        line = ahead + (passes * lines - begin) * vector
+        asking = smaller(begin + lines, end)
+        z = spread_each(like, biases) if begin == 0 else load_each_like(out, out_start + v, places, like)
+        for k in range(begin, asking):
+            prefetch(inputs, line + k * vector)
+            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+        for k in range(asking, end):
+            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
         store_each(out, out_start + v, places, z)
 
 
@@ -122,15 +149,30 @@ def backward_group(params, w, units, count, dZ2, start, out):
 
 @njit(**INLINE)
 def hidden_layer(params, p, d, h, groups, last_lanes, X, x, A1):
-    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place; of the last one, `last_lanes` lanes."""
+    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place; of the last one, `last_lanes` lanes.
+
+    The sums of all groups take one piece of the inputs after the other (see plan.PIECE_INPUTS), in the order of the
+    inputs. Beside that, they ask for the piece that comes next, in this tile or the next one.
+    """
     lanes, step = group_lanes(X), 2 * vector_lanes(X)
-    for g in range(groups):
-        out = g * h * lanes
-        used = lanes if g < groups - 1 else last_lanes
-        affine_part(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, out, used)
-        for u in range(h):
-            for at in range(out + u * lanes, out + u * lanes + used, step):
-                store(A1, at, tanh(load_pair(A1, at)))
+    size = inputs_of_piece(d, h, X)
+    passes = (h + block_units() - 1) // block_units() * lanes // lanes_of(block_inputs(X))
+    lines = (size * GROUP_VECTORS + passes - 1) // passes
+    for begin in range(0, d, size):
+        end = smaller(d, begin + size)
+        for g in range(groups):
+            used = lanes if g < groups - 1 else last_lanes
+            ahead = (g + 1) * d + begin
+            if g == groups - 1:
+                ahead = end if end < d else groups * d
+            affine_piece(
+                params, p, p + h * d, h, d, begin, end, X, x + g * d * lanes, A1, g * h * lanes, used,
+                x + ahead * lanes, lines)  # fmt: skip
+            if end == d:
+                for u in range(h):
+                    at = (g * h + u) * lanes
+                    for v in range(at, at + used, step):
+                        store(A1, v, tanh(load_pair(A1, v)))
 
 
 @njit(**INLINE)

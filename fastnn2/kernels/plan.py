@@ -17,6 +17,12 @@ ALIGNMENT = 128  # of all buffers: two cache lines, as processors fetch pairs
 BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
+# A layer with many inputs takes about so many of them at a time: 24 kB of a group, which stay in the first-level cache
+# while all units go by. The weights of such a piece are used again for each group of a tile; so only where they stay in
+# the second-level cache, as so many vectors.
+PIECE_INPUTS = 96
+PIECE_VECTORS = 6400
+
 # Sums of products over samples (see products.py) go by panels of so many vectors of columns, which are turned for so
 # many samples at a time: 32 kB, two thirds of a first-level cache of 48. A sum of float32 has at most so many terms
 # before it is added to others. With fewer rows than this, turning costs too much.
