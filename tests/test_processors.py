@@ -48,6 +48,8 @@ def jobs():
     result["outputs"] = (X, Y, init, weights, 0.5, 40)
     X, Y, init, _ = problem(100, 50, 2, 600)
     result["shared"] = (X, Y, init, None, 0.1, 5)
+    X, Y, init, _ = problem(200, 20, 2, 600)
+    result["pieces"] = (X, Y, init, None, 0.0, 3)
     X, Y, init, weights = problem(3, 4, 1, 300)
     init["W2"] *= 200  # outputs from exp's denormal end to its other one
     result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
@@ -199,7 +201,7 @@ def test_assembly_for_avx512_has_its_registers():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("job", ["published", "outputs", "shared", "sure", "narrow-1", "narrow-2"])
+@pytest.mark.parametrize("job", ["published", "outputs", "shared", "pieces", "sure", "narrow-1", "narrow-2"])
 def test_other_processors_give_the_same_bits(target, job, dtype):
     _, folder = target
     with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:

@@ -72,7 +72,7 @@ def affine_part(params, w, b, units, count, inputs, start, out, out_start, used)
 def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines):
     """Do as :func:`affine_part` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
 
-    A layer that is not computed in blocks has only one piece. For `ahead` and `lines` see :func:`affine_block`.
+    A layer that is not computed in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
     """
     lanes = group_lanes(inputs)
     if not in_blocks(count, units):
@@ -101,7 +101,7 @@ def in_blocks(count, units):
 
 @njit(**INLINE)
 def inputs_of_piece(count, units, array):
-    """Return how many inputs of a layer make a piece; all pieces but the last are of that size, and none is small."""
+    """Return how many inputs of a layer make a piece; the last one may lack fewer than there are pieces."""
     if not in_blocks(count, units) or units * PIECE_INPUTS > PIECE_VECTORS * vector_lanes(array):
         return count
     pieces = (count + PIECE_INPUTS // 2) // PIECE_INPUTS
@@ -114,15 +114,15 @@ def affine_block(params, w, b, first, units, count, begin, end, inputs, start, o
     """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
 
     For the lanes [0, used), as many at once as `like` has. The accumulators stay in registers, and what is loaded of
-    the inputs is used for all units. Each pass over the inputs asks for `lines` lines of what comes next, which begins
-    at ``inputs[ahead]``: from memory it would come slower than it is used.
+    the inputs is used for all units. Each pass over the inputs asks for up to `lines` lines, one an input, of what
+    comes next, which begins at ``inputs[ahead]``: from memory it would come slower than it is used.
     """
     lanes, vector = group_lanes(inputs), vector_lanes(inputs)
     rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
     biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
     for v in range(0, used, lanes_of(like)):
-        passes = (first // block_units() * lanes + v) // lanes_of(like)
-        line = ahead + (passes * lines - begin) * vector
+        before = (first // block_units() * lanes + v) // lanes_of(like)  # passes
+        line = ahead + (before * lines - begin) * vector
         asking = smaller(begin + lines, end)
         z = spread_each(like, biases) if begin == 0 else load_each_like(out, out_start + v, places, like)
         for k in range(begin, asking):
@@ -152,7 +152,7 @@ def hidden_layer(params, p, d, h, groups, last_lanes, X, x, A1):
     """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place; of the last one, `last_lanes` lanes.
 
     The sums of all groups take one piece of the inputs after the other (see plan.PIECE_INPUTS), in the order of the
-    inputs. Beside that, they ask for the piece that comes next, in this tile or the next one.
+    inputs. The passes over a piece of a group ask for the one that comes next, in this tile or the next one.
     """
     lanes, step = group_lanes(X), 2 * vector_lanes(X)
     size = inputs_of_piece(d, h, X)

@@ -18,8 +18,8 @@ BLOCK_INPUTS = 8
 BLOCK_UNITS = 3
 
 # A layer with many inputs takes about so many of them at a time: 24 kB of a group, which stay in the first-level cache
-# while all units go by. The weights of such a piece are used again for each group of a tile; so only where they stay in
-# the second-level cache, as so many vectors.
+# while all units go by. The weights of such a piece are used again for each group of a tile; so there are pieces only
+# where those are at most so many vectors, which stay in the second-level cache.
 PIECE_INPUTS = 96
 PIECE_VECTORS = 6400
 
