@@ -15,7 +15,7 @@ LARGEST_WHOLE = 3 * plan.PIECE_INPUTS // 2 - 1  # inputs
 
 @njit
 def in_pieces(flat, d, h, groups, last_lanes, X, A1):
-    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, X, 0, A1)
+    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, plan.TANH, X, 0, A1, 0)
 
 
 @njit

@@ -552,7 +552,7 @@ from fastnn2.kernels.layers import hidden_layer
 def hidden(X, params):
     @njit
     def mine(flat, d, h, groups, X, A1):
-        hidden_layer(flat, 0, d, h, groups, lanes, X, 0, A1)
+        hidden_layer(flat, 0, d, h, groups, lanes, plan.TANH, X, 0, A1, 0)
 
     lanes = plan.group_size(X.dtype)
     (h, d), n = params["W1"].shape, X.shape[1]

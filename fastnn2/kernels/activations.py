@@ -8,23 +8,36 @@ from numba import njit
 
 from fastnn2.kernels.elementary import sigmoid, tanh
 from fastnn2.kernels.plan import LOGISTIC, RELU, TANH
-from fastnn2.kernels.simd import INLINE, fma, group_lanes, load_group, maximum, select_equal, select_less, store
+from fastnn2.kernels.simd import (
+    INLINE,
+    fma,
+    group_lanes,
+    load_pair,
+    maximum,
+    select_equal,
+    select_less,
+    store,
+    vector_lanes,
+)
 
 
 @njit(**INLINE)
-def activate(activation, A, start, groups):
-    """Apply the activation to `groups` groups that begin at ``A[start]``, in place; the identity leaves them."""
-    lanes = group_lanes(A)
-    end = start + groups * lanes
-    if activation == TANH:
-        for at in range(start, end, lanes):
-            store(A, at, tanh(load_group(A, at)))
-    elif activation == LOGISTIC:
-        for at in range(start, end, lanes):
-            store(A, at, sigmoid(load_group(A, at)))
-    elif activation == RELU:
-        for at in range(start, end, lanes):
-            store(A, at, maximum(0.0, load_group(A, at)))
+def activate(activation, A, start, rows, used):
+    """Apply the activation to the first `used` lanes of the rows of a group, the first at ``A[start]``, in place.
+
+    `used` is a number of pairs of vectors. The identity leaves what is there.
+    """
+    lanes, step = group_lanes(A), 2 * vector_lanes(A)
+    for row in range(start, start + rows * lanes, lanes):
+        if activation == TANH:
+            for at in range(row, row + used, step):
+                store(A, at, tanh(load_pair(A, at)))
+        elif activation == LOGISTIC:
+            for at in range(row, row + used, step):
+                store(A, at, sigmoid(load_pair(A, at)))
+        elif activation == RELU:
+            for at in range(row, row + used, step):
+                store(A, at, maximum(0.0, load_pair(A, at)))
 
 
 @njit(**INLINE)

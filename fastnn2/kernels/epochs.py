@@ -14,10 +14,9 @@ and the same sums are formed in the same order by any number of threads.
 
 from numba import njit
 
-from fastnn2.kernels.activations import activate
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.lanes import fold_group, sum_lanes
-from fastnn2.kernels.layers import affine, affine_part, backward_layers, lanes_used
+from fastnn2.kernels.layers import affine, backward_layers, hidden_layer, lanes_used
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
 from fastnn2.kernels.plan import (
@@ -45,12 +44,9 @@ def forward_tile(params, p, d, h, o, groups, last_lanes, activation, X, x, A1, a
     """
     lanes = group_lanes(X)
     w2 = p + (d + 1) * h
+    hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a)
     for g in range(groups):
-        hidden = a + g * h * lanes
-        used = lanes if g < groups - 1 else last_lanes
-        affine_part(params, p, p + h * d, h, d, X, x + g * d * lanes, A1, hidden, used)
-        activate(activation, A1, hidden, h)
-        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, z + g * o * lanes)
+        affine(params, w2, w2 + o * h, o, h, A1, a + g * h * lanes, Z2, z + g * o * lanes)
 
 
 @njit(**INLINE)

@@ -13,7 +13,7 @@ sum over samples: nobody divides by n before the update. The order of every sum 
 
 from numba import njit
 
-from fastnn2.kernels.activations import slope
+from fastnn2.kernels.activations import activate, slope
 from fastnn2.kernels.blocks import (
     block_inputs,
     block_units,
@@ -29,7 +29,7 @@ from fastnn2.kernels.blocks import (
     unit_offsets,
     zero_each,
 )
-from fastnn2.kernels.elementary import exp_quotient, log1p, tanh
+from fastnn2.kernels.elementary import exp_quotient, log1p
 from fastnn2.kernels.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
 from fastnn2.kernels.plan import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, PIECE_INPUTS, PIECE_VECTORS, TANH
 from fastnn2.kernels.products import in_panels, products_over_samples
@@ -59,20 +59,15 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 
     z_u = b_u + sum_k w_uk input_k, the terms added in the order of k, one rounding each, on both ways.
     """
-    affine_part(params, w, b, units, count, inputs, start, out, out_start, group_lanes(inputs))
-
-
-@njit(**INLINE)
-def affine_part(params, w, b, units, count, inputs, start, out, out_start, used):
-    """Do as :func:`affine` where only the first `used` lanes of the group hold samples, and no more than needed."""
-    affine_piece(params, w, b, units, count, 0, count, inputs, start, out, out_start, used, 0, 0)
+    affine_piece(params, w, b, units, count, 0, count, inputs, start, out, out_start, group_lanes(inputs), 0, 0)
 
 
 @njit(**INLINE)
 def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines):
-    """Do as :func:`affine_part` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
+    """Do as :func:`affine` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
 
-    A layer that is not computed in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
+    The first `used` lanes of the group hold samples; of half a group or less, no other lanes are computed in blocks. A
+    layer that is not computed in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
     """
     lanes = group_lanes(inputs)
     if not in_blocks(count, units):
@@ -148,31 +143,28 @@ def backward_group(params, w, units, count, dZ2, start, out):
 
 
 @njit(**INLINE)
-def hidden_layer(params, p, d, h, groups, last_lanes, X, x, A1):
-    """Write ``A1 = tanh(W1 X + b1)`` of `groups` groups to A1 in place; of the last one, `last_lanes` lanes.
+def hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a):
+    """Write ``A1 = f(W1 X + b1)`` of `groups` groups in place, from ``A1[a]`` on; of the last one, `last_lanes` lanes.
 
     The sums of all groups take one piece of the inputs after the other (see plan.PIECE_INPUTS), in the order of the
     inputs. The passes over a piece of a group ask for the one that comes next, in this tile or the next one.
     """
-    lanes, step = group_lanes(X), 2 * vector_lanes(X)
+    lanes = group_lanes(X)
     size = inputs_of_piece(d, h, X)
     passes = (h + block_units() - 1) // block_units() * lanes // lanes_of(block_inputs(X))
     lines = (size * GROUP_VECTORS + passes - 1) // passes
     for begin in range(0, d, size):
         end = smaller(d, begin + size)
         for g in range(groups):
-            used = lanes if g < groups - 1 else last_lanes
+            out, used = a + g * h * lanes, lanes if g < groups - 1 else last_lanes
             ahead = (g + 1) * d + begin
             if g == groups - 1:
                 ahead = end if end < d else groups * d
             affine_piece(
-                params, p, p + h * d, h, d, begin, end, X, x + g * d * lanes, A1, g * h * lanes, used,
+                params, p, p + h * d, h, d, begin, end, X, x + g * d * lanes, A1, out, used,
                 x + ahead * lanes, lines)  # fmt: skip
             if end == d:
-                for u in range(h):
-                    at = (g * h + u) * lanes
-                    for v in range(at, at + used, step):
-                        store(A1, v, tanh(load_pair(A1, v)))
+                activate(activation, A1, out, h, used)
 
 
 @njit(**INLINE)
@@ -266,7 +258,7 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
     (groups, o, G) and spare (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
-    hidden_layer(params, p, d, h, groups, used, X, x, A1)
+    hidden_layer(params, p, d, h, groups, used, TANH, X, x, A1, 0)
     cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
     backward_layers(params, p, d, h, o, groups, used, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
     return cost
