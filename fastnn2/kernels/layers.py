@@ -96,7 +96,7 @@ def in_blocks(count, units):
 
 @njit(**INLINE)
 def inputs_of_piece(count, units, array):
-    """Return how many inputs of a layer make a piece; the last one may lack fewer than there are pieces."""
+    """Return how many inputs of a layer make a piece; the last may be smaller, by less than the number of pieces."""
     if not in_blocks(count, units) or units * PIECE_INPUTS > PIECE_VECTORS * vector_lanes(array):
         return count
     pieces = (count + PIECE_INPUTS // 2) // PIECE_INPUTS
@@ -278,7 +278,7 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
     compile.)
     """
     w2 = (d + 1) * h
-    many = o >= BLOCK_INPUTS and h >= BLOCK_UNITS
+    many = in_blocks(o, h)
     all_columns = many or in_panels(h, d, X) > 0
     for layer in range(2, 0, -1):
         if layer == 2:

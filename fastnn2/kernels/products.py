@@ -197,7 +197,7 @@ def prefetch_sums(gradient, into, rows, columns, first, count):
 def panel_ahead(rows, count):
     """Return how many of a panel's `count` columns of groups each block of rows asks for, so that all ask for all.
 
-    (Computed once, as a division of integers takes as long as dozens of products.)
+    (Computed once for all blocks, as a division of integers takes as long as dozens of products.)
     """
     return (count * panel_block_rows() + rows - 1) // rows
 
