@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.cores import usable_cores
-from fastnn2.kernels.plan import ALIGNMENT, count_groups, group_size
+from fastnn2.kernels.plan import ALIGNMENT, count_groups, first_unit, group_size
 
 Array = np.ndarray[Any, Any]
 
@@ -112,3 +112,19 @@ def from_groups(flat: Array, rows: int, out: Array) -> None:
     out[:, : whole * lanes] = groups[:whole].swapaxes(0, 1).reshape(rows, whole * lanes)
     if whole < len(groups):
         out[:, whole * lanes :] = groups[whole][:, : n - whole * lanes]
+
+
+def places_of_params(d: int, h: int, o: int, parts: int, stride: int) -> Array:
+    """Return where each parameter of a flat set stands when the hidden units are cut into parts, `stride` apart.
+
+    Each part is laid out as a small network of its own; the biases of the outputs are in the first.
+    """
+    W1, b1, W2 = (np.empty(shape, dtype=np.int64) for shape in ((h, d), (h,), (o, h)))
+    b2 = np.arange(o) + first_unit(1, parts, h) * (d + 1 + o)
+    for part in range(parts):
+        first, last = first_unit(part, parts, h), first_unit(part + 1, parts, h)
+        units, start = last - first, part * stride
+        W1[first:last] = start + np.arange(units * d).reshape(units, d)
+        b1[first:last] = start + units * d + np.arange(units)
+        W2[:, first:last] = start + units * (d + 1) + np.arange(o * units).reshape(o, units)
+    return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])

@@ -15,7 +15,7 @@ import numpy as np
 from fastnn2.cores import usable_cores
 from fastnn2.helpers import Helpers
 from fastnn2.kernels import plan, store
-from fastnn2.layout import address, aligned_zeros, padded
+from fastnn2.layout import address, aligned_zeros, padded, places_of_params
 from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
@@ -146,7 +146,7 @@ class Descent:
         # the sum of its weights and its loss.
         firsts = [plan.first_unit(part, self.parts, h) for part in range(self.parts + 1)]
         self.stride = padded(plan.count_params(d, int(max(np.diff(firsts))), o) + 2 * plan.STEP, np.float64)
-        flat_places = places_of_params(network, self.parts, self.stride)
+        flat_places = places_of_params(d, h, o, self.parts, self.stride)
         self.places = flat_places if order is None else flat_places[order]
         self._sources: Array | None = None  # the other way round, without gaps: to gather takes half as long
         if order is not None and self.parts == 1:
@@ -348,23 +348,6 @@ class Descent:
                 return  # every mini-batch is padded to whole groups
             self.keep, self.kept = plan.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)
             self._buffers.clear()
-
-
-def places_of_params(network: Network, parts: int, stride: int) -> Array:
-    """Return where each parameter of a flat set stands when the hidden units are cut into parts, `stride` apart.
-
-    Each part is laid out as a small network of its own; the biases of the outputs are in the first.
-    """
-    d, h, o = network.d, network.h, network.o
-    W1, b1, W2 = (np.empty(shape, dtype=np.int64) for shape in ((h, d), (h,), (o, h)))
-    b2 = np.arange(o) + plan.first_unit(1, parts, h) * (d + 1 + o)
-    for part in range(parts):
-        first, last = plan.first_unit(part, parts, h), plan.first_unit(part + 1, parts, h)
-        units, start = last - first, part * stride
-        W1[first:last] = start + np.arange(units * d).reshape(units, d)
-        b1[first:last] = start + units * d + np.arange(units)
-        W2[:, first:last] = start + units * (d + 1) + np.arange(o * units).reshape(o, units)
-    return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])
 
 
 def threads_for(work: int, most: int, n_threads: int | None, least: int = plan.WORK_PER_THREAD) -> int:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from fastnn2 import plotting, reference
+from fastnn2.jobs import threads_for
 from fastnn2.kernels import plan, store
 from fastnn2.memory import refuse_too_large
 from fastnn2.steps import predict
-from fastnn2.training import fit, threads_for
+from fastnn2.training import fit
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
-    store.kernel(plan.train_kernel(2, 1), options.dtype)  # loaded or compiled before the clock starts
+    store.kernel(plan.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
 
     arguments = (X, Y, options.learning_rate, options.hidden, options.iterations)
     begin = time.perf_counter()

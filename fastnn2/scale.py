@@ -11,11 +11,12 @@ import numpy as np
 
 from fastnn2 import reference
 from fastnn2._version import __version__
+from fastnn2.jobs import threads_for
 from fastnn2.kernels import plan, store
 from fastnn2.kernels.processor import Processor
 from fastnn2.memory import available_memory, peak_memory, refuse_too_large
 from fastnn2.moons import duration
-from fastnn2.training import fit, threads_for
+from fastnn2.training import fit
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
     refuse_too_large(options.max_samples, options.hidden, sample_bytes, "--max-samples")
     picture = _writable(options)
-    store.kernel(plan.train_kernel(2, 1), options.dtype)  # loaded or compiled before the clock starts
+    store.kernel(plan.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
     print(f"{head} {'peak memory':>11} {'cost':>8}" + (f" {'NumPy':>9}" if options.compare else ""))
     rows = []

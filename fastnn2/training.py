@@ -1,27 +1,17 @@
-"""fit: check, lay out, start the team, watch it, hand back parameters and costs."""
+"""fit: check what was handed in, lay it out, and train."""
 
-import itertools
 from typing import Any
 
 import numpy as np
 
 from fastnn2 import checks
-from fastnn2.cores import usable_cores
-from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
-from fastnn2.kernels import plan, store
-from fastnn2.layout import address, aligned_zeros, padded, to_groups
+from fastnn2.exceptions import Params
+from fastnn2.jobs import ChunkedJob, WideJob
+from fastnn2.kernels import plan
+from fastnn2.layout import to_groups
 from fastnn2.reference import init_params
-from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
-
-# With fewer multiplications in the whole job, starting threads costs more than the job.
-WORK_OF_JOB = 10_000_000
-# Iterations of fewer suffer where other processes want the cores: they wait for whoever lost its core.
-WORK_OF_SHORT_ITERATION = 1_000_000
-# Threads that are done early take what is left of the others', with so many chunks or more for each thread. Where then
-# each sums all of them, an iteration has to have so many multiplications for each number that all threads add.
-CHUNKS_TO_CLAIM, WORK_OF_SUM = 4, 200
 
 
 def fit(
@@ -87,8 +77,8 @@ def fit(
 
     Notes
     -----
-    The tutorial's formulas, as :mod:`fastnn2.reference` writes them out, in one compiled loop; see
-    :mod:`fastnn2.kernels.train`. Results are the same, bit for bit, for any number of threads and on any processor.
+    The tutorial's formulas, as :mod:`fastnn2.reference` writes them out, in one compiled loop; see :mod:`fastnn2.jobs`
+    and :mod:`fastnn2.kernels.train`. Results are the same, bit for bit, for any number of threads and on any processor.
 
     Examples
     --------
@@ -126,7 +116,8 @@ def fit(
     flat = source
     if not isinstance(init, dict):
         flat = checks.flat_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
-    job = _Job(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
+    job_of = WideJob if plan.train_kernel(d, h, o) == "train_wide" else ChunkedJob
+    job = job_of(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
     return job.run(learning_rate, total_weight, progress)
 
 
@@ -145,139 +136,3 @@ def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array, dty
             "X, hidden_size and Y have them"
         )
     return checks.flat_params(params, dtype, "init[{!r}]")
-
-
-def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
-    """Return the size of the team: no more than asked for, than chunks, and by default than cores and work to share."""
-    chunks = plan.count_chunks(n, d, h, o, dtype)
-    if n_threads is not None:
-        return min(n_threads, chunks)
-    work = plan.work_of_iteration(d, n, h, o)
-    if work * iterations < WORK_OF_JOB or chunks == 1:
-        return 1
-    return int(max(1, min(chunks, work // plan.WORK_PER_THREAD, usable_cores())))
-
-
-class _Job:
-    """All buffers of one training run, and the team that works on them."""
-
-    def __init__(
-        self,
-        X: Array,
-        Y: Array,
-        weights: Array | None,
-        params: Array,
-        shape: tuple[int, int, int, int],
-        alpha: float,
-        iterations: int,
-        n_threads: int | None,
-    ) -> None:
-        d, h, o, n = shape
-        dtype = X.dtype
-        self.shape, self.iterations = shape, iterations
-        self.X, self.Y, self.weights = X, Y, weights
-        self.chunks = plan.count_chunks(n, d, h, o, dtype)
-        self.shared = len(params) >= plan.SHARED_PARAMS
-        self.tile_groups = plan.count_tile_groups(d, h, o)
-        self.threads = threads = threads_for(d, n, h, o, iterations, dtype, n_threads)
-        self.work = plan.work_of_iteration(d, n, h, o)
-        self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM and (
-            self.shared or threads * self.chunks * len(params) * WORK_OF_SUM <= self.work
-        )
-        self.impatient = self.work < WORK_OF_SHORT_ITERATION and not self.shared
-
-        lanes = plan.group_size(dtype)
-        sets = 1 if self.shared else threads
-        # Few arrays, each for all threads: to make one and ask where it begins takes as long as ten iterations of a
-        # small job.
-        stride = padded(len(params), dtype)
-        self.params = aligned_zeros(sets * 2 * stride, dtype).reshape(sets, 2, stride)
-        self.params[0, 0, : len(params)] = params
-        # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
-        # enough where a second barrier follows.
-        self.updated = -(-len(params) // plan.STEP) * plan.STEP
-        self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
-        gradient_sets = 1 if self.shared else 2
-        self.sums = gradient_sets * self.chunks * self.gradients_stride
-        # The system may refuse some of the threads, and three may hand over more than four.
-        mixed = self.shared or self.claiming
-        shares = max(plan.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
-        self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
-        self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
-        self.decay = aligned_zeros(stride, np.float64)
-        weights_end = (d + 1 + o) * h
-        self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
-        self.has_decay = alpha != 0
-        rows = (self.tile_groups * h, self.tile_groups * o, plan.count_spare_rows(h))  # of A1, dZ2 and spare
-        *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
-        self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
-        self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(plan.CLAIMS + 2 * threads * plan.WORD, np.int64)
-        for word in (plan.ABANDONED, plan.DIVERGED, plan.ALONE, plan.OUTCOME):
-            self.control[word] = -1
-
-    def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
-        """Train; return or raise what was reached."""
-        d, h, o, n = self.shape
-        weights = self.X if self.weights is None else self.weights  # not read without weights
-        train = store.kernel(plan.train_kernel(d, o), self.X.dtype)
-        # The threads of a short job begin the sooner, the less each has to do in Python.
-        X, Y, weights_at = map(address, (self.X, self.Y, weights))
-        control, params, decay, gradients = map(address, (self.control, self.params, self.decay, self.gradients))
-        scratch, costs, itemsize = address(self.scratch), address(self.costs), self.X.itemsize
-
-        def work(thread: int, threads: int) -> None:
-            own_params = params if self.shared else params + thread * self.params.strides[0]
-            own_scratch = scratch + thread * self.scratch_size * itemsize
-            train(
-                *(control, thread, threads, int(self.shared)),
-                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
-                *(int(self.claiming), int(self.impatient)),
-                *(X, Y, weights_at, int(self.weights is not None)),
-                *(own_params, params, self.params.shape[2]),
-                *self.range_of(thread, threads),
-                *(decay, int(self.has_decay), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
-                *(own_scratch + place * itemsize for place in self.scratch_places),
-                *(costs, learning_rate, total_weight),
-            )
-
-        short = is_short(self.iterations * self.work)
-        return self.result(conduct(Team(self.control), self.threads, work, short, self.iterations, progress))
-
-    def range_of(self, thread: int, threads: int) -> tuple[int, int]:
-        """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
-        count = self.updated  # with the zeros behind, so that whole vectors can be written
-        if not self.shared:
-            return 0, count
-        ends = [count * part // threads // plan.RANGE * plan.RANGE for part in range(threads)] + [count]
-        return ends[thread], ends[thread + 1]
-
-    def result(self, interrupted: bool) -> tuple[Params, Array]:
-        """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
-        d, h, o, _ = self.shape
-        done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
-        params = checks.named_params(self.params[0, done % 2, : plan.count_params(d, h, o)], d, h, o)
-        if outcome == plan.FINISHED and not interrupted:
-            return params, self.costs
-        if interrupted or outcome == plan.INTERRUPTED:
-            message = (
-                f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
-                "reached, and fit(..., init=error.params) goes on from there"
-            )
-            raise TrainingInterrupted(message, params, self.costs[:done].copy())
-        costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)].copy()
-        what = "cost is" if outcome == plan.COST_NOT_FINITE else "parameters after the update are"
-        # Nothing was learned yet where the very first cost is not finite, so the learning rate is not why.
-        remedy = (
-            "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
-        )
-        if done or outcome != plan.COST_NOT_FINITE:
-            remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
-        last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
-        raise TrainingDiverged(
-            f"training diverged: at iteration {done} the {what} not finite; {last}. "
-            f"Try {remedy}. "
-            "The error's .params and .cost_ have the last finite values",
-            params,
-            costs,
-        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
 
-from fastnn2 import helpers, inference, minibatch, reference_mlp
+from fastnn2 import helpers, inference, layout, minibatch, reference_mlp
 from fastnn2.kernels import plan
 from fastnn2.layout import address
 
@@ -302,7 +302,7 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
     firsts = [plan.first_unit(part, parts, h) for part in range(parts + 1)]
     assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
     stride = 1000
-    places = minibatch.places_of_params(network, parts, stride)
+    places = layout.places_of_params(3, h, 2, parts, stride)
     assert len(places) == len(set(places.tolist())) == network.count
     if parts == 1:
         assert_same_bits(places, np.arange(network.count))

@@ -10,7 +10,7 @@ import pytest
 from data import PATIENCE
 
 import fastnn2
-from fastnn2 import training
+from fastnn2.kernels import store
 
 KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
 
@@ -51,6 +51,6 @@ def test_what_a_thread_raises_is_raised(n_threads, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(training.store, "kernel", broken)
+    monkeypatch.setattr(store, "kernel", broken)
     with pytest.raises(RuntimeError, match="broken kernel"):
         fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 5, 10, n_threads=n_threads)

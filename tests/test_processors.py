@@ -21,7 +21,6 @@ from numba import njit
 from sklearn.exceptions import ConvergenceWarning
 
 import fastnn2
-from fastnn2 import training
 from fastnn2.kernels import plan, store
 from fastnn2.kernels.processor import LEVELS, Processor
 from fastnn2.kernels.team import float_mode, set_float_mode
@@ -50,6 +49,8 @@ def jobs():
     result["shared"] = (X, Y, init, None, 0.1, 5)
     X, Y, init, _ = problem(200, 20, 2, 600)
     result["pieces"] = (X, Y, init, None, 0.0, 3)
+    X, Y, init, weights = problem(220, 600, 2, 700)
+    result["wide"] = (X, Y, init, weights, 0.1, 3)
     X, Y, init, weights = problem(3, 4, 1, 300)
     init["W2"] *= 200  # outputs from exp's denormal end to its other one
     result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
@@ -122,7 +123,7 @@ def in_subprocess(folder):
                 result = run(as_job(dict(arrays)), dtype)
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
         np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
-        kernels = ("train", "train_narrow")
+        kernels = ("train", "train_narrow", "train_wide")
         assembly = [compile_assembly(name, dtype, here.cpu, here.feature_string()) for name in kernels]
         (folder / f"{dtype}.s").write_text("".join(assembly))
 
@@ -305,7 +306,7 @@ def test_modes_have_an_effect():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("shape", [(2, 5, 1, 500), (9, 7, 3, 300), (100, 50, 2, 600)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 5, 1, 500), (9, 7, 3, 300), (100, 50, 2, 600), (220, 600, 1, 100)], ids=str)
 def test_mode_of_the_calling_thread_does_not_change_a_bit(shape, mode, dtype, monkeypatch):
     X, Y, init, weights = with_denormals(*shape, dtype)
     h = shape[1]
@@ -322,7 +323,7 @@ def test_mode_of_the_calling_thread_does_not_change_a_bit(shape, mode, dtype, mo
     with mode_of_thread(MODES[mode]):
         threads = fit()  # new threads start in the mode of the one that starts them
     assert_same_bits(threads, expected)
-    monkeypatch.setattr(training, "Team", InThisThread)
+    monkeypatch.setattr("fastnn2.jobs.Team", InThisThread)
     with mode_of_thread(MODES[mode]):
         here = fit()
     assert_same_bits(here, expected)

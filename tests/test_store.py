@@ -662,7 +662,7 @@ from numba import njit
 here = Processor.here()
 compile_object("train", "float64", here.cpu, here.feature_string())
 p = np.arange(16.0)
-report(value=njit(lambda p: penalty(p, 0, p, 16))(p), direct=penalty.py_func is not None)
+report(value=njit(lambda p: penalty(p, 0, p, 0, 16))(p), direct=penalty.py_func is not None)
 """
     result = run(code, tmp_path)
     assert result.value == pytest.approx(sum(i**3 for i in range(16)))

@@ -187,8 +187,9 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
 
 # Bit for bit: threads and split runs
 
-# Name -> d, h, o, n. The first has as many chunks as the most threads and more; the last two share one set of
-# parameters among the threads, the last with few chunks, as a gradient takes much memory.
+# Name -> d, h, o, n. The first has as many chunks as the most threads and more. Of the last three, two share one set of
+# parameters among the threads, the second with few chunks, as a gradient takes much memory; the last is one whose
+# threads share the hidden units.
 NETWORKS = {
     "small": (2, 5, 1, 4200),
     "several outputs": (9, 7, 3, 4300),
@@ -196,6 +197,7 @@ NETWORKS = {
     "one group": (3, 4, 2, 5),
     "shared": (100, 50, 2, 4000),
     "shared, large": (400, 500, 1, 1600),
+    "shared units": (220, 640, 2, 1700),
 }
 
 
@@ -206,6 +208,7 @@ def test_networks_are_what_their_names_say():
             chunks = plan.count_chunks(n, d, h, o, dtype)
             assert (chunks >= max(THREADS)) == (name in ("small", "several outputs", "shared"))
             assert (chunks == 2) == (name == "two chunks")
+        assert (plan.train_kernel(d, h, o) == "train_wide") == (name == "shared units")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -215,7 +218,7 @@ def test_threads_do_not_change_a_bit(name, weighted, dtype):
     d, h, o, n = NETWORKS[name]
     X, Y, init, weights = problem(d, h, o, n, dtype)
     keywords = {"init": init, "alpha": 0.5, "sample_weight": weights} if weighted else {"init": init}
-    iterations = 3 if name == "shared, large" else 21
+    iterations = 3 if name in ("shared, large", "shared units") else 21
     one, *others = (fastnn2.fit(X, Y, RATE, h, iterations, n_threads=t, **keywords) for t in THREADS)
     assert one[1][-1] < one[1][0]
     for other in others:
@@ -252,7 +255,7 @@ def test_2000_and_3000_iterations_are_5000(weighted, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("parts", [[1] * 8, [3, 5], [7, 1], [0, 8], [1, 2, 5, 0]], ids=str)
-@pytest.mark.parametrize("name", ["small", "several outputs", "one group", "shared"])
+@pytest.mark.parametrize("name", ["small", "several outputs", "one group", "shared", "shared units"])
 def test_split_runs_do_not_change_a_bit(name, parts, dtype):
     d, h, o, n = NETWORKS[name]
     X, Y, init, weights = problem(d, h, o, n, dtype)

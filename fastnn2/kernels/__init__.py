@@ -2,7 +2,8 @@
 
 Read layers.py and train.py first; simd.py, bits.py, lanes.py and blocks.py are the vocabulary they are written in,
 elementary.py and update.py the rest of the arithmetic, team.py how threads meet. narrow.py is layers.py for networks
-as small as the tutorial's. plan.py has the choices by shape.
+as small as the tutorial's; train_wide.py is train.py for very wide hidden layers, cut into parts (parts.py). plan.py
+has the choices by shape.
 epochs.py and unit_epochs.py are the estimators' training loops, rows.py, activations.py, losses.py and optimisers.py
 what they are made of. entries.py, estimator_entries.py, signatures.py, compiler.py, store.py, processor.py, target.py,
 pipeline.py and elf.py bring them to Python.

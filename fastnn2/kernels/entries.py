@@ -7,6 +7,7 @@ allocates nothing and raises nothing, so its machine code needs nothing of Numba
 
 from fastnn2.kernels import steps
 from fastnn2.kernels import train as training_loop
+from fastnn2.kernels import train_wide as wide
 from fastnn2.kernels import update as updating
 from fastnn2.kernels.team import DEFAULT_MXCSR, float_mode, set_float_mode
 
@@ -32,6 +33,20 @@ def _training(loop):
 
 
 train, train_narrow = _training(training_loop.train), _training(training_loop.train_narrow)
+
+
+def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights, params,
+               stride, decay, has_decay, gradients, penalties, Z2, Z2_stride, A1, dZ2, spare, db2, costs, learning_rate,
+               total_weight):  # fmt: skip
+    """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.train_wide.train_wide`."""
+    mode = float_mode()
+    set_float_mode(DEFAULT_MXCSR)
+    wide.train_wide(
+        control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights,
+        params, stride, decay, has_decay, gradients, penalties, Z2, Z2_stride, A1, dZ2, spare, db2,
+        costs, learning_rate, total_weight,
+    )  # fmt: skip
+    set_float_mode(mode)
 
 
 def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):

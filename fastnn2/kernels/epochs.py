@@ -16,7 +16,7 @@ from numba import njit
 
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.lanes import fold_group, sum_lanes
-from fastnn2.kernels.layers import affine, backward_layers, hidden_layer, lanes_used
+from fastnn2.kernels.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.losses import activate_outputs, output_loss
 from fastnn2.kernels.optimisers import step
 from fastnn2.kernels.plan import (
@@ -33,20 +33,6 @@ from fastnn2.kernels.plan import (
 from fastnn2.kernels.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.simd import INLINE, fma, group_lanes, load_group, zero_group
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
-
-
-@njit(**INLINE)
-def forward_tile(params, p, d, h, o, groups, last_lanes, activation, X, x, A1, a, Z2, z):
-    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place.
-
-    Parameters, X, A1 and Z2 begin at `p`, `x`, `a` and `z`. Only the first `last_lanes` lanes of the last group hold
-    samples.
-    """
-    lanes = group_lanes(X)
-    w2 = p + (d + 1) * h
-    hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a)
-    for g in range(groups):
-        affine(params, w2, w2 + o * h, o, h, A1, a + g * h * lanes, Z2, z + g * o * lanes)
 
 
 @njit(**INLINE)

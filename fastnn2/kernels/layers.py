@@ -168,24 +168,34 @@ def hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a):
 
 
 @njit(**INLINE)
-def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into):
-    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` in place and add db2 to `gradient` in place.
+def forward_tile(params, p, d, h, o, groups, last_lanes, activation, X, x, A1, a, Z2, z):
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place.
 
-    With z = W2 A1 + b2, y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
+    Parameters, X, A1 and Z2 begin at `p`, `x`, `a` and `z`. Only the first `last_lanes` lanes of the last group hold
+    samples.
+    """
+    lanes = group_lanes(X)
+    w2 = p + (d + 1) * h
+    hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a)
+    for g in range(groups):
+        affine(params, w2, w2 + o * h, o, h, A1, a + g * h * lanes, Z2, z + g * o * lanes)
+
+
+@njit(**INLINE)
+def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
+    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` over Z2 and add db2 to ``db2[b2:]``, in place.
+
+    With y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
 
         max(z, 0) - Y z + log(1 + e),
 
     which is finite and exact for every z. Without weights the sum of the logs is the log of a product. Samples from
     number `valid` of the tile on are the padding behind the last sample: they count for nothing.
     """
-    lanes = group_lanes(A1)
-    w2 = (d + 1) * h
-    b2 = w2 + o * h
-    for g in range(groups):
-        affine(params, p + w2, p + b2, o, h, A1, g * h * lanes, dZ2, g * o * lanes)
+    lanes = group_lanes(Y)
     cost = 0.0
     for r in range(o):
-        total = terms = excess = zero_group(A1)
+        total = terms = excess = zero_group(Y)
         base = excess + 1.0
         for g in range(groups):
             at = (g * o + r) * lanes
@@ -196,7 +206,7 @@ def output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_we
             terms = terms + term
             excess, base = fma(excess, a + b, base * a), base * b
         cost += cost_of_tile(terms, excess, base)
-        gradient[into + b2 + r] += sum_lanes(fold_group(total))
+        db2[b2 + r] += sum_lanes(fold_group(total))
     return cost
 
 
@@ -258,8 +268,8 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
     (groups, o, G) and spare (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
-    hidden_layer(params, p, d, h, groups, used, TANH, X, x, A1, 0)
-    cost = output_layer(params, p, d, h, o, groups, valid, A1, Y, y, weights, s, has_weights, dZ2, gradient, into)
+    forward_tile(params, p, d, h, o, groups, used, TANH, X, x, A1, 0, dZ2, 0)
+    cost = output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, gradient, into + (d + 1 + o) * h)
     backward_layers(params, p, d, h, o, groups, used, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
     return cost
 

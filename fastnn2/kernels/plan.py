@@ -106,6 +106,11 @@ GRADIENT, SGD, ADAM = 0, 1, 2
 UNIT_GROUPS = 16
 PART_UNITS = 5
 MAX_PARTS = 16
+# So many hidden units and parameters, or more, are shared among the threads by train, too, in parts of so many units or
+# more: there is no room for a gradient for each chunk of samples. A batch is of about so many groups, but A1 and Z2 of
+# one take about so many bytes each at most; both lie in the last-level cache.
+WIDE_UNITS, WIDE_PARAMS, WIDE_PART_UNITS = 600, GRADIENT_NUMBERS // 8, 128
+WIDE_GROUPS, WIDE_BYTES = 8, 1 << 24
 # Whether the tiles of an epoch are kept for the next one: no; yes; they were.
 DROP, KEEP, KEPT = 0, 1, 2
 
@@ -163,7 +168,24 @@ def count_parts(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     most = min(MAX_PARTS, work_of_iteration(d, n, h, o) // CHUNK_WORK, h // (2 * PART_UNITS))
     if groups > UNIT_GROUPS or groups * d * GROUP_VECTORS * VECTOR_BYTES > SECOND_CACHE_BYTES or most < 2:
         return 1
-    return most // 4 * 4 if most >= 4 else 2  # which two threads or four share evenly
+    return shared_evenly(most)
+
+
+def shared_evenly(most: int) -> int:
+    """Return at most so many parts, which two threads or four share evenly."""
+    return most // 4 * 4 if most >= 4 else most // 2 * 2 or 1
+
+
+def count_wide_parts(h: int) -> int:
+    """Return into how many parts the hidden units are cut where they are shared among the threads by train."""
+    return shared_evenly(max(1, min(MAX_PARTS, h // WIDE_PART_UNITS)))
+
+
+def count_batches(n: int, h: int, o: int, dtype: Any) -> int:
+    """Return into how many batches n samples are cut where hidden units are shared among the threads by train."""
+    rows = max(h, count_wide_parts(h) * o)
+    most = min(WIDE_GROUPS, max(1, WIDE_BYTES // (rows * GROUP_VECTORS * VECTOR_BYTES)))
+    return -(-count_groups(n, dtype) // most)
 
 
 def first_unit(part: int, parts: int, h: int) -> int:
@@ -190,6 +212,8 @@ def even_tiles(groups: int, tile_groups: int) -> int:
     return -(-groups // tiles)
 
 
-def train_kernel(d: int, o: int) -> str:
-    """Return the name of the kernel that trains a network of d inputs and o outputs."""
-    return "train_narrow" if d <= 2 and o == 1 else "train"
+def train_kernel(d: int, h: int, o: int) -> str:
+    """Return the name of the kernel that trains a network."""
+    if d <= 2 and o == 1:
+        return "train_narrow"
+    return "train_wide" if h >= WIDE_UNITS and count_params(d, h, o) >= WIDE_PARAMS else "train"

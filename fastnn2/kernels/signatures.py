@@ -11,6 +11,8 @@ _TRAIN = (
 SIGNATURES = {
     "train": _TRAIN,
     "train_narrow": _TRAIN,
+    "train_wide": "ints* int int int int int int int int int reals* reals* reals* int reals* int floats* int "
+    "floats* floats* reals* int reals* reals* reals* floats* floats* float float",
     "forward": "reals* int int int int reals* reals* reals* reals* reals*",
     "cost": "int int reals* reals* reals* int floats*",
     "backward": "reals* int int int int int reals* reals* reals* int reals* reals* reals* floats*",

@@ -226,6 +226,21 @@ def claims(thread, iteration):
 
 
 @njit(**INLINE)
+def claim(control, iteration, chunks, threads, whose, tried):
+    """Return a chunk that is this thread's now, below 0 if none is left; whose range it is of, and how many were empty.
+
+    The last two are what this function is told the next time in an iteration; at first, a thread's own number and 0.
+    """
+    while tried < threads:
+        c = atomic_add(control, claims(whose, iteration), 1)
+        if c < (whose + 1) * chunks // threads:
+            return c, whose, tried
+        tried += 1
+        whose = whose + 1 if whose + 1 < threads else 0
+    return -1, whose, tried
+
+
+@njit(**INLINE)
 def let_time_pass(looks):
     """Wait after so many looks in vain, the longer the more there were; return one more."""
     if looks < LONG_SPINS:

@@ -15,7 +15,7 @@ Large networks (`shared`): each thread updates its own range of the one set, and
 
 Cores are seldom equally fast, as other processes use them, too. So where each thread has several chunks (`claiming`),
 one that is done with its range goes on with what is left of the others': a chunk is claimed by adding one to a control
-word of the range that it belongs to (see team.claims). Then no thread has a branch of its own.
+word of the range that it belongs to (see team.claim). Then no thread has a branch of its own.
 
 Thread 0 begins alone and lets the others in, all at once, at the first iteration that finds all of them waiting: a core
 that something else is busy on keeps a thread waiting for milliseconds. (Where they share one set of parameters, it
@@ -50,10 +50,10 @@ from fastnn2.kernels.plan import (
 from fastnn2.kernels.simd import INLINE, group_lanes
 from fastnn2.kernels.team import (
     SPINS,
-    atomic_add,
     atomic_load,
     atomic_store,
     barrier,
+    claim,
     claims,
     cycles,
     let_time_pass,
@@ -124,17 +124,14 @@ def training_loop(tile):
             own = thread * chunks // team
             if claiming:
                 atomic_store(control, claims(thread, j + 1), own)
-            c, whose, done = own - 1, thread, 0
-            end_of_range = (whose + 1) * chunks // team
+            c, whose, tried = own - 1, thread, 0
             while True:
-                c = atomic_add(control, claims(whose, j), 1) if claiming else c + 1
-                if c >= end_of_range:
-                    done += 1
-                    if not claiming or done == team:
-                        break
-                    whose = whose + 1 if whose + 1 < team else 0
-                    end_of_range = (whose + 1) * chunks // team
-                    continue
+                if claiming:
+                    c, whose, tried = claim(control, j, chunks, team, whose, tried)
+                else:
+                    c = c + 1 if c + 1 < (thread + 1) * chunks // team else -1
+                if c < 0:
+                    break
                 into = gradient_set + c * gradients_stride
                 for i in range(into, into + gradients_stride):
                     gradients[i] = 0.0
@@ -181,7 +178,7 @@ def training_loop(tile):
                     gradients_stride)  # fmt: skip
                 cost = gradients[total + cost_place]
             if has_decay:
-                cost += 0.5 * penalty(params, old, decay, params_stride)
+                cost += 0.5 * penalty(params, old, decay, 0, params_stride)
             cost /= total_weight
             if not -INFINITY < cost < INFINITY:
                 report(control, thread, COST_NOT_FINITE)

@@ -1,10 +1,9 @@
 """The fused kernel of the estimators for small mini-batches: the hidden units are shared among the threads.
 
 In a mini-batch of 200 samples little is computed for each parameter, and to exchange parameters and gradients would
-take half as long as to compute them. So the hidden layer is cut into a fixed number of *parts*, whatever the threads;
-each thread has some side by side, as many as others or one more, and alone reads and writes their parameters. A part is
-a small network of its own, with parameters laid out as one; the outputs of the whole are the sum of theirs, and the
-biases of the outputs are those of part 0. All that the threads exchange is Z2, a few numbers for each sample:
+take half as long as to compute them. So the hidden layer is cut into parts (see :mod:`parts`); each thread has some
+side by side, as many as others or one more, and alone reads and writes their parameters. All that the threads exchange
+is Z2, a few numbers for each sample:
 
     each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
     barrier
@@ -18,39 +17,23 @@ parts after it. What is exchanged comes in two sets, used in turn, so that one b
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.epochs import forward_tile, lay_out
-from fastnn2.kernels.layers import backward_layers, lanes_used
+from fastnn2.kernels.epochs import lay_out
+from fastnn2.kernels.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.losses import output_loss
 from fastnn2.kernels.optimisers import penalty, step
+from fastnn2.kernels.parts import first_unit, sum_of_parts
 from fastnn2.kernels.plan import (
     ABANDONED,
     ALONE,
     BARRIERS,
     COMPLETED,
-    PART_UNITS,
     STEP,
     STEPS,
     STOP,
 )
 from fastnn2.kernels.rows import gather
-from fastnn2.kernels.simd import INLINE, group_lanes, load_group, store
+from fastnn2.kernels.simd import INLINE, group_lanes, store
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
-
-
-@njit(**INLINE)
-def first_unit(part, parts, h):
-    """Return the first hidden unit of a part; parts are as even as whole blocks of units allow."""
-    blocks = (h + PART_UNITS - 1) // PART_UNITS
-    return smaller(h, part * blocks // parts * PART_UNITS)
-
-
-@njit(**INLINE)
-def sum_of_parts(Z2, first, count, stride, i):
-    """Return the sum of a group of Z2, the one that begins at `i` in each part, over `count` parts from `first` on."""
-    z = load_group(Z2, first * stride + i)
-    for c in range(first + 1, first + count):
-        z = z + load_group(Z2, c * stride + i)
-    return z
 
 
 @njit(**INLINE)

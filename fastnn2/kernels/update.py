@@ -48,10 +48,10 @@ def update(params, old, updated, new, gradients, start, first, last, decay, step
 
 
 @njit(**INLINE)
-def penalty(params, old, decay, count):
-    """Return the sum of ``decay p^2`` over a set of parameters, in float64."""
+def penalty(params, old, decay, first, last):
+    """Return the sum of ``decay p^2`` over the parameters [first, last) of the set at ``params[old]``, in float64."""
     total = zero_vector(decay)
-    for i in range(0, count, STEP):
+    for i in range(first, last, STEP):
         p = load_doubles(params, old + i)
         total = total + load(decay, i) * (p * p)
     return sum_lanes(total)

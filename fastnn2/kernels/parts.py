@@ -1,0 +1,28 @@
+"""Parts of the hidden layer, for kernels whose threads share hidden units and not samples.
+
+The hidden units are cut into a fixed number of *parts*, whatever the threads. Each is a small network of its own, with
+parameters laid out as one; the outputs Z2 of the whole are the sum of theirs, and the biases of the outputs are those
+of part 0.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.blocks import smaller
+from fastnn2.kernels.plan import PART_UNITS
+from fastnn2.kernels.simd import INLINE, load_group
+
+
+@njit(**INLINE)
+def first_unit(part, parts, h):
+    """Return the first hidden unit of a part; parts are as even as whole blocks of units allow."""
+    blocks = (h + PART_UNITS - 1) // PART_UNITS
+    return smaller(h, part * blocks // parts * PART_UNITS)
+
+
+@njit(**INLINE)
+def sum_of_parts(Z2, first, count, stride, i):
+    """Return the sum of a group of Z2, the one that begins at `i` in each part, over `count` parts from `first` on."""
+    z = load_group(Z2, first * stride + i)
+    for c in range(first + 1, first + count):
+        z = z + load_group(Z2, c * stride + i)
+    return z

@@ -1,0 +1,231 @@
+"""The kernel of very wide hidden layers, by fit: on networks that need it, and on small ones cut as those are."""
+
+import _thread
+import re
+import time
+
+import numpy as np
+import pytest
+from data import (
+    DTYPES,
+    ITERATIONS_TOLERANCE,
+    RATE,
+    as_double,
+    assert_close,
+    assert_same_bits,
+    backward_magnitudes,
+    cost_magnitude,
+    forward_magnitudes,
+    problem,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastnn2
+from fastnn2 import jobs, reference, team
+from fastnn2.kernels import plan, store
+
+# d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
+WIDE = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
+# d, h, o, n of small networks: few units in a part or one, inputs and outputs in blocks or not, many outputs.
+SMALL = [(3, 1, 1, 40), (1, 4, 2, 90), (3, 10, 1, 600), (9, 31, 3, 333), (70, 64, 1, 257), (17, 85, 11, 500)]
+
+
+@pytest.fixture
+def all_are_wide(monkeypatch):
+    """Let the kernel train every network of more than two inputs or one output, in small parts and batches."""
+    for name, number in {"WIDE_UNITS": 1, "WIDE_PARAMS": 1, "WIDE_PART_UNITS": 5, "WIDE_GROUPS": 2}.items():
+        monkeypatch.setattr(plan, name, number)
+
+
+def assert_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads):
+    d, h, o, n = shape
+    assert plan.train_kernel(d, h, o) == "train_wide"
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    weights = weights if weighted else None
+    params, cost_ = fastnn2.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights, n_threads=n_threads)
+    X, Y, init, weights = as_double(X, Y, init, weights)
+    expected, expected_cost = reference.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights)
+    assert_close(cost_[0], expected_cost[0], cost_magnitude(X, Y, init, weights, alpha), dtype, "cost")
+    cache = reference.forward(X, init)[1]
+    magnitudes = backward_magnitudes(X, Y, init, cache, weights, alpha, forward_magnitudes(X, init))
+    for name in expected:
+        assert params[name].dtype == dtype
+        assert_close(params[name], expected[name], abs(init[name]) + RATE * magnitudes["d" + name], dtype, name)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.75)])
+@pytest.mark.parametrize("shape", WIDE, ids=str)
+def test_one_iteration_equals_the_reference(shape, weighted, alpha, dtype):
+    assert_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.75)])
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_one_iteration_of_a_small_network_equals_the_reference(shape, weighted, alpha, dtype, all_are_wide):
+    assert_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads=2)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which is the same for all examples
+@given(
+    d=st.integers(3, 40),
+    h=st.integers(1, 120),
+    o=st.integers(1, 6),
+    n=st.integers(1, 900),
+    dtype=st.sampled_from(DTYPES),
+    weighted=st.booleans(),
+    alpha=st.sampled_from([0.0, 0.01, 10.0]),
+    n_threads=st.integers(1, 5),
+)
+def test_one_iteration_of_any_shape_equals_the_reference(d, h, o, n, dtype, weighted, alpha, n_threads, all_are_wide):
+    assert_iteration_equals_the_reference((d, h, o, n), dtype, weighted, alpha, n_threads)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.75)])
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_tens_of_iterations_equal_the_reference(shape, weighted, alpha, dtype, all_are_wide):
+    d, h, o, n = shape
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    rate = RATE if d < 50 else RATE / 30  # see test_training.py
+    keywords = {"alpha": alpha, "init": init, "sample_weight": weights if weighted else None}
+    params, cost_ = fastnn2.fit(X, Y, rate, h, 50, n_threads=2, **keywords)
+    X, Y, keywords["init"], keywords["sample_weight"] = as_double(X, Y, init, keywords["sample_weight"])
+    expected, expected_costs = reference.fit(X, Y, rate, h, 50, **keywords)
+    bound = ITERATIONS_TOLERANCE[dtype]
+    np.testing.assert_allclose(cost_, expected_costs, rtol=0, atol=bound * expected_costs.max())
+    for name in expected:
+        np.testing.assert_allclose(params[name], expected[name], rtol=0, atol=bound * abs(expected[name]).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_threads_and_split_runs_do_not_change_a_bit(shape, dtype, all_are_wide):
+    d, h, o, n = shape
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    keywords = {"alpha": 0.5, "sample_weight": weights}
+    expected = fastnn2.fit(X, Y, RATE, h, 20, init=init, n_threads=1, **keywords)
+    for n_threads in (2, 3, 4, 7, 16):
+        assert_same_bits(fastnn2.fit(X, Y, RATE, h, 20, init=init, n_threads=n_threads, **keywords), expected)
+    costs, params = [], init
+    for iterations in (0, 1, 12, 7):
+        params, cost_ = fastnn2.fit(X, Y, RATE, h, iterations, init=params, n_threads=2, **keywords)
+        costs.append(cost_)
+    assert_same_bits((params, np.concatenate(costs)), expected)
+
+
+def test_the_networks_above_are_cut_as_they_should_be(all_are_wide):
+    parts = {plan.count_wide_parts(h) for _, h, _, _ in SMALL}
+    assert parts >= {1, 2, 12, 16}
+    batches = {plan.count_batches(n, h, o, dtype) for _, h, o, n in SMALL for dtype in DTYPES}
+    assert {1, 2} < batches
+    assert max(batches) > 5
+
+
+@pytest.mark.parametrize("h", [600, 601, 767, 768, 1000, 1024, 2048, 5000])
+def test_two_threads_and_four_share_the_units_evenly(h):
+    parts = plan.count_wide_parts(h)
+    assert parts % 4 == 0
+    assert parts <= plan.MAX_PARTS
+    sizes = np.diff([plan.first_unit(part, parts, h) for part in range(parts + 1)])
+    assert sizes.min() > plan.WIDE_PART_UNITS - plan.PART_UNITS
+    assert np.ptp(sizes) <= plan.PART_UNITS
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("o", [1, 100, 1000])
+@pytest.mark.parametrize("h", [600, 5000, 10**6])
+def test_what_is_kept_for_a_batch_is_bounded(h, o, dtype):
+    n = 10**6
+    groups = -(-plan.count_groups(n, dtype) // plan.count_batches(n, h, o, dtype))
+    for rows in (h, plan.count_wide_parts(h) * o):
+        assert groups == 1 or groups * rows * plan.group_size(dtype) * np.dtype(dtype).itemsize <= plan.WIDE_BYTES
+
+
+@pytest.mark.parametrize("n_threads", [None, 1, 2, 100])
+def test_no_more_threads_than_parts(n_threads):
+    threads = jobs.threads_for(784, 5000, 1024, 1, 20, "float32", n_threads)
+    assert 1 <= threads <= plan.count_wide_parts(1024)
+    assert threads == (n_threads or threads) or n_threads == 100
+
+
+# How it ends
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("rate", "alpha", "what"), [(1e307, 0.0, "cost is"), (1.0, 1e40, "cost is"), (1e308, 1e10, "parameters after")]
+)
+def test_divergence_hands_back_the_last_finite_iteration(rate, alpha, what, n_threads, all_are_wide):
+    X, Y, init, _ = problem(3, 40, 2, 400)
+    with pytest.raises(fastnn2.TrainingDiverged, match=what) as caught:
+        fastnn2.fit(X, Y, rate, 40, 50, init=init, alpha=alpha, n_threads=n_threads)
+    done = int(re.search(r"at iteration (\d+)", str(caught.value))[1])
+    params, cost_ = fastnn2.fit(X, Y, rate, 40, done, init=init, alpha=alpha)
+    assert_same_bits(caught.value.params, params)
+    assert_same_bits(caught.value.cost_[:done], cost_)
+    assert len(caught.value.cost_) == done + (what != "cost is")
+    assert np.isfinite(caught.value.cost_).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("seconds", [0.0, 0.013, 0.1])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, monkeypatch):
+    before = _thread._count()
+    X, Y, init, _ = problem(220, 600, 1, 700, dtype)
+    fastnn2.fit(X, Y, 0.01, 600, 1, init=init)  # the kernel is there
+
+    def interrupted(*arguments):
+        time.sleep(seconds)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(team, "watch", interrupted)
+        with pytest.raises(fastnn2.TrainingInterrupted) as caught:
+            fastnn2.fit(X, Y, 0.01, 600, 100_000, init=init, alpha=0.1, n_threads=n_threads)
+    done = len(caught.value.cost_)
+    assert done > 0 or seconds < 0.1
+    expected = fastnn2.fit(X, Y, 0.01, 600, done, init=init, alpha=0.1)
+    assert_same_bits((caught.value.params, caught.value.cost_), expected)
+    assert _thread._count() == before
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_wait_for_each_other(n_threads, monkeypatch):
+    X, Y, init, _ = problem(220, 600, 1, 300)
+    expected = fastnn2.fit(X, Y, 0.01, 600, 5, init=init, n_threads=1)
+    member, done = team.Team._member, []
+
+    def comes_late(self, number):
+        if number > 0:
+            time.sleep(0.02 * number)
+            done.append(int(self.control[plan.COMPLETED]))
+        member(self, number)
+
+    monkeypatch.setattr(team.Team, "_member", comes_late)
+    assert_same_bits(fastnn2.fit(X, Y, 0.01, 600, 5, init=init, n_threads=n_threads), expected)
+    assert done == [0] * (n_threads - 1)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_nobody_waits_for_a_thread_that_failed(failing, monkeypatch):
+    before, kernel = _thread._count(), store.kernel
+    X, Y, init, _ = problem(220, 600, 1, 300)
+
+    def failing_kernel(name, dtype):
+        function = kernel(name, dtype)
+
+        def call(control, thread, *arguments):
+            if thread == failing:
+                raise RuntimeError("no way into the kernel")
+            function(control, thread, *arguments)
+
+        return call
+
+    monkeypatch.setattr(store, "kernel", failing_kernel)
+    with pytest.raises(RuntimeError, match="no way into the kernel"):
+        fastnn2.fit(X, Y, 0.01, 600, 1000, init=init, n_threads=3)
+    assert _thread._count() == before
