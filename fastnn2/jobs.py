@@ -6,7 +6,7 @@ There are two kinds, as the threads share samples or hidden units; see :mod:`fas
 
 import abc
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastnn2 import checks
 from fastnn2.cores import usable_cores
 from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels import plan, store
-from fastnn2.layout import address, aligned_zeros, padded, places_of_params
+from fastnn2.layout import address, aligned_zeros, padded, views_of_parts
 from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
@@ -206,18 +206,23 @@ class WideJob(Job):
         units = max(
             plan.first_unit(c + 1, self.parts, h) - plan.first_unit(c, self.parts, h) for c in range(self.parts)
         )
-        self.stride = padded(plan.count_params(d, units, o) + plan.STEP, dtype)  # they are updated in eights
-        self.places = places_of_params(d, h, o, self.parts, self.stride)
+        # Sums are added in fours, those behind the last one, too, and parameters updated in eights.
+        self.stride = padded(plan.count_params(d, units, o) + plan.STEP, dtype)
         self.params = aligned_zeros(2 * self.parts * self.stride, dtype).reshape(2, -1)
-        self.params[0, self.places] = params
+        for of_flat, of_cut in self._views(params, self.params[0]):
+            of_cut[...] = of_flat
         self.decay, self.gradients = (aligned_zeros(self.parts * self.stride, np.float64) for _ in range(2))
-        self.decay[self.places[: h * d]] = self.decay[self.places[h * d + h : (d + 1 + o) * h]] = alpha
+        if self.has_decay:
+            penalised = np.zeros(len(params))
+            penalised[: h * d] = penalised[h * d + h : (d + 1 + o) * h] = alpha
+            for of_flat, of_cut in self._views(penalised, self.decay):
+                of_cut[...] = of_flat
         self.penalties = np.zeros(2 * self.parts)
         self.Z2_stride = groups * o * lanes
         self.Z2 = aligned_zeros(2 * self.parts * self.Z2_stride, dtype)
         self.A1 = aligned_zeros(groups * h * lanes, dtype)
         self.dZ2 = aligned_zeros(threads * self.Z2_stride, dtype).reshape(threads, -1)
-        self.spare = aligned_zeros(threads * plan.count_spare_rows(h) * lanes, dtype).reshape(threads, -1)
+        self.spare = aligned_zeros(threads * plan.count_spare_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded(o, np.float64), np.float64).reshape(threads, -1)
 
     def _share(self, learning_rate: float, total_weight: float) -> Callable[[int, int], None]:
@@ -237,5 +242,13 @@ class WideJob(Job):
         return work
 
     def _params_after(self, iterations: int) -> Array:
-        flat: Array = self.params[iterations % 2, self.places]
+        d, h, o, _ = self.shape
+        flat = np.empty(plan.count_params(d, h, o), dtype=self.X.dtype)
+        for of_flat, of_cut in self._views(flat, self.params[iterations % 2]):
+            of_flat[...] = of_cut
         return flat
+
+    def _views(self, flat: Array, cut: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield views of the same parameters in a flat set and in one cut into the parts."""
+        d, h, o, _ = self.shape
+        return views_of_parts(flat, cut, d, h, o, self.parts, self.stride)

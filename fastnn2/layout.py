@@ -5,13 +5,13 @@ The caller's array may have any strides, byte order and number type; it is read 
 result takes memory, and large ones are read by several threads (NumPy copies without the GIL).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fastnn2.cores import usable_cores
-from fastnn2.kernels.plan import ALIGNMENT, count_groups, first_unit, group_size
+from fastnn2.kernels.plan import ALIGNMENT, count_groups, count_params, first_unit, group_size
 
 Array = np.ndarray[Any, Any]
 
@@ -114,17 +114,30 @@ def from_groups(flat: Array, rows: int, out: Array) -> None:
         out[:, whole * lanes :] = groups[whole][:, : n - whole * lanes]
 
 
-def places_of_params(d: int, h: int, o: int, parts: int, stride: int) -> Array:
-    """Return where each parameter of a flat set stands when the hidden units are cut into parts, `stride` apart.
+def views_of_parts(
+    flat: Array, cut: Array, d: int, h: int, o: int, parts: int, stride: int
+) -> Iterator[tuple[Array, Array]]:
+    """Yield views of the same parameters in a flat set and in one whose hidden units are cut into parts.
 
-    Each part is laid out as a small network of its own; the biases of the outputs are in the first.
+    The parts begin `stride` apart. Each is laid out as a small network of its own; the biases of the outputs are in the
+    first.
     """
-    W1, b1, W2 = (np.empty(shape, dtype=np.int64) for shape in ((h, d), (h,), (o, h)))
-    b2 = np.arange(o) + first_unit(1, parts, h) * (d + 1 + o)
+    W1, b1, W2, b2 = np.split(flat, [h * d, h * (d + 1), h * (d + 1 + o)])
+    W1, W2 = W1.reshape(h, d), W2.reshape(o, h)
     for part in range(parts):
         first, last = first_unit(part, parts, h), first_unit(part + 1, parts, h)
-        units, start = last - first, part * stride
-        W1[first:last] = start + np.arange(units * d).reshape(units, d)
-        b1[first:last] = start + units * d + np.arange(units)
-        W2[:, first:last] = start + units * (d + 1) + np.arange(o * units).reshape(o, units)
-    return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])
+        units, own = last - first, cut[part * stride : (part + 1) * stride]
+        own_W1, own_b1, own_W2, rest = np.split(own, [units * d, units * (d + 1), units * (d + 1 + o)])
+        yield W1[first:last], own_W1.reshape(units, d)
+        yield b1[first:last], own_b1
+        yield W2[:, first:last], own_W2.reshape(o, units)
+        if part == 0:
+            yield b2, rest[:o]
+
+
+def places_of_params(d: int, h: int, o: int, parts: int, stride: int) -> Array:
+    """Return where each parameter of a flat set stands in one that is cut into parts (see :func:`views_of_parts`)."""
+    places = np.empty(count_params(d, h, o), dtype=np.int64)
+    for of_flat, of_cut in views_of_parts(places, np.arange(parts * stride), d, h, o, parts, stride):
+        of_flat[...] = of_cut
+    return places

@@ -301,7 +301,7 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
     network = minibatch.Network(3, h, 2, plan.TANH, plan.LOG_LOSS)
     firsts = [plan.first_unit(part, parts, h) for part in range(parts + 1)]
     assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
-    stride = 1000
+    stride = 1200
     places = layout.places_of_params(3, h, 2, parts, stride)
     assert len(places) == len(set(places.tolist())) == network.count
     if parts == 1:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import fastnn2
 from fastnn2 import jobs, reference, team
 from fastnn2.kernels import plan, store
+from fastnn2.layout import to_groups
 
 # d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
 WIDE = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
@@ -151,6 +152,28 @@ def test_no_more_threads_than_parts(n_threads):
     assert threads == (n_threads or threads) or n_threads == 100
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("h", "part_units"), [(81, 20), (7, 5), (64, 16), (33, 33)])
+def test_behind_the_parameters_of_a_part_there_is_room_for_whole_vectors(
+    h, part_units, dtype, all_are_wide, monkeypatch
+):
+    """Four sums are added at once and eight parameters updated: what stands behind the last one is 0 and stays 0."""
+    monkeypatch.setattr(plan, "WIDE_PART_UNITS", part_units)
+    d, o, n = 3, 2, 100
+    X, Y, init, _ = problem(d, h, o, n, dtype)
+    flat = np.concatenate([init[name].ravel() for name in ("W1", "b1", "W2", "b2")])
+    X_groups, Y_groups = (to_groups(matrix, dtype)[0] for matrix in (X, Y))
+    job = jobs.WideJob(X_groups, Y_groups, None, flat, (d, h, o, n), 0.5, 3, 2)
+    sizes = np.diff([plan.first_unit(part, job.parts, h) for part in range(job.parts + 1)])
+    counts = [plan.count_params(d, units, o) for units in sizes]
+    assert job.stride >= max(counts) + plan.STEP
+    job.run(RATE, float(n), False)
+    for part, count in enumerate(counts):
+        for array in (*job.params, job.gradients, job.decay):
+            behind = array[part * job.stride : (part + 1) * job.stride][count:]
+            assert_same_bits(behind, np.zeros_like(behind))
+
+
 # How it ends
 
 
@@ -191,6 +214,23 @@ def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, mon
     expected = fastnn2.fit(X, Y, 0.01, 600, done, init=init, alpha=0.1)
     assert_same_bits((caught.value.params, caught.value.cost_), expected)
     assert _thread._count() == before
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
+    h, n, controls = 600, 40_000, []
+    X, Y, init, _ = problem(220, h, 1, n, "float32")
+    fastnn2.fit(X[:, :100], Y[:, :100], 0.01, h, 1, init=init)  # the kernel is there
+
+    def interrupted(watched, *_):
+        controls.append(watched.control)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(team, "watch", interrupted)
+    with pytest.raises(fastnn2.TrainingInterrupted, match="after 0 of 100 iterations"):
+        fastnn2.fit(X, Y, 0.01, h, 100, init=init, n_threads=n_threads)
+    rounds = controls[0][plan.ARRIVED] // n_threads  # of an iteration of a tenth of a second or more
+    assert rounds < plan.count_batches(n, h, 1, "float32") - 1
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])

@@ -221,7 +221,10 @@ def stay(control, thread, threads):
 
 @njit(**INLINE)
 def claims(thread, iteration):
-    """Return the control word that says which chunk of a thread's range is to be taken next in an iteration."""
+    """Return the control word that says which chunk of a thread's range is to be taken next in an iteration.
+
+    Or which part, in a round of train_wide.
+    """
     return CLAIMS + (2 * thread + iteration % 2) * WORD
 
 

@@ -1,10 +1,10 @@
 """The fused kernel for very wide hidden layers: the hidden units are shared among the threads, not the samples.
 
-A gradient of a million parameters for each chunk of samples, as in :mod:`train`, leaves room for a few chunks only.
-They have to be cleared and summed again, and with so few a slower core keeps all others waiting. Here the hidden layer
-is cut into parts (see :mod:`parts`), each with the one gradient of its parameters, and samples go by in *batches* of a
-few groups, so that what is computed for them stays in the cache. All that the threads exchange is Z2 of a batch. So a
-round of the loop, between two barriers, is
+Where there are hundreds of thousands of parameters, a gradient for each chunk of samples, as in :mod:`train`, leaves
+room for a few chunks only. They have to be cleared and summed again, and with so few a slower core keeps all others
+waiting. Here the hidden layer is cut into parts (see :mod:`parts`), each with the one gradient of its parameters, and
+samples go by in *batches* of a few groups, so that what is computed for them stays in the cache. All that the threads
+exchange is Z2 of a batch. So a round of the loop, between two barriers, is
 
     each thread     Z2 = sum of the parts; cost and dZ2 of the batch
                     for parts that it claims (see team.claim):
@@ -64,7 +64,6 @@ def meet(control, thread, threads, parts):
     looks = 0
     while atomic_load(control, READY) < threads - 1:
         if atomic_load(control, STOP) != 0:
-            report(control, thread, INTERRUPTED)
             atomic_store(control, ENTERED, NOT_COMING)
             return False
         looks = let_time_pass(looks)
@@ -84,7 +83,8 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
     at j mod 2; decay and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j at
     j mod 2. Z2 (2, parts, Z2_stride) is that of each part for a batch, of B groups or fewer, and A1 (B, h, G) stands
     part after part. For this thread alone: dZ2 (B, o, G), spare (S, G), and db2 (o,), float64. What belongs to a part
-    or a thread starts on a 128-byte boundary; behind parameters and gradients of a part there are zeros.
+    or a thread, but for penalties, starts on a 128-byte boundary; behind parameters and gradients of a part there are
+    zeros.
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
@@ -153,7 +153,7 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                     b2 = (d + 1 + o) * units
                     if c == 0:
                         for r in range(o):
-                            gradients[b2 + r] = db2[r]
+                            gradients[into + b2 + r] = db2[r]
                     last = (b2 + o + STEP - 1) // STEP * STEP
                     if not update(params, old, params, new, gradients, 0, into, into + last, decay, step):
                         atomic_store(control, DIVERGED, j)
