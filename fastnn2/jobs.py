@@ -203,9 +203,7 @@ class WideJob(Job):
         dtype, threads, lanes = self.X.dtype, self.threads, plan.group_size(self.X.dtype)
         self.parts, self.batches = plan.count_wide_parts(h), plan.count_batches(n, h, o, dtype)
         groups = -(-plan.count_groups(n, dtype) // self.batches)
-        units = max(
-            plan.first_unit(c + 1, self.parts, h) - plan.first_unit(c, self.parts, h) for c in range(self.parts)
-        )
+        units = plan.most_units(self.parts, h)
         # Sums are added in fours, those behind the last one, too, and parameters updated in eights.
         self.stride = padded(plan.count_params(d, units, o) + plan.STEP, dtype)
         self.params = aligned_zeros(2 * self.parts * self.stride, dtype).reshape(2, -1)

@@ -144,8 +144,8 @@ class Descent:
 
         # Sums are added in fours and parameters updated in eights; behind both, at the end of a chunk's gradient, stand
         # the sum of its weights and its loss.
-        firsts = [plan.first_unit(part, self.parts, h) for part in range(self.parts + 1)]
-        self.stride = padded(plan.count_params(d, int(max(np.diff(firsts))), o) + 2 * plan.STEP, np.float64)
+        units = plan.most_units(self.parts, h)
+        self.stride = padded(plan.count_params(d, units, o) + 2 * plan.STEP, np.float64)
         flat_places = places_of_params(d, h, o, self.parts, self.stride)
         self.places = flat_places if order is None else flat_places[order]
         self._sources: Array | None = None  # the other way round, without gaps: to gather takes half as long

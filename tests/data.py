@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import fastnn2
 from fastnn2 import reference
 from fastnn2.kernels import plan
 
@@ -242,3 +243,29 @@ HAND_STEPS = {
         },
     ),
 }
+
+
+def assert_iteration_equals_the_reference(shape, n, dtype, weighted, alpha, n_threads=None):
+    d, h, o = shape
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    weights = weights if weighted else None
+    params, cost_ = fastnn2.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights, n_threads=n_threads)
+    assert cost_.dtype == np.float64
+    X, Y, init, weights = as_double(X, Y, init, weights)
+    expected, expected_cost = reference.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights)
+    assert_close(cost_[0], expected_cost[0], cost_magnitude(X, Y, init, weights, alpha), dtype, "cost")
+    _, cache = reference.forward(X, init)
+    inherited = forward_magnitudes(X, init)
+    magnitudes = backward_magnitudes(X, Y, init, cache, weights, alpha, inherited)
+    for name in expected:
+        assert params[name].dtype == dtype
+        magnitude = abs(init[name]) + RATE * magnitudes["d" + name]
+        assert_close(params[name], expected[name], magnitude, dtype, name)
+
+
+def assert_nearly(result, expected, dtype):
+    """Assert equality to the tolerance of tens of iterations."""
+    bound = ITERATIONS_TOLERANCE[dtype]
+    np.testing.assert_allclose(result[1], expected[1], rtol=0, atol=bound * expected[1].max())
+    for name, value in expected[0].items():
+        np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())

@@ -202,7 +202,7 @@ def test_assembly_for_avx512_has_its_registers():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("job", ["published", "outputs", "shared", "pieces", "sure", "narrow-1", "narrow-2"])
+@pytest.mark.parametrize("job", ["published", "outputs", "shared", "pieces", "wide", "sure", "narrow-1", "narrow-2"])
 def test_other_processors_give_the_same_bits(target, job, dtype):
     _, folder = target
     with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:

@@ -298,13 +298,15 @@ def test_thread_0_begins_alone_and_lets_the_others_in(iterations, n_threads, lat
     assert_ended(before)
 
 
-def test_threads_that_share_parameters_wait_for_each_other(monkeypatch):
-    X = np.random.RandomState(1).standard_normal((40, 2000))
+@pytest.mark.parametrize("n_threads", [2, 3])
+@pytest.mark.parametrize(("d", "h"), [(40, 110), (220, 600)], ids=["of samples", "of hidden units"])
+def test_threads_that_share_parameters_wait_for_each_other(d, h, n_threads, monkeypatch):
+    X = np.random.RandomState(1).standard_normal((d, 2000))
     Y = (X[0] > 0).astype(float)
-    expected = fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=1)
+    expected = fastnn2.fit(X, Y, 0.1, h, 20, n_threads=1)
     done = coming_late(monkeypatch, 0.02)
-    assert_same(fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=2), expected)
-    assert done == [0]
+    assert_same(fastnn2.fit(X, Y, 0.1, h, 20, n_threads=n_threads), expected)
+    assert done == [0] * (n_threads - 1)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])

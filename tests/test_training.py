@@ -16,19 +16,16 @@ from data import (
     HAND_TOLERANCE,
     HAND_X,
     HAND_Y,
-    ITERATIONS_TOLERANCE,
     PUBLISHED_FIRST_COST,
     PUBLISHED_FIRST_TOLERANCE,
     PUBLISHED_LAST_COST,
     PUBLISHED_LAST_TOLERANCE,
     RATE,
     as_double,
-    assert_close,
+    assert_iteration_equals_the_reference,
+    assert_nearly,
     assert_same_bits,
-    backward_magnitudes,
     central_differences,
-    cost_magnitude,
-    forward_magnitudes,
     problem,
     published_data,
     sample_counts,
@@ -113,24 +110,6 @@ SMALL = list(
 LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
 
 
-def assert_iteration_equals_the_reference(shape, n, dtype, weighted, alpha, n_threads=None):
-    d, h, o = shape
-    X, Y, init, weights = problem(d, h, o, n, dtype)
-    weights = weights if weighted else None
-    params, cost_ = fastnn2.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights, n_threads=n_threads)
-    assert cost_.dtype == np.float64
-    X, Y, init, weights = as_double(X, Y, init, weights)
-    expected, expected_cost = reference.fit(X, Y, RATE, h, 1, init=init, alpha=alpha, sample_weight=weights)
-    assert_close(cost_[0], expected_cost[0], cost_magnitude(X, Y, init, weights, alpha), dtype, "cost")
-    _, cache = reference.forward(X, init)
-    inherited = forward_magnitudes(X, init)
-    magnitudes = backward_magnitudes(X, Y, init, cache, weights, alpha, inherited)
-    for name in expected:
-        assert params[name].dtype == dtype
-        magnitude = abs(init[name]) + RATE * magnitudes["d" + name]
-        assert_close(params[name], expected[name], magnitude, dtype, name)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count", COUNT_NAMES)
 @pytest.mark.parametrize("shape", SMALL + LARGE, ids=str)
@@ -177,12 +156,9 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
     # With hundreds of inputs the usual rate makes the costs jump, and each jump makes rounding errors tenfold.
     rate = RATE if d < 100 else RATE / 30
     for w, w64, alpha in ((None, None, 0.0), (weights, weights64, 0.75)):
-        params, cost_ = fastnn2.fit(X, Y, rate, h, 50, init=init, alpha=alpha, sample_weight=w)
-        expected, expected_costs = reference.fit(X64, Y64, rate, h, 50, init=init64, alpha=alpha, sample_weight=w64)
-        bound = ITERATIONS_TOLERANCE[dtype]
-        np.testing.assert_allclose(cost_, expected_costs, rtol=0, atol=bound * expected_costs.max())
-        for name in expected:
-            np.testing.assert_allclose(params[name], expected[name], rtol=0, atol=bound * abs(expected[name]).max())
+        result = fastnn2.fit(X, Y, rate, h, 50, init=init, alpha=alpha, sample_weight=w)
+        expected = reference.fit(X64, Y64, rate, h, 50, init=init64, alpha=alpha, sample_weight=w64)
+        assert_nearly(result, expected, dtype)
 
 
 # Bit for bit: threads and split runs
@@ -278,14 +254,6 @@ def test_run_and_rerun_are_the_same_and_share_no_memory():
 
 
 # Weights, penalty, outputs
-
-
-def assert_nearly(result, expected, dtype):
-    """Assert equality to the tolerance of tens of iterations."""
-    bound = ITERATIONS_TOLERANCE[dtype]
-    np.testing.assert_allclose(result[1], expected[1], rtol=0, atol=bound * expected[1].max())
-    for name, value in expected[0].items():
-        np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

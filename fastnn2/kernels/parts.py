@@ -8,7 +8,7 @@ of part 0.
 from numba import njit
 
 from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.plan import PART_UNITS
+from fastnn2.kernels.plan import PART_UNITS, STEP
 from fastnn2.kernels.simd import INLINE, load_group
 
 
@@ -26,3 +26,16 @@ def sum_of_parts(Z2, first, count, stride, i):
     for c in range(first + 1, first + count):
         z = z + load_group(Z2, c * stride + i)
     return z
+
+
+@njit(**INLINE)
+def complete_gradient(gradients, into, part, d, units, o, db2):
+    """Write db2 to the gradient of part 0, in place; return where the whole vectors of a part's parameters end.
+
+    Its parameters begin at `into`, as its gradient does.
+    """
+    b2 = (d + 1 + o) * units
+    if part == 0:
+        for r in range(o):
+            gradients[into + b2 + r] = db2[r]
+    return into + (b2 + o + STEP - 1) // STEP * STEP

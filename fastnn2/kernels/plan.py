@@ -194,6 +194,11 @@ def first_unit(part: int, parts: int, h: int) -> int:
     return min(h, part * blocks // parts * PART_UNITS)
 
 
+def most_units(parts: int, h: int) -> int:
+    """Return how many hidden units the largest part has."""
+    return max(first_unit(part + 1, parts, h) - first_unit(part, parts, h) for part in range(parts))
+
+
 def count_tile_groups(d: int, h: int, o: int) -> int:
     """Return how many groups make a tile, by the bytes that a group takes: inputs, hidden layer and outputs."""
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)

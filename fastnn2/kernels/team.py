@@ -244,6 +244,15 @@ def claim(control, iteration, chunks, threads, whose, tried):
 
 
 @njit(**INLINE)
+def let_in(control, threads, chunks, iteration, barriers):
+    """Let the threads that wait to be let in work from an iteration on, all at once, with all chunks to be claimed."""
+    for t in range(threads):
+        atomic_store(control, claims(t, iteration), t * chunks // threads)
+    atomic_store(control, BARRIERS, barriers)
+    atomic_store(control, ENTERED, iteration + 1)
+
+
+@njit(**INLINE)
 def let_time_pass(looks):
     """Wait after so many looks in vain, the longer the more there were; return one more."""
     if looks < LONG_SPINS:

@@ -56,6 +56,7 @@ from fastnn2.kernels.team import (
     claim,
     claims,
     cycles,
+    let_in,
     let_time_pass,
     lost_too_much,
     report,
@@ -112,10 +113,7 @@ def training_loop(tile):
             while apart and shared and atomic_load(control, READY) < threads - 1 and atomic_load(control, STOP) == 0:
                 looks = let_time_pass(looks)
             if apart and atomic_load(control, READY) == threads - 1:
-                for t in range(threads):
-                    atomic_store(control, claims(t, j), t * chunks // threads)
-                atomic_store(control, BARRIERS, barriers)
-                atomic_store(control, ENTERED, j + 1)
+                let_in(control, threads, chunks, j, barriers)
                 team, apart = threads, False
             old = (j % 2) * params_stride
             new = params_stride - old

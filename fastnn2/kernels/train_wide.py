@@ -20,7 +20,7 @@ from numba import njit
 
 from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.layers import backward_layers, forward_tile, lanes_used, output_cost
-from fastnn2.kernels.parts import first_unit, sum_of_parts
+from fastnn2.kernels.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.plan import (
     ABANDONED,
     COMPLETED,
@@ -32,7 +32,6 @@ from fastnn2.kernels.plan import (
     NOT_COMING,
     PARAMS_NOT_FINITE,
     READY,
-    STEP,
     STOP,
     TANH,
 )
@@ -44,6 +43,7 @@ from fastnn2.kernels.team import (
     barrier,
     claim,
     claims,
+    let_in,
     let_time_pass,
     report,
     wait_to_be_let_in,
@@ -67,9 +67,7 @@ def meet(control, thread, threads, parts):
             atomic_store(control, ENTERED, NOT_COMING)
             return False
         looks = let_time_pass(looks)
-    for t in range(threads):
-        atomic_store(control, claims(t, 0), t * parts // threads)
-    atomic_store(control, ENTERED, 1)
+    let_in(control, threads, parts, 0, 0)
     return True
 
 
@@ -150,12 +148,8 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                     params, p, d, units, o, size, used, X, s * d, A1, a, dZ2, 0, spare, TANH, gradients, into
                 )
                 if is_last:
-                    b2 = (d + 1 + o) * units
-                    if c == 0:
-                        for r in range(o):
-                            gradients[into + b2 + r] = db2[r]
-                    last = (b2 + o + STEP - 1) // STEP * STEP
-                    if not update(params, old, params, new, gradients, 0, into, into + last, decay, step):
+                    last = complete_gradient(gradients, into, c, d, units, o, db2)
+                    if not update(params, old, params, new, gradients, 0, into, last, decay, step):
                         atomic_store(control, DIVERGED, j)
                     p = new + into
             if not is_last or j + 1 < iterations:

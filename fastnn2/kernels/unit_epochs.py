@@ -21,13 +21,12 @@ from fastnn2.kernels.epochs import lay_out
 from fastnn2.kernels.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.losses import output_loss
 from fastnn2.kernels.optimisers import penalty, step
-from fastnn2.kernels.parts import first_unit, sum_of_parts
+from fastnn2.kernels.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.plan import (
     ABANDONED,
     ALONE,
     BARRIERS,
     COMPLETED,
-    STEP,
     STEPS,
     STOP,
 )
@@ -112,11 +111,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 backward_layers(
                     params, into, d, units, o, groups, used, X_tile, 0, A1, unit * groups * lanes, dZ2, 0, spare,
                     activation, gradients, into)  # fmt: skip
-                b2 = (d + 1 + o) * units
-                if c == 0:
-                    for r in range(o):
-                        gradients[b2 + r] = db2[r]
-                last = into + (b2 + o + STEP - 1) // STEP * STEP
+                last = complete_gradient(gradients, into, c, d, units, o, db2)
                 step(
                     optimiser, params, into, last, gradients, 0, 1, decay, 1.0 / total, rates[number], first_moments,
                     second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
