@@ -83,13 +83,22 @@ class Job(abc.ABC):
         """Train; return or raise what was reached."""
         work = self._share(learning_rate, total_weight)
         short = is_short(self.iterations * self.work)
-        return self._result(conduct(Team(self.control), self.threads, work, short, self.iterations, progress))
+        interrupted = conduct(Team(self.control), self.threads, work, short, self.iterations, progress)
+        while True:
+            try:
+                return self._result(self._named_params(), interrupted)
+            except TrainingInterrupted:
+                raise
+            except KeyboardInterrupt:  # a signal while millions of parameters were copied
+                interrupted = True
 
-    def _result(self, interrupted: bool) -> tuple[Params, Array]:
-        """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
+    def _named_params(self) -> Params:
         d, h, o, _ = self.shape
+        return checks.named_params(self._params_after(int(self.control[plan.COMPLETED])), d, h, o)
+
+    def _result(self, params: Params, interrupted: bool) -> tuple[Params, Array]:
+        """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
         done, outcome = int(self.control[plan.COMPLETED]), self.control[plan.OUTCOME]
-        params = checks.named_params(self._params_after(done), d, h, o)
         if outcome == plan.FINISHED and not interrupted:
             return params, self.costs
         if interrupted or outcome == plan.INTERRUPTED:

@@ -10,10 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from data import PATIENCE
+from data import PATIENCE, assert_same_bits
 from numpy.testing import assert_array_equal
 
 import fastnn2
+from fastnn2 import checks
 from fastnn2.kernels import store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
@@ -243,6 +244,28 @@ print(json.dumps([outcome, no_threads_left()]))
     outcome, ended = run(code)
     assert outcome in ("none", "OSError")  # to train without a bar is as good as to say why not
     assert ended
+
+
+@pytest.mark.parametrize(("d", "h"), [(2, 5), (220, 600)], ids=["chunks", "wide"])
+@pytest.mark.parametrize("signals", [1, 2])
+def test_while_the_result_is_copied(signals, d, h, monkeypatch):
+    """All iterations were done, and no signal makes what they trained be lost."""
+    copy = checks.named_params
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) <= signals:
+            signal.raise_signal(signal.SIGINT)
+        return copy(*arguments)
+
+    X = np.linspace(-1, 1, d * 40).reshape(d, 40)
+    expected = fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
+    monkeypatch.setattr(checks, "named_params", interrupted)
+    with pytest.raises(fastnn2.TrainingInterrupted, match="stopped after 3 of 3 iterations") as caught:
+        fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
+    assert len(calls) == signals + 1
+    assert_same_bits((caught.value.params, caught.value.cost_), expected)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.5])
