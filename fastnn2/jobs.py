@@ -158,8 +158,8 @@ class ChunkedJob(Job):
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
         self.decay = aligned_zeros(stride, np.float64)
-        weights_end = (d + 1 + o) * h
-        self.decay[: h * d] = self.decay[h * d + h : weights_end] = alpha
+        for part in plan.weights_of(d, h, o):
+            self.decay[part] = alpha
         rows = (self.tile_groups * h, self.tile_groups * o, plan.count_spare_rows(h))  # of A1, dZ2 and spare
         *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
@@ -221,7 +221,8 @@ class WideJob(Job):
         self.decay, self.gradients = (aligned_zeros(self.parts * self.stride, np.float64) for _ in range(2))
         if self.has_decay:
             penalised = np.zeros(len(params))
-            penalised[: h * d] = penalised[h * d + h : (d + 1 + o) * h] = alpha
+            for part in plan.weights_of(d, h, o):
+                penalised[part] = alpha
             for of_flat, of_cut in self._views(penalised, self.decay):
                 of_cut[...] = of_flat
         self.penalties = np.zeros(2 * self.parts)

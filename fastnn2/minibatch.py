@@ -45,12 +45,6 @@ class Network:
         """Return the number of parameters."""
         return plan.count_params(self.d, self.h, self.o)
 
-    @property
-    def weights(self) -> tuple[slice, slice]:
-        """Return where W1 and W2 stand among the parameters."""
-        d, h, o = self.d, self.h, self.o
-        return slice(0, h * d), slice(h * d + h, h * d + h + o * h)
-
 
 class Rows:
     """Samples as rows, dense or sparse, in the dtype of a run: what the kernels read of X."""
@@ -155,7 +149,7 @@ class Descent:
         self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
         self.params = params
         self.decay = aligned_zeros(self.parts * self.stride, np.float64)
-        for part in network.weights:
+        for part in plan.weights_of(network.d, network.h, network.o):
             self.decay[flat_places[part]] = alpha
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
@@ -278,14 +272,14 @@ class Descent:
         buffers = [self._buffers_of(thread) for thread in range(threads)]
 
         def work(thread: int, threads: int) -> None:
-            words, places, steps, sums = map(address, arrays)
+            at_control, at_order, at_rates, at_losses = map(address, arrays)
             samples, parameters, scratch = buffers[thread]
             kernel(
-                *(words, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
+                *(at_control, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
                 *samples,
-                *(places, int(order is not None)),
+                *(at_order, int(order is not None)),
                 *parameters,
-                *(steps, *self.numbers, sums),
+                *(at_rates, *self.numbers, at_losses),
                 *scratch,
             )
 

@@ -584,6 +584,16 @@ def test_a_very_sure_network_has_a_finite_exact_cost(dtype):
         assert {name: value.item() for name, value in params.items()} == {"W1": 0, "b1": 30, "W2": 999.75, "b2": -0.25}
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 1), (3, 7, 2), (220, 600, 1)], ids=str)
+def test_a_bias_whose_square_overflows_is_not_penalised(shape):
+    d, h, o = shape
+    X, Y, init, _ = problem(d, h, o, 100)
+    init["b1"][0] = 1e160
+    expected = reference.fit(X, Y, 0.01, h, 3, init=init, alpha=0.5)
+    assert np.isfinite(expected[1]).all()
+    assert_nearly(fastnn2.fit(X, Y, 0.01, h, 3, init=init, alpha=0.5), expected, "float64")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_factors_of_two_do_not_overflow_their_product(dtype):
     # Outputs of 0 cost log 2 each, so the product of 1 + e^-|z| of a tile is as large as it can be.

@@ -25,7 +25,7 @@ from fastnn2.kernels.simd import (
 def activate(activation, A, start, rows, used):
     """Apply the activation to the first `used` lanes of the rows of a group, the first at ``A[start]``, in place.
 
-    `used` is a number of pairs of vectors. The identity leaves what is there.
+    `used` lanes are whole pairs of vectors. The identity leaves what is there.
     """
     lanes, step = group_lanes(A), 2 * vector_lanes(A)
     for row in range(start, start + rows * lanes, lanes):
@@ -49,4 +49,4 @@ def slope(activation, a):
         return a * (1.0 - a)
     if activation == RELU:
         return select_equal(a, 0.0, 0.0, 1.0)
-    return select_less(a, 0.0, 1.0, 1.0)
+    return select_less(a, 0.0, 1.0, 1.0)  # ones, as many as `a` has lanes

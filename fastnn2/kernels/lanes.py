@@ -8,8 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.plan import GROUP_VECTORS, VECTOR_BYTES
-from fastnn2.kernels.simd import Vector, converted, lane_numbers
+from fastnn2.kernels.plan import GROUP_VECTORS
+from fastnn2.kernels.simd import Vector, converted, lane_numbers, lane_type
 
 
 def part_of(builder, value, start, count):
@@ -53,11 +53,6 @@ def second_half(typingctx, whole):
     return _half_of(whole, 1)
 
 
-def lanes_of_vector(vector):
-    """Return how many lanes like those of `vector` make 64 bytes."""
-    return VECTOR_BYTES * 8 // vector.dtype.bitwidth
-
-
 def sums_side_by_side(builder, vector, values):
     """Build one LLVM vector with the sums over the lanes of each of 2, 4, 8 or 16 vectors, as float64.
 
@@ -65,7 +60,7 @@ def sums_side_by_side(builder, vector, values):
     sum of one: 3 instructions for each of m - 1 additions, where m sums one by one would take three times as many.
     """
     held, width = 1, vector.lanes  # so many values in a vector, each in so many lanes
-    while width > lanes_of_vector(vector):
+    while width > lane_type(vector.dtype, 1).lanes:
         width //= 2
         values = [builder.fadd(part_of(builder, v, 0, width), part_of(builder, v, width, width)) for v in values]
     while width > 1:

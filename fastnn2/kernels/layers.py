@@ -116,7 +116,7 @@ def affine_block(params, w, b, first, units, count, begin, end, inputs, start, o
     rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
     biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
     for v in range(0, used, lanes_of(like)):
-        before = (first // block_units() * lanes + v) // lanes_of(like)  # passes
+        before = (first // block_units() * used + v) // lanes_of(like)  # passes
         line = ahead + (before * lines - begin) * vector
         asking = smaller(begin + lines, end)
         z = spread_each(like, biases) if begin == 0 else load_each_like(out, out_start + v, places, like)
@@ -277,15 +277,15 @@ def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_
 @njit(**INLINE)
 def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, spare, activation, gradient,
                     into):  # fmt: skip
-    """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2; A1 is overwritten where d > 2 or o > 1.
+    """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2.
 
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
     The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
     of the last group count, in pairs of vectors: those that hold samples, and zeros of dZ2 behind. With many outputs
-    W2' dZ2 is done in blocks, a group at a time, in `spare`, which products over samples use, too. (A loop over the
-    layers, as what is called is inlined once for each place from which it is called, and takes a tenth of a second to
-    compile.)
+    W2' dZ2 is done in blocks, a group at a time, in `spare`, which products over samples use, too; then, and where
+    d > 2, A1 is overwritten. (A loop over the layers, as what is called is inlined once for each place from which it is
+    called, and takes a tenth of a second to compile.)
     """
     w2 = (d + 1) * h
     many = in_blocks(o, h)

@@ -27,16 +27,6 @@ from fastnn2.kernels.simd import (
 
 
 @njit(**INLINE)
-def penalty(params, decay, first, last):
-    """Return the sum of ``decay p^2`` over the parameters [first, last), in float64."""
-    total = zero_vector(decay)
-    for i in range(first, last, STEP):
-        p = load_doubles(params, i)
-        total = fma(load(decay, i) * p, p, total)
-    return sum_lanes(total)
-
-
-@njit(**INLINE)
 def step(optimiser, params, first, last, gradients, stride, chunks, decay, scale, rate, first_moments, second_moments,
          beta_1, beta_2, epsilon, nesterov):  # fmt: skip
     """Update the parameters [first, last) and their moments in place; return ``sum(decay p^2)`` of the old ones.

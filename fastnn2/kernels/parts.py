@@ -7,16 +7,11 @@ of part 0.
 
 from numba import njit
 
-from fastnn2.kernels.blocks import smaller
-from fastnn2.kernels.plan import PART_UNITS, STEP
+from fastnn2.kernels import plan
+from fastnn2.kernels.plan import STEP
 from fastnn2.kernels.simd import INLINE, load_group
 
-
-@njit(**INLINE)
-def first_unit(part, parts, h):
-    """Return the first hidden unit of a part; parts are as even as whole blocks of units allow."""
-    blocks = (h + PART_UNITS - 1) // PART_UNITS
-    return smaller(h, part * blocks // parts * PART_UNITS)
+first_unit = njit(**INLINE)(plan.first_unit)
 
 
 @njit(**INLINE)

@@ -1,7 +1,7 @@
 """How a problem is cut, and the numbers that the kernels share with those who call them.
 
-Nothing here is compiled and nothing imports Numba. All choices by shape stand in this file. They follow from the shape
-alone, never from the threads or the processor, as they decide in which order sums are formed.
+Nothing imports Numba here. The numbers behind all choices by shape stand in this file. Those that decide in which order
+sums are formed follow from the shape alone, never from the threads or the processor.
 """
 
 from typing import Any
@@ -64,7 +64,8 @@ SHARED_PARAMS = 4096
 # Such a range starts at a multiple of so many parameters, on a line of its own.
 RANGE = 32
 
-# Cycles, about 1 ms, that thread 0 may lose at barriers in any job before it goes on alone; see train.py.
+# Cycles, about 1 ms, that thread 0 may lose at barriers before it goes on alone, in impatient jobs of train.py and in
+# the loops of the estimators.
 LOST_CYCLES = 2_500_000
 
 # A hidden unit costs about as many multiplications as its tanh beside those over inputs and outputs.
@@ -133,6 +134,11 @@ def count_params(d: int, h: int, o: int) -> int:
     return h * d + h + o * h + o
 
 
+def weights_of(d: int, h: int, o: int) -> tuple[slice, slice]:
+    """Return where W1 and W2 stand among the parameters."""
+    return slice(0, h * d), slice(h * (d + 1), h * (d + 1 + o))
+
+
 def work_of_iteration(d: int, n: int, h: int, o: int) -> int:
     """Return about how many multiplications an iteration takes, counting what else a hidden unit costs."""
     return n * h * (d + o + WORK_OF_UNIT)
@@ -189,9 +195,10 @@ def count_batches(n: int, h: int, o: int, dtype: Any) -> int:
 
 
 def first_unit(part: int, parts: int, h: int) -> int:
-    """Return the first hidden unit of a part, as the kernel cuts them: as even as whole blocks of units allow."""
+    """Return the first hidden unit of a part; parts are as even as whole blocks of units allow."""
     blocks = -(-h // PART_UNITS)
-    return min(h, part * blocks // parts * PART_UNITS)
+    first = part * blocks // parts * PART_UNITS
+    return first if first < h else h  # kernels are compiled from this, and min takes longer to compile
 
 
 def most_units(parts: int, h: int) -> int:

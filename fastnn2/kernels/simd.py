@@ -8,7 +8,8 @@ rounded on its own, and every sum has one fixed order. That is why the results a
 every processor, and why no fast-math flag and no loop vectoriser is needed.
 
 Three lengths are used. A *vector* is 64 bytes, one AVX-512 register. A *group* is ``GROUP_VECTORS`` of them side
-by side, a *pair* two: that many independent chains of operations hide the latency of each other.
+by side, a *pair* two: that many independent chains of operations hide the latency of each other. (Where float32 meets
+float64, in sums and updates, it is eight numbers of either at a time: :func:`load_eight`, :func:`load_doubles`.)
 """
 
 import operator
@@ -242,19 +243,6 @@ def rounded(typingctx, array, vector):
 
 
 @intrinsic
-def store_rounded(typingctx, array, index, vector):
-    """Write ``array[index : index + lanes] = vector``, in place, rounded to the dtype of `array`."""
-
-    def codegen(context, builder, signature, args):
-        value = converted(builder, args[2], context.get_value_type(array.dtype))
-        pointer = _pointer(context, builder, array, args[0], index, args[1], value.type)
-        builder.store(value, pointer, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, index, vector), codegen
-
-
-@intrinsic
 def group_lanes(typingctx, array):
     """Return how many numbers of the dtype of `array` stand in a group (a constant)."""
     lanes = lane_type(array.dtype, GROUP_VECTORS).lanes
@@ -356,28 +344,26 @@ def select_equal(typingctx, a, b, then, otherwise):
     return _select_ordered("==", a, b, then, otherwise)
 
 
-@intrinsic
-def minimum(typingctx, bound, x):
-    """Return the smaller of `bound` and `x`; a NaN in `x` comes through."""
+def _bounded(comparison, bound, x):
     vector = first_vector(bound, x)
 
     def codegen(context, builder, signature, args):
         first, second = _spread_all(context, builder, signature, args)
-        return builder.select(builder.fcmp_ordered("<", first, second), first, second)
+        return builder.select(builder.fcmp_ordered(comparison, first, second), first, second)
 
     return vector(bound, x), codegen
+
+
+@intrinsic
+def minimum(typingctx, bound, x):
+    """Return the smaller of `bound` and `x`; a NaN in `x` comes through."""
+    return _bounded("<", bound, x)
 
 
 @intrinsic
 def maximum(typingctx, bound, x):
     """Return the larger of `bound` and `x`; a NaN in `x` comes through."""
-    vector = first_vector(bound, x)
-
-    def codegen(context, builder, signature, args):
-        first, second = _spread_all(context, builder, signature, args)
-        return builder.select(builder.fcmp_ordered(">", first, second), first, second)
-
-    return vector(bound, x), codegen
+    return _bounded(">", bound, x)
 
 
 @intrinsic

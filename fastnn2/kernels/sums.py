@@ -4,9 +4,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.lanes import lanes_of_vector, part_of, sums_side_by_side
+from fastnn2.kernels.lanes import part_of, sums_side_by_side
 from fastnn2.kernels.plan import STEP
-from fastnn2.kernels.simd import address, broadcast, converted
+from fastnn2.kernels.simd import address, broadcast, converted, lane_type
 from fastnn2.kernels.target import blocks
 
 
@@ -21,7 +21,7 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
         values = [builder.extract_value(args[3], i) for i in range(sums.count)]
-        many = min(sums.count, lanes_of_vector(sums.dtype))
+        many = min(sums.count, lane_type(sums.dtype.dtype, 1).lanes)
         totals = [sums_side_by_side(builder, sums.dtype, values[i : i + many]) for i in range(0, sums.count, many)]
         numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
         last = builder.sub(args[4], args[4].type(1))

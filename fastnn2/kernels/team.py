@@ -1,7 +1,7 @@
 """How the threads of a team meet: a barrier, control words, and the floating-point mode.
 
 A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`plan`).
-All that depends on the system or the processor is in this file, with a plain fallback beside it.
+All that kernels ask of the system or the processor as they run is in this file, with a plain fallback beside it.
 """
 
 import os

@@ -7,7 +7,8 @@ tiles. Each thread has a range of the chunks. An iteration is
                     buffer a chunk
                     sum its own chunks in pairs, if it has a whole branch of that tree (see plan.count_shares)
     barrier
-    each thread     sum what all hand over, in pairs; cost_j = sum / n + penalty; new parameters
+    each thread     sum what all hand over, in pairs (of `shared`, costs one after the other);
+                    cost_j = sum / n + penalty; new parameters
 
 so the same sums are formed in the same order by any number of threads. Small networks: every thread updates a set of
 parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.

@@ -20,7 +20,7 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.epochs import lay_out
 from fastnn2.kernels.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.losses import output_loss
-from fastnn2.kernels.optimisers import penalty, step
+from fastnn2.kernels.optimisers import step
 from fastnn2.kernels.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.plan import (
     ABANDONED,
@@ -33,6 +33,7 @@ from fastnn2.kernels.plan import (
 from fastnn2.kernels.rows import gather
 from fastnn2.kernels.simd import INLINE, group_lanes, store
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+from fastnn2.kernels.update import penalty
 
 
 @njit(**INLINE)
@@ -78,7 +79,8 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 forward_tile(
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
                     Z2, (at + c) * Z2_stride)  # fmt: skip
-                penalties[at + c] = penalty(params, decay, c * stride, (c + 1) * stride)
+                # Here, as thread 0 adds those of all parts after this step's one barrier.
+                penalties[at + c] = penalty(params, 0, decay, c * stride, (c + 1) * stride)
             left_to_sum = half
             if threads <= 2:
                 left_to_sum = 1

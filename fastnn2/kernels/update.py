@@ -4,7 +4,7 @@ from numba import njit
 
 from fastnn2.kernels.lanes import sum_lanes
 from fastnn2.kernels.plan import STEP
-from fastnn2.kernels.simd import INLINE, load, load_doubles, store, store_rounded, zero_vector
+from fastnn2.kernels.simd import INLINE, fma, load, load_doubles, rounded, store, zero_vector
 
 
 @njit(**INLINE)
@@ -41,7 +41,7 @@ def update(params, old, updated, new, gradients, start, first, last, decay, step
     for i in range(first, last, STEP):
         gradient = load(gradients, start + i)
         p = load_doubles(params, old + i)
-        store_rounded(updated, new + i, p - step * (gradient + load(decay, i) * p))
+        store(updated, new + i, rounded(updated, p - step * (gradient + load(decay, i) * p)))
         p = load_doubles(updated, new + i)
         wrong = wrong + (p - p)  # 0, or NaN where p is infinite or NaN
     return sum_lanes(wrong) == 0.0
@@ -49,9 +49,12 @@ def update(params, old, updated, new, gradients, start, first, last, decay, step
 
 @njit(**INLINE)
 def penalty(params, old, decay, first, last):
-    """Return the sum of ``decay p^2`` over the parameters [first, last) of the set at ``params[old]``, in float64."""
+    """Return the sum of ``decay p^2`` over the parameters [first, last) of the set at ``params[old]``, in float64.
+
+    As (decay p) p: the square of a bias, which has no decay, may overflow, and 0 times infinity is not 0.
+    """
     total = zero_vector(decay)
     for i in range(first, last, STEP):
         p = load_doubles(params, old + i)
-        total = total + load(decay, i) * (p * p)
+        total = fma(load(decay, i) * p, p, total)
     return sum_lanes(total)
