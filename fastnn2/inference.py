@@ -7,6 +7,7 @@ import numpy as np
 from fastnn2.kernels import plan, store
 from fastnn2.layout import BLOCK_BYTES, address, aligned_zeros, padded
 from fastnn2.minibatch import Network, Rows, threads_for, tiles_of
+from fastnn2.sharing import on_threads
 
 Array = np.ndarray[Any, Any]
 
@@ -27,28 +28,17 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
     tiles = -(-n // lanes)
     threads = min(threads_for(n * network.count, tiles, n_threads, INFER_PER_THREAD), tiles)
     tiles_of_block = max(1, min(BLOCK_BYTES // (lanes * network.d * dtype.itemsize), -(-tiles // threads)))
-    firsts = iter(range(0, n, tiles_of_block * lanes))
     scratch = [tiles_of((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
     kernel = store.kernel("infer", dtype)
     not_finite = aligned_zeros(1, np.int64)
 
-    def work(thread: int) -> None:
-        for first in firsts:
-            last = min(n, first + tiles_of_block * lanes)
-            kernel(
-                *(address(flat), network.d, network.h, network.o, first, last),
-                *(groups, network.activation, network.loss, *X.arguments()),
-                *(address(out), *(address(tile) for tile in scratch[thread]), address(not_finite)),
-            )
+    def work(thread: int, first: int) -> None:
+        last = min(n, first + tiles_of_block * lanes)
+        kernel(
+            *(address(flat), network.d, network.h, network.o, first, last),
+            *(groups, network.activation, network.loss, *X.arguments()),
+            *(address(out), *(address(tile) for tile in scratch[thread]), address(not_finite)),
+        )
 
-    if threads == 1:
-        work(0)
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        try:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, range(threads)))
-        except RuntimeError:  # Python is about to end, and starts no more threads
-            work(0)
+    on_threads(work, range(0, n, tiles_of_block * lanes), threads)
     return out, not not_finite[0]

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn2.cores import usable_cores
 from fastnn2.kernels.plan import ALIGNMENT, count_groups, count_params, first_unit, group_size
+from fastnn2.sharing import on_threads
 
 Array = np.ndarray[Any, Any]
 
@@ -87,20 +88,15 @@ def to_groups(
                 block[whole, :, left:] = 0.0
         return accepted is not None or bool(np.isfinite(block).all())
 
-    starts = range(0, len(groups), step)
-    if flat.nbytes >= PARALLEL_BYTES:
-        threads = min(n_threads or usable_cores(), usable_cores())
-        if threads > 1:
-            from concurrent.futures import ThreadPoolExecutor  # not worth its import for a small job
+    refused: list[int] = []
 
-            def share(thread: int) -> bool:
-                return all(copy(start) for start in starts[thread::threads])
+    def work(_: int, start: int) -> None:
+        if not refused and not copy(start):
+            refused.append(start)
 
-            with ThreadPoolExecutor(threads - 1) as pool:
-                others = pool.map(share, range(1, threads))  # one task each: to hand over every block takes longer
-                own = share(0)
-                return flat, all(others) and own
-    return flat, all(copy(start) for start in starts)
+    cores = usable_cores() if flat.nbytes >= PARALLEL_BYTES else 1
+    on_threads(work, range(0, len(groups), step), min(n_threads or cores, cores))
+    return flat, not refused
 
 
 def from_groups(flat: Array, rows: int, out: Array) -> None:
