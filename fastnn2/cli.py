@@ -222,6 +222,8 @@ def _run(options: argparse.Namespace) -> int:
         message, code = f"error: {error}", 1
     except MemoryError as error:
         message, code = f"error: {str(error) or 'not enough memory'}", 1
+    except (ImportError, RuntimeError) as error:  # a NumPy that this Numba does not know; no thread can be started
+        message, code = f"error: {error}", 1
     except ValueError as error:
         message, code = f"error: {error}", 2
     if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():

@@ -5,11 +5,9 @@ import pathlib
 import time
 from collections.abc import Callable
 
-CGROUP = pathlib.Path("/sys/fs/cgroup")
-PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
+from fastnn2.cgroups import control_groups
+
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
-
-
 REREAD_AFTER = 30.0  # seconds: reading a dozen files takes as long as hundreds of iterations of a small job
 # For a set of processors, and for "quotas": when files were read, and what was found.
 _read: dict[object, tuple[float, list[int]]] = {}
@@ -56,7 +54,7 @@ def _physical_cores(processors: set[int]) -> int:
 def _quotas() -> list[int]:
     """Return the quotas of the control groups of this process and of those above it, in whole cores."""
     quotas = []
-    for group in _groups():
+    for group in control_groups("cpu"):
         for quota_file, period_file in (("cpu.max", None), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
             try:
                 words = (group / quota_file).read_text().split()
@@ -67,28 +65,6 @@ def _quotas() -> list[int]:
             if quota > 0 and period > 0:
                 quotas.append(-(-quota // period))
     return quotas
-
-
-def _groups() -> list[pathlib.Path]:
-    try:
-        lines = PROCESS_GROUPS.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-    groups = []
-    for line in lines:
-        _, colon, rest = line.partition(":")
-        controllers, second_colon, path = rest.partition(":")
-        if not (colon and second_colon and path):
-            continue
-        if controllers == "":
-            root = CGROUP
-        elif "cpu" in controllers.split(","):
-            root = CGROUP / controllers if (CGROUP / controllers).is_dir() else CGROUP / "cpu"
-        else:
-            continue
-        group = root / path.lstrip("/")
-        groups += [parent for parent in (group, *group.parents) if parent == root or root in parent.parents]
-    return groups
 
 
 def _environment() -> list[int]:

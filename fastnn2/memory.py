@@ -3,41 +3,47 @@
 import pathlib
 import sys
 
-CGROUP = pathlib.Path("/sys/fs/cgroup")
-MEMINFO = pathlib.Path("/proc/meminfo")
+from fastnn2.cgroups import control_groups
+
+MEMINFO, STATUS = pathlib.Path("/proc/meminfo"), pathlib.Path("/proc/self/status")
+# In control groups, version 2 and 1: the limit, what is used, and how much of that are pages of files.
+VERSIONS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def available_memory() -> int | None:
-    """Return how many bytes may still be taken: what the system has free, and what the control group leaves.
+    """Return how many bytes may still be taken: what the system has free, and what the control groups leave.
 
     None where the system does not say.
     """
-    limits = [limit for limit in (_free(), _group()) if limit is not None]
+    limits = [limit for limit in (_bytes(MEMINFO, "MemAvailable"), _groups()) if limit is not None]
     return min(limits) if limits else None
 
 
-def _free() -> int | None:
+def _bytes(path: pathlib.Path, name: str) -> int | None:
+    """Return a figure of a file of the system that has it in kilobytes, with its name before; None where it has not."""
     try:
-        lines = MEMINFO.read_text().splitlines()
+        lines = path.read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        return int(fields["MemAvailable"].split()[0]) * 1024
+        return int(fields[name].split()[0]) * 1024
     except (OSError, ValueError, KeyError, IndexError):
         return None
 
 
-def _group() -> int | None:
-    """What control group version 2, else 1, leaves, as seen from inside a container."""
-    versions = (
-        (CGROUP, "memory.max", "memory.current", "inactive_file"),
-        (CGROUP / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    )
-    for folder, limit, used, files in versions:
-        try:
-            left = int((folder / limit).read_text()) - int((folder / used).read_text())
-            return max(0, left + _field(folder / "memory.stat", files))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return None
+def _groups() -> int | None:
+    """Return what the control groups of this process and those above it leave; None where none of them has a limit."""
+    rooms = [_room(group, *names) for group in control_groups("memory") for names in VERSIONS]
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _room(group: pathlib.Path, limit: str, used: str, files: str) -> int | None:
+    try:
+        left = int((group / limit).read_text()) - int((group / used).read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+    return max(0, left + _field(group / "memory.stat", files))
 
 
 def _field(path: pathlib.Path, name: str) -> int:
@@ -50,29 +56,40 @@ def _field(path: pathlib.Path, name: str) -> int:
 
 def peak_memory() -> int | None:
     """Return the largest number of bytes this process has held so far; None where the system does not say."""
+    peak = _bytes(STATUS, "VmHWM")
+    if peak is not None:
+        return peak
     try:
         import resource
     except ImportError:  # Windows
         return None
+    # On Linux, where it is in kilobytes, a process begins with the peak of the one that started it.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 PROCESS_BYTES = 200_000_000  # Python, NumPy, scikit-learn and the buffers of a run
 
 
-def bytes_needed(samples: int, hidden: int, sample_bytes: int) -> int:
+def bytes_needed(samples: int, hidden: int, iterations: int, sample_bytes: int) -> int:
     """Return how much memory a run on moons takes, with so many bytes for each sample."""
     parameters = 4 * hidden * 8 * 64  # 2 + 1 + 1 numbers a unit, in up to 64 gradients and sets
-    return samples * sample_bytes + parameters + PROCESS_BYTES
+    return samples * sample_bytes + parameters + 8 * iterations + PROCESS_BYTES
 
 
-def refuse_too_large(samples: int, hidden: int, sample_bytes: int, option: str) -> None:
+def refuse_too_large(samples: int, hidden: int, iterations: int, sample_bytes: int, option: str) -> None:
     """Raise ValueError where a run would not fit in memory."""
-    available, needed = available_memory(), bytes_needed(samples, hidden, sample_bytes)
+    available, needed = available_memory(), bytes_needed(samples, hidden, iterations, sample_bytes)
     if available is not None and needed > available:
-        fits = max(0, (available - bytes_needed(0, hidden, sample_bytes)) // sample_bytes)
+        fits = (available - bytes_needed(0, hidden, iterations, sample_bytes)) // sample_bytes
+        remedy = f"at most {option} {fits} would fit" if fits > 1 else "take fewer hidden units or iterations"
         raise ValueError(
-            f"{samples:,} samples and {hidden:,} hidden units need {needed / 1e9:.1f} GB and "
-            f"{available / 1e9:.1f} GB may be used; at most {option} {fits} would fit"
+            f"{samples:,} samples, {hidden:,} hidden units and {iterations:,} iterations need {needed / 1e9:.1f} GB "
+            f"and {available / 1e9:.1f} GB may be used; {remedy}"
         )
+
+
+def reference_fits(samples: int, hidden: int) -> bool:
+    """Return whether the NumPy reference has room: it holds about six arrays a unit and output at once, in float64."""
+    available = available_memory()
+    return available is None or 8 * samples * 6 * (hidden + 2) < available

@@ -9,7 +9,7 @@ import numpy as np
 from fastnn2 import plotting, reference
 from fastnn2.jobs import threads_for
 from fastnn2.kernels import plan, store
-from fastnn2.memory import refuse_too_large
+from fastnn2.memory import reference_fits, refuse_too_large
 from fastnn2.steps import predict
 from fastnn2.training import fit
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print how it went, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
-    refuse_too_large(options.samples, options.hidden, SAMPLE_BYTES, "--samples")
+    refuse_too_large(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples")
     picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
@@ -57,12 +57,15 @@ def run(options: argparse.Namespace) -> int:
     print(f"threads, dtype        {threads}, {options.dtype}")
     if options.published:
         print(f"published first cost  {PUBLISHED_FIRST_COST}, difference {cost_[0] - PUBLISHED_FIRST_COST:.3g}")
-    if options.compare:
-        _compare(arguments, params, trained, cost_, seconds)
     if picture is not None:
         title = f"{options.samples:,} samples, {options.hidden} hidden units: last cost {cost_[-1]:.4g}"
         plotting.save_training(picture, X, Y, trained, cost_, title)
-        print(f"picture               {picture.resolve()}")
+        print(f"picture               {picture.resolve()}", flush=True)
+    if options.compare:  # which may take minutes
+        if reference_fits(options.samples, options.hidden):
+            _compare(arguments, params, trained, cost_, seconds)
+        else:
+            print("NumPy reference       not run: it would not fit in memory")
     return 0
 
 

@@ -14,6 +14,7 @@ Array = np.ndarray[Any, Any]
 
 KINDS = (".png", ".svg", ".pdf", ".jpg")
 CLASS_COLOURS = ("#c2410c", "#1d4ed8")  # apart for every kind of colour blindness
+MOST_SAMPLES, MOST_COSTS = 2000, 10_000  # more samples would hide the boundary, more costs fill the memory
 
 
 def place(options: argparse.Namespace, default: str) -> pathlib.Path | None:
@@ -110,7 +111,8 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     left, right = figure.subplots(1, 2)
     figure.suptitle(title)
 
-    left.plot(np.arange(1, len(cost_) + 1), cost_, color="#0f766e")
+    drawn = _spread(len(cost_), MOST_COSTS)
+    left.plot(drawn + 1, cost_[drawn], color="#0f766e")
     left.set(xlabel="iteration", ylabel="cost (cross-entropy)", yscale="log", title="cost")
     left.grid(visible=True, which="both", alpha=0.3)
 
@@ -119,7 +121,7 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     probability = forward(np.stack([x.ravel(), y.ravel()]), params)[0].reshape(x.shape)
     colours = right.contourf(x, y, probability, levels=np.linspace(0, 1, 21), cmap="coolwarm_r", alpha=0.5)
     right.contour(x, y, probability, levels=[0.5], colors="black", linewidths=1.5)
-    shown = np.linspace(0, X.shape[1] - 1, min(X.shape[1], 2000)).astype(int)  # more would hide the boundary
+    shown = _spread(X.shape[1], MOST_SAMPLES)
     for label, colour in enumerate(CLASS_COLOURS):
         chosen = shown[Y[0, shown] == label]
         right.scatter(*X[:, chosen], s=9, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label}")
@@ -127,3 +129,8 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     right.legend(loc="upper right")
     figure.colorbar(colours, ax=right, label="probability of class 1", ticks=[0, 0.25, 0.5, 0.75, 1])
     figure.savefig(path, dpi=110)
+
+
+def _spread(count: int, most: int) -> Array:
+    """Return the numbers below `count`, or `most` of them, the first and the last included."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)

@@ -14,7 +14,7 @@ from fastnn2._version import __version__
 from fastnn2.jobs import threads_for
 from fastnn2.kernels import plan, store
 from fastnn2.kernels.processor import Processor
-from fastnn2.memory import available_memory, peak_memory, refuse_too_large
+from fastnn2.memory import peak_memory, reference_fits, refuse_too_large
 from fastnn2.moons import duration
 from fastnn2.training import fit
 
@@ -49,7 +49,7 @@ def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array
 def run(options: argparse.Namespace) -> int:
     """Train at each size, print the table, save what was asked for; return the exit code."""
     sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
-    refuse_too_large(options.max_samples, options.hidden, sample_bytes, "--max-samples")
+    refuse_too_large(options.max_samples, options.hidden, options.iterations or MOST, sample_bytes, "--max-samples")
     picture = _writable(options)
     store.kernel(plan.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
@@ -88,7 +88,8 @@ def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, An
     X, Y = make_data(n, options.noise, options.dtype, options.seed)
     iterations = options.iterations or int(min(MOST, max(FEWEST, SAMPLE_ITERATIONS // n)))
     begin = time.perf_counter()
-    _, cost_ = fit(X, Y, options.learning_rate, options.hidden, iterations, n_threads=options.threads)
+    job, seed = (X, Y, options.learning_rate, options.hidden), options.seed
+    _, cost_ = fit(*job, iterations, random_state=seed, n_threads=options.threads)
     seconds = time.perf_counter() - begin
     row = {
         "samples": n,
@@ -101,11 +102,9 @@ def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, An
         "cost": float(cost_[-1]),
         "numpy_seconds": None,
     }
-    available = available_memory()
-    # The reference holds about six arrays of hidden units and six of outputs at once, in float64.
-    if compare and (available is None or 8 * n * 6 * (options.hidden + 2) < available):
+    if compare and reference_fits(n, options.hidden):
         begin = time.perf_counter()
-        reference.fit(X, Y, options.learning_rate, options.hidden, REFERENCE_ITERATIONS)
+        reference.fit(*job, REFERENCE_ITERATIONS, random_state=seed)
         row["numpy_seconds"] = (time.perf_counter() - begin) / REFERENCE_ITERATIONS
     return row
 

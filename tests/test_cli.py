@@ -511,6 +511,34 @@ def test_a_run_that_diverges(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        ImportError("Numba needs NumPy 2.4 or less. Got NumPy 2.9."),
+        MemoryError("Unable to allocate 9 GiB"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_system_refuses(error, monkeypatch, capsys):
+    def failing(options):
+        raise error
+
+    monkeypatch.setattr("fastnn2.moons.run", failing)
+    assert main(["moons"]) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"fastnn2 moons: error: {error}\n")
+
+
+def test_a_reference_that_does_not_fit_is_not_run(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fastnn2.moons.reference_fits", lambda samples, hidden: False)
+    assert main(["moons", "--compare", "--iterations", "5"]) == 0
+    shown = fields(capsys.readouterr().out)
+    assert shown["NumPy reference"] == "not run: it would not fit in memory"
+    assert list(shown)[-1] == "NumPy reference"  # what takes minutes comes last
+
+
 # Ctrl-C
 
 INTERRUPT_AT_IMPORT = """
@@ -657,12 +685,26 @@ def test_interrupted_on_a_terminal_while_it_compiles(tmp_path):
 # info and warmup
 
 
+# The command where fastnn2 has two kernels only: to compile all of them again takes half a minute and shows no more.
+FEW_KERNELS = """
+import sys
+from fastnn2 import information
+from fastnn2.cli import main
+information.SIGNATURES = ("cost", "update")
+sys.exit(main())
+"""
+
+
+def run_few(*arguments, folder):
+    return run(*arguments, command=(sys.executable, "-c", FEW_KERNELS), FASTNN2_CACHE_DIR=str(folder))
+
+
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     """A folder that `warmup` has filled, what `info` said before, and what `warmup` said."""
     folder = tmp_path_factory.mktemp("kernels") / "made" / "on the way"
     before = run("info", FASTNN2_CACHE_DIR=str(folder))
-    return folder, before, run("warmup", FASTNN2_CACHE_DIR=str(folder))
+    return folder, before, run_few("warmup", folder=folder)
 
 
 def lines_of_kernels(stdout):
@@ -677,19 +719,19 @@ def test_warmup_and_info(warm):
     assert set(lines_of_kernels(before.stdout)) == set(SIGNATURES)
     assert before.stdout.count("not compiled yet") == count
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{count} kernels for ")
-    assert f"in {folder}, {count} of them compiled now" in done.stdout
-    assert len(list(folder.iterdir())) == count
+    assert done.stdout.startswith("4 kernels for ")
+    assert f"in {folder}, 4 of them compiled now" in done.stdout
+    assert len(list(folder.iterdir())) == 4
 
-    again = run("warmup", FASTNN2_CACHE_DIR=str(folder))
+    again = run_few("warmup", folder=folder)
     assert (again.returncode, again.stderr) == (0, "")
     assert f"in {folder}, 0 of them compiled now" in again.stdout
 
     after = run("info", FASTNN2_CACHE_DIR=str(folder))
-    assert after.stdout.count("ready") == count
-    assert "not compiled yet" not in after.stdout
-    for line in lines_of_kernels(after.stdout).values():
-        assert all(f"{dtype} ready" in line for dtype in DTYPES)
+    assert after.stdout.count("ready") == 4
+    for name, line in lines_of_kernels(after.stdout).items():
+        state = "ready" if name in ("cost", "update") else "not compiled yet"
+        assert all(f"{dtype} {state}" in line for dtype in DTYPES)
 
 
 @STORE
@@ -699,30 +741,21 @@ def test_warmup_makes_what_is_missing_or_damaged(warm):
     missing.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
     info = run("info", FASTNN2_CACHE_DIR=str(folder))
-    assert lines_of_kernels(info.stdout)["update"].count("not compiled yet") == 2
-    assert "2 of them compiled now" in run("warmup", FASTNN2_CACHE_DIR=str(folder)).stdout
-
-
-# The command where fastnn2 has two kernels only: to compile all of them again takes half a minute and shows no more.
-FEW_KERNELS = """
-import sys
-from fastnn2 import information
-from fastnn2.cli import main
-information.SIGNATURES = ("cost", "update")
-sys.exit(main())
-"""
+    line = lines_of_kernels(info.stdout)["update"]
+    assert (line.count("not compiled yet"), line.count("unusable")) == (1, 1)
+    assert f"unusable       {damaged} is damaged: its length or hash" in info.stdout
+    assert "2 of them compiled now" in run_few("warmup", folder=folder).stdout
 
 
 @STORE
 def test_warmup_for_another_processor(tmp_path):
-    command = (sys.executable, "-c", FEW_KERNELS)
     if not store.Processor.here().triple.startswith("x86_64"):
-        done = run("warmup", "--cpu", "x86-64-v3", FASTNN2_CACHE_DIR=str(tmp_path))
+        done = run_few("warmup", "--cpu", "x86-64-v3", folder=tmp_path)
         assert done.returncode == 2
         assert_one_line(done.stderr, "is for x86-64 processors")
         return
     level = store.Processor.level("x86-64-v3")
-    done = run("warmup", "--cpu", "x86-64-v3", command=command, FASTNN2_CACHE_DIR=str(tmp_path))
+    done = run_few("warmup", "--cpu", "x86-64-v3", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("4 kernels for x86-64-v3 in ")
     assert [store.read(path)[0] for path in tmp_path.iterdir()] == 4 * [level]

@@ -1,14 +1,13 @@
 """How many cores may be used: affinity, hyperthread siblings, control groups, environment."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 from data import PATIENCE
 
-from fastnn2 import cores
+from fastnn2 import cgroups, cores
 
 
 class Machine:
@@ -19,14 +18,9 @@ class Machine:
         self.monkeypatch = monkeypatch
         for folder in (self.cgroup, self.topology):
             folder.mkdir()
-        monkeypatch.setattr(cores, "CGROUP", self.cgroup)
+        monkeypatch.setattr(cgroups, "ROOT", self.cgroup)
+        monkeypatch.setattr(cgroups, "OWN", self.own)
         monkeypatch.setattr(cores, "TOPOLOGY", self.topology)
-        read_text = pathlib.Path.read_text
-
-        def read(path, *arguments, **options):
-            return read_text(self.own if str(path) == "/proc/self/cgroup" else path, *arguments, **options)
-
-        monkeypatch.setattr(pathlib.Path, "read_text", read)
         for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
             monkeypatch.delenv(name, raising=False)
         self.affinity(16)

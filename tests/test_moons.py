@@ -46,7 +46,9 @@ def test_what_memory_does_not_hold_is_refused_before_any_work(dtype, tmp_path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(memory, "available_memory", lambda: 1_200_000_000)
     monkeypatch.setattr(moons, "draw", None)
-    options = argparse.Namespace(published=False, samples=10_000_001, hidden=5, dtype=dtype, plot=None, no_plot=False)
+    options = argparse.Namespace(
+        published=False, samples=10_000_001, hidden=5, iterations=100, dtype=dtype, plot=None, no_plot=False
+    )
     with pytest.raises(ValueError, match=r"need 1\.2 GB and 1\.2 GB may be used; at most --samples 9\d{6} would fit"):
         moons.run(options)
     assert list(tmp_path.iterdir()) == []

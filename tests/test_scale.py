@@ -148,7 +148,7 @@ def test_every_option_reaches_the_run(tmp_path, capsys):
     assert "NumPy" not in lines[0]
     (row,) = json.loads(path.read_text(encoding="utf-8"))["sizes"]
     X, Y = scale.make_data(1000, 0.3, "float32", 9)
-    _, cost_ = fastnn2.fit(X, Y, 0.7, 4, 30)
+    _, cost_ = fastnn2.fit(X, Y, 0.7, 4, 30, random_state=9)
     assert (row["cost"], row["threads"], row["numpy_seconds"]) == (cost_[-1], 1, None)
 
 
@@ -156,7 +156,7 @@ def measured(monkeypatch, capsys, most):
     """Return for which sizes the reference was run, which here takes no time."""
     asked = []
 
-    def fit(X, *_):
+    def fit(X, *_, random_state):
         asked.append(X.shape[1])
 
     monkeypatch.setattr(reference, "fit", fit)
@@ -176,7 +176,7 @@ def test_the_reference_is_not_run_again_once_it_was_slow(monkeypatch, capsys):
 
 
 def test_the_reference_is_not_run_where_it_does_not_fit(monkeypatch, capsys):
-    monkeypatch.setattr(scale, "available_memory", lambda: 8 * 10_000 * 6 * 7)
+    monkeypatch.setattr(scale, "reference_fits", lambda samples, hidden: samples * hidden < 10_000 * 5)
     assert measured(monkeypatch, capsys, 20_000) == [1000]
 
 
@@ -211,8 +211,8 @@ def test_too_many_samples_for_the_memory(dtype, needed, tmp_path, monkeypatch, c
     captured = capsys.readouterr()
     assert captured.out == ""  # refused before any work
     message = re.fullmatch(
-        rf"fastnn2 scale: error: 100,000,000 samples and 5 hidden units need {needed} GB and 1\.5 GB may be used; "
-        r"at most --max-samples (\d+) would fit\n",
+        rf"fastnn2 scale: error: 100,000,000 samples, 5 hidden units and 5,000 iterations need {needed} GB and 1\.5 GB "
+        r"may be used; at most --max-samples (\d+) would fit\n",
         captured.err,
     )
     assert int(message.group(1)) == pytest.approx(1.3e9 / (48 if dtype == "float64" else 24), rel=0.001)

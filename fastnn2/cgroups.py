@@ -1,0 +1,33 @@
+"""The control groups of Linux that this process is in, and with it whoever limits it."""
+
+import pathlib
+
+ROOT = pathlib.Path("/sys/fs/cgroup")
+OWN = pathlib.Path("/proc/self/cgroup")
+
+
+def control_groups(controller: str) -> list[pathlib.Path]:
+    """Return the folders of the groups, version 2 or 1, that may limit this process, and of those above them.
+
+    Without a namespace of its own, a container sees its path on the host and mounts its own group at the root; so the
+    root belongs to them.
+    """
+    try:
+        lines = OWN.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    groups = []
+    for line in lines:
+        _, colon, rest = line.partition(":")
+        controllers, second_colon, path = rest.partition(":")
+        if not (colon and second_colon and path):
+            continue
+        if controllers == "":
+            root = ROOT
+        elif controller in controllers.split(","):
+            root = ROOT / controllers if (ROOT / controllers).is_dir() else ROOT / controller
+        else:
+            continue
+        group = root / path.lstrip("/")
+        groups += [parent for parent in (group, *group.parents) if parent == root or root in parent.parents]
+    return groups
