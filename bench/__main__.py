@@ -34,11 +34,13 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.readme and not options.readme.is_file():  # said now, not after forty minutes
         parser.error(f"there is no {options.readme}")
+    if options.json and not options.json.parent.is_dir():
+        parser.error(f"there is no folder {options.json.parent}")
     return options
 
 
-def measure_all(options):
-    """Return all results as one dict."""
+def measure_all(options, path):
+    """Return all results as one dict; what there is so far is in the file at `path`, if given, after each part."""
     from bench import busy, cases, estimators, measure, peak, peers, slope, startup
 
     for name in peers.NAMES:
@@ -68,6 +70,8 @@ def measure_all(options):
         else:
             continue
         say(f"({time.perf_counter() - begin:.0f} s)")
+        if path:
+            path.write_text(json.dumps(results, indent=1) + "\n")
     return results
 
 
@@ -101,10 +105,8 @@ def main(arguments=None):
     if options.report:
         results, path = json.loads(options.report.read_text()), options.report
     else:
-        results = measure_all(options)
         path = options.json or (None if options.only else HERE / "results.json")
-        if path:
-            path.write_text(json.dumps(results, indent=1) + "\n")
+        results = measure_all(options, path)
     print("\n" + report.markdown(results))
     if path:
         write(results, path)

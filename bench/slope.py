@@ -10,7 +10,7 @@ from bench import cases, measure, peers
 from fastnn2.cores import usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-LARGEST = 100_000_000  # on request: data and layout take 5 GB
+LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 6 GB
 FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
 SAMPLES = 40_000_000  # the longer of two runs has so many samples times iterations, the shorter a quarter
 FEWEST = 20
@@ -40,7 +40,8 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         few, many = iterations_for(n)
         for dtype in dtypes:
             choices = [(threads, count) for threads in (1, None) for count in (few, many)]
-            runs = [(fit.prepare(X, Y, params, 0.3, count, dtype, threads), None) for threads, count in choices]
+            x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # once, for all runs
+            runs = [(fit.prepare(x, y, params, 0.3, count, dtype, threads), None) for threads, count in choices]
             for job, _ in runs:
                 job()
             times = dict(zip(choices, measure.rounds(runs, measure.count_rounds(quick)), strict=True))

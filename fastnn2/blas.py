@@ -17,9 +17,9 @@ def one_blas_thread() -> Iterator[None]:
     """Limit BLAS to one thread until the last of those who asked for it, in whatever order they leave, has left."""
     global _users, _limit
     with _lock:
-        _users += 1
-        if _users == 1:
+        if _users == 0:
             _limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
+        _users += 1
     try:
         yield
     finally:

@@ -32,6 +32,7 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastnn2 import checks
 from fastnn2.stochastic import TRANSIENT, OneHiddenLayer
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
@@ -191,6 +192,8 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
             unknown = [name for name in self.class_weight if name not in classes]
             if unknown:
                 raise ValueError(f"class_weight has {unknown}; expected some of the classes {classes}")
+            for name, weight in self.class_weight.items():
+                checks.non_negative_float(weight, f"class_weight[{name!r}]")
             by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
         by_sample = by_class[number]
         return by_sample if sample_weight is None else by_sample * sample_weight

@@ -34,17 +34,28 @@ def show() -> int:
         print("kernel store   off: kernels are compiled by Numba in every process")
         return 0
     print(f"kernel store   {store.folder()}")
+    unusable: list[str] = []
     for name in SIGNATURES:
-        states = [f"{dtype} {_state(name, dtype, processor)}" for dtype in DTYPES]
+        states = [f"{dtype} {_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
         print(f"  {name:<12} {', '.join(states)}")
+    if unusable:
+        print(f"unusable       {unusable[0]}; it is compiled again when it is needed")
     return 0
 
 
-def _state(name: str, dtype: str, processor: Processor) -> str:
+def _state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> str:
+    """Return the state of a kernel in a few words; add to `unusable` why it cannot be used where that is so."""
     if store.stored(name, dtype, processor):
         return "ready"
     if store.find(name, dtype, processor):
         return "ready (lesser processor)"
+    try:
+        store.read(store.path_of(name, dtype, processor))
+    except OSError:
+        pass
+    except store.DamagedFileError as error:
+        unusable.append(str(error))
+        return "unusable"
     return "not compiled yet"
 
 

@@ -1,7 +1,7 @@
 """Where scikit-learn's MLP classes spend their time, done by fastnn2's kernels: a mixin for its two classes.
 
-It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. Together with
-:mod:`fastnn2.estimators` this is all that knows scikit-learn's private names.
+It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. With :mod:`fastnn2.estimators`,
+:mod:`fastnn2.optimiser_state` and :mod:`fastnn2.blas` this is all that knows scikit-learn's private names.
 """
 
 import warnings

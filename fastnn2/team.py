@@ -33,7 +33,7 @@ SHORT_WORK = 300_000_000
 
 def is_short(work: int) -> bool:
     """Return whether a job is over before anybody would notice that a signal waits; not where LLVM calls fma."""
-    return work <= SHORT_WORK and "fma" in Processor.here().features
+    return work <= SHORT_WORK and Processor.here().has_fma
 
 
 class Team:

@@ -1,5 +1,8 @@
 """Data, published figures and tolerances: all tests take them from here."""
 
+import _thread
+import time
+
 import numpy as np
 
 import fastnn2
@@ -102,6 +105,8 @@ def sample_counts(d, h, o, dtype):
 
 
 COUNT_NAMES = tuple(sample_counts(1, 1, 1, "float64"))
+# Without those at which the number of chunks changes, of which training alone has any.
+STEP_COUNT_NAMES = tuple(name for name in COUNT_NAMES if name not in ("halves-1", "halves", "chunk+1"))
 
 
 # Sums of the magnitudes of the terms: the formulas of the reference, with + for every - and magnitudes for all numbers.
@@ -269,3 +274,11 @@ def assert_nearly(result, expected, dtype):
     np.testing.assert_allclose(result[1], expected[1], rtol=0, atol=bound * expected[1].max())
     for name, value in expected[0].items():
         np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
+
+
+def assert_ended(before):
+    """Assert that no more threads are left than `before`; a member of a team says that it is done, then ends."""
+    give_up = time.monotonic() + 2
+    while _thread._count() > before and time.monotonic() < give_up:
+        time.sleep(0.001)
+    assert _thread._count() <= before

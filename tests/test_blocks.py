@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from data import DTYPES
 from numba import njit
 
 from fastnn2.kernels import blocks, simd, target
 from fastnn2.kernels.plan import group_size
-from tests.data import DTYPES
 
 RANDOM = np.random.RandomState(5)
 

@@ -1,6 +1,7 @@
 """``fastnn2 info`` and ``warmup``, in this process: every line says what other parts of the package say."""
 
 import importlib.metadata
+import os
 import platform
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_a_kernel_made_for_a_lesser_processor(empty_store, capsys):
     state = shown(capsys)["update"]
     assert state.startswith("float64 ready (")
     assert state.endswith("float32 not compiled yet")
+
+
+@STORE
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file modes are of POSIX")
+def test_a_file_that_others_may_write_is_named(empty_store, capsys):
+    here = Processor.here()
+    for dtype in DTYPES:
+        store.write("update", dtype, here, *store.compile_entry("update", dtype, here, announce=False))
+        store.path_of("update", dtype, here).chmod(0o666)
+    lines = shown(capsys)
+    assert lines["update"] == "float64 unusable, float32 unusable"
+    path = store.path_of("update", "float64", here)
+    assert lines["unusable"].startswith(f"{path} belongs to another user, or others may write to it; it is compiled")
 
 
 @STORE

@@ -132,3 +132,11 @@ def test_here_runs_the_levels_that_it_has(here, name, feature):
     if not HOST.get(feature):
         pytest.skip(f"this processor has no {feature}")
     assert here.runs(Processor.level(name))
+
+
+def test_multiply_and_add_in_one_instruction():
+    assert Processor.level("x86-64-v3").has_fma
+    assert not Processor.level("x86-64-v2").has_fma
+    for triple in ("aarch64-unknown-linux-gnu", "arm64-apple-darwin23.0.0"):
+        assert Processor(triple, "some", frozenset()).has_fma
+    assert not Processor("i686-unknown-linux-gnu", "some", frozenset()).has_fma

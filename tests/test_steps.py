@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 from data import (
-    COUNT_NAMES,
     DIFFERENCES_TOLERANCE,
     DTYPES,
     HAND_PARAMS,
@@ -15,6 +14,7 @@ from data import (
     HAND_X,
     HAND_Y,
     RATE,
+    STEP_COUNT_NAMES,
     as_double,
     assert_close,
     assert_same_bits,
@@ -51,7 +51,7 @@ def test_the_grid_has_both_ways_of_a_layer_and_tiles_of_different_sizes():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("count", COUNT_NAMES)
+@pytest.mark.parametrize("count", STEP_COUNT_NAMES)
 @pytest.mark.parametrize("shape", SMALL + LARGE, ids=str)
 def test_one_step_equals_the_reference(shape, count, dtype):
     d, h, o = shape

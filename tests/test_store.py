@@ -305,7 +305,6 @@ import dataclasses
 from fastnn2.kernels import store
 from fastnn2.kernels.processor import Processor
 here = Processor.here()
-content = bytes.fromhex(sys.argv[1]) if len(sys.argv) > 1 else b""
 """
 # Machine code that ends the process when it is loaded under the name of a kernel and called.
 FOREIGN = """
@@ -769,7 +768,9 @@ report(status=status)
 def test_a_file_that_others_may_write_is_not_trusted(folder, right):
     for path in folder.glob("update-*.kernel"):
         path.chmod(0o666)
-    assert run("report(update=update())", folder).update == right.update
+    result = run(UPDATE, folder)
+    assert result.compiled
+    assert result.result == right.update
 
 
 @pytest.mark.parametrize("stream", ["io.StringIO()", "closed()", "object()"])

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from data import PATIENCE
+from data import PATIENCE, assert_ended
 from numpy.testing import assert_array_equal
 
 import fastnn2
@@ -52,7 +52,6 @@ PREAMBLE = f"""
 import hashlib, os, sys
 import numpy as np
 import fastnn2
-from fastnn2 import team
 source = np.random.RandomState(0)
 X = source.standard_normal((2, {N}))
 Y = (X[0] * X[1] > 0).astype(float)
@@ -113,14 +112,6 @@ for thread in threads: thread.join()
 print(len(digests), *set(digests))
 """
     assert run(code).split() == ["8", digest]
-
-
-def assert_ended(before):
-    """Assert that no more threads are left than `before`; a member of a team says that it is done, then ends."""
-    give_up = time.monotonic() + 2
-    while _thread._count() > before and time.monotonic() < give_up:
-        time.sleep(0.001)
-    assert _thread._count() <= before
 
 
 def test_threads_are_counted():
@@ -437,7 +428,6 @@ SCRIPT = """
 import multiprocessing, sys
 import numpy as np
 import fastnn2
-from fastnn2 import team
 
 def work(n_threads):
     source = np.random.RandomState(0)

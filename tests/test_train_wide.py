@@ -10,6 +10,7 @@ from data import (
     DTYPES,
     RATE,
     as_double,
+    assert_ended,
     assert_iteration_equals_the_reference,
     assert_nearly,
     assert_same_bits,
@@ -197,7 +198,7 @@ def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, mon
     assert done > 0 or seconds < 0.1
     expected = fastnn2.fit(X, Y, 0.01, 600, done, init=init, alpha=0.1)
     assert_same_bits((caught.value.params, caught.value.cost_), expected)
-    assert _thread._count() == before
+    assert_ended(before)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -235,4 +236,4 @@ def test_nobody_waits_for_a_thread_that_failed(failing, monkeypatch):
     monkeypatch.setattr(store, "kernel", failing_kernel)
     with pytest.raises(RuntimeError, match="no way into the kernel"):
         fastnn2.fit(X, Y, 0.01, 600, 1000, init=init, n_threads=3)
-    assert _thread._count() == before
+    assert_ended(before)

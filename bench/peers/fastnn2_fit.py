@@ -7,7 +7,7 @@ THREADS = (1, None)
 
 
 def prepare(X, Y, params, learning_rate, iterations, dtype, threads):
-    X, Y = X.astype(dtype), Y.astype(dtype)
+    X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
     h = len(params["W1"])
 
     def run():

@@ -9,7 +9,8 @@ from bench.peers import Unavailable
 
 TITLE = "Numba"
 THREADS = (1,)
-# A loop over single numbers does about so many multiplications and additions a second; past a minute it is left out.
+# A loop over single numbers does about so many multiplications and additions a second; past so many seconds it is left
+# out.
 RATE, PATIENCE = 1e9, 20.0
 
 

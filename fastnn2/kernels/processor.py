@@ -34,6 +34,11 @@ class Processor:
         return cls(llvm.get_default_triple(), name, frozenset(LEVELS[name].split()))
 
     @property
+    def has_fma(self) -> bool:
+        """Whether it multiplies and adds in one instruction, as every 64-bit processor of Arm does."""
+        return "fma" in self.features or self.triple.startswith(("aarch64", "arm64"))
+
+    @property
     def key(self) -> str:
         """A short hash, for file names."""
         text = f"{self.triple} {self.cpu} {' '.join(sorted(self.features))}"
