@@ -7,6 +7,7 @@ if environment.clear_openblas():  # before NumPy comes in, which loads OpenBLAS
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -34,13 +35,13 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.readme and not options.readme.is_file():  # said now, not after forty minutes
         parser.error(f"there is no {options.readme}")
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"there is no folder {options.json.parent}")
+    if options.json and (options.json.is_dir() or not os.access(options.json.parent, os.W_OK)):
+        parser.error(f"cannot write {options.json}: it is a folder, or its folder is missing or read-only")
     return options
 
 
 def measure_all(options, path):
-    """Return all results as one dict; what there is so far is in the file at `path`, if given, after each part."""
+    """Return all results as one dict; what there is after each part is kept in a file beside `path`, if given."""
     from bench import busy, cases, estimators, measure, peak, peers, slope, startup
 
     for name in peers.NAMES:
@@ -71,8 +72,13 @@ def measure_all(options, path):
             continue
         say(f"({time.perf_counter() - begin:.0f} s)")
         if path:
-            path.write_text(json.dumps(results, indent=1) + "\n")
+            partial_of(path).write_text(json.dumps(results, indent=1) + "\n")
     return results
+
+
+def partial_of(path):
+    """Return where results are kept until all are there: a run of forty minutes may fail in its last part."""
+    return path.with_suffix(".partial.json")
 
 
 def wanted(case, options):
@@ -107,6 +113,9 @@ def main(arguments=None):
     else:
         path = options.json or (None if options.only else HERE / "results.json")
         results = measure_all(options, path)
+        if path:
+            path.write_text(json.dumps(results, indent=1) + "\n")
+            partial_of(path).unlink(missing_ok=True)
     print("\n" + report.markdown(results))
     if path:
         write(results, path)

@@ -1,5 +1,6 @@
 """The control groups of Linux that this process is in, and with it whoever limits it."""
 
+import os
 import pathlib
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
@@ -13,10 +14,10 @@ def control_groups(controller: str) -> list[pathlib.Path]:
     root belongs to them.
     """
     try:
-        lines = OWN.read_text(errors="replace").splitlines()
+        lines = OWN.read_text(errors="replace").split("\n")
     except OSError:
         return []
-    groups = []
+    groups: list[pathlib.Path] = []
     for line in lines:
         _, colon, rest = line.partition(":")
         controllers, second_colon, path = rest.partition(":")
@@ -25,9 +26,9 @@ def control_groups(controller: str) -> list[pathlib.Path]:
         if controllers == "":
             root = ROOT
         elif controller in controllers.split(","):
-            root = ROOT / controllers if (ROOT / controllers).is_dir() else ROOT / controller
+            root = ROOT / controllers if os.path.isdir(ROOT / controllers) else ROOT / controller
         else:
             continue
         group = root / path.lstrip("/")
-        groups += [parent for parent in (group, *group.parents) if parent == root or root in parent.parents]
+        groups += (group, *group.parents)[: len(group.parts) - len(root.parts) + 1]
     return groups

@@ -16,8 +16,8 @@ _read: dict[object, tuple[float, list[int]]] = {}
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
-    The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quota of the control
-    group (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
+    The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quotas of the control
+    groups (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
     """
     processors = affinity()
     cores = _remembered(frozenset(processors), lambda: [_physical_cores(processors)])

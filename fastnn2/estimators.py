@@ -32,7 +32,6 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnn2 import checks
 from fastnn2.stochastic import TRANSIENT, OneHiddenLayer
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
@@ -193,9 +192,11 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
             if unknown:
                 raise ValueError(f"class_weight has {unknown}; expected some of the classes {classes}")
             for name, weight in self.class_weight.items():
-                checks.non_negative_float(weight, f"class_weight[{name!r}]")
+                _check_weight(name, weight)
             by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
         by_sample = by_class[number]
+        if not by_sample.any():
+            raise ValueError("class_weight is 0 for the classes of all samples; expected at least one above 0")
         return by_sample if sample_weight is None else by_sample * sample_weight
 
     def to_sklearn(self) -> SklearnClassifier:
@@ -227,6 +228,16 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         """
         ours: MLPClassifier = _converted(model, cls, SklearnClassifier)
         return ours
+
+
+def _check_weight(name: Any, weight: Any) -> None:
+    """Refuse a weight of a class that is no finite number of 0 or more."""
+    try:
+        accepted = 0 <= float(weight) < np.inf
+    except (TypeError, ValueError, OverflowError):
+        accepted = False
+    if not accepted:
+        raise ValueError(f"class_weight[{name!r}] is {weight!r}; expected a finite number of 0 or more")
 
 
 class MLPRegressor(OneHiddenLayer, SklearnRegressor):

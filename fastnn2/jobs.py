@@ -84,17 +84,14 @@ class Job(abc.ABC):
         work = self._share(learning_rate, total_weight)
         short = is_short(self.iterations * self.work)
         interrupted = conduct(Team(self.control), self.threads, work, short, self.iterations, progress)
-        while True:
-            try:
-                return self._result(self._named_params(), interrupted)
-            except TrainingInterrupted:
-                raise
-            except KeyboardInterrupt:  # a signal while millions of parameters were copied
-                interrupted = True
-
-    def _named_params(self) -> Params:
         d, h, o, _ = self.shape
-        return checks.named_params(self._params_after(int(self.control[plan.COMPLETED])), d, h, o)
+        params = None
+        while params is None:
+            try:
+                params = checks.named_params(self._params_after(int(self.control[plan.COMPLETED])), d, h, o)
+            except KeyboardInterrupt:  # while millions of parameters were copied
+                interrupted = True
+        return self._result(params, interrupted)
 
     def _result(self, params: Params, interrupted: bool) -> tuple[Params, Array]:
         """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
@@ -106,8 +103,8 @@ class Job(abc.ABC):
                 f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
                 "reached, and fit(..., init=error.params) goes on from there"
             )
-            raise TrainingInterrupted(message, params, self.costs[:done].copy())
-        costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)].copy()
+            raise TrainingInterrupted(message, params, self.costs[:done])
+        costs = self.costs[: done + (outcome == plan.PARAMS_NOT_FINITE)]
         what = "cost is" if outcome == plan.COST_NOT_FINITE else "parameters after the update are"
         # Nothing was learned yet where the very first cost is not finite, so the learning rate is not why.
         remedy = (

@@ -23,7 +23,7 @@ def available_memory() -> int | None:
 
 
 def _bytes(path: pathlib.Path, name: str) -> int | None:
-    """Return a figure of a file of the system that has it in kilobytes, with its name before; None where it has not."""
+    """Return in bytes what a file of the system gives in kilobytes under a name; None where it does not."""
     try:
         lines = path.read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
@@ -77,19 +77,24 @@ def bytes_needed(samples: int, hidden: int, iterations: int, sample_bytes: int) 
     return samples * sample_bytes + parameters + 8 * iterations + PROCESS_BYTES
 
 
-def refuse_too_large(samples: int, hidden: int, iterations: int, sample_bytes: int, option: str) -> None:
-    """Raise ValueError where a run would not fit in memory."""
+def refuse_too_large(samples: int, hidden: int, iterations: int, sample_bytes: int, option: str, least: int) -> None:
+    """Raise ValueError where a run would not fit in memory; `option` takes `least` samples or more."""
     available, needed = available_memory(), bytes_needed(samples, hidden, iterations, sample_bytes)
     if available is not None and needed > available:
         fits = (available - bytes_needed(0, hidden, iterations, sample_bytes)) // sample_bytes
-        remedy = f"at most {option} {fits} would fit" if fits > 1 else "take fewer hidden units or iterations"
+        remedy = f"at most {option} {fits} would fit"
+        if fits < least:
+            remedy = "take fewer hidden units or iterations, or make room"
         raise ValueError(
             f"{samples:,} samples, {hidden:,} hidden units and {iterations:,} iterations need {needed / 1e9:.1f} GB "
             f"and {available / 1e9:.1f} GB may be used; {remedy}"
         )
 
 
-def reference_fits(samples: int, hidden: int) -> bool:
-    """Return whether the NumPy reference has room: it holds about six arrays a unit and output at once, in float64."""
+def reference_fits(samples: int, hidden: int, iterations: int) -> bool:
+    """Return whether the NumPy reference has room, and what its costs are compared with.
+
+    It holds about six arrays a hidden unit and output at once, in float64.
+    """
     available = available_memory()
-    return available is None or 8 * samples * 6 * (hidden + 2) < available
+    return available is None or 8 * (samples * 6 * (hidden + 2) + 4 * iterations) < available

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print how it went, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
-    refuse_too_large(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples")
+    refuse_too_large(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples", 2)
     picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         plotting.save_training(picture, X, Y, trained, cost_, title)
         print(f"picture               {picture.resolve()}", flush=True)
     if options.compare:  # which may take minutes
-        if reference_fits(options.samples, options.hidden):
+        if reference_fits(options.samples, options.hidden, options.iterations):
             _compare(arguments, params, trained, cost_, seconds)
         else:
             print("NumPy reference       not run: it would not fit in memory")

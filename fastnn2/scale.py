@@ -49,7 +49,8 @@ def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array
 def run(options: argparse.Namespace) -> int:
     """Train at each size, print the table, save what was asked for; return the exit code."""
     sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
-    refuse_too_large(options.max_samples, options.hidden, options.iterations or MOST, sample_bytes, "--max-samples")
+    iterations = options.iterations or MOST
+    refuse_too_large(options.max_samples, options.hidden, iterations, sample_bytes, "--max-samples", 1000)
     picture = _writable(options)
     store.kernel(plan.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
@@ -102,7 +103,7 @@ def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, An
         "cost": float(cost_[-1]),
         "numpy_seconds": None,
     }
-    if compare and reference_fits(n, options.hidden):
+    if compare and reference_fits(n, options.hidden, REFERENCE_ITERATIONS):
         begin = time.perf_counter()
         reference.fit(*job, REFERENCE_ITERATIONS, random_state=seed)
         row["numpy_seconds"] = (time.perf_counter() - begin) / REFERENCE_ITERATIONS

@@ -502,6 +502,8 @@ def test_samples_that_memory_does_not_hold(monkeypatch, capsys):
     )
     fits = re.search(r"at most --samples (\d+) would fit", captured.err).group(1)
     assert 0 < int(fits) < 10_000_000
+    assert main(["moons", "--no-plot", "--iterations", "1e9"]) == 2
+    assert_one_line(capsys.readouterr().err, "1,000,000,000 iterations need 8.2 GB and 1.0 GB may be used; take fewer")
 
 
 def test_a_run_that_diverges(tmp_path):
@@ -532,7 +534,7 @@ def test_what_the_system_refuses(error, monkeypatch, capsys):
 
 def test_a_reference_that_does_not_fit_is_not_run(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fastnn2.moons.reference_fits", lambda samples, hidden: False)
+    monkeypatch.setattr("fastnn2.moons.reference_fits", lambda *_: False)
     assert main(["moons", "--compare", "--iterations", "5"]) == 0
     shown = fields(capsys.readouterr().out)
     assert shown["NumPy reference"] == "not run: it would not fit in memory"

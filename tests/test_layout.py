@@ -1,6 +1,7 @@
 """From the caller's arrays to the kernels' layout and back."""
 
 import concurrent.futures
+import threading
 
 import numpy as np
 import pytest
@@ -127,6 +128,22 @@ def test_several_threads_copy_as_one(dtype, order, four_cores, monkeypatch):
     back = np.empty(matrix.shape, dtype=dtype)
     layout.from_groups(parallel, 3, back)
     assert_array_equal(back, matrix)
+
+
+def test_a_small_copy_starts_no_thread(four_cores, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", None)
+    assert layout.to_groups(np.zeros((3, LARGE // 4)), np.float64, None)[1] is True
+
+
+def test_a_copy_stops_at_the_first_block_that_is_refused():
+    asked = []
+
+    def accepted(part):
+        asked.append(part.shape)
+        return len(asked) < 3
+
+    assert layout.to_groups(np.zeros((3, LARGE)), np.float64, 1, accepted)[1] is False
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("threads", [1, None])

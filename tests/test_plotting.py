@@ -70,6 +70,23 @@ def test_few_and_many_samples(n, tmp_path):
     assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize(("count", "most", "length"), [(1, 10, 1), (9, 10, 9), (10, 10, 10), (1000, 10, 10)])
+def test_spread(count, most, length):
+    spread = plotting._spread(count, most)
+    assert len(spread) == length
+    assert (spread[0], spread[-1]) == (0, count - 1)
+    assert (np.diff(spread) > 0).all()
+
+
+def test_many_costs_are_thinned(trained, tmp_path, monkeypatch):
+    """The picture of 300 costs hardly changes where 100 of them are drawn, in a file a third as large."""
+    X, Y, params, cost_ = trained
+    plotting.save_training(tmp_path / "a.svg", X, Y, params, cost_.repeat(100), "")
+    monkeypatch.setattr(plotting, "MOST_COSTS", 100)
+    plotting.save_training(tmp_path / "b.svg", X, Y, params, cost_.repeat(100), "")
+    assert (tmp_path / "b.svg").stat().st_size < (tmp_path / "a.svg").stat().st_size
+
+
 @pytest.mark.parametrize("costs", [[0.7, 1e300, 7e299], [0.7, 0.0], [1e-300, 1e-310]], ids=["huge", "zero", "tiny"])
 def test_extreme_costs_are_drawn_without_a_warning(costs, trained, tmp_path):
     X, Y, params, _ = trained

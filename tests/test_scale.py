@@ -157,6 +157,7 @@ def measured(monkeypatch, capsys, most):
     asked = []
 
     def fit(X, *_, random_state):
+        assert random_state == 3
         asked.append(X.shape[1])
 
     monkeypatch.setattr(reference, "fit", fit)
@@ -176,7 +177,7 @@ def test_the_reference_is_not_run_again_once_it_was_slow(monkeypatch, capsys):
 
 
 def test_the_reference_is_not_run_where_it_does_not_fit(monkeypatch, capsys):
-    monkeypatch.setattr(scale, "reference_fits", lambda samples, hidden: samples * hidden < 10_000 * 5)
+    monkeypatch.setattr(scale, "reference_fits", lambda samples, hidden, _: samples * hidden < 10_000 * 5)
     assert measured(monkeypatch, capsys, 20_000) == [1000]
 
 

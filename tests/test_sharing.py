@@ -55,7 +55,7 @@ def test_nothing_is_left_undone_where_the_system_refuses_threads(few_threads):
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_what_a_call_raises_is_raised_and_stops_the_others(failing, kind):
-    barrier, items = threading.Barrier(3, timeout=PATIENCE), iter(range(1_000_000))
+    barrier, done = threading.Barrier(3, timeout=PATIENCE), []
 
     def work(number, item):
         if item < 3:
@@ -63,10 +63,37 @@ def test_what_a_call_raises_is_raised_and_stops_the_others(failing, kind):
         if number == failing:
             raise kind("a mistake")
         time.sleep(0.001)
+        done.append(item)
 
     with pytest.raises(kind, match="a mistake"):
-        on_threads(work, items, 3)
-    assert next(items) < 1000  # nobody went on
+        on_threads(work, range(3000), 3)
+    assert len(done) < 1000  # nobody went on
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_signal_while_threads_are_started_stops_those_that_are_there(number, when, monkeypatch):
+    start, started, done = threading.Thread.start, [], []
+
+    def interrupted(self):
+        started.append(self)
+        if len(started) == number and when == "before":
+            raise KeyboardInterrupt
+        start(self)
+        if len(started) == number:
+            raise KeyboardInterrupt
+
+    def work(_, item):
+        time.sleep(0.001)
+        done.append(item)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        on_threads(work, range(3000), 4)
+    for thread in started:
+        if thread.ident is not None:  # it was started
+            thread.join(PATIENCE)
+    assert len(done) < 1000
 
 
 def test_a_large_copy_where_the_system_refuses_threads(few_threads, monkeypatch):
