@@ -6,6 +6,7 @@ import pytest
 from fastnn2.kernels.elf import is_elf, undefined_symbols
 
 TRIPLE = "x86_64-unknown-linux-gnu"
+POINTER = "ptr" if llvm.llvm_version_info[0] > 15 else "i64*"  # the oldest llvmlite has LLVM 15
 SOURCE = """
 target triple = "{triple}"
 declare i32 @sched_yield()
@@ -19,7 +20,7 @@ define internal double @inner(double %x) noinline {{
 define double @entry(double %x) {{
   %a = call i32 @sched_yield()
   %b = call double @inner(double %x)
-  %c = load i64, ptr @counter
+  %c = load i64, {pointer} @counter
   %d = sitofp i64 %c to double
   %e = fadd double %b, %d
   ret double %e
@@ -33,7 +34,7 @@ define i64 @alone(i64 %x) {{
 def compile_for(triple, source=SOURCE):
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    module = llvm.parse_assembly(source.format(triple=triple))
+    module = llvm.parse_assembly(source.format(triple=triple, pointer=POINTER))
     module.verify()
     machine = llvm.Target.from_triple(triple).create_target_machine(reloc="pic")
     return machine.emit_object(module)
