@@ -114,8 +114,7 @@ def main(arguments=None):
         path = options.json or (None if options.only else HERE / "results.json")
         results = measure_all(options, path)
         if path:
-            path.write_text(json.dumps(results, indent=1) + "\n")
-            partial_of(path).unlink(missing_ok=True)
+            partial_of(path).replace(path)
     print("\n" + report.markdown(results))
     if path:
         write(results, path)

@@ -26,6 +26,7 @@ def control_groups(controller: str) -> list[pathlib.Path]:
         if controllers == "":
             root = ROOT
         elif controller in controllers.split(","):
+            # os.path, as is_dir() of a path raises an error where a name is too long.
             root = ROOT / controllers if os.path.isdir(ROOT / controllers) else ROOT / controller
         else:
             continue

@@ -36,6 +36,10 @@ def test_version_1_has_a_tree_for_each_controller(groups):
     assert groups("io", text) == []
 
 
+def test_a_list_of_controllers_that_is_too_long_for_a_name(groups):
+    assert groups("cpu", f"4:cpu,{'z' * 5000}:/x\n") == ["cpu/x", "cpu"]
+
+
 def test_both_versions(groups):
     assert groups("memory", "7:memory:/m\n0::/\n") == ["memory/m", "memory", "."]
 
