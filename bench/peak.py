@@ -25,7 +25,7 @@ SHARE, TIMES_BOUND = 0.7, 1.6  # what is wanted
 # and additions of bits, loads and stores) is left out, as are sums over lanes and the update. So the bound is a true
 # one: nothing that computes this way can be faster.
 COUNTS = {
-    # kernels/narrow.py, hidden and output: an fma an input
+    # kernels/narrow.py, hidden and outputs: an fma an input
     "affine, an input": {"float64": (1, 0), "float32": (1, 0)},
     # kernels/elementary.py, tanh2: k and t = |x| - k: 0, 3; f: 0, 1; u = t t: 1, 0; p and t q: 4, 1 or 2, 0;
     # p + t q: 0, 1; numerator and denominator: 2, 0

@@ -5,7 +5,7 @@ import pytest
 from data import DTYPES
 from numba import njit
 
-from fastnn2.kernels import blocks, simd, target
+from fastnn2.kernels import blocks, plan, simd, target
 from fastnn2.kernels.plan import group_size
 
 RANDOM = np.random.RandomState(5)
@@ -27,6 +27,48 @@ def test_offsets_stay_at_the_last_row(first, last, step):
     assert units == tuple(min(first + i, last) * step for i in range(shape.units))
     assert rows == tuple(min(first + i, last) * step for i in range(shape.rows))
     assert panel_rows == tuple(min(first + i, last) * step for i in range(shape.panel_rows))
+
+
+@njit
+def doubled_and_moved(value, vector, array, by):
+    total = simd.fma(2.0, vector, by)
+    simd.store(array, value * simd.vector_lanes(array), total)
+    return total, value
+
+
+@njit
+def write(value, array):
+    array[value] = value
+
+
+@njit
+def of_three(first, vectors, out, numbers):
+    units = (first, first + 1, first + 2)
+    loaded = blocks.load_each(vectors, 0, blocks.offsets_of_each(units, simd.vector_lanes(vectors)))
+    both = blocks.for_each(doubled_and_moved, (units, loaded), (out, 0.5))
+    blocks.for_each(write, (units,), (numbers,))
+    return both[0][1], both[1][1], both[2][1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_function_for_each_element_of_tuples(dtype):
+    lanes = group_size(dtype) // plan.GROUP_VECTORS
+    vectors, out, numbers = RANDOM.standard_normal((3, lanes)).astype(dtype), np.zeros((4, lanes), dtype), np.zeros(4)
+    assert of_three(1, vectors.ravel(), out.reshape(-1), numbers) == (1, 2, 3)
+    np.testing.assert_array_equal(out[0], 0)
+    np.testing.assert_allclose(out[1:], 2 * vectors + 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(numbers, [0, 1, 2, 3])
+
+
+@njit
+def units_of_a_block(first):
+    return blocks.units_from(first), blocks.narrow_units()
+
+
+def test_units_of_a_block_of_a_narrow_network_follow_each_other():
+    units, count = units_of_a_block(10)
+    assert count == target.blocks().narrow_units
+    assert units == tuple(range(10, 10 + count))
 
 
 @njit

@@ -55,7 +55,7 @@ def jobs():
     init["W2"] *= 200  # outputs from exp's denormal end to its other one
     result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
     for d in (1, 2):
-        X, Y, init, weights = problem(d, 4, 1, 700)
+        X, Y, init, weights = problem(d, 7, 1, 700)  # a block of units, and two more
         init["W2"] *= 200
         result[f"narrow-{d}"] = (20 * X, Y, init, weights, 0.25, 40)
     return result

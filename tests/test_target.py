@@ -60,3 +60,4 @@ def test_accumulators_and_operands_fit_in_the_registers(shape):
     assert shape.columns in (2, 4)
     assert shape.units == plan.PART_UNITS  # so no part of a layer ends amid a block
     assert (shape.rows * shape.columns + shape.columns + 1) * of_a_vector <= registers
+    assert (shape.narrow_units * 4 + 3 + 1) * of_a_vector <= registers  # four sums each; dZ2 and two inputs; A1

@@ -108,11 +108,13 @@ SMALL = list(
 )
 # (390, 5, 1) has several tiles in a chunk, from few samples on.
 LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
+# Whole blocks of the units of a narrow network, and one unit less or more.
+BLOCKS = [(1, 4, 1), (2, 4, 1), (1, 5, 1), (2, 5, 1), (2, 6, 1), (1, 10, 1), (2, 11, 1)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count", COUNT_NAMES)
-@pytest.mark.parametrize("shape", SMALL + LARGE, ids=str)
+@pytest.mark.parametrize("shape", SMALL + LARGE + BLOCKS, ids=str)
 def test_one_iteration_equals_the_reference(shape, count, dtype):
     n = sample_counts(*shape, dtype)[count]
     assert_iteration_equals_the_reference(shape, n, dtype, weighted=False, alpha=0.0)

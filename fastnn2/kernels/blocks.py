@@ -199,6 +199,33 @@ def zero_outer(typingctx, array, a_offsets, b_offsets):
 
 
 @intrinsic
+def for_each(typingctx, function, mapped, shared):
+    """Return the results of `function`, a kernel function, for each element of some tuples, as a tuple.
+
+    `mapped` is a tuple of those tuples, all of one length; the function is called with an element of each, and then all
+    that the tuple `shared` holds.
+    """
+    arguments = (*(t.dtype for t in mapped.types), *shared.types)
+    call, count = typingctx.resolve_function_type(function, arguments, {}), mapped.types[0].count
+    result = types.none if call.return_type == types.none else types.UniTuple(call.return_type, count)
+
+    def codegen(context, builder, signature, args):
+        # Asked for again, as Numba remembers the line above when it has forgotten the compiled function.
+        compiled = context.get_function(function, context.typing_context.resolve_function_type(function, arguments, {}))
+        context.add_linking_libs(getattr(compiled, "libs", ()))
+        rest = [builder.extract_value(args[2], k) for k in range(shared.count)]
+        results = [
+            compiled(builder, [builder.extract_value(args[1], [k, i]) for k in range(mapped.count)] + rest)
+            for i in range(count)
+        ]
+        if result == types.none:
+            return context.get_dummy_value()
+        return context.make_tuple(builder, result, results)
+
+    return result(function, mapped, shared), codegen
+
+
+@intrinsic
 def horner(typingctx, x, coefficients):
     """Return the polynomial in x whose coefficients, that of the highest power first, are a tuple of numbers."""
 
@@ -283,6 +310,22 @@ def panel_offsets(typingctx, array):
 
 def _constant(choose):
     return types.int64(), lambda context, builder, signature, args: context.get_constant(types.int64, choose(blocks()))
+
+
+@intrinsic
+def narrow_units(typingctx):
+    """Return how many units of a narrow layer are taken at once (a constant)."""
+    return _constant(lambda shape: shape.narrow_units)
+
+
+@intrinsic
+def units_from(typingctx, first):
+    """Return a tuple of the units of a block of a narrow layer, from number `first` on."""
+
+    def one(context, builder, args, i):
+        return builder.add(args[0], args[0].type(i))
+
+    return types.UniTuple(types.int64, blocks().narrow_units)(types.int64), _each(one)
 
 
 @intrinsic

@@ -190,46 +190,48 @@ def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
         max(z, 0) - Y z + log(1 + e),
 
     which is finite and exact for every z. Without weights the sum of the logs is the log of a product. Samples from
-    number `valid` of the tile on are the padding behind the last sample: they count for nothing.
+    number `valid` of the tile on are the padding behind the last sample: they count for nothing. (Pair by pair, as what
+    is computed of a group needs more registers than there are.)
     """
-    lanes = group_lanes(Y)
+    lanes, step = group_lanes(Y), 2 * vector_lanes(Y)
     cost = 0.0
     for r in range(o):
-        total = terms = excess = zero_group(Y)
+        total = terms = excess = zero_pair(Y)
         base = excess + 1.0
         for g in range(groups):
-            at = (g * o + r) * lanes
-            dz, term, a, b = output_terms(
-                load_group(dZ2, at), Y, y + at, weights, s + g * lanes, has_weights, valid - g * lanes, dZ2, at
-            )
-            total = total + dz
-            terms = terms + term
-            excess, base = fma(excess, a + b, base * a), base * b
+            for v in range(0, lanes, step):
+                at, sample = (g * o + r) * lanes + v, g * lanes + v
+                dz, term, a, b = output_terms(
+                    load_pair(dZ2, at), Y, y + at, weights, s + sample, has_weights, valid - sample, dZ2, at
+                )
+                total = total + dz
+                terms = terms + term
+                excess, base = fma(excess, a + b, base * a), base * b
         cost += cost_of_tile(terms, excess, base)
-        db2[b2 + r] += sum_lanes(fold_group(total))
+        db2[b2 + r] += sum_lanes(total)
     return cost
 
 
 @njit(**INLINE)
 def output_terms(z, Y, y, weights, s, has_weights, left, dZ2, at):
-    """Return for a group of outputs ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
+    """Return for a pair of vectors of Z2: ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), e as a / b.
 
     It writes dz to ``dZ2[at]`` in place, too. With weights that log is in the cost, and a is 0. Lanes from number
     `left` on count for nothing: there z becomes 0, and so are Y and the weights.
     """
-    lanes = group_lanes(Y)
-    target = load_group(Y, y)
+    lanes = 2 * vector_lanes(Y)
+    target = load_pair(Y, y)
     if left < lanes:
         z = keep_first(z, left)
     a, b = exp_quotient(copysign(z, -1.0))
     dz = select_less(z, 0.0, a, b) / (a + b) - target
     term = fma(-1.0 * target, z, maximum(0.0, z))
     if has_weights:
-        weight = load_group(weights, s)
+        weight = load_pair(weights, s)
         store(dZ2, at, a / b)
         for v in range(at, at + lanes, vector_lanes(Y)):  # one kind of vector: log1p is compiled once
             store(dZ2, v, log1p(load(dZ2, v)))
-        dz, term, a = dz * weight, (term + load_group(dZ2, at)) * weight, a * 0.0
+        dz, term, a = dz * weight, (term + load_pair(dZ2, at)) * weight, a * 0.0
     if left < lanes:
         dz, a = keep_first(dz, left), keep_first(a, left)
     store(dZ2, at, dz)
@@ -241,13 +243,11 @@ def cost_of_tile(terms, excess, base):
     """Return the summed cost from the sums of its terms and prod(1 + e) = 1 + excess / base, lane by lane.
 
     With e = a / b, base = prod(b) and excess = prod(a + b) - prod(b), a sum of products that are not negative: where
-    all e are small it loses nothing. One lane takes in the other's with
-    (1 + x/y) (1 + v/w) = 1 + (x (v + w) + y v) / (y w).
+    all e are small it loses nothing. One vector takes in the other's with (1 + x) (1 + v) = 1 + (x v + x + v).
     """
-    x, v, y, w = first_half(excess), second_half(excess), first_half(base), second_half(base)
-    pair = fma(x, v + w, y * v) / (y * w)  # from here on, products of (1 + x) - 1
-    x, v = first_half(pair), second_half(pair)
-    return sum_lanes(fold_group(terms)) + sum_lanes(log1p(fma(x, v, x) + v))
+    ratio = excess / base
+    x, v = first_half(ratio), second_half(ratio)
+    return sum_lanes(terms) + sum_lanes(log1p(fma(x, v, x) + v))
 
 
 @njit(**INLINE)

@@ -16,6 +16,8 @@ class Blocks:
 
     Attributes
     ----------
+    narrow_units : int
+        Of the way back through a narrow network: hidden units, four accumulators each.
     units, vectors : int
         Of a layer: hidden units, and vectors (64 bytes) of samples side by side.
     rows, columns : int
@@ -24,6 +26,7 @@ class Blocks:
         Of such sums in lanes; `panel_vectors` divides plan.PANEL_VECTORS.
     """
 
+    narrow_units: int
     units: int
     vectors: int
     rows: int
@@ -35,9 +38,9 @@ class Blocks:
 # 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 number or vector; 9 loads for 20 products. (Six rows
 # are no faster, and layers of 10, 50 or 100 are common. Panels by eight rows and two vectors, with 10 loads for 16
 # products, are 5 % slower, and 10 to 15 % where whatever shares the core loads, too.)
-WIDE = Blocks(units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
+WIDE = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
 # 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
-NARROW = Blocks(units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
+NARROW = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
 
 _chosen: list[Blocks] = []
 
