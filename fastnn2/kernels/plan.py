@@ -48,7 +48,7 @@ SECOND_CACHE_BYTES = 1_400_000
 ENOUGH_GROUPS = 6
 
 # With more samples left than this, X and Y of a narrow network may not be in a second-level cache, and each tile asks
-# for the next one. (To ask for what is there already costs the smallest jobs 4 %.)
+# for the next one. (To ask for what is there already costs 1 to 4 %.)
 FAR_SAMPLES = 30_000
 
 MAX_CHUNKS = 64  # enough for 64 cores
