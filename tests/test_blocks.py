@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from data import DTYPES
 from numba import njit
+from numba.core.errors import TypingError
 
 from fastnn2.kernels import blocks, plan, simd, target
 from fastnn2.kernels.plan import group_size
@@ -58,6 +59,16 @@ def test_a_function_for_each_element_of_tuples(dtype):
     np.testing.assert_array_equal(out[0], 0)
     np.testing.assert_allclose(out[1:], 2 * vectors + 0.5, rtol=1e-6)
     np.testing.assert_array_equal(numbers, [0, 1, 2, 3])
+
+
+@njit
+def of_different_lengths(array):
+    blocks.for_each(write, ((0, 1), (0, 1, 2)), ())
+
+
+def test_tuples_of_different_lengths_are_refused():
+    with pytest.raises(TypingError, match="for_each takes tuples of one length"):
+        of_different_lengths(np.zeros(4))
 
 
 @njit

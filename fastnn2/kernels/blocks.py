@@ -6,6 +6,7 @@ so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a
 """
 
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from fastnn2.kernels.simd import Vector, address, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
@@ -205,6 +206,8 @@ def for_each(typingctx, function, mapped, shared):
     `mapped` is a tuple of those tuples, all of one length; the function is called with an element of each, and then all
     that the tuple `shared` holds.
     """
+    if len({t.count for t in mapped.types}) != 1:
+        raise TypingError(f"for_each takes tuples of one length, not {mapped}")
     arguments = (*(t.dtype for t in mapped.types), *shared.types)
     call, count = typingctx.resolve_function_type(function, arguments, {}), mapped.types[0].count
     result = types.none if call.return_type == types.none else types.UniTuple(call.return_type, count)

@@ -4,8 +4,9 @@ The formulas are those of :mod:`layers`. With so few weights, those of a hidden 
 of the tile go by, and nothing is stored between the sum over the inputs and its tanh. To multiply those weights by
 2/ln(2) first costs next to nothing and takes two multiplications out of each tanh, of nine or seven (see
 :func:`elementary.tanh2`). Weights that overflow then, beyond 6e307 or in float32 1.1e38, count as diverged. The weight
-of the one output is the same for all samples, so the way back multiplies by it once a tile. It goes by blocks of units,
-which takes a third less time than unit after unit: what it loads of X and dZ2 serves all.
+of the one output is the same for all samples, so the way back multiplies by it once a tile. Where there are registers
+enough (see :class:`target.Blocks`) it goes by blocks of units, which takes a third less time than unit after unit: what
+it loads of X and dZ2 serves all.
 """
 
 from numba import njit
@@ -36,45 +37,44 @@ HALVES = 2.0 * LOG2_E  # how often ln(2)/2, the unit of tanh2, is in 1
 def narrow_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_weights, A1, dZ2, spare, gradient,
                 into):  # fmt: skip
     """Return the summed cost of a tile and add its gradient to `gradient` in place, as :func:`layers.layered_tile`."""
-    hidden(params, p, d, h, groups, valid, X, x, Y, y, A1)
-    outputs(params, p, d, h, groups, A1, dZ2)
+    hidden(params, p, d, h, groups, valid, X, x, A1)
+    outputs(params, p, d, h, groups, valid, Y, y, A1, dZ2)
     cost = output_cost(1, groups, valid, Y, y, weights, s, has_weights, dZ2, gradient, into + (d + 2) * h)
     backward(params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
     return cost
 
 
 @njit(**INLINE)
-def hidden(params, p, d, h, groups, valid, X, x, Y, y, A1):
+def hidden(params, p, d, h, groups, valid, X, x, A1):
     """Write ``A1 = tanh(W1 X + b1)``, which is tanh2(2/ln(2) (W1 X + b1)), in place.
 
-    Where many samples are left, it asks for X and Y of the next tile: from memory they would come slower than they are
-    used. Of the d + 1 rows of a group, the passes for one unit after the other ask for a few each. (All at once, they
-    wait for each other: a million samples take 5 to 9 % longer.)
+    Where many samples are left, it asks for X of the next tile, one row of each group in the pass for a unit: from
+    memory that would come slower than it is used. (All rows at once, and they wait for each other: a million samples
+    take 5 to 9 % longer.)
     """
     lanes = group_lanes(X)
     second = smaller(1, d - 1)  # with one input, that one again, with a weight of 0
-    some = (d + h) // h if valid > FAR_SAMPLES else 0  # the rows shared among the units, rounded up
     for u in range(h):
         bias = zero_group(X) + HALVES * number(params, p + h * d + u)
         w = zero_group(X) + HALVES * number(params, p + u * d)
         w_second = zero_group(X) + HALVES * number(params, p + u * d + second) * second
+        asks = u < d and valid > FAR_SAMPLES
         for g in range(groups):
-            for r in range(u * some, smaller(u * some + some, d + 1)):
-                if r < d:
-                    prefetch_group(X, x + ((groups + g) * d + r) * lanes)
-                else:
-                    prefetch_group(Y, y + (groups + g) * lanes)
             at = x + g * d * lanes
+            if asks:
+                prefetch_group(X, at + (groups * d + u) * lanes)
             z = fma(w_second, load_group(X, at + second * lanes), fma(w, load_group(X, at), bias))
             store(A1, (g * h + u) * lanes, tanh2(z))
 
 
 @njit(**INLINE)
-def outputs(params, p, d, h, groups, A1, Z2):
-    """Write ``Z2 = W2 A1 + b2`` in place."""
+def outputs(params, p, d, h, groups, valid, Y, y, A1, Z2):
+    """Write ``Z2 = W2 A1 + b2`` in place, and where many samples are left, ask for Y of the next tile."""
     lanes = group_lanes(A1)
     w2 = p + (d + 1) * h
     for g in range(groups):
+        if valid > FAR_SAMPLES:
+            prefetch_group(Y, y + (groups + g) * lanes)
         z = zero_group(A1) + number(params, w2 + h)
         for u in range(h):
             z = fma(number(params, w2 + u), load_group(A1, (g * h + u) * lanes), z)
@@ -83,15 +83,17 @@ def outputs(params, p, d, h, groups, A1, Z2):
 
 @njit(**INLINE)
 def backward(params, p, d, h, groups, X, x, A1, dZ2, gradient, into):
-    """Add dW1, db1 and dW2 to `gradient` in place, a block of units at a time, then one by one what is left.
+    """Add dW1, db1 and dW2 to `gradient` in place, by blocks of units, then one by one what is left.
 
     With q = dZ2 A1:  dW2 = sum(q),  db1 = w2 sum(dZ2 - q A1),  dW1 = w2 sum((dZ2 - q A1) X).
     """
-    whole = h // narrow_units() * narrow_units()
-    for u in range(0, whole, narrow_units()):
+    u = 0
+    while u + narrow_units() <= h:
         backward_units(units_from(u), params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
-    for u in range(whole, h):
+        u += narrow_units()
+    while u < h:
         backward_units((u,), params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
+        u += 1
 
 
 @njit(**INLINE)
