@@ -106,9 +106,10 @@ def peak_part(results):
         for one in peak["cells"]
     ]  # fmt: skip
     rates = ", ".join(f"{peak['peak'][dtype]['one']:.0f} in {dtype}" for dtype in DTYPES)
+    beside = "; for each row measured again, right beside it" if all("peak" in one for one in peak["cells"]) else ""
     parts = [
         "### Share of the machine",
-        f"Peak: {rates} GFLOP/s a core, at {peak['clock'] / 1e9:.2f} GHz.",
+        f"Peak: {rates} GFLOP/s a core, at {peak['clock'] / 1e9:.2f} GHz{beside}.",
         table(["n × d × h", "dtype", "threads", "GFLOP/s a core", "over a whole call", "share of peak"], rows),
     ]
     parts += [
