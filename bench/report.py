@@ -4,6 +4,7 @@ import re
 import textwrap
 
 from bench import environment
+from bench.slope import FLAT_FROM
 
 DTYPES = ("float64", "float32")
 PEERS = ("NumPy", "Numba", "scikit-learn", "torch", "torch.compile", "JAX")
@@ -124,16 +125,24 @@ def peak_part(results):
 def slope_part(results):
     """Return time per sample and iteration by number of samples."""
     slope = results["slope"]
-    by_key = {(row["n"], row["dtype"], row["threads"]): row["ns"] for row in slope["rows"]}
+    by_key = {(row["n"], row["dtype"], row["threads"]): row for row in slope["rows"]}
     rows = []
     for n in sorted({row["n"] for row in slope["rows"]}):
         row = [f"{n:,}"]
         for dtype in DTYPES:
             one, several = by_key[n, dtype, 1], by_key[n, dtype, None]
-            row += [f"{one:.3f}", f"{several:.3f}", f"{one / several:.2f}"]
+            times = several.get("times", one["ns"] / several["ns"])  # older runs did not compare round by round
+            row += [f"{one['ns']:.3f}", f"{several['ns']:.3f}", f"{times:.2f}"]
         rows.append(row)
     header = ["n", *(f"{dtype}, {what}" for dtype in DTYPES for what in ("1 thread", "all", "times"))]
-    return "### Scaling\n\nn × 2 × 5, ns a sample and iteration:\n\n" + table(header, rows)
+    parts = ["### Scaling", "n × 2 × 5, ns a sample and iteration:", table(header, rows)]
+    parts += [
+        f"From {FLAT_FROM:,} samples on, {dtype}: from the fastest size to the slowest "
+        f"{slope[dtype]['spread']['1'] - 1:.0%} on one thread, {slope[dtype]['spread']['all'] - 1:.0%} on all; "
+        f"all are {slope[dtype]['speed_up']:.2f} times as fast as one, or more."
+        for dtype in DTYPES
+    ]
+    return "\n\n".join(parts)
 
 
 def busy_part(results):

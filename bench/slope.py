@@ -1,19 +1,24 @@
 """Time per sample and iteration against the number of samples, and what a second thread gives.
 
 The time is the slope between two numbers of iterations, so that layout and start of the threads, which are paid once,
-drop out.
+drop out. All sizes have their turn in every round, and they are compared round by round: where others use the machine,
+its speed changes from minute to minute.
 """
 
+import itertools
+import math
 import statistics
 
 from bench import cases, measure, peers
 from fastnn2.cores import usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 6 GB
+LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 8 GB
 FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
 SAMPLES = 40_000_000  # the longer of two runs has so many samples times iterations, the shorter a quarter
-FEWEST = 20
+FEWEST = 8
+ROUNDS, QUICK_ROUNDS = 7, 3
+THREADS = (1, None)
 
 
 def iterations_for(n, samples=SAMPLES):
@@ -28,43 +33,68 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
     Returns
     -------
     dict
-        ``rows``: n, dtype, threads (1 or None), ns a sample and iteration; and for each dtype ``spread`` (the largest
-        through the smallest of them from 10,000 samples on) and ``speed_up`` (the smallest from there on).
+        ``rows``: n, dtype, threads (1 or None), ns a sample and iteration, and how many times all are faster than one;
+        and for each dtype ``spread`` (how many times more a sample takes at the slowest size from 10,000 on than at the
+        fastest) and ``speed_up`` (the smallest from there on).
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
-    fit = peers.load("fastnn2_fit")
+    slopes = slopes_of_rounds(sizes, dtypes, QUICK_ROUNDS if quick else ROUNDS)
     rows = []
+    for n, dtype in itertools.product(sizes, dtypes):
+        one, several = (slopes[n, dtype, threads] for threads in THREADS)
+        times = statistics.median(a / b for a, b in zip(one, several, strict=True))
+        for threads in THREADS:
+            ns = statistics.median(slopes[n, dtype, threads])
+            rows.append({"n": n, "dtype": dtype, "threads": threads, "ns": ns, "times": times})
+        say(
+            f"  {n:>11,} x 2 x 5 {dtype}: {rows[-2]['ns']:.3f} ns a sample and iteration on one thread, "
+            f"{rows[-1]['ns']:.3f} on all, {times:.2f} times"
+        )
+    return {"rows": rows, "cores": usable_cores(), **{dtype: summary(slopes, dtype) for dtype in dtypes}}
+
+
+def slopes_of_rounds(sizes, dtypes, rounds):
+    """Return {(n, dtype, threads): nanoseconds a sample and iteration, one figure a round}.
+
+    The first run of a size has all its memory from the system, which on a virtual machine may fetch it from the host: a
+    fifth of a second for ten million samples. So that run counts for nothing.
+    """
+    fit = peers.load("fastnn2_fit")
+    keys, runs = [], []
     for n in sizes:
         X, Y = cases.moons(n)
         params = cases.reference.init_params(X, Y, 5)
-        few, many = iterations_for(n)
         for dtype in dtypes:
-            choices = [(threads, count) for threads in (1, None) for count in (few, many)]
             x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # once, for all runs
-            runs = [(fit.prepare(x, y, params, 0.3, count, dtype, threads), None) for threads, count in choices]
-            for job, _ in runs:
-                job()
-            times = dict(zip(choices, measure.rounds(runs, measure.count_rounds(quick)), strict=True))
-            for threads in (1, None):
-                pairs = zip(times[threads, few], times[threads, many], strict=True)
-                slope = statistics.median((longer - shorter) / (many - few) / n for shorter, longer in pairs) * 1e9
-                rows.append({"n": n, "dtype": dtype, "threads": threads, "ns": slope})
-            one, several = rows[-2]["ns"], rows[-1]["ns"]
-            say(
-                f"  {n:>11,} x 2 x 5 {dtype}: {one:.3f} ns a sample and iteration on one thread, "
-                f"{several:.3f} on all, {one / several:.2f} times"
-            )
-    return {"rows": rows, "cores": usable_cores(), **{dtype: summary(rows, dtype) for dtype in dtypes}}
+            few, many = iterations_for(n)
+            for threads, iterations in ((None, few), *itertools.product(THREADS, (few, many))):
+                keys.append((n, dtype, threads, iterations))  # the first comes again, and the last time is kept
+                runs.append((fit.prepare(x, y, params, 0.3, iterations, dtype, threads), None))
+    for job, _ in runs:
+        job()
+    times = dict(zip(keys, measure.rounds(runs, rounds), strict=True))
+    slopes = {}
+    for n, dtype, threads in itertools.product(sizes, dtypes, THREADS):
+        few, many = iterations_for(n)
+        pairs = zip(times[n, dtype, threads, few], times[n, dtype, threads, many], strict=True)
+        slopes[n, dtype, threads] = [(longer - shorter) / (many - few) / n * 1e9 for shorter, longer in pairs]
+    return slopes
 
 
-def summary(rows, dtype):
-    """Return how much the figures of a dtype differ from size to size, and what more threads give at the least."""
-    by_threads = {
-        threads: [
-            row["ns"] for row in rows if (row["dtype"], row["threads"]) == (dtype, threads) and row["n"] >= FLAT_FROM
-        ]
-        for threads in (1, None)
-    }
-    spread = {str(threads or "all"): max(ns) / min(ns) for threads, ns in by_threads.items()}
-    speed_up = min(one / several for one, several in zip(by_threads[1], by_threads[None], strict=True))
+def summary(slopes, dtype):
+    """Return how much the figures of a dtype differ from size to size, and what more threads give at the least.
+
+    Each size is compared with the mean of all sizes in the same round; the median over the rounds counts.
+    """
+    sizes = sorted({n for n, of, _ in slopes if of == dtype and n >= FLAT_FROM})
+    spread = {}
+    for threads in THREADS:
+        by_round = zip(*(slopes[n, dtype, threads] for n in sizes), strict=True)
+        shares = [[ns / math.fsum(all_ns) for ns in all_ns] for all_ns in by_round]
+        medians = [statistics.median(of_size) for of_size in zip(*shares, strict=True)]
+        spread[str(threads or "all")] = max(medians) / min(medians)
+    speed_up = min(
+        statistics.median(one / all_ for one, all_ in zip(slopes[n, dtype, 1], slopes[n, dtype, None], strict=True))
+        for n in sizes
+    )
     return {"spread": spread, "speed_up": speed_up, "wanted": {"spread": SPREAD, "speed_up": SPEED_UP}}

@@ -201,9 +201,7 @@ def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
         for g in range(groups):
             for v in range(0, lanes, step):
                 at, sample = (g * o + r) * lanes + v, g * lanes + v
-                dz, term, a, b = output_terms(
-                    load_pair(dZ2, at), Y, y + at, weights, s + sample, has_weights, valid - sample, dZ2, at
-                )
+                dz, term, a, b = output_terms(dZ2, at, Y, y + at, weights, s + sample, has_weights, valid - sample)
                 total = total + dz
                 terms = terms + term
                 excess, base = fma(excess, a + b, base * a), base * b
@@ -213,14 +211,14 @@ def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
 
 
 @njit(**INLINE)
-def output_terms(z, Y, y, weights, s, has_weights, left, dZ2, at):
-    """Return for a pair of vectors of Z2: ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), e as a / b.
+def output_terms(dZ2, at, Y, y, weights, s, has_weights, left):
+    """Return, of two vectors of Z2, ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    It writes dz to ``dZ2[at]`` in place, too. With weights that log is in the cost, and a is 0. Lanes from number
-    `left` on count for nothing: there z becomes 0, and so are Y and the weights.
+    They stand at ``dZ2[at]``, where dz is written over z in place. With weights that log is in the cost, and a is 0.
+    Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
     """
     lanes = 2 * vector_lanes(Y)
-    target = load_pair(Y, y)
+    z, target = load_pair(dZ2, at), load_pair(Y, y)
     if left < lanes:
         z = keep_first(z, left)
     a, b = exp_quotient(copysign(z, -1.0))
