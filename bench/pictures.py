@@ -54,10 +54,10 @@ def scaling(results, path):
             label = f"{dtype}, {'1 thread' if threads else 'all cores'}"
             axis.plot(*zip(*points, strict=True), style, marker="o", label=label)
     axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set_ylim(bottom=0)  # whether a line is flat shows best from 0 on
     axis.set_xlabel("samples")
-    axis.set_ylabel("ns a sample and iteration")
-    axis.set_title("n × 2 × 5")
-    axis.grid(alpha=0.3, which="both")
+    axis.set_ylabel("ns")
+    axis.set_title("n × 2 × 5: time for each sample and iteration")
+    axis.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
