@@ -131,15 +131,17 @@ def slope_part(results):
         row = [f"{n:,}"]
         for dtype in DTYPES:
             one, several = by_key[n, dtype, 1], by_key[n, dtype, None]
-            times = several.get("times", one["ns"] / several["ns"])  # older runs did not compare round by round
+            times = several.get("times", one["ns"] / several["ns"])  # earlier runs were not compared round by round
             row += [f"{one['ns']:.3f}", f"{several['ns']:.3f}", f"{times:.2f}"]
         rows.append(row)
     header = ["n", *(f"{dtype}, {what}" for dtype in DTYPES for what in ("1 thread", "all", "times"))]
-    parts = ["### Scaling", "n × 2 × 5, ns a sample and iteration:", table(header, rows)]
+    compared = ", medians; sizes and threads are compared round by round" if "times" in slope["rows"][0] else ""
+    parts = ["### Scaling", f"n × 2 × 5, ns a sample and iteration{compared}:", table(header, rows)]
     parts += [
-        f"From {FLAT_FROM:,} samples on, {dtype}: from the fastest size to the slowest "
-        f"{slope[dtype]['spread']['1'] - 1:.0%} on one thread, {slope[dtype]['spread']['all'] - 1:.0%} on all; "
-        f"all are {slope[dtype]['speed_up']:.2f} times as fast as one, or more."
+        f"{dtype}, from {FLAT_FROM:,} samples on: at the slowest size a sample takes "
+        f"{slope[dtype]['spread']['1'] - 1:.0%} longer than at the fastest on one thread, "
+        f"{slope[dtype]['spread']['all'] - 1:.0%} on all cores; all cores are at least "
+        f"{slope[dtype]['speed_up']:.2f} times as fast as one."
         for dtype in DTYPES
     ]
     return "\n\n".join(parts)

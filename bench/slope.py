@@ -13,10 +13,10 @@ from bench import cases, measure, peers
 from fastnn2.cores import usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 8 GB
+LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7 GB
 FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
-SAMPLES = 40_000_000  # the longer of two runs has so many samples times iterations, the shorter a quarter
-FEWEST = 8
+# The longer of two runs has so many samples times iterations, and not fewer iterations than this; the other a quarter.
+SAMPLES, FEWEST = 40_000_000, 16
 ROUNDS, QUICK_ROUNDS = 7, 3
 THREADS = (1, None)
 
@@ -33,9 +33,9 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
     Returns
     -------
     dict
-        ``rows``: n, dtype, threads (1 or None), ns a sample and iteration, and how many times all are faster than one;
-        and for each dtype ``spread`` (how many times more a sample takes at the slowest size from 10,000 on than at the
-        fastest) and ``speed_up`` (the smallest from there on).
+        ``rows``: n, dtype, threads (1 or None), ``ns`` a sample and iteration, ``times`` that all threads are as fast
+        as one; ``cores``; and for each dtype ``spread``, how many times as long a sample takes at the slowest size from
+        10,000 on as at the fastest, and ``speed_up``, the smallest ``times`` from there on.
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     slopes = slopes_of_rounds(sizes, dtypes, QUICK_ROUNDS if quick else ROUNDS)
@@ -56,8 +56,8 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
 def slopes_of_rounds(sizes, dtypes, rounds):
     """Return {(n, dtype, threads): nanoseconds a sample and iteration, one figure a round}.
 
-    The first run of a size has all its memory from the system, which on a virtual machine may fetch it from the host: a
-    fifth of a second for ten million samples. So that run counts for nothing.
+    In each round, the first run of a size and dtype has all its memory from the system, which on a virtual machine may
+    fetch it from the host: a fifth of a second for ten million samples. So that run counts for nothing.
     """
     fit = peers.load("fastnn2_fit")
     keys, runs = [], []

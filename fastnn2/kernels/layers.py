@@ -214,8 +214,8 @@ def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
 def output_terms(dZ2, at, Y, y, weights, s, has_weights, left):
     """Return, of two vectors of Z2, ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    They stand at ``dZ2[at]``, where dz is written over z in place. With weights that log is in the cost, and a is 0.
-    Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
+    The two vectors stand at ``dZ2[at]``, and dz is written over them in place. With weights that log is in the cost,
+    and a is 0. Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
     """
     lanes = 2 * vector_lanes(Y)
     z, target = load_pair(dZ2, at), load_pair(Y, y)
