@@ -1,10 +1,15 @@
-"""Set up before fastnn2 is used: one folder of kernels for the whole session, and how Hypothesis draws."""
+"""Set up before fastnn2 is used: signals are heard, kernels have one folder a session, and how Hypothesis draws."""
 
 import os
 import shutil
+import signal
 import tempfile
 
 import hypothesis
+
+# A shell that starts the tests in the background lets them, and whatever they start, ignore the Ctrl-C that some send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests neither read nor fill the user's own kernels. All of them share one folder, those in subprocesses too, as they
 # inherit the environment: a kernel is compiled once a session.

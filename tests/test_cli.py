@@ -74,9 +74,7 @@ def assert_one_line(text, *parts):
 
 def customised(folder, code):
     """Return the environment in which Python runs `code` as it starts."""
-    # A shell may have started the tests with SIGINT ignored.
-    begin = "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    (folder / "sitecustomize.py").write_text(begin + code, encoding="utf-8")
+    (folder / "sitecustomize.py").write_text("import os, signal, sys\n" + code, encoding="utf-8")
     return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
 
 
@@ -591,7 +589,6 @@ import os, signal, sys, threading
 from fastnn2.cli import main
 from fastnn2.kernels import store
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
 kernel = store.kernel
 
 def with_signal(name, dtype):
@@ -626,11 +623,10 @@ OWN_LINE = r"(\n|\r\x1b\[K)"  # a new line, or one that was wiped
 # A process becomes the leader of a session, opens the terminal, which makes it the terminal's foreground, and goes on
 # as the command.
 ON_TERMINAL = """
-import os, signal, sys
+import os, sys
 terminal = os.open(sys.argv[1], os.O_RDWR)
 for number in range(3):
     os.dup2(terminal, number)
-signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.executable, [sys.executable, "-m", "fastnn2", *sys.argv[2:]])
 """
 
