@@ -109,6 +109,11 @@ def rounds(runs, count):
     return times
 
 
+def slopes(shorter, longer, few, many):
+    """Return seconds an iteration, one figure a round, from its run of `few` iterations and its run of `many`."""
+    return [(b - a) / (many - few) for a, b in zip(shorter, longer, strict=True)]
+
+
 def rounds_of_a_cell(runs, quick):
     """Return the times of all runs of a cell; long ones on one thread, half of all the time, are timed less often.
 

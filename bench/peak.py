@@ -78,8 +78,7 @@ def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS):
     few, many = iterations
     found = {}
     for threads in choices:
-        pairs = zip(times[threads, few], times[threads, many], strict=True)
-        slope = statistics.median((longer - shorter) / (many - few) for shorter, longer in pairs)
+        slope = statistics.median(measure.slopes(times[threads, few], times[threads, many], few, many))
         found[threads] = slope, statistics.median(times[threads, many]) / many
     return found
 

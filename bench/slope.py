@@ -6,7 +6,6 @@ its speed changes from minute to minute.
 """
 
 import itertools
-import math
 import statistics
 
 from bench import cases, measure, peers
@@ -17,13 +16,13 @@ LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7
 FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
 # The longer of two runs has so many samples times iterations, and not fewer iterations than this; the other a quarter.
 SAMPLES, FEWEST = 40_000_000, 16
-ROUNDS, QUICK_ROUNDS = 7, 3
+ROUNDS = 7
 THREADS = (1, None)
 
 
-def iterations_for(n, samples=SAMPLES):
+def iterations_for(n):
     """Return the two numbers of iterations whose times are compared."""
-    most = max(FEWEST, samples // n)
+    most = max(FEWEST, SAMPLES // n)
     return most // 4, most
 
 
@@ -38,7 +37,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         10,000 on as at the fastest, and ``speed_up``, the smallest ``times`` from there on.
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
-    slopes = slopes_of_rounds(sizes, dtypes, QUICK_ROUNDS if quick else ROUNDS)
+    slopes = slopes_of_rounds(sizes, dtypes, measure.QUICK_ROUNDS if quick else ROUNDS)
     rows = []
     for n, dtype in itertools.product(sizes, dtypes):
         one, several = (slopes[n, dtype, threads] for threads in THREADS)
@@ -50,7 +49,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
             f"  {n:>11,} x 2 x 5 {dtype}: {rows[-2]['ns']:.3f} ns a sample and iteration on one thread, "
             f"{rows[-1]['ns']:.3f} on all, {times:.2f} times"
         )
-    return {"rows": rows, "cores": usable_cores(), **{dtype: summary(slopes, dtype) for dtype in dtypes}}
+    return {"rows": rows, "cores": usable_cores(), **{dtype: summary(rows, slopes, dtype) for dtype in dtypes}}
 
 
 def slopes_of_rounds(sizes, dtypes, rounds):
@@ -76,25 +75,21 @@ def slopes_of_rounds(sizes, dtypes, rounds):
     slopes = {}
     for n, dtype, threads in itertools.product(sizes, dtypes, THREADS):
         few, many = iterations_for(n)
-        pairs = zip(times[n, dtype, threads, few], times[n, dtype, threads, many], strict=True)
-        slopes[n, dtype, threads] = [(longer - shorter) / (many - few) / n * 1e9 for shorter, longer in pairs]
+        shorter, longer = (times[n, dtype, threads, iterations] for iterations in (few, many))
+        slopes[n, dtype, threads] = [seconds / n * 1e9 for seconds in measure.slopes(shorter, longer, few, many)]
     return slopes
 
 
-def summary(slopes, dtype):
+def summary(rows, slopes, dtype):
     """Return how much the figures of a dtype differ from size to size, and what more threads give at the least.
 
     Each size is compared with the mean of all sizes in the same round; the median over the rounds counts.
     """
-    sizes = sorted({n for n, of, _ in slopes if of == dtype and n >= FLAT_FROM})
+    times = {row["n"]: row["times"] for row in rows if row["dtype"] == dtype and row["n"] >= FLAT_FROM}
     spread = {}
     for threads in THREADS:
-        by_round = zip(*(slopes[n, dtype, threads] for n in sizes), strict=True)
-        shares = [[ns / math.fsum(all_ns) for ns in all_ns] for all_ns in by_round]
-        medians = [statistics.median(of_size) for of_size in zip(*shares, strict=True)]
+        by_round = zip(*(slopes[n, dtype, threads] for n in times), strict=True)
+        relative = [[ns / statistics.fmean(all_ns) for ns in all_ns] for all_ns in by_round]
+        medians = [statistics.median(of_size) for of_size in zip(*relative, strict=True)]
         spread[str(threads or "all")] = max(medians) / min(medians)
-    speed_up = min(
-        statistics.median(one / all_ for one, all_ in zip(slopes[n, dtype, 1], slopes[n, dtype, None], strict=True))
-        for n in sizes
-    )
-    return {"spread": spread, "speed_up": speed_up, "wanted": {"spread": SPREAD, "speed_up": SPEED_UP}}
+    return {"spread": spread, "speed_up": min(times.values()), "wanted": {"spread": SPREAD, "speed_up": SPEED_UP}}
