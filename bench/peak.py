@@ -4,10 +4,11 @@
 iteration (see :func:`flops`), through the time of an iteration, as a share of what a loop of FMAs in registers does on
 as many cores. tanh and all else count for nothing.
 
-**The tutorial's job.** Vector operations are counted in the kernels (see :data:`COUNTS`). A core does two of fma, mul
-and add a cycle; where its units for fma and mul are half as wide as a vector (Zen 4), one fma or mul, with an add
-beside it: their rate is measured. Divisions have their own unit, whose rate is measured, too. As all work at once, an
-iteration cannot take less than the largest of the three.
+**The tutorial's job.** Vector operations are counted in the kernels (see :data:`COUNTS`). A core is taken to do two of
+fma, mul and add a cycle, as Intel's do (one with adders beside two units for fma and mul could do more); where its
+units for fma and mul are half as wide as a vector (Zen 4), one fma or mul, with an add beside it: their rate is
+measured. Divisions have their own unit, whose rate is measured, too. As all work at once, an iteration cannot take less
+than the largest of the three.
 """
 
 import statistics
