@@ -26,6 +26,16 @@ class _Parser(argparse.ArgumentParser):
         _say(f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)")
         self.exit(2)
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit, also where nobody reads the help, or the disk is full."""
+        try:
+            _flush(sys.stdout)
+        except OSError as error:
+            status = 1
+            if not isinstance(error, BrokenPipeError):
+                _say(f"{self.prog}: error: {error}")
+        super().exit(status, message)
+
 
 def _one_line(message: object) -> str:
     return str(message).replace("\r", "\\r").replace("\n", "\\n")
@@ -202,6 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Run a command; turn what it raises into one line and an exit code."""
     name = options.parser.prog
+    message: str | None
     try:
         code: int = options.run(options)
         _flush(sys.stdout)
@@ -215,17 +226,18 @@ def _run(options: argparse.Namespace) -> int:
         message = f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate"
         code = 1
     except OSError as error:
-        with contextlib.suppress(OSError):
-            _flush(sys.stdout)
-        if isinstance(error, BrokenPipeError):  # whoever read the output has gone: nothing to say
-            return 1
-        message, code = f"error: {error}", 1
+        gone = isinstance(error, BrokenPipeError)  # whoever read the output has gone: nothing to say
+        message, code = None if gone else f"error: {error}", 1
     except MemoryError as error:
         message, code = f"error: {str(error) or 'not enough memory'}", 1
     except (ImportError, RuntimeError) as error:  # a NumPy that this Numba does not know; no thread can be started
         message, code = f"error: {error}", 1
     except ValueError as error:
         message, code = f"error: {error}", 2
+    with contextlib.suppress(OSError):
+        _flush(sys.stdout)
+    if message is None:
+        return code
     if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
         name = f"\r\033[K{name}"  # over what the terminal shows of the key, of a bar and of the compiler's line
     _say(f"{name}: {_one_line(message)}")
