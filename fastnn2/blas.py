@@ -8,22 +8,28 @@ from typing import Any
 from sklearn.utils.parallel import _get_threadpool_controller
 
 _lock = threading.Lock()
-_users = 0
-_limit: Any = None
+_users = set[object]()
+_limit: Any = None  # while there is one, it knows the numbers of threads from before
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread until the last of those who asked for it, in whatever order they leave, has left."""
-    global _users, _limit
-    with _lock:
-        if _users == 0:
-            _limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
-        _users += 1
+    """Limit BLAS to one thread until the last of those who asked for it, in whatever order they leave, has left.
+
+    A signal may come at any place: nobody is counted twice, and what was there before the limit is not forgotten before
+    it is there again.
+    """
+    global _limit
+    user = object()
     try:
+        with _lock:
+            _users.add(user)
+            if _limit is None:
+                _limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
         yield
     finally:
         with _lock:
-            _users -= 1
-            if _users == 0:
+            _users.discard(user)
+            if not _users and _limit is not None:
                 _limit.restore_original_limits()
+                _limit = None

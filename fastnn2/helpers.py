@@ -15,26 +15,35 @@ from typing import Any
 import numpy as np
 
 from fastnn2.kernels import plan
+from fastnn2.team import give_up
 
 Job = Callable[[], None]
 
 
 class Helpers:
-    """So many threads beside the caller; after Ctrl-C in :meth:`run` good for :meth:`end` alone."""
+    """So many threads beside the caller, from the first job on; after Ctrl-C in :meth:`run` good for :meth:`end` alone.
+
+    (None is started before whoever wants them has this object: a signal in between would leave it waiting for ever.)
+    """
 
     def __init__(self, count: int) -> None:
+        self._count = count
         self._jobs: list[SimpleQueue[Job | None]] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._control: np.ndarray[Any, Any] | None = None  # of a job that is not over
         self._size, self._posted = 1, 0
         self._process = os.getpid()
+
+    def _start(self) -> None:
+        """Start those that are not there yet; one that a signal comes after is known to :meth:`end`."""
         try:
-            while len(self._jobs) < count:
+            while len(self._jobs) < self._count:
                 jobs: SimpleQueue[Job | None] = SimpleQueue()
-                start_new_thread(self._help, (jobs,))
                 self._jobs.append(jobs)
-        except RuntimeError:  # the system starts no more; the caller alone will do
-            pass
+                start_new_thread(self._help, (jobs,))
+        except RuntimeError:  # the system starts no more; those that are there, or the caller alone, will do
+            self._jobs.pop()
+            self._count = len(self._jobs)
 
     def _help(self, jobs: "SimpleQueue[Job | None]") -> None:
         while (job := jobs.get()) is not None:
@@ -43,6 +52,8 @@ class Helpers:
                 job()
             except BaseException as error:
                 raised = error
+                if (control := self._control) is not None:
+                    give_up(control)
             del job  # it holds the arrays of the caller
             self._done.put(raised)
 
@@ -62,6 +73,7 @@ class Helpers:
         job is run, all end, or something is raised.
         """
         self._forget_others_after_fork()
+        self._start()
         if not (staying and control is self._control):
             self._release()
             self._control = control
@@ -76,7 +88,7 @@ class Helpers:
             if prepare is not None:
                 prepare()
             work(0, self._size)
-            done = True
+            done = not control[plan.STOP]  # else one of the others failed
         finally:
             if not (done and staying):
                 self._release()
@@ -100,12 +112,12 @@ class Helpers:
     def _forget_others_after_fork(self) -> None:
         if os.getpid() != self._process:
             self._process = os.getpid()
-            self._jobs, self._control, self._posted = [], None, 0
+            self._count, self._jobs, self._control, self._posted = 0, [], None, 0
 
     def end(self) -> None:
         """Let the threads end, one that is at work after its job."""
-        self._forget_others_after_fork()
         try:
+            self._forget_others_after_fork()
             self._release()
         finally:
             if self._control is not None:  # a signal came before they were told

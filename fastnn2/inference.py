@@ -19,6 +19,7 @@ def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = No
 
     The rows are taken in blocks by whichever thread comes next, several threads where that is worth it.
     """
+    X.refuse_other_network(network)
     dtype, n = X.values.dtype, X.n
     flat = aligned_zeros(padded(network.count, np.float64), dtype)
     flat[: network.count] = params

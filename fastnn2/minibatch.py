@@ -61,6 +61,13 @@ class Rows:
             self.columns = self.starts = np.zeros(1, dtype=np.int64)
         self.n, self.d = X.shape
 
+    def refuse_other_network(self, network: Network) -> None:
+        """Refuse a network with another number of inputs, as kernels go by that wherever they read these samples."""
+        if self.d != network.d:
+            raise ValueError(
+                f"X has {self.d} features, but the coefficients of the model are for {network.d}; fit the model again"
+            )
+
     def arguments(self) -> tuple[Any, ...]:
         """Return what a kernel takes for X."""
         return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
@@ -116,6 +123,7 @@ class Descent:
         nesterov: bool = False,
         order: Array | None = None,
     ) -> None:
+        X.refuse_other_network(network)
         dtype = X.values.dtype
         self.network, self.X, self.batch, self.optimiser, self.n_threads = network, X, batch, optimiser, n_threads
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
@@ -227,7 +235,8 @@ class Descent:
         count = len(rates) // self.steps
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
         helpers = None
-        if self.has_many_runs and is_short(work_of_call) and work_of_call <= WORK_WITH_HELPERS:
+        short = is_short(work_of_call, len(rates))
+        if self.has_many_runs and short and work_of_call <= WORK_WITH_HELPERS:
             helpers = self.helpers = self.helpers or Helpers(self.threads - 1)
         threads = self.threads
         if self.n_threads is None:
@@ -254,7 +263,7 @@ class Descent:
 
         if prepare is not None:
             prepare()
-        interrupted = conduct(Team(control), threads, work, is_short(work_of_call), count, progress=False)
+        interrupted = conduct(Team(control), threads, work, short, count, progress=False)
         return self._finished(control, losses), interrupted
 
     def _new_call(

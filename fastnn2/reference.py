@@ -6,8 +6,9 @@ Samples are columns. X is (d, n), Y is (o, n); W1 (h, d), b1 (h, 1), W2 (o, h), 
     Z2 = W2 A1 + b2      y = sigmoid(Z2)
     cost = -1/n sum(Y log y + (1 - Y) log(1 - y)) + alpha/(2n) (|W1|^2 + |W2|^2)
 
-Each function has its twin of the same name and arguments at the top level of fastnn2: compiled but for sigmoid and
-init_params, which are these; fastnn2.fit also takes dtype, n_threads and progress.
+Each function has its twin of the same name and arguments at the top level of fastnn2: compiled but for sigmoid,
+which is this one, and init_params, which checks and calls this one; fastnn2.fit also takes dtype, n_threads and
+progress.
 """
 
 from typing import Any

@@ -239,7 +239,7 @@ def _penalty(params: Any, alpha: float) -> float:
         raise ValueError("alpha is given without params; pass params=, whose W1 and W2 the penalty is for")
     arrays = checks.params_of(params)[0]
     checks.refuse_params_not_finite(arrays)
-    return alpha / 2 * sum(float(np.square(arrays[name], dtype=np.float64).sum()) for name in ("W1", "W2"))
+    return reference.penalty(arrays, alpha)
 
 
 def backward(

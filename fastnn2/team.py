@@ -27,13 +27,24 @@ from fastnn2.kernels.store import is_terminal
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 # Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
 LOOK_EVERY = 0.05
-# Multiplications of a job that takes so few milliseconds that a signal can wait for its end.
-SHORT_WORK = 300_000_000
+# Multiplications of a job that takes so few milliseconds that a signal can wait for its end. An iteration, however
+# small, takes as long as so many.
+SHORT_WORK, WORK_OF_ANY_ITERATION = 300_000_000, 5_000
+EVERYBODY = 1 << 62  # more than will ever come to a barrier
 
 
-def is_short(work: int) -> bool:
+def is_short(work: int, iterations: int) -> bool:
     """Return whether a job is over before anybody would notice that a signal waits; not where LLVM calls fma."""
-    return work <= SHORT_WORK and Processor.here().has_fma
+    return work + iterations * WORK_OF_ANY_ITERATION <= SHORT_WORK and Processor.here().has_fma
+
+
+def give_up(control: np.ndarray[Any, Any]) -> None:
+    """Let all threads that work with these control words stop, where one of them has failed and comes no more.
+
+    What they reached counts for nothing then, so no barrier need hold.
+    """
+    control[plan.STOP] = 1
+    control[[plan.ARRIVED, plan.LEFT]] = EVERYBODY
 
 
 class Team:
@@ -100,7 +111,7 @@ class Team:
             self._work(number, self._size)
         except BaseException as error:
             self.failure = error
-            self.control[plan.STOP] = 1
+            give_up(self.control)
             if number == 0:
                 self._let_nobody_wait()
         finally:

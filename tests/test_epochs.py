@@ -1,15 +1,18 @@
 """The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
 
+import _thread
+import contextlib
 import gc
 import itertools
 import weakref
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_same_bits
+from data import DTYPES, assert_close, assert_ended, assert_same_bits
+from scipy.sparse import csr_array
 
 from fastnn2 import helpers, inference, layout, minibatch, reference_mlp
-from fastnn2.kernels import plan
+from fastnn2.kernels import plan, store
 from fastnn2.layout import address
 
 ACTIVATIONS = {"identity": plan.IDENTITY, "logistic": plan.LOGISTIC, "tanh": plan.TANH, "relu": plan.RELU}
@@ -206,6 +209,69 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
     expected = gradients(1, [moves])
     for n_threads, sets in ((2, [moves]), (3, [moves]), (7, [moves[:2], moves[2:]])):
         assert_same_bits(gradients(n_threads, sets), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "poisson", "cross_entropy"])
+def test_losses_of_many_outputs_that_are_alike(loss, dtype):
+    n, o, z = 5, 1000, np.log(0.3 if loss == "poisson" else 3 / 7)
+    params = np.concatenate([np.zeros(2 + o), np.full(o, z)]).astype(dtype)  # all outputs are their bias
+    Y = np.zeros((n, o), dtype=dtype)
+    if loss == "cross_entropy":  # all classes but the first are alike, and the right one is one of those
+        params[2 + o], Y[:, 5] = 0.0, 1.0
+    network = minibatch.Network(1, 1, o, plan.TANH, LOSSES[loss])
+    rows = minibatch.Rows(np.zeros((n, 1)), dtype)
+    job = minibatch.Descent(network, rows, Y, None, params, alpha=0.0, batch=n, optimiser=plan.GRADIENT, n_threads=1)
+    z = params[2 + o :].astype(float)
+    expected = {
+        "log_loss": np.log1p(np.exp(z)).sum(),
+        "squared_error": np.square(z).mean() / 2,
+        "poisson": np.exp(z).sum(),
+        "cross_entropy": np.log(np.exp(z - z[5]).sum()),
+    }[loss]
+    assert_close(job.run(np.zeros(1))[0][0], expected, expected, dtype)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("d", [29, 31])
+def test_samples_for_another_network_are_refused(d, sparse):
+    X = np.ones((4, d))
+    rows = minibatch.Rows(csr_array(X) if sparse else X, np.float64)
+    network = minibatch.Network(30, 2, 1, plan.TANH, plan.LOG_LOSS)
+    params = np.zeros(network.count)
+    with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
+        inference.outputs(network, rows, params)
+    with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
+        minibatch.Descent(network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimiser=plan.SGD)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+@pytest.mark.parametrize("many_runs", [False, True], ids=["one run", "many runs"])
+@pytest.mark.parametrize("batch", [3000, 100])
+def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkeypatch):
+    """Mini-batches of 100 share hidden units, larger ones samples."""
+    shape, kernel = (20, 200, 1, 3000, batch), store.kernel
+    job = descent(shape, "tanh", "log_loss", "float64", optimiser=plan.GRADIENT, n_threads=3)
+    assert (job.parts > 1) == (batch == 100)
+    job.run(np.zeros(job.steps))  # the kernel is there
+
+    def failing_kernel(name, dtype):
+        function = kernel(name, dtype)
+
+        def call(control, thread, *arguments):
+            if thread == failing:
+                raise RuntimeError("no way into the kernel")
+            function(control, thread, *arguments)
+
+        return call
+
+    monkeypatch.setattr(store, "kernel", failing_kernel)
+    before = _thread._count()
+    with job.many_runs() if many_runs else contextlib.nullcontext():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no way into the kernel"):
+                job.run(np.zeros(job.steps))
+    assert_ended(before)
 
 
 def test_a_run_after_an_error_in_preparing():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import sklearn
 import sklearn.neural_network as theirs
 from data import DTYPES, PATIENCE, assert_same_bits
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -27,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastnn2
-from fastnn2 import optimiser_state, stochastic
+from fastnn2 import blas, optimiser_state, stochastic
 from fastnn2.kernels import plan
 
 # Warnings are expected where a fit is cut short; what else there is shall fail.
@@ -767,6 +769,41 @@ def test_overlapping_fits_leave_blas_its_threads():
     for thread in fits:
         thread.join()
     assert threads() == before
+
+
+def test_a_signal_while_blas_gets_its_threads_back_is_made_up_for(monkeypatch):
+    made, restored = [], []
+
+    class Limit:
+        def __init__(self, limits, user_api):
+            made.append((limits, user_api))
+
+        def restore_original_limits(self):
+            restored.append(True)
+            if len(restored) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(blas, "_get_threadpool_controller", lambda: SimpleNamespace(limit=Limit))
+    with pytest.raises(KeyboardInterrupt), blas.one_blas_thread():
+        pass
+    with blas.one_blas_thread(), blas.one_blas_thread():
+        assert len(restored) == 1
+    assert (made, len(restored), blas._limit) == ([(1, "blas")], 2, None)
+
+
+@pytest.mark.parametrize("features", [20, 40])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_refit_that_failed_leaves_no_model_for_other_features(features, sparse):
+    X, y = DATA["labels"]
+    X = np.resize(X, (len(X), 30))
+    model = fastnn2.MLPClassifier(5, max_iter=2, random_state=0).fit(X, y)
+    other = np.resize(X, (len(X), features))
+    other = csr_array(other) if sparse else other
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(other, y, sample_weight=np.ones(3))
+    for call in (model.predict, lambda X: model.partial_fit(X, y)):
+        with pytest.raises(ValueError, match=f"X has {features} features, but"):
+            call(other)
 
 
 def test_many_epochs_of_many_steps_take_little_memory():

@@ -76,10 +76,30 @@ def test_they_end(monkeypatch):
 
     monkeypatch.setattr(helpers, "start_new_thread", start_and_tell)
     team = helpers.Helpers(3)
+    team.run(control(), lambda *_: None, 1)
     with pytest.raises(Empty):
         ended.get(timeout=0.05)
     team.end()
     assert [ended.get(timeout=2) for _ in range(3)] == [None] * 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_signal_while_they_are_started_leaves_none_behind(when, monkeypatch):
+    start, started, ended = helpers.start_new_thread, [], SimpleQueue()
+
+    def interrupted(function, arguments):
+        if len(started) == 1 and when == "before":
+            raise KeyboardInterrupt
+        started.append(start(lambda: ended.put(function(*arguments)), ()))
+        if len(started) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(helpers, "start_new_thread", interrupted)
+    team = helpers.Helpers(3)
+    with pytest.raises(KeyboardInterrupt):
+        team.run(control(), lambda *_: None, 4)
+    team.end()
+    assert [ended.get(timeout=2) for _ in started] == [None] * len(started)
 
 
 def stay(words, number, size, seen):

@@ -161,6 +161,14 @@ def test_cost_of_a_sure_and_right_prediction(distance, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_cost_of_many_outputs_that_are_alike(dtype):
+    # One after the other, terms that are alike are all rounded the same way: ten times as much as is allowed.
+    y = np.full((1000, 3), 0.3, dtype=dtype)
+    expected = -1000 * np.log1p(-float(y[0, 0]))
+    assert_close(fastnn2.cost(y, np.zeros((1000, 3))), expected, expected, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_very_sure_outputs(dtype):
     params = {"W1": [[0.0]], "b1": [[30.0]], "W2": [[1000.0], [-1000.0], [-80.0]], "b2": [[0.0], [0.0], [0.0]]}
     y, cache = fastnn2.forward(np.zeros((1, 3), dtype=dtype), params)

@@ -17,6 +17,7 @@ from numpy.testing import assert_array_equal
 import fastnn2
 from fastnn2 import team
 from fastnn2.kernels import plan
+from fastnn2.kernels.processor import Processor
 
 N = 3000  # eight chunks, so that a large team is more than one thread
 
@@ -157,6 +158,13 @@ def refusing_threads(monkeypatch, granted):
 
     monkeypatch.setattr(team, "start_new_thread", start_or_refuse)
     return requests
+
+
+@pytest.mark.skipif(not Processor.here().has_fma, reason="no job is short without fma")
+def test_short_jobs():
+    assert team.is_short(plan.work_of_iteration(2, 500, 5, 1) * 5_000, 5_000)
+    assert not team.is_short(plan.work_of_iteration(2, 50_000, 5, 1) * 5_000, 5_000)
+    assert not team.is_short(plan.work_of_iteration(1, 2, 1, 1) * 8_000_000, 8_000_000)  # a second, as they are many
 
 
 LONG = 2 * team.SHORT_WORK // (N * 5 * 19)  # iterations of a job that is not short

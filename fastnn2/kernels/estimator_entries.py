@@ -1,8 +1,8 @@
 """The kernels of the estimators as Python calls them; see :mod:`entries`.
 
-Thread 0 of a team is the caller's. The others make one call of an entry for one of thread 0, or, if they are to stay,
-for all calls that it makes until it is done with them, as the way from Python to a kernel takes a tenth of a
-millisecond. Tiles that are kept are laid out in the first of them.
+Thread 0 of a team is the caller's, or in longer calls one that the caller watches. The others make one call of an entry
+for one of thread 0, or, if they are to stay, for all calls that it makes until it is done with them, as the way from
+Python to a kernel takes a tenth of a millisecond. Tiles that are kept are laid out in the first of them.
 """
 
 from fastnn2.kernels import epochs as mini_batches

@@ -12,9 +12,10 @@ defines them, y clipped to [eps, 1 - eps] in the first two:
 from numba import njit
 
 from fastnn2.kernels.bits import is_double
+from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import exp, exp_negative, log, sigmoid
 from fastnn2.kernels.lanes import fold_group, sum_lanes
-from fastnn2.kernels.plan import CROSS_ENTROPY, LOG_LOSS, POISSON
+from fastnn2.kernels.plan import CROSS_ENTROPY, LOG_LOSS, POISSON, SUMMED_OUTPUTS
 from fastnn2.kernels.simd import (
     INLINE,
     fma,
@@ -39,10 +40,13 @@ def activate_outputs(loss, o, Z2, start):
         for at in range(start + lanes, end, lanes):
             largest = maximum(largest, load_group(Z2, at))
         total = zero_group(Z2)
-        for at in range(start, end, lanes):
-            e = exp_negative(load_group(Z2, at) - largest)
-            total = total + e
-            store(Z2, at, e)
+        for first in range(start, end, SUMMED_OUTPUTS * lanes):
+            of_some = zero_group(Z2)
+            for at in range(first, smaller(end, first + SUMMED_OUTPUTS * lanes), lanes):
+                e = exp_negative(load_group(Z2, at) - largest)
+                of_some = of_some + e
+                store(Z2, at, e)
+            total = total + of_some
         share = 1.0 / total
         for at in range(start, end, lanes):
             store(Z2, at, load_group(Z2, at) * share)
@@ -64,15 +68,31 @@ def inside(y):
 
 @njit(**INLINE)
 def loss_terms(loss, o, y, start, Y, target):
-    """Return the losses of a group's samples, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``."""
+    """Return the losses of a group's samples, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``.
+
+    Of SUMMED_OUTPUTS at a time, as terms that are alike are all rounded the same way.
+    """
     lanes = group_lanes(y)
     end, apart = start + o * lanes, target - start
-    terms = zero_group(y)
-    if loss == CROSS_ENTROPY:
-        right = zero_group(y)  # the probability of the right class
+    total = zero_group(y)
+    if loss == CROSS_ENTROPY:  # total is the probability of the right class
         for at in range(start, end, lanes):
-            right = fma(load_group(Y, at + apart), load_group(y, at), right)
-        return terms - log(inside(right))
+            total = fma(load_group(Y, at + apart), load_group(y, at), total)
+        return zero_group(y) - log(inside(total))
+    for first in range(start, end, SUMMED_OUTPUTS * lanes):
+        last = smaller(end, first + SUMMED_OUTPUTS * lanes)
+        total = total + terms_of_outputs(loss, o, y, first, last, Y, apart)
+    return total
+
+
+@njit(**INLINE)
+def terms_of_outputs(loss, o, y, start, end, Y, apart):
+    """Return the sum over the outputs in ``y[start:end]`` of a loss that has a term for each, lane by lane.
+
+    Each target stands `apart` behind its output, in Y.
+    """
+    lanes = group_lanes(y)
+    terms = zero_group(y)
     if loss == LOG_LOSS:
         for at in range(start, end, lanes):
             p = inside(load_group(y, at))

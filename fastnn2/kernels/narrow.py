@@ -3,10 +3,10 @@
 The formulas are those of :mod:`layers`. With so few weights, those of a hidden unit stay in registers while all samples
 of the tile go by, and nothing is stored between the sum over the inputs and its tanh. To multiply those weights by
 2/ln(2) first costs next to nothing and takes two multiplications out of each tanh, of nine or seven (see
-:func:`elementary.tanh2`). Weights that overflow then, beyond 6e307 or in float32 1.1e38, count as diverged. The weight
-of the one output is the same for all samples, so the way back multiplies by it once a tile. Where there are registers
-enough (see :class:`target.Blocks`) it goes by blocks of units, which takes a third less time than unit after unit: what
-it loads of X and dZ2 serves all.
+:func:`elementary.tanh2`). Weights that overflow then, beyond 6e307 or in float32 1.1e38, may count as diverged:
+infinity times an input of 0, as in the padding, is not a number. The weight of the one output is the same for all
+samples, so the way back multiplies by it once a tile. Where there are registers enough (see :class:`target.Blocks`) it
+goes by blocks of units, which takes a third less time than unit after unit: what it loads of X and dZ2 serves all.
 """
 
 from numba import njit

@@ -5,8 +5,9 @@ With g = (sum of gradients + alpha W) / n and the learning rate r of the step,
     SGD    v <- momentum v - r g;   p <- p + v, with Nesterov's momentum p + momentum v - r g
     ADAM   m <- b1 m + (1 - b1) g;   v <- b2 v + (1 - b2) g^2;   p <- p - r m / (sqrt(v) + epsilon)
 
-(Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015; their bias corrections are part of r.) Everything
-is kept and computed in the dtype of the parameters, as scikit-learn does.
+(Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015; their bias corrections are part of r.) g is
+formed in float64 and rounded once; moments and steps are kept and computed in the dtype of the parameters, as
+scikit-learn does.
 """
 
 from numba import njit

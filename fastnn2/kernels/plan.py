@@ -34,6 +34,9 @@ PANEL_ROWS = 32
 # ahead. (To ask for what is there costs 2 %.)
 FAR_WEIGHTS = 20_000
 
+# The same for the terms of many outputs of a sample: so many are summed before they are added to others.
+SUMMED_OUTPUTS = 32
+
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
 

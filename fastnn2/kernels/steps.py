@@ -1,7 +1,7 @@
 """The steps of one iteration by themselves, over all samples: what the public forward, cost and backward run.
 
-Matrices over samples are laid out as in :mod:`layers`. The training loop does the same arithmetic without storing
-what these functions return.
+Matrices over samples are laid out as in :mod:`layers`. The training loop has the same formulas without storing what
+these functions return; some are rounded otherwise there (see :func:`layers.output_cost` and :mod:`narrow`).
 """
 
 from numba import njit
@@ -10,7 +10,7 @@ from fastnn2.kernels.blocks import smaller
 from fastnn2.kernels.elementary import log, log1p, sigmoid, tanh
 from fastnn2.kernels.lanes import fold_group, sum_lanes
 from fastnn2.kernels.layers import affine, backward_layers
-from fastnn2.kernels.plan import TANH
+from fastnn2.kernels.plan import SUMMED_OUTPUTS, TANH
 from fastnn2.kernels.simd import INLINE, group_lanes, keep_first, load_group, select_equal, store, zero_group
 
 
@@ -31,19 +31,23 @@ def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
 
 @njit(**INLINE)
 def cost(o, n, y, Y, weights, has_weights):
-    """Return ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0."""
+    """Return ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0.
+
+    Of SUMMED_OUTPUTS at a time, as terms that are alike are all rounded the same way.
+    """
     lanes = group_lanes(y)
     total = 0.0
     for g in range((n + lanes - 1) // lanes):
-        terms = zero_group(y)
-        for r in range(o):
-            p, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
-            terms = terms - select_equal(target, 0.0, 0.0, target * log(p))
-            terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * p))
-        if has_weights:
-            weight = load_group(weights, g * lanes)
-            terms = select_equal(weight, 0.0, 0.0, terms * weight)
-        total += sum_lanes(fold_group(keep_first(terms, n - g * lanes)))
+        for first in range(0, o, SUMMED_OUTPUTS):
+            terms = zero_group(y)
+            for r in range(first, smaller(o, first + SUMMED_OUTPUTS)):
+                p, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
+                terms = terms - select_equal(target, 0.0, 0.0, target * log(p))
+                terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * p))
+            if has_weights:
+                weight = load_group(weights, g * lanes)
+                terms = select_equal(weight, 0.0, 0.0, terms * weight)
+            total += sum_lanes(fold_group(keep_first(terms, n - g * lanes)))
     return total
 
 

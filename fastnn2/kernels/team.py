@@ -19,9 +19,11 @@ from fastnn2.kernels.plan import (
     ENTERED,
     LEFT,
     LOST_CYCLES,
+    NOT_COMING,
     OUTCOME,
     READY,
     STAYING,
+    STOP,
     WORD,
 )
 from fastnn2.kernels.simd import INLINE, address
@@ -174,13 +176,17 @@ def set_float_mode(typingctx, mode):
 
 @njit(**INLINE)
 def enter(control, thread, call):
-    """Return whether the team works: wait until thread 0, the caller's, begins its call number `call`, counted from 1.
+    """Return whether the team works: wait until thread 0 begins its call number `call`, counted from 1.
 
     Its caller may say instead that no further call comes: at the end, or after a signal. What it does between two calls
-    may take long.
+    may take long. Thread 0 does not begin where it finds STOP: if another thread failed, no barrier holds any more, and
+    STOP is set before that, so it is looked at after the count of barriers.
     """
     if thread == 0:
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
+        if atomic_load(control, STOP) != 0:
+            atomic_store(control, ENTERED, NOT_COMING)
+            return False
         atomic_store(control, ENTERED, atomic_load(control, ENTERED) + 1)
         return True
     return wait_for_call(control, call) >= call

@@ -63,7 +63,7 @@ from fastnn2.kernels.team import (
     report,
     wait_to_be_let_in,
 )
-from fastnn2.kernels.update import penalty, sum_in_pairs, update
+from fastnn2.kernels.update import decayed_squares, sum_in_pairs, update
 
 INFINITY = float("inf")
 
@@ -177,7 +177,7 @@ def training_loop(tile):
                     gradients_stride)  # fmt: skip
                 cost = gradients[total + cost_place]
             if has_decay:
-                cost += 0.5 * penalty(params, old, decay, 0, params_stride)
+                cost += 0.5 * decayed_squares(params, old, decay, 0, params_stride)
             cost /= total_weight
             if not -INFINITY < cost < INFINITY:
                 report(control, thread, COST_NOT_FINITE)

@@ -48,7 +48,7 @@ from fastnn2.kernels.team import (
     report,
     wait_to_be_let_in,
 )
-from fastnn2.kernels.update import penalty, update
+from fastnn2.kernels.update import decayed_squares, update
 
 INFINITY = float("inf")
 
@@ -157,7 +157,7 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                     params, p, d, units, o, size_next, used_next, TANH, X, s_next * d, A1, a, Z2,
                     (at_next + c) * Z2_stride)  # fmt: skip
                 if is_last and has_decay:
-                    penalties[(j + 1) % 2 * parts + c] = penalty(params, new, decay, into, into + stride)
+                    penalties[(j + 1) % 2 * parts + c] = decayed_squares(params, new, decay, into, into + stride)
 
         late = barrier(control, (number + 1) * threads, late, SPINS)
         if atomic_load(control, ABANDONED) == number:

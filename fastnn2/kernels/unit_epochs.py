@@ -33,7 +33,7 @@ from fastnn2.kernels.plan import (
 from fastnn2.kernels.rows import gather
 from fastnn2.kernels.simd import INLINE, group_lanes, store
 from fastnn2.kernels.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
-from fastnn2.kernels.update import penalty
+from fastnn2.kernels.update import decayed_squares
 
 
 @njit(**INLINE)
@@ -80,7 +80,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
                     Z2, (at + c) * Z2_stride)  # fmt: skip
                 # Here, as thread 0 adds those of all parts after this step's one barrier.
-                penalties[at + c] = penalty(params, 0, decay, c * stride, (c + 1) * stride)
+                penalties[at + c] = decayed_squares(params, 0, decay, c * stride, (c + 1) * stride)
             left_to_sum = half
             if threads <= 2:
                 left_to_sum = 1

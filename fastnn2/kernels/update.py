@@ -48,7 +48,7 @@ def update(params, old, updated, new, gradients, start, first, last, decay, step
 
 
 @njit(**INLINE)
-def penalty(params, old, decay, first, last):
+def decayed_squares(params, old, decay, first, last):
     """Return the sum of ``decay p^2`` over the parameters [first, last) of the set at ``params[old]``, in float64.
 
     As (decay p) p: the square of a bias, which has no decay, may overflow, and 0 times infinity is not 0.
