@@ -78,7 +78,8 @@ def run(quick=False, say=print):
     -------
     dict
         ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2, threads (1, or None for all, with
-        which scikit-learn was faster), all seconds, ratio, wanted; ``skipped``: why there are no rows, or None.
+        which scikit-learn was faster), all ``seconds`` of both, ratio, wanted;
+        ``skipped``: why there are no rows, or None.
     """
     result = {"rounds": measure.count_rounds(quick), "rows": [], "skipped": None}
     try:

@@ -178,7 +178,10 @@ def estimators_part(results):
         ]
         for row in estimators["rows"]
     ]  # fmt: skip
-    head = f"Whole calls, ms, median of {estimators['rounds']}, scikit-learn with its best number of BLAS threads:"
+    head = f"Whole calls, ms, median of {estimators['rounds']}, scikit-learn with its best number of BLAS threads"
+    if "seconds" in estimators["rows"][0]:
+        head += "; times faster by round"
+    head += ":"
     return head + "\n\n" + table(["", "dtype", "scikit-learn", "fastnn2", "times faster"], rows)
 
 

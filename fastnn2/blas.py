@@ -2,13 +2,19 @@
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from sklearn.utils.parallel import _get_threadpool_controller
 
+
+class _User:
+    """Whoever wants one thread; once it is gone, a signal or not, it counts no more."""
+
+
 _lock = threading.Lock()
-_users = set[object]()
+_users = weakref.WeakSet[_User]()
 _limit: Any = None  # while there is one, it knows the numbers of threads from before
 
 
@@ -20,12 +26,14 @@ def one_blas_thread() -> Iterator[None]:
     it is there again.
     """
     global _limit
-    user = object()
+    user = _User()
     try:
         with _lock:
             _users.add(user)
+            controller = _get_threadpool_controller()
             if _limit is None:
-                _limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
+                _limit = controller.limit(limits=None)  # takes note of what is there
+            controller.limit(limits=1, user_api="blas")
         yield
     finally:
         with _lock:

@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Exit, also where nobody reads the help, or the disk is full."""
+        """Exit; with 1 where nobody reads the help, or the disk is full, if output is buffered, as it is by default."""
         try:
             _flush(sys.stdout)
         except OSError as error:
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        Wrong options (2), or ``--help`` and ``--version`` (0).
+        Wrong options (2), or ``--help`` and ``--version`` (0; 1 where they cannot be written).
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -82,9 +82,9 @@ class Job(abc.ABC):
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return or raise what was reached."""
         work = self._share(learning_rate, total_weight)
-        short = is_short(self.iterations * self.work, self.iterations)
-        interrupted = conduct(Team(self.control), self.threads, work, short, self.iterations, progress)
         d, h, o, _ = self.shape
+        short = is_short(self.iterations * self.work, self.iterations, plan.count_params(d, h, o))
+        interrupted = conduct(Team(self.control), self.threads, work, short, self.iterations, progress)
         params = None
         while params is None:
             try:

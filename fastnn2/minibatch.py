@@ -235,7 +235,7 @@ class Descent:
         count = len(rates) // self.steps
         work_of_call = count * plan.work_of_iteration(network.d, self.X.n, network.h, network.o)
         helpers = None
-        short = is_short(work_of_call, len(rates))
+        short = is_short(work_of_call, len(rates), network.count)
         if self.has_many_runs and short and work_of_call <= WORK_WITH_HELPERS:
             helpers = self.helpers = self.helpers or Helpers(self.threads - 1)
         threads = self.threads

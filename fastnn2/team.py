@@ -27,21 +27,22 @@ from fastnn2.kernels.store import is_terminal
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 # Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
 LOOK_EVERY = 0.05
-# Multiplications of a job that takes so few milliseconds that a signal can wait for its end. An iteration, however
-# small, takes as long as so many.
-SHORT_WORK, WORK_OF_ANY_ITERATION = 300_000_000, 5_000
+# Multiplications of a job that takes so few milliseconds that a signal can wait for its end. An iteration, however few
+# its samples, takes as long as so many, and as so many more for each parameter.
+SHORT_WORK, WORK_OF_ANY_ITERATION, WORK_OF_PARAMETER = 300_000_000, 5_000, 50
 EVERYBODY = 1 << 62  # more than will ever come to a barrier
 
 
-def is_short(work: int, iterations: int) -> bool:
+def is_short(work: int, iterations: int, parameters: int) -> bool:
     """Return whether a job is over before anybody would notice that a signal waits; not where LLVM calls fma."""
-    return work + iterations * WORK_OF_ANY_ITERATION <= SHORT_WORK and Processor.here().has_fma
+    work += iterations * (WORK_OF_ANY_ITERATION + WORK_OF_PARAMETER * parameters)
+    return work <= SHORT_WORK and Processor.here().has_fma
 
 
 def give_up(control: np.ndarray[Any, Any]) -> None:
     """Let all threads that work with these control words stop, where one of them has failed and comes no more.
 
-    What they reached counts for nothing then, so no barrier need hold.
+    What they reached is of no use then, so no barrier need hold; whoever started them raises the failure.
     """
     control[plan.STOP] = 1
     control[[plan.ARRIVED, plan.LEFT]] = EVERYBODY

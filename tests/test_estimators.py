@@ -775,8 +775,8 @@ def test_a_signal_while_blas_gets_its_threads_back_is_made_up_for(monkeypatch):
     made, restored = [], []
 
     class Limit:
-        def __init__(self, limits, user_api):
-            made.append((limits, user_api))
+        def __init__(self, limits, user_api=None):
+            made.append(limits)
 
         def restore_original_limits(self):
             restored.append(True)
@@ -788,7 +788,7 @@ def test_a_signal_while_blas_gets_its_threads_back_is_made_up_for(monkeypatch):
         pass
     with blas.one_blas_thread(), blas.one_blas_thread():
         assert len(restored) == 1
-    assert (made, len(restored), blas._limit) == ([(1, "blas")], 2, None)
+    assert (made, len(restored), blas._limit) == ([None, 1, 1, 1], 2, None)
 
 
 @pytest.mark.parametrize("features", [20, 40])

@@ -162,9 +162,14 @@ def refusing_threads(monkeypatch, granted):
 
 @pytest.mark.skipif(not Processor.here().has_fma, reason="no job is short without fma")
 def test_short_jobs():
-    assert team.is_short(plan.work_of_iteration(2, 500, 5, 1) * 5_000, 5_000)
-    assert not team.is_short(plan.work_of_iteration(2, 50_000, 5, 1) * 5_000, 5_000)
-    assert not team.is_short(plan.work_of_iteration(1, 2, 1, 1) * 8_000_000, 8_000_000)  # a second, as they are many
+    def is_short(d, n, h, o, iterations):
+        work = iterations * plan.work_of_iteration(d, n, h, o)
+        return team.is_short(work, iterations, plan.count_params(d, h, o))
+
+    assert is_short(2, 500, 5, 1, 5_000)
+    assert not is_short(2, 50_000, 5, 1, 5_000)
+    assert not is_short(1, 2, 1, 1, 8_000_000)  # a second, as they are many
+    assert not is_short(784, 1, 100, 10, 3_300)  # most of it is the update
 
 
 LONG = 2 * team.SHORT_WORK // (N * 5 * 19)  # iterations of a job that is not short

@@ -70,7 +70,7 @@ def inside(y):
 def loss_terms(loss, o, y, start, Y, target):
     """Return the losses of a group's samples, lane by lane; outputs begin at ``y[start]``, targets at ``Y[target]``.
 
-    Of SUMMED_OUTPUTS at a time, as terms that are alike are all rounded the same way.
+    SUMMED_OUTPUTS are summed at a time, but for CROSS_ENTROPY, where one term counts.
     """
     lanes = group_lanes(y)
     end, apart = start + o * lanes, target - start

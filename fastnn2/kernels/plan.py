@@ -30,12 +30,12 @@ PANEL_VECTORS = 4
 PANEL_SAMPLES = 128
 SUMMED_SAMPLES = 32
 PANEL_ROWS = 32
+# Of the terms of many outputs of a sample, so many are summed before they are added to others, as terms that are alike
+# are all rounded the same way: so float32 holds for thousands of outputs.
+SUMMED_OUTPUTS = 32
 # With more weights than this by panels, their sums and the inputs may not be in a second-level cache, and are asked for
 # ahead. (To ask for what is there costs 2 %.)
 FAR_WEIGHTS = 20_000
-
-# The same for the terms of many outputs of a sample: so many are summed before they are added to others.
-SUMMED_OUTPUTS = 32
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
@@ -79,7 +79,7 @@ WORK_PER_THREAD = 20_000
 # Control words of a team: an int64 array, each word on cache lines of its own.
 WORD = ALIGNMENT // 8
 ARRIVED = 0 * WORD  # how often a thread has come to a barrier
-STOP = 1 * WORD  # set by whoever watches the team: finish at the next tile, or part
+STOP = 1 * WORD  # set by whoever watches the team, or by a thread that failed: finish at the next tile, or part
 ABANDONED = 2 * WORD  # the iteration, or round, that some thread did not finish because of STOP
 DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
 COMPLETED = 4 * WORD  # iterations done, written by thread 0

@@ -33,7 +33,7 @@ def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
 def cost(o, n, y, Y, weights, has_weights):
     """Return ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0.
 
-    Of SUMMED_OUTPUTS at a time, as terms that are alike are all rounded the same way.
+    SUMMED_OUTPUTS are summed at a time, and those sums in float64.
     """
     lanes = group_lanes(y)
     total = 0.0
