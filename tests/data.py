@@ -7,7 +7,7 @@ import numpy as np
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.kernels import plan
+from fastnn2.kernels import plan, store
 
 DTYPES = ("float64", "float32")
 
@@ -274,6 +274,23 @@ def assert_nearly(result, expected, dtype):
     np.testing.assert_allclose(result[1], expected[1], rtol=0, atol=bound * expected[1].max())
     for name, value in expected[0].items():
         np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
+
+
+def keep_from_kernels(failing, monkeypatch):
+    """Let the thread of a team with this number fail before it is in its kernel."""
+    kernel = store.kernel
+
+    def failing_kernel(name, dtype):
+        function = kernel(name, dtype)
+
+        def call(control, thread, *arguments):
+            if thread == failing:
+                raise RuntimeError("no way into the kernel")
+            function(control, thread, *arguments)
+
+        return call
+
+    monkeypatch.setattr(store, "kernel", failing_kernel)
 
 
 def assert_ended(before):

@@ -8,11 +8,11 @@ import weakref
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_ended, assert_same_bits
+from data import DTYPES, assert_close, assert_ended, assert_same_bits, keep_from_kernels
 from scipy.sparse import csr_array
 
 from fastnn2 import helpers, inference, layout, minibatch, reference_mlp
-from fastnn2.kernels import plan, store
+from fastnn2.kernels import plan
 from fastnn2.layout import address
 
 ACTIVATIONS = {"identity": plan.IDENTITY, "logistic": plan.LOGISTIC, "tanh": plan.TANH, "relu": plan.RELU}
@@ -250,22 +250,11 @@ def test_samples_for_another_network_are_refused(d, sparse):
 @pytest.mark.parametrize("batch", [3000, 100])
 def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkeypatch):
     """Mini-batches of 100 share hidden units, larger ones samples."""
-    shape, kernel = (20, 200, 1, 3000, batch), store.kernel
-    job = descent(shape, "tanh", "log_loss", "float64", optimiser=plan.GRADIENT, n_threads=3)
+    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimiser=plan.GRADIENT, n_threads=3)
     assert (job.parts > 1) == (batch == 100)
     job.run(np.zeros(job.steps))  # the kernel is there
 
-    def failing_kernel(name, dtype):
-        function = kernel(name, dtype)
-
-        def call(control, thread, *arguments):
-            if thread == failing:
-                raise RuntimeError("no way into the kernel")
-            function(control, thread, *arguments)
-
-        return call
-
-    monkeypatch.setattr(store, "kernel", failing_kernel)
+    keep_from_kernels(failing, monkeypatch)
     before = _thread._count()
     with job.many_runs() if many_runs else contextlib.nullcontext():
         for _ in range(2):

@@ -14,6 +14,7 @@ from data import (
     assert_iteration_equals_the_reference,
     assert_nearly,
     assert_same_bits,
+    keep_from_kernels,
     problem,
 )
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 import fastnn2
 from fastnn2 import jobs, reference, team
-from fastnn2.kernels import plan, store
+from fastnn2.kernels import plan
 from fastnn2.layout import to_groups
 
 # d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
@@ -220,20 +221,9 @@ def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_nobody_waits_for_a_thread_that_failed(failing, monkeypatch):
-    before, kernel = _thread._count(), store.kernel
+    before = _thread._count()
     X, Y, init, _ = problem(220, 600, 1, 300)
-
-    def failing_kernel(name, dtype):
-        function = kernel(name, dtype)
-
-        def call(control, thread, *arguments):
-            if thread == failing:
-                raise RuntimeError("no way into the kernel")
-            function(control, thread, *arguments)
-
-        return call
-
-    monkeypatch.setattr(store, "kernel", failing_kernel)
+    keep_from_kernels(failing, monkeypatch)
     with pytest.raises(RuntimeError, match="no way into the kernel"):
         fastnn2.fit(X, Y, 0.01, 600, 1000, init=init, n_threads=3)
     assert_ended(before)
