@@ -1,5 +1,7 @@
 """PyTorch's own compiler (inductor) over one step of :mod:`bench.peers.torch_eager`."""
 
+import functools
+
 import torch
 
 from bench.peers import Unavailable, torch_eager
@@ -7,14 +9,15 @@ from bench.peers import Unavailable, torch_eager
 TITLE = "torch.compile"
 THREADS = (None,)  # the compiled code has the number of threads built in
 
-_shapes = set()  # of the case that code is kept for
+
+@functools.lru_cache(maxsize=1)
+def forget_other_cases(*shapes):
+    """Drop the code that was compiled for other shapes; that for the ninth would be run uncompiled, without a word."""
+    torch.compiler.reset()
 
 
 def prepare(X, Y, params, learning_rate, iterations, dtype, threads):
-    if (X.shape, Y.shape) not in _shapes:  # else the ninth would be run uncompiled, without a word
-        torch.compiler.reset()
-        _shapes.clear()
-        _shapes.add((X.shape, Y.shape))
+    forget_other_cases(X.shape, Y.shape)
     compiled = torch.compile(torch_eager.step, fullgraph=True, dynamic=False)
     run = torch_eager.prepare(X, Y, params, learning_rate, iterations, dtype, threads, step=compiled)
     try:
