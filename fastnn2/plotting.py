@@ -105,6 +105,7 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -113,6 +114,9 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
 
     drawn = _spread(len(cost_), MOST_COSTS)
     left.plot(drawn + 1, cost_[drawn], color="#0f766e")
+    most = 6 if len(cost_) < 100_000 else 4  # so few that long labels keep apart
+    left.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    left.xaxis.set_major_formatter("{x:,.0f}")
     left.set(xlabel="iteration", ylabel="cost (cross-entropy)", yscale="log", title="cost")
     left.grid(visible=True, which="both", alpha=0.3)
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -85,6 +86,38 @@ def test_many_costs_are_thinned(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "MOST_COSTS", 100)
     plotting.save_training(tmp_path / "b.svg", X, Y, params, cost_.repeat(100), "")
     assert (tmp_path / "b.svg").stat().st_size < (tmp_path / "a.svg").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("count", "labels"),
+    [
+        (1, ["1"]),
+        (2, ["1", "2"]),
+        (5_000, ["0", "1,000", "2,000", "3,000", "4,000", "5,000"]),
+        (99_999, ["0", "20,000", "40,000", "60,000", "80,000", "100,000"]),
+        (500_000, ["0", "200,000", "400,000"]),
+        (1_000_000, ["0", "500,000", "1,000,000"]),
+        (1_000_000_000, ["0", "500,000,000", "1,000,000,000"]),
+    ],
+)
+def test_labels_of_iterations_keep_apart(count, labels, trained, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    X, Y, params, _ = trained
+    figures, save = [], Figure.savefig
+
+    def kept(self, *arguments, **options):
+        figures.append(self)
+        save(self, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    plotting.save_training(tmp_path / "a.png", X, Y, params, np.broadcast_to(0.7, count), "")
+    axis = figures[0].axes[0].xaxis
+    low, high = sorted(axis.get_view_interval())
+    shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert [label.get_text() for label in shown] == labels
+    ends = [label.get_window_extent() for label in shown]
+    assert all(left.x1 < right.x0 for left, right in pairwise(ends))
 
 
 @pytest.mark.parametrize("costs", [[0.7, 1e300, 7e299], [0.7, 0.0], [1e-300, 1e-310]], ids=["huge", "zero", "tiny"])
