@@ -1,6 +1,6 @@
 """Threads that wait between one short job and the next, where many such jobs follow each other closely.
 
-To start a thread and wait for its end takes a fifth of a millisecond, as much as some jobs. So the caller is
+To start a thread and wait for its end takes a tenth of a millisecond or two, as much as some jobs. So the caller is
 thread 0 of each job, and the others wait for it to come: in Python between jobs and in the kernel at the start of one.
 Where every job is the same but for the numbers in its arrays, they stay in the kernel and wait there for the next.
 """

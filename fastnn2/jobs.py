@@ -6,7 +6,7 @@ There are two kinds, as the threads share samples or hidden units; see :mod:`fas
 
 import abc
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from fastnn2.cores import usable_cores
 from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded, views_of_parts
+from fastnn2.native import Call
 from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
@@ -72,8 +73,8 @@ class Job(abc.ABC):
         """Make what the kernel works on, with the initial parameters (flat) in it."""
 
     @abc.abstractmethod
-    def _share(self, learning_rate: float, total_weight: float) -> Callable[[int, int], None]:
-        """Return what a thread has to do, by its number and how many there are."""
+    def _share(self, learning_rate: float, total_weight: float) -> Call:
+        """Return what each thread has to do."""
 
     @abc.abstractmethod
     def _params_after(self, iterations: int) -> Array:
@@ -161,19 +162,19 @@ class ChunkedJob(Job):
         *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
 
-    def _share(self, learning_rate: float, total_weight: float) -> Callable[[int, int], None]:
+    def _share(self, learning_rate: float, total_weight: float) -> Call:
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel(plan.train_kernel(d, h, o), self.X.dtype)
-        # The threads of a short job begin the sooner, the less each has to do in Python.
+        # Once for all threads: a short job begins the sooner, the less there is to do in Python.
         X, Y, weights_at = map(address, (self.X, self.Y, weights))
         control, params, decay, gradients = map(address, (self.control, self.params, self.decay, self.gradients))
         scratch, costs, itemsize = address(self.scratch), address(self.costs), self.X.itemsize
 
-        def work(thread: int, threads: int) -> None:
+        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
             own_params = params if self.shared else params + thread * self.params.strides[0]
             own_scratch = scratch + thread * self.scratch_size * itemsize
-            train(
+            return (
                 *(control, thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
                 *(int(self.claiming), int(self.impatient)),
@@ -185,7 +186,7 @@ class ChunkedJob(Job):
                 *(costs, learning_rate, total_weight),
             )
 
-        return work
+        return Call(train, arguments)
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
@@ -230,12 +231,12 @@ class WideJob(Job):
         self.spare = aligned_zeros(threads * plan.count_spare_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded(o, np.float64), np.float64).reshape(threads, -1)
 
-    def _share(self, learning_rate: float, total_weight: float) -> Callable[[int, int], None]:
+    def _share(self, learning_rate: float, total_weight: float) -> Call:
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel("train_wide", self.X.dtype)
 
-        def work(thread: int, threads: int) -> None:
-            train(
+        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
+            return (
                 *(address(self.control), thread, threads, *self.shape, self.iterations, self.parts, self.batches),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
                 *(address(self.params), self.stride, address(self.decay), int(self.has_decay)),
@@ -244,7 +245,7 @@ class WideJob(Job):
                 *(address(self.costs), learning_rate, total_weight),
             )
 
-        return work
+        return Call(train, arguments)
 
     def _params_after(self, iterations: int) -> Array:
         d, h, o, _ = self.shape

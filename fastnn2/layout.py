@@ -80,13 +80,11 @@ def to_groups(
         part = matrix[:, start * lanes : (start + len(block)) * lanes]
         if accepted is not None and not accepted(part):
             return False
-        whole = part.shape[1] // lanes
-        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is found below
-            block[:whole] = part[:, : whole * lanes].reshape(rows, whole, lanes).swapaxes(0, 1)
-            if whole < len(block):
-                left = part.shape[1] - whole * lanes
-                block[whole, :, :left] = part[:, whole * lanes :]
-                block[whole, :, left:] = 0.0
+        if matrix.dtype == dtype:
+            _write_groups(part, block)
+        else:
+            with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is found below
+                _write_groups(part, block)
         return accepted is not None or bool(np.isfinite(block).all())
 
     refused: list[int] = []
@@ -98,6 +96,17 @@ def to_groups(
     cores = usable_cores() if flat.nbytes >= PARALLEL_BYTES else 1
     on_threads(work, range(0, len(groups), step), min(n_threads or cores, cores))
     return flat, not refused
+
+
+def _write_groups(part: Array, groups: Array) -> None:
+    """Write samples of a matrix (rows, n) to their groups in place, and zeros behind them."""
+    rows, lanes = groups.shape[1:]
+    whole = part.shape[1] // lanes
+    groups[:whole] = part[:, : whole * lanes].reshape(rows, whole, lanes).swapaxes(0, 1)
+    if whole < len(groups):
+        left = part.shape[1] - whole * lanes
+        groups[whole, :, :left] = part[:, whole * lanes :]
+        groups[whole, :, left:] = 0.0
 
 
 def from_groups(flat: Array, rows: int, out: Array) -> None:

@@ -16,6 +16,7 @@ from fastnn2.cores import usable_cores
 from fastnn2.helpers import Helpers
 from fastnn2.kernels import plan, store
 from fastnn2.layout import address, aligned_zeros, padded, places_of_params
+from fastnn2.native import Call
 from fastnn2.team import Team, conduct, is_short
 
 Array = np.ndarray[Any, Any]
@@ -266,9 +267,7 @@ class Descent:
         interrupted = conduct(Team(control), threads, work, short, count, progress=False)
         return self._finished(control, losses), interrupted
 
-    def _new_call(
-        self, rates: Array, order: Array | None, threads: int
-    ) -> tuple[Array, Array, Callable[[int, int], None]]:
+    def _new_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, Call]:
         """Return the control words, the losses, and what a thread has to do, of a call of the kernel."""
         network = self.network
         count = len(rates) // self.steps
@@ -280,10 +279,10 @@ class Descent:
         arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]
 
-        def work(thread: int, threads: int) -> None:
+        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
             at_control, at_order, at_rates, at_losses = map(address, arrays)
             samples, parameters, scratch = buffers[thread]
-            kernel(
+            return (
                 *(at_control, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
                 *samples,
                 *(at_order, int(order is not None)),
@@ -292,7 +291,7 @@ class Descent:
                 *scratch,
             )
 
-        return control, losses, work
+        return control, losses, Call(kernel, arguments)
 
     def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
         """Return what a kernel takes for samples, parameters and the scratch of a thread; once found it is kept."""

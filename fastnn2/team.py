@@ -1,13 +1,12 @@
-"""The Python threads of a team, and the caller who watches them.
+"""The threads of a team, and the caller who watches them.
 
 Each thread is inside one kernel call for the whole job, without the GIL. The caller stays outside: it shows the
 progress bar, and it alone can be reached by a signal. In a job of a few milliseconds, where a signal can wait for the
-end, the caller is thread 0 itself if the system lets it keep the others off its core: to wake another thread, and be
-woken by it, takes a tenth of a millisecond. Whatever is raised in the caller, the team has ended before it goes on, as
-the arrays that the kernel works on go with it.
+end, the caller is thread 0 itself, and the others run no Python (see :mod:`fastnn2.native`): to wake a thread of
+Python, and be woken by it, takes a tenth of a millisecond. Whatever is raised in the caller, the team has ended before
+it goes on, as the arrays that the kernel works on go with it.
 """
 
-import ctypes
 import functools
 import os
 import sys
@@ -22,7 +21,8 @@ import numpy as np
 from fastnn2.cores import affinity
 from fastnn2.kernels import plan
 from fastnn2.kernels.processor import Processor
-from fastnn2.kernels.store import is_terminal
+from fastnn2.kernels.store import Kernel, is_terminal
+from fastnn2.native import Call, NativeThreads, cores_apart
 
 BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
 # Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
@@ -51,9 +51,8 @@ def give_up(control: np.ndarray[Any, Any]) -> None:
 class Team:
     """Threads that each make one call of a function at the same time.
 
-    They are bare threads of the system: ``threading.Thread.start`` waits until its thread is up, one after the other,
-    which took three times as long as all else that a short job asks of its team. And they wait for bare locks: the lock
-    inside a ``threading.Event`` stays locked for ever where a signal comes just after it was taken.
+    Those of Python are bare ones that wait for bare locks: ``threading.Thread.start`` waits until its thread is up, and
+    the lock inside a ``threading.Event`` stays locked for ever where a signal comes just after it was taken.
 
     Parameters
     ----------
@@ -69,35 +68,57 @@ class Team:
         self._lock = threading.Lock()
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
-        self._takes_part = False  # whether the caller is thread 0
+        self._native: NativeThreads | None = None  # where the caller is thread 0
         self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
 
     def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
         """Let threads, at most `size`, each call ``work(number, threads)``; in a short job this one may be number 0.
 
-        Where the system refuses to start so many, the team is smaller. None begins before all are there, as they
-        would wait for each other.
+        Where the system refuses to start so many, the team is smaller. No thread of Python begins before all are there,
+        as they would wait for each other.
         """
-        cores = _cores_apart(size) if is_short and size > 1 else set()
-        takes_part = is_short and (size == 1 or bool(cores))
+        if is_short and (size == 1 or self._start_native(size, work)):
+            self._take_part(size, work)
+            return
         self._gates = [_locked() for _ in range(size)]
-        threads: list[int] = []
+        threads = 0
         try:
-            while len(threads) + takes_part < size:
-                threads.append(start_new_thread(self._member, (len(threads) + takes_part,)))
+            while threads < size:
+                start_new_thread(self._member, (threads,))
+                threads += 1
         except RuntimeError:
-            if not (threads or takes_part):
+            if not threads and not is_short:
                 raise
-        if takes_part:
-            _keep_off_this_core(threads, cores)
-        self._size, self._running = len(threads) + takes_part, len(threads)
-        self._takes_part = takes_part
-        self._work = work if is_short else functools.partial(_on_own_core, work)
+        if not threads:
+            self._take_part(1, work)
+            return
+        self._size = self._running = threads
+        self._work = functools.partial(_on_own_core, work)
         self._open_gates()
-        if takes_part:
-            self._work(0, self._size)
-            if not threads:
-                self.is_done = True
+
+    def _start_native(self, size: int, work: Callable[[int, int], None]) -> bool:
+        """Start all but number 0 as threads that run no Python; return whether they were, else none is left."""
+        if not (isinstance(work, Call) and isinstance(work.kernel, Kernel) and work.kernel.thread_entry):
+            return False
+        cores = cores_apart(size)
+        if not cores:
+            return False
+        arguments = [work.arguments(number, size) for number in range(1, size)]
+        self._native = NativeThreads(work.kernel, arguments, cores, keep=work)
+        if self._native.start():
+            return True
+        self._let_nobody_wait()
+        self._native.join()
+        self._native = None  # thread 0 is one of Python now, and comes
+        self.control[[plan.ENTERED, plan.READY]] = 0
+        return False
+
+    def _take_part(self, size: int, work: Callable[[int, int], None]) -> None:
+        """Do the work of thread 0, and wait for the others."""
+        work(0, size)
+        if self._native is not None:
+            self._native.join()
+        self.is_done = True
 
     def _open_gates(self) -> None:
         for gate in self._gates:
@@ -141,8 +162,9 @@ class Team:
             try:
                 self.control[plan.STOP] = 1
                 self._open_gates()
-                if self._takes_part:
+                if self._native is not None:
                     self._let_nobody_wait()
+                    self._native.join()
                 while self._work is not None and self._running:
                     self.wait(LOOK_EVERY)
                 return raised
@@ -150,48 +172,10 @@ class Team:
                 raised = error
 
 
-@functools.cache
-def _placement() -> tuple[Any, Any] | None:
-    """Return the system's calls that say where a thread may run and on which core this one is; None without them."""
-    try:
-        library = ctypes.CDLL(None)
-        set_affinity, this_core = library.pthread_setaffinity_np, library.sched_getcpu
-    except (AttributeError, OSError, TypeError):  # not Linux
-        return None
-    set_affinity.argtypes = ctypes.c_ulong, ctypes.c_size_t, ctypes.c_void_p
-    return set_affinity, this_core
-
-
-def _cores_apart(size: int) -> set[int]:
-    """Return the cores of this process where each of so many threads can be kept on one of its own; else none."""
-    try:
-        cores = affinity() if _placement() is not None else set()
-    except OSError:  # not allowed
-        return set()
-    return cores if size <= len(cores) else set()
-
-
-def _keep_off_this_core(threads: list[int], cores: set[int]) -> None:
-    """Let threads of a short job run on any of the cores but the caller's, who is at work and would share it for 3 ms.
-
-    That is where the system starts them or lets them wake more often than not, even where another core is idle.
-    """
-    placement = _placement()
-    if placement is None or not threads:
-        return
-    set_affinity, this_core = placement
-    others = sum(1 << core for core in cores - {this_core()})
-    words = max(cores) // 64 + 1
-    mask = (ctypes.c_uint64 * words)(*(others >> 64 * word & 0xFFFF_FFFF_FFFF_FFFF for word in range(words)))
-    for thread in threads:
-        set_affinity(thread, ctypes.sizeof(mask), mask)
-
-
 def _on_own_core(work: Callable[[int, int], None], number: int, size: int) -> None:
     """Work, in a team that has a thread for every core on a core of its own; the system may move this thread again.
 
-    Two that begin on the same core give it to each other at every barrier, and are not moved for 10 ms and more. To
-    move one takes a tenth of a millisecond, too long for short jobs.
+    Two that begin on the same core give it to each other at every barrier, and are not moved for 10 ms and more.
     """
     try:
         cores = affinity()

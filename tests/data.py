@@ -1,12 +1,13 @@
 """Data, published figures and tolerances: all tests take them from here."""
 
 import _thread
+import os
 import time
 
 import numpy as np
 
 import fastnn2
-from fastnn2 import reference
+from fastnn2 import native, reference
 from fastnn2.kernels import plan, store
 
 DTYPES = ("float64", "float32")
@@ -293,9 +294,19 @@ def keep_from_kernels(failing, monkeypatch):
     monkeypatch.setattr(store, "kernel", failing_kernel)
 
 
-def assert_ended(before):
+def assert_ended(before, count=_thread._count):
     """Assert that no more threads are left than `before`; a member of a team says that it is done, then ends."""
     give_up = time.monotonic() + 2
-    while _thread._count() > before and time.monotonic() < give_up:
+    while count() > before and time.monotonic() < give_up:
         time.sleep(0.001)
-    assert _thread._count() <= before
+    assert count() <= before
+
+
+def threads_of_the_system():
+    """Return how many threads this process has, those that run no Python included."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def has_native():
+    """Return whether a team of two can be had that runs no Python but in the caller."""
+    return bool(native.cores_apart(2)) and os.path.isdir("/proc/self/task") and store.enabled()

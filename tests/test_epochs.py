@@ -4,14 +4,15 @@ import _thread
 import contextlib
 import gc
 import itertools
+import time
 import weakref
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_ended, assert_same_bits, keep_from_kernels
+from data import DTYPES, assert_close, assert_ended, assert_same_bits, has_native, keep_from_kernels
 from scipy.sparse import csr_array
 
-from fastnn2 import helpers, inference, layout, minibatch, reference_mlp
+from fastnn2 import helpers, inference, layout, minibatch, native, reference_mlp
 from fastnn2.kernels import plan
 from fastnn2.layout import address
 
@@ -330,6 +331,32 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
     expected = run(1, [4])
     for n_threads, parts in ((2, [4]), (3, [4]), (4, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
         assert_same_bits(run(n_threads, parts), expected)
+
+
+@pytest.mark.skipif(not has_native(), reason="needs two cores, and threads that run no Python")
+@pytest.mark.parametrize(
+    ("shape", "kernel"), [((5, 7, 11, 3000, 3000), "epochs"), ((30, 100, 1, 450, 200), "unit_epochs")]
+)
+def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeypatch):
+    """Threads of Python take over, and find the control words as if nobody had come before."""
+    start, refused = native.NativeThreads.start, []
+
+    def run(n_threads):
+        job = descent(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMISERS["adam"])
+        _, rates = orders_and_rates(shape, job.steps, 4, False)
+        return job.run(rates)[0], job.params.copy()
+
+    def refusing(self):
+        refused.append(self._keep.kernel.name)
+        assert start(self)
+        time.sleep(0.02)  # it waits in the kernel
+        return False
+
+    expected = run(1)
+    assert_same_bits(run(2), expected)
+    monkeypatch.setattr(native.NativeThreads, "start", refusing)
+    assert_same_bits(run(2), expected)
+    assert refused == [kernel]
 
 
 def test_the_jobs_above_share_samples_and_units_among_several_threads():

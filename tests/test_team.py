@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from data import PATIENCE, assert_ended
+from data import PATIENCE, assert_ended, has_native, threads_of_the_system
 from numpy.testing import assert_array_equal
 
 import fastnn2
-from fastnn2 import team
+from fastnn2 import native, team
 from fastnn2.kernels import plan
 from fastnn2.kernels.processor import Processor
 
@@ -147,7 +147,7 @@ def test_no_threads_are_left_after_an_error(wrong):
 
 
 def refusing_threads(monkeypatch, granted):
-    """Let the system start so many threads of a team and no more; return the list of requests."""
+    """Let the system start so many threads of Python and no more, and no others; return the list of requests."""
     requests, start = [], team.start_new_thread
 
     def start_or_refuse(function, arguments):
@@ -157,6 +157,7 @@ def refusing_threads(monkeypatch, granted):
         start(function, arguments)
 
     monkeypatch.setattr(team, "start_new_thread", start_or_refuse)
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: False)
     return requests
 
 
@@ -202,62 +203,99 @@ def test_a_system_that_refuses_every_thread(monkeypatch):
     assert_ended(before)
 
 
-needs_placement = pytest.mark.skipif(
-    team._placement() is None or len(team.affinity()) < 2, reason="needs two cores and pthread_setaffinity_np"
-)
+needs_native = pytest.mark.skipif(not has_native(), reason="needs two cores, and threads that run no Python")
 
 
-@needs_placement
+@needs_native
 def test_the_caller_takes_part_in_a_short_job_and_the_others_keep_off_its_core(monkeypatch):
     expected, cores = fit(n_threads=1), team.affinity()
-    asked = []
-    set_affinity, this_core = team._placement()
+    teams, start = [], native.NativeThreads.start
 
-    def told(thread, size, mask):
-        allowed = {core for core in range(8 * size) if mask[core // 64] >> core % 64 & 1}
-        asked.append((thread, cores - allowed))
-        assert set_affinity(thread, size, mask) == 0
+    def started(self):
+        teams.append(self)
+        return start(self)
 
-    monkeypatch.setattr(team, "_placement", lambda: (told, this_core))
-    member, members = team.Team._member, []
+    monkeypatch.setattr(native.NativeThreads, "start", started)
+    apart = []
+    monkeypatch.setattr(
+        native, "_attributes", lambda cores, make=native._attributes: apart.append(cores) or make(cores)
+    )
+    monkeypatch.setattr(team.Team, "_member", None)  # no thread of Python
+    before = threads_of_the_system()
+    assert_same(fit(n_threads=2), expected)
+    assert [(len(cores - others), others < cores) for others in apart] == [(1, True)]
+    assert [threads._ends for threads in teams] == [[0]]
+    assert_ended(before, threads_of_the_system)
+    assert team.affinity() == cores  # the caller's own
+
+
+@needs_native
+def test_a_system_that_refuses_threads_that_run_no_python(monkeypatch):
+    expected, before = fit(n_threads=1), threads_of_the_system()
+    start = native.NativeThreads.start
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: start(self) and False)  # that one was started
+    members, member = [], team.Team._member
 
     def recorded(self, number):
-        members.append((number, threading.get_ident()))
+        members.append(number)
         member(self, number)
 
     monkeypatch.setattr(team.Team, "_member", recorded)
     assert_same(fit(n_threads=2), expected)
-    ((thread, kept_off),) = asked
-    assert len(kept_off) == 1
-    assert members == [(1, thread)]
-    assert os.sched_getaffinity(0) == cores  # the caller's own
+    assert sorted(members) == [0, 1]
+    assert_ended(before, threads_of_the_system)
 
 
-@needs_placement
+@needs_native
+@pytest.mark.parametrize("h", [2, 600], ids=["samples", "hidden units"])
+def test_a_signal_after_a_system_refused_threads_that_run_no_python(h, monkeypatch):
+    """Thread 0 is then one of Python, and on its way into the kernel."""
+    before, X = _thread._count(), data()[0]
+    Y, start, open_gates, calls = (X[0] > 0).astype(float), native.NativeThreads.start, team.Team._open_gates, []
+
+    def interrupted(self):
+        open_gates(self)
+        if not calls and self._work is not None:
+            calls.append(self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: start(self) and False)
+    monkeypatch.setattr(team.Team, "_open_gates", interrupted)
+    for _ in range(50):
+        calls.clear()
+        with pytest.raises(fastnn2.TrainingInterrupted):
+            fastnn2.fit(X, Y, 0.1, h, 5, n_threads=2)
+        assert calls
+    assert_ended(before)
+
+
 def test_a_system_that_refuses_every_thread_of_a_short_job(monkeypatch):
     expected = fit(n_threads=1)
     refusing_threads(monkeypatch, 0)
     assert_same(fit(n_threads=2), expected)
 
 
-@needs_placement
+@needs_native
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_what_is_raised_before_the_caller_takes_part(error, monkeypatch):
     """The others wait for it in the kernel, and have to be told that it does not come."""
-    before, open_gates = _thread._count(), team.Team._open_gates
+    before, start, teams = threads_of_the_system(), native.NativeThreads.start, []
 
     def interrupted(self):
-        open_gates(self)
+        teams.append(self)
+        start(self)
         monkeypatch.undo()
         time.sleep(0.05)  # the other thread is in the kernel
+        assert threads_of_the_system() == before + 1
         raise error
 
-    monkeypatch.setattr(team.Team, "_open_gates", interrupted)
+    monkeypatch.setattr(native.NativeThreads, "start", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted if error is KeyboardInterrupt else error) as caught:
         fit(n_threads=2)
     if error is KeyboardInterrupt:
         assert len(caught.value.cost_) == 0
-    assert_ended(before)
+    assert [threads._ends for threads in teams] == [[0]]
+    assert_ended(before, threads_of_the_system)
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -277,7 +315,10 @@ def test_an_error_of_the_caller_who_takes_part(size):
 
 
 def coming_late(monkeypatch, seconds):
-    """Let all threads but thread 0 come so late; return a list of how many iterations each of them found done."""
+    """Let all threads but thread 0 come so late; return a list of how many iterations each of them found done.
+
+    They are threads of Python, in short jobs, too.
+    """
     member, done = team.Team._member, []
 
     def comes_late(self, number):
@@ -287,6 +328,7 @@ def coming_late(monkeypatch, seconds):
         member(self, number)
 
     monkeypatch.setattr(team.Team, "_member", comes_late)
+    monkeypatch.setattr(team, "cores_apart", lambda size: frozenset())
     return done
 
 
@@ -332,28 +374,26 @@ def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatc
     assert claims[:, 1].tolist() == [0, *ends[:-1]]  # nothing claimed yet of the iteration that does not come
 
 
-@needs_placement
+@needs_native
 def test_a_second_signal_before_the_team_is_told_to_end(monkeypatch):
-    before, end, calls = _thread._count(), team.Team.end, []
+    before, start, end, calls = threads_of_the_system(), native.NativeThreads.start, team.Team.end, []
 
-    def open_gates(self):
-        for gate in self._gates:
-            gate.release()
+    def interrupted_start(self):
+        start(self)
         raise KeyboardInterrupt
 
-    def interrupted(self):
+    def interrupted_end(self):
         calls.append(self)
         if len(calls) == 1:
-            monkeypatch.setattr(team.Team, "_open_gates", lambda self: None)
             raise KeyboardInterrupt
         return end(self)
 
-    monkeypatch.setattr(team.Team, "_open_gates", open_gates)
-    monkeypatch.setattr(team.Team, "end", interrupted)
+    monkeypatch.setattr(native.NativeThreads, "start", interrupted_start)
+    monkeypatch.setattr(team.Team, "end", interrupted_end)
     with pytest.raises(fastnn2.TrainingInterrupted):
         fit(n_threads=2)
     assert len(calls) == 2
-    assert_ended(before)
+    assert_ended(before, threads_of_the_system)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
@@ -375,7 +415,6 @@ def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch
     assert sorted(by_thread.values(), key=str) == [[{core}, {3, 5, 8}] for core in (3, 5, 8)]
     found.clear()
     assert_same(fit(n_threads=2, iterations=iterations), expected)  # it has not all cores
-    fit(n_threads=3)  # short
     assert found == []
 
     def refused(which, to):

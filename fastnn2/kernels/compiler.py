@@ -12,6 +12,7 @@ import importlib
 import sys
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba import cfunc, types
 from numba.core import base, config
 from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
@@ -20,7 +21,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, cpu_target
 
 from fastnn2.kernels.pipeline import KernelCompiler
-from fastnn2.kernels.signatures import MODULES, SIGNATURES
+from fastnn2.kernels.signatures import MODULES, SIGNATURES, THREAD_ENTRY
 from fastnn2.kernels.target import choose
 
 
@@ -199,7 +200,8 @@ def _lean(context):
 def compile_object(name, dtype, cpu, features):
     """Compile an entry for a processor; return the object file as bytes and the name of its function.
 
-    The function has Numba's calling convention: two pointers for results that are not used come first.
+    The function has Numba's calling convention: two pointers for results that are not used come first. Beside it there
+    is THREAD_ENTRY.
     """
     module, machine, symbol = compile_module(name, dtype, cpu, features)
     return machine.emit_object(module), symbol
@@ -224,15 +226,35 @@ def compile_module(name, dtype, cpu, features):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
+        _add_thread_entry(context, result.library, result.fndesc)
         result.library.finalize()
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
         for function in module.functions:
-            if not function.is_declaration and function.name != symbol:
+            if not function.is_declaration and function.name not in (symbol, THREAD_ENTRY):
                 function.linkage = "internal"  # not called from outside, so gone once inlined
         target = llvm.Target.from_default_triple()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
         optimise(module, machine)
     return module, machine, symbol
+
+
+def _add_thread_entry(context, library, descriptor):
+    """Add a function that a thread of the system can begin with: its one argument points to those of the entry.
+
+    It returns nothing, as nobody looks at what such a thread returns, and no entry fails.
+    """
+    module, word = library.create_ir_module("thread"), ir.IntType(64)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [word.as_pointer()]), THREAD_ENTRY)
+    builder = ir.IRBuilder(function.append_basic_block())
+    arguments = []
+    for i, numba_type in enumerate(descriptor.argtypes):
+        place = builder.gep(function.args[0], [word(i)])
+        kind = context.get_value_type(numba_type)
+        arguments.append(builder.load(builder.bitcast(place, kind.as_pointer())))
+    entry = context.declare_function(module, descriptor)
+    context.call_conv.call_function(builder, entry, types.void, descriptor.argtypes, arguments)
+    builder.ret_void()
+    library.add_ir_module(module)
 
 
 def optimise(module, machine):

@@ -30,3 +30,6 @@ SIGNATURES = {
 # The module that has an entry; what an entry does not need is not imported to compile it.
 MODULES = dict.fromkeys(SIGNATURES, "entries") | dict.fromkeys(("epochs", "unit_epochs", "infer"), "estimator_entries")
 DTYPES = ("float64", "float32")
+# Each object file has also a function of this name, which takes a pointer to the words: all that a thread of the system
+# can be handed.
+THREAD_ENTRY = "fastnn2_thread"

@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import struct
 import sys
 import threading
 import time
@@ -35,7 +36,7 @@ import numpy as np
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.elf import undefined_symbols
 from fastnn2.kernels.processor import Processor
-from fastnn2.kernels.signatures import SIGNATURES
+from fastnn2.kernels.signatures import SIGNATURES, THREAD_ENTRY
 from fastnn2.kernels.sources import source_hash
 
 FORMAT = 1
@@ -47,6 +48,30 @@ HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects can
 _functions: dict[tuple[str, Any], Callable[..., None]] = {}
 _engines: list[Any] = []  # an engine owns the memory of its code
 _lock = threading.RLock()
+
+
+class Kernel:
+    """An entry as a function that takes addresses and numbers.
+
+    Attributes
+    ----------
+    thread_entry : int
+        Where the function is that a thread of the system can begin with, on the words of all arguments.
+    words : struct.Struct
+        How these words are packed.
+    """
+
+    def __init__(self, name: str, address: int, thread_entry: int) -> None:
+        self.name, self.thread_entry = name, thread_entry
+        self.words = struct.Struct("".join("d" if word == "float" else "q" for word in SIGNATURES[name].split()))
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ctypes(name))(address)
+        self._results = ctypes.create_string_buffer(64)  # that no kernel has, and Numba has place for
+        self._at_results = ctypes.addressof(self._results)
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run it, without Python's lock."""
+        if self._function(self._at_results, self._at_results, *arguments) != 0:
+            raise RuntimeError(f"the kernel {self.name} failed, which it never should: please report it")
 
 
 def _renew_lock() -> None:
@@ -311,7 +336,7 @@ def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: s
         raise
 
 
-def _load(content: bytes, symbol: str, name: str) -> Callable[..., None]:
+def _load(content: bytes, symbol: str, name: str) -> Kernel:
     """Hand an object to LLVM's loader and return its function."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -323,15 +348,4 @@ def _load(content: bytes, symbol: str, name: str) -> Callable[..., None]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))
     engine.finalize_object()
     _engines.append(engine)
-    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ctypes(name))
-    function = prototype(engine.get_function_address(symbol))
-    unused = ctypes.create_string_buffer(64)
-    address = ctypes.addressof(unused)
-
-    _engines.append(unused)
-
-    def call(*arguments: Any) -> None:
-        if function(address, address, *arguments) != 0:
-            raise RuntimeError(f"the kernel {name} failed, which it never should: please report it")
-
-    return call
+    return Kernel(name, engine.get_function_address(symbol), engine.get_function_address(THREAD_ENTRY))
