@@ -18,16 +18,34 @@ def offsets(first, last, step):
         blocks.unit_offsets(first, last, step),
         blocks.row_offsets(first, last, step),
         blocks.panel_row_offsets(first, last, step),
+        blocks.fewer_unit_offsets(first, last, step),
+        blocks.fewer_row_offsets(first, last, step),
     )
 
 
 @pytest.mark.parametrize(("first", "last", "step"), [(2, 20, 3), (2, 4, 3), (4, 4, 1)])
 def test_offsets_stay_at_the_last_row(first, last, step):
     shape = target.blocks()
-    units, rows, panel_rows = offsets(first, last, step)
+    units, rows, panel_rows, fewer_units, fewer_rows = offsets(first, last, step)
     assert units == tuple(min(first + i, last) * step for i in range(shape.units))
     assert rows == tuple(min(first + i, last) * step for i in range(shape.rows))
     assert panel_rows == tuple(min(first + i, last) * step for i in range(shape.panel_rows))
+    assert fewer_units == units[:-1]
+    assert fewer_rows == rows[:-1]
+
+
+@pytest.mark.parametrize("size", [2, 5, 6])
+def test_blocks_of_two_sizes_leave_no_row_over(size):
+    for rows in range(1, 60):
+        full = plan.end_of_full_blocks(rows, size)
+        begins = [*range(0, full, size), *range(full, rows, size - 1)]
+        assert len(begins) == -(-rows // size)  # as many as without the smaller ones
+        assert [plan.blocks_before(begin, size) for begin in begins] == list(range(len(begins)))
+        last = rows - begins[-1]
+        assert full % size == 0
+        assert last == size - (full < rows) or full == 0
+        if rows >= (size - 1) ** 2:
+            assert last == size - (full < rows)
 
 
 @njit

@@ -5,11 +5,12 @@ and q of the other, p * q accumulators, p + q loads for p * q products. The leng
 so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a tuple in a register of its own.
 """
 
-from numba import types
+from numba import njit, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from fastnn2.kernels.simd import Vector, address, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
+from fastnn2.kernels import plan
+from fastnn2.kernels.simd import INLINE, Vector, address, lane_numbers, lane_type, llvm_function, load_as, spread, zeros
 from fastnn2.kernels.target import blocks
 
 
@@ -283,9 +284,21 @@ def unit_offsets(typingctx, first, last, step):
 
 
 @intrinsic
+def fewer_unit_offsets(typingctx, first, last, step):
+    """Do as :func:`unit_offsets` for a block of one unit less."""
+    return _offsets(blocks().units - 1)
+
+
+@intrinsic
 def row_offsets(typingctx, first, last, step):
     """Return where the rows of a block of sums begin, `step` apart, from `first` on; past `last` that one again."""
     return _offsets(blocks().rows)
+
+
+@intrinsic
+def fewer_row_offsets(typingctx, first, last, step):
+    """Do as :func:`row_offsets` for a block of one row less."""
+    return _offsets(blocks().rows - 1)
 
 
 @intrinsic
@@ -360,6 +373,9 @@ def panel_block_lanes(typingctx, array):
     """Return how many columns a block of sums in lanes has in the dtype of `array` (a constant)."""
     lanes = lane_type(array.dtype, blocks().panel_vectors).lanes
     return types.int64(array), lambda context, builder, signature, args: context.get_constant(types.int64, lanes)
+
+
+end_of_full_blocks, blocks_before = njit(**INLINE)(plan.end_of_full_blocks), njit(**INLINE)(plan.blocks_before)
 
 
 @intrinsic

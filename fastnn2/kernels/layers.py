@@ -17,6 +17,9 @@ from fastnn2.kernels.activations import activate, slope
 from fastnn2.kernels.blocks import (
     block_inputs,
     block_units,
+    blocks_before,
+    end_of_full_blocks,
+    fewer_unit_offsets,
     fma_outer,
     half_block_inputs,
     lanes_of,
@@ -77,15 +80,20 @@ def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out
                 z = fma(number(params, w + u * count + k), load_group(inputs, start + k * lanes), z)
             store(out, out_start + u * lanes, z)
     elif used > 2 * vector_lanes(inputs):
-        for u in range(0, units, block_units()):
+        full = end_of_full_blocks(units, block_units())
+        for u in range(0, full, block_units()):
             affine_block(
-                params, w, b, u, units, count, begin, end, inputs, start, out, out_start, block_inputs(inputs), lanes,
-                ahead, lines)  # fmt: skip
+                unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
+                block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
+        for u in range(full, units, block_units() - 1):
+            affine_block(
+                fewer_unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
+                block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
     else:
         for u in range(0, units, block_units()):
             affine_block(
-                params, w, b, u, units, count, begin, end, inputs, start, out, out_start, half_block_inputs(inputs),
-                used, ahead, lines)  # fmt: skip
+                unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
+                half_block_inputs(inputs), used, ahead, lines)  # fmt: skip
 
 
 @njit(**INLINE)
@@ -104,19 +112,19 @@ def inputs_of_piece(count, units, array):
 
 
 @njit(**INLINE)
-def affine_block(params, w, b, first, units, count, begin, end, inputs, start, out, out_start, like, used, ahead,
-                 lines):  # fmt: skip
+def affine_block(offsets, params, w, b, first, units, count, begin, end, inputs, start, out, out_start, like, used,
+                 ahead, lines):  # fmt: skip
     """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
 
-    For the lanes [0, used), as many at once as `like` has. The accumulators stay in registers, and what is loaded of
-    the inputs is used for all units. Each pass over the inputs asks for up to `lines` lines, one an input, of what
-    comes next, which begins at ``inputs[ahead]``: from memory it would come slower than it is used.
+    `offsets` gives where its units begin. The accumulators stay in registers, and what is loaded of the inputs is used
+    for all units. Each pass over the inputs asks for up to `lines` lines, one an input, of what comes next, which
+    begins at ``inputs[ahead]``: from memory it would come slower than it is used.
     """
     lanes, vector = group_lanes(inputs), vector_lanes(inputs)
-    rows, places = unit_offsets(first, units - 1, count), unit_offsets(first, units - 1, lanes)
-    biases = numbers_each(params, b, unit_offsets(first, units - 1, 1))
+    rows, places = offsets(first, units - 1, count), offsets(first, units - 1, lanes)
+    biases = numbers_each(params, b, offsets(first, units - 1, 1))
     for v in range(0, used, lanes_of(like)):
-        before = (first // block_units() * used + v) // lanes_of(like)  # passes
+        before = (blocks_before(first, block_units()) * used + v) // lanes_of(like)  # passes
         line = ahead + (before * lines - begin) * vector
         asking = smaller(begin + lines, end)
         z = spread_each(like, biases) if begin == 0 else load_each_like(out, out_start + v, places, like)

@@ -209,6 +209,21 @@ def most_units(parts: int, h: int) -> int:
     return max(first_unit(part + 1, parts, h) - first_unit(part, parts, h) for part in range(parts))
 
 
+def end_of_full_blocks(rows: int, size: int) -> int:
+    """Return up to which row blocks of `size` rows go, so that blocks of one row less take the rest.
+
+    Of 32 rows by fives, four fives and three fours: a seventh five would compute three rows again for nothing. Few rows
+    may have none but the smaller blocks, and the last of those may not be full.
+    """
+    rest = (size - rows % size) % size * (size - 1)
+    return rows - rest if rest <= rows else 0
+
+
+def blocks_before(row: int, size: int) -> int:
+    """Return how many of those blocks come before the one that begins with a row."""
+    return (row + size - 1) // size
+
+
 def count_tile_groups(d: int, h: int, o: int) -> int:
     """Return how many groups make a tile, by the bytes that a group takes: inputs, hidden layer and outputs."""
     bytes_of_group = GROUP_VECTORS * VECTOR_BYTES * (d + h + 2 * o)

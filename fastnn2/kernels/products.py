@@ -20,6 +20,8 @@ from fastnn2.kernels.blocks import (
     block_columns,
     block_rows,
     column_offsets,
+    end_of_full_blocks,
+    fewer_row_offsets,
     fma_outer,
     lane_offsets,
     load_each,
@@ -79,19 +81,30 @@ def sums_over_lanes(first_row, rows, first_column, columns, groups, last_lanes, 
     A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the first-level cache, go
     with all rows, then the next few.
     """
-    lanes, step = group_lanes(A), vector_lanes(A)
-    chunk = columns_at_a_time(groups)
+    chunk, full = columns_at_a_time(groups), first_row + end_of_full_blocks(rows - first_row, block_rows())
     for first in range(first_column, columns, chunk):
-        for i in range(first_row, rows, block_rows()):
-            a_rows = row_offsets(i, rows - 1, lanes)
-            for j in range(first, smaller(columns, first + chunk), block_columns()):
-                b_rows = column_offsets(j, columns - 1, lanes)
-                sums = zero_outer(A, a_rows, b_rows)
-                for g in range(groups):
-                    ag, bg = a + g * rows * lanes, b + g * columns * lanes
-                    for v in range(0, lanes if g < groups - 1 else last_lanes, step):
-                        sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
-                add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
+        end = smaller(columns, first + chunk)
+        for i in range(first_row, full, block_rows()):
+            row_of_blocks(row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into)
+        for i in range(full, rows, block_rows() - 1):
+            row_of_blocks(
+                fewer_row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into
+            )
+
+
+@njit(**INLINE)
+def row_of_blocks(offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into):
+    """Do as :func:`sums_over_lanes` for some rows, from `i` on, as many as `offsets` gives, and columns up to `end`."""
+    lanes, step = group_lanes(A), vector_lanes(A)
+    a_rows = offsets(i, rows - 1, lanes)
+    for j in range(first, end, block_columns()):
+        b_rows = column_offsets(j, columns - 1, lanes)
+        sums = zero_outer(A, a_rows, b_rows)
+        for g in range(groups):
+            ag, bg = a + g * rows * lanes, b + g * columns * lanes
+            for v in range(0, lanes if g < groups - 1 else last_lanes, step):
+                sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
+        add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
 
 
 @njit(**INLINE)
