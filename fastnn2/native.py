@@ -1,7 +1,7 @@
 """Threads of the system that make one kernel call each and run no Python.
 
 One that Python starts has to get Python's lock, and half an interpreter into a cold cache, before it is in its kernel,
-and again to say that it is done: a twentieth of the time of a job of a few milliseconds.
+and again to say that it is done: up to a twentieth of the time of a job of a few milliseconds.
 """
 
 import ctypes
