@@ -29,18 +29,20 @@ class Call:
 
 
 class NativeThreads:
-    """Threads that each make a call of a kernel, with `arguments` of their own, on some of the cores.
+    """Threads for all of a team of so many but number 0, on some of the cores.
 
     What a signal raises comes between two steps of Python. So all are started in one step, and so are they waited for:
     none runs that is not known here, and none is waited for twice. Where several signals keep their caller from waiting
-    at all, `keep`, which holds the arrays that they work on, is kept for ever.
+    at all, the call, which holds the arrays that they work on, is kept for ever.
     """
 
-    def __init__(self, kernel: Kernel, arguments: list[tuple[Any, ...]], cores: frozenset[int], keep: object) -> None:
-        self._keep = keep
+    def __init__(self, call: Call, size: int, cores: frozenset[int]) -> None:
+        kernel = call.kernel
+        assert isinstance(kernel, Kernel)
+        self.call = call
         self._entry, self._attributes = kernel.thread_entry, _attributes(cores)
-        self._words = [kernel.words.pack(*of_thread) for of_thread in arguments]
-        self._handles = (ctypes.c_ulong * len(arguments))()
+        self._words = [kernel.words.pack(*call.arguments(number, size)) for number in range(1, size)]
+        self._handles = (ctypes.c_ulong * (size - 1))()
         self._errors: list[int] = []  # of the start of each; 0 is none
         self._ends: list[int] = []
 

@@ -103,8 +103,7 @@ class Team:
         cores = cores_apart(size)
         if not cores:
             return False
-        arguments = [work.arguments(number, size) for number in range(1, size)]
-        self._native = NativeThreads(work.kernel, arguments, cores, keep=work)
+        self._native = NativeThreads(work, size, cores)
         if self._native.start():
             return True
         self._let_nobody_wait()
@@ -114,7 +113,7 @@ class Team:
         return False
 
     def _take_part(self, size: int, work: Callable[[int, int], None]) -> None:
-        """Do the work of thread 0, and wait for the others."""
+        """Do the work of thread 0, and wait for the others: they may not be told to stop before their last update."""
         work(0, size)
         if self._native is not None:
             self._native.join()

@@ -347,7 +347,7 @@ def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeyp
         return job.run(rates)[0], job.params.copy()
 
     def refusing(self):
-        refused.append(self._keep.kernel.name)
+        refused.append(self.call.kernel.name)
         assert start(self)
         time.sleep(0.02)  # it waits in the kernel
         return False

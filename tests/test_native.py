@@ -37,8 +37,7 @@ class Update:
         return old, new, COUNT, gradient, decay, LEARNING_RATE
 
     def threads(self, cores=None):
-        arguments = [self.call.arguments(number, 3) for number in (1, 2)]
-        return native.NativeThreads(self.call.kernel, arguments, frozenset(cores or affinity()), keep=self)
+        return native.NativeThreads(self.call, 3, frozenset(cores or affinity()))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -185,8 +184,9 @@ from fastnn2.layout import address, aligned_zeros
 
 control = aligned_zeros(plan.CLAIMS + 4 * plan.WORD, np.int64)
 kernel = store.kernel("train_narrow", "float64")
-arguments = [address(control), 1, 2] + [0] * (len(SIGNATURES["train_narrow"].split()) - 3)
-threads = native.NativeThreads(kernel, [arguments], frozenset(affinity()), keep=control)
+rest = [0] * (len(SIGNATURES["train_narrow"].split()) - 3)
+call = native.Call(kernel, lambda number, size: (address(control), number, size, *rest))
+threads = native.NativeThreads(call, 2, frozenset(affinity()))
 assert threads.start()
 waiting = threading.Thread(target=threads.join)
 waiting.start()

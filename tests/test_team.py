@@ -399,8 +399,8 @@ def test_a_second_signal_before_the_team_is_told_to_end(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
 def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch):
     cores, found = os.sched_getaffinity(0), []
-    iterations = LONG
-    expected = fit(n_threads=1, iterations=iterations)
+    iterations, short = LONG, 100
+    expected, expected_of_short = (fit(n_threads=1, iterations=count) for count in (iterations, short))
 
     def told(which, to):
         assert which == 0  # the calling thread alone
@@ -408,12 +408,14 @@ def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch
 
     monkeypatch.setattr(os, "sched_setaffinity", told)
     monkeypatch.setattr(os, "sched_getaffinity", lambda which: {3, 5, 8})
-    assert_same(fit(n_threads=3, iterations=iterations), expected)
-    by_thread = {}
-    for thread, to in found:
-        by_thread.setdefault(thread, []).append(to)
-    assert sorted(by_thread.values(), key=str) == [[{core}, {3, 5, 8}] for core in (3, 5, 8)]
-    found.clear()
+    monkeypatch.setattr(team, "cores_apart", lambda size: frozenset())  # a short job has threads of Python, too
+    for count, right in ((iterations, expected), (short, expected_of_short)):
+        assert_same(fit(n_threads=3, iterations=count), right)
+        by_thread = {}
+        for thread, to in found:
+            by_thread.setdefault(thread, []).append(to)
+        assert sorted(by_thread.values(), key=str) == [[{core}, {3, 5, 8}] for core in (3, 5, 8)]
+        found.clear()
     assert_same(fit(n_threads=2, iterations=iterations), expected)  # it has not all cores
     assert found == []
 
