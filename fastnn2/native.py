@@ -29,7 +29,7 @@ class Call:
 
 
 class NativeThreads:
-    """Threads for all of a team of so many but number 0, on some of the cores.
+    """Threads for a team of some size, for all but number 0, on some of the cores.
 
     What a signal raises comes between two steps of Python. So all are started in one step, and so are they waited for:
     none runs that is not known here, and none is waited for twice. Where several signals keep their caller from waiting

@@ -35,7 +35,7 @@ def test_offsets_stay_at_the_last_row(first, last, step):
 
 
 @pytest.mark.parametrize("size", [2, 5, 6])
-def test_blocks_of_two_sizes_leave_no_row_over(size):
+def test_blocks_of_two_sizes(size):
     for rows in range(1, 60):
         full = plan.end_of_full_blocks(rows, size)
         begins = [*range(0, full, size), *range(full, rows, size - 1)]
@@ -43,9 +43,10 @@ def test_blocks_of_two_sizes_leave_no_row_over(size):
         assert [plan.blocks_before(begin, size) for begin in begins] == list(range(len(begins)))
         last = rows - begins[-1]
         assert full % size == 0
-        assert last == size - (full < rows) or full == 0
-        if rows >= (size - 1) ** 2:
-            assert last == size - (full < rows)
+        last_is_full = last == size - (full < rows)
+        assert last_is_full or full == 0
+        # From (size - 1)^2 rows on, there are enough for up to size - 1 smaller blocks, all that are ever wanted.
+        assert last_is_full or rows < (size - 1) ** 2
 
 
 @njit

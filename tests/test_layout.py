@@ -1,10 +1,14 @@
 """From the caller's arrays to the kernels' layout and back."""
 
 import concurrent.futures
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
+from data import PATIENCE
 from numpy.testing import assert_array_equal
 
 from fastnn2 import checks, layout
@@ -179,3 +183,66 @@ def test_a_check_of_the_numbers_before_the_cast(threads, at, four_cores):
 def test_stride_zero():
     matrix = np.broadcast_to(np.array([[1.0], [2.0]]), (2, 70))
     assert_array_equal(layout.to_groups(matrix, np.float64)[0], by_hand(matrix, np.float64))
+
+
+# A process whose buffers all begin behind a page that must not be touched, or all end before one.
+WALLED = """
+import ctypes, mmap, sys
+import numpy as np
+import fastnn2
+from fastnn2 import layout
+from data import DTYPES, problem
+
+libc, page = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE
+
+def walled(count, dtype, allocate):
+    size = count * np.dtype(dtype).itemsize
+    pages = -(-size // page) * page
+    memory = mmap.mmap(-1, pages + 2 * page)
+    first = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for wall in (first, first + page + pages):
+        assert libc.mprotect(ctypes.c_void_p(wall), ctypes.c_size_t(page), 0) == 0
+    begin = page if sys.argv[1] == "front" else page + pages - size
+    return np.frombuffer(memory, dtype, count, begin) if count else np.empty(0, dtype)
+
+layout._aligned = walled
+if sys.argv[1] == "nothing":
+    ctypes.c_char.from_address(layout.address(layout.aligned_zeros(4, "float64")) + 32).value
+    print("touched")
+shapes = [(1, 1, 1), (2, 5, 1), (2, 11, 1), (3, 2, 2), (9, 8, 4), (9, 13, 11), (33, 34, 1), (65, 37, 16), (270, 45, 6)]
+for shape in shapes:
+    for dtype in DTYPES:
+        for n in (1, 70, 530):
+            X, Y, params, weights = problem(*shape, n, dtype)
+            for threads in (1, 2):
+                fastnn2.fit(X, Y, 0.01, shape[1], 2, init=params, n_threads=threads, sample_weight=weights)
+            y, cache = fastnn2.forward(X, params)
+            fastnn2.backward(X, Y, params, cache)
+            model = fastnn2.MLPRegressor(hidden_layer_sizes=(shape[1],), max_iter=1, batch_size=min(n, 40))
+            model.fit(X.T, Y.T).predict(X.T)
+print("done")
+"""
+
+
+def in_walls(side):
+    command = [sys.executable, "-W", "ignore", "-c", WALLED, side]
+    return subprocess.run(
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+needs_walls = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")
+
+
+@needs_walls
+@pytest.mark.parametrize("side", ["front", "back"])
+def test_nothing_before_or_behind_a_buffer_is_touched(side):
+    done = in_walls(side)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@needs_walls
+def test_who_touches_what_is_behind_a_buffer_does_not_live():
+    done = in_walls("nothing")
+    assert done.returncode < 0
+    assert "touched" not in done.stdout

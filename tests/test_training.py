@@ -110,7 +110,8 @@ SMALL = list(
 LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
 # Whole blocks of the units of a narrow network, and one unit less or more.
 BLOCKS = [(1, 4, 1), (2, 4, 1), (1, 5, 1), (2, 5, 1), (2, 6, 1), (1, 10, 1), (2, 11, 1)]
-# Units, outputs and rows in blocks of two sizes (see plan.end_of_full_blocks): all that there are of each.
+# Units, outputs and rows in blocks of two sizes (see plan.end_of_full_blocks): no five, one and more; no four, one to
+# four; a last four that is not full.
 BLOCKS += [(8, 4, 1), (9, 6, 1), (9, 8, 4), (10, 11, 6), (9, 12, 8), (10, 16, 1), (9, 18, 9), (30, 32, 1), (33, 32, 16)]
 
 

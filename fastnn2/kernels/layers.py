@@ -69,8 +69,9 @@ def affine(params, w, b, units, count, inputs, start, out, out_start):
 def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines):
     """Do as :func:`affine` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
 
-    The first `used` lanes of the group hold samples; of half a group or less, no other lanes are computed in blocks. A
-    layer that is not computed in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
+    The first `used` lanes of the group hold samples; of half a group or less, no other lanes are computed in blocks,
+    which then have one size: some units are computed again, but there is less to compile. A layer that is not computed
+    in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
     """
     lanes = group_lanes(inputs)
     if not in_blocks(count, units):
@@ -116,9 +117,10 @@ def affine_block(offsets, params, w, b, first, units, count, begin, end, inputs,
                  ahead, lines):  # fmt: skip
     """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
 
-    `offsets` gives where its units begin. The accumulators stay in registers, and what is loaded of the inputs is used
-    for all units. Each pass over the inputs asks for up to `lines` lines, one an input, of what comes next, which
-    begins at ``inputs[ahead]``: from memory it would come slower than it is used.
+    `offsets` gives where its units begin. The lanes [0, used) are computed as many at once as `like` has. The
+    accumulators stay in registers, and what is loaded of the inputs is used for all units. Each pass over the inputs
+    asks for up to `lines` lines, one an input, of what comes next, which begins at ``inputs[ahead]``: from memory it
+    would come slower than it is used.
     """
     lanes, vector = group_lanes(inputs), vector_lanes(inputs)
     rows, places = offsets(first, units - 1, count), offsets(first, units - 1, lanes)

@@ -220,7 +220,7 @@ def end_of_full_blocks(rows: int, size: int) -> int:
 
 
 def blocks_before(row: int, size: int) -> int:
-    """Return how many of those blocks come before the one that begins with a row."""
+    """Return how many blocks, of `size` rows or one less, come before the one that begins with a row."""
     return (row + size - 1) // size
 
 

@@ -14,6 +14,8 @@ from fastnn2.kernels.processor import Processor
 class Blocks:
     """How many rows and columns a block has.
 
+    The last few blocks of `units` or `rows`, which are 2 or more, have one less (see plan.end_of_full_blocks).
+
     Attributes
     ----------
     narrow_units : int
