@@ -67,7 +67,7 @@ def count(case, dtype):
     return operations(0), operations(1), vectors * (case.h * DIVISIONS["a unit"] + DIVISIONS["an output"])
 
 
-def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS):
+def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS, rounds=measure.ROUNDS):
     """Return {threads: (slope, whole)}: seconds an iteration between two numbers of them, and of a whole call."""
     fit = peers.load("fastnn2_fit")
     X, Y, params = cases.problem(case)
@@ -75,7 +75,7 @@ def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS):
     runs = [(fit.prepare(X, Y, params, case.learning_rate, number, dtype, threads), None) for threads, number in keys]
     for job, _ in runs:
         job()
-    times = dict(zip(keys, measure.rounds(runs, measure.ROUNDS), strict=True))
+    times = dict(zip(keys, measure.rounds(runs, rounds), strict=True))
     few, many = iterations
     found = {}
     for threads in choices:
@@ -144,7 +144,7 @@ def bound(dtype, hertz, peak, say):
     fmas = min(2.0, peak["one"] * 1e9 / (2 * lanes * hertz))  # a cycle
     cycles, of_divisions = max(operations / 2, multiplications / fmas), divisions * peak["cycles_of_division"]
     before = machine.clock()
-    seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000))[1][0]
+    seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000), measure.MORE_ROUNDS)[1][0]
     beside = (before + machine.clock()) / 2  # as in shares
     least, one_after_the_other = max(cycles, of_divisions) / beside, (cycles + of_divisions) / beside
     say(
