@@ -139,11 +139,23 @@ def tanh2(x):
     As :func:`tanh`, but x = k + t is exact and takes no multiplication. Whoever computes x from weights multiplies
     those by 2/ln(2) before.
     """
+    f, t = tanh2_reduced(x)
+    return tanh2_quotient(x, f, t)
+
+
+@njit(**INLINE)
+def tanh2_reduced(x):
+    """Return (f, t) of :func:`tanh2`: f = (2^k - 1) / 2 and t = |x| - k."""
     a = minimum(64.0, absolute(x))  # tanh(22.2) rounds to 1
     half = rounder(x) - 1.0  # for 2^(k - 1), which is s/2
     shifted = a + half
-    f = power_of_two(shifted) - 0.5
-    p, tq = _exp2_parts(a - (shifted - half))
+    return power_of_two(shifted) - 0.5, a - (shifted - half)
+
+
+@njit(**INLINE)
+def tanh2_quotient(x, f, t):
+    """Return ``tanh2(x)`` from x and what :func:`tanh2_reduced` makes of it."""
+    p, tq = _exp2_parts(t)
     both = p + tq
     return copysign(fma(f, both, tq) / fma(f, both, p), x)
 

@@ -12,21 +12,24 @@ goes by blocks of units, which takes a third less time than unit after unit: wha
 from numba import njit
 
 from fastnn2.kernels.blocks import for_each, narrow_units, smaller, units_from
-from fastnn2.kernels.elementary import LOG2_E, tanh2
+from fastnn2.kernels.elementary import LOG2_E, tanh2_quotient, tanh2_reduced
 from fastnn2.kernels.lanes import four_sums, lane
 from fastnn2.kernels.layers import output_cost
-from fastnn2.kernels.plan import FAR_SAMPLES
+from fastnn2.kernels.plan import FAR_SAMPLES, GROUP_VECTORS
 from fastnn2.kernels.simd import (
     INLINE,
     fma,
     group_lanes,
     load,
     load_group,
+    load_pair,
     number,
     prefetch_group,
+    prefetch_pair,
     store,
     vector_lanes,
     zero_group,
+    zero_pair,
     zero_vector,
 )
 
@@ -48,23 +51,52 @@ def narrow_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_w
 def hidden(params, p, d, h, groups, valid, X, x, A1):
     """Write ``A1 = tanh(W1 X + b1)``, which is tanh2(2/ln(2) (W1 X + b1)), in place.
 
+    By pairs of vectors, of which three are under way: the sums of one, the reduction of the one before, the quotient of
+    the one before that. Each step of a tanh waits for the last one, and the next tanh is often too far behind for a
+    core to find work there meanwhile. So in turn they take a tenth less time.
+
     Where many samples are left, it asks for X of the next tile, one row of each group in the pass for a unit: from
     memory that would come slower than it is used. (All rows at once, and they wait for each other: a million samples
     take 5 to 9 % longer.)
     """
-    lanes = group_lanes(X)
     second = smaller(1, d - 1)  # with one input, that one again, with a weight of 0
+    pairs, next_tile = groups * GROUP_VECTORS // 2, x + groups * d * group_lanes(X)
     for u in range(h):
-        bias = zero_group(X) + HALVES * number(params, p + h * d + u)
-        w = zero_group(X) + HALVES * number(params, p + u * d)
-        w_second = zero_group(X) + HALVES * number(params, p + u * d + second) * second
+        bias = zero_pair(X) + HALVES * number(params, p + h * d + u)
+        w = zero_pair(X) + HALVES * number(params, p + u * d)
+        w_second = zero_pair(X) + HALVES * number(params, p + u * d + second) * second
         asks = u < d and valid > FAR_SAMPLES
-        for g in range(groups):
-            at = x + g * d * lanes
+        z = affine_pair(0, w, w_second, bias, d, second, X, x)
+        f, t = tanh2_reduced(z)
+        z_next = affine_pair(1, w, w_second, bias, d, second, X, x)
+        for pair in range(2, pairs):
             if asks:
-                prefetch_group(X, at + (groups * d + u) * lanes)
-            z = fma(w_second, load_group(X, at + second * lanes), fma(w, load_group(X, at), bias))
-            store(A1, (g * h + u) * lanes, tanh2(z))
+                prefetch_pair(X, next_tile + place_of_pair(pair - 2, d, u, X))
+            z_after = affine_pair(pair, w, w_second, bias, d, second, X, x)
+            store(A1, place_of_pair(pair - 2, h, u, X), tanh2_quotient(z, f, t))
+            z = z_next
+            f, t = tanh2_reduced(z)
+            z_next = z_after
+        store(A1, place_of_pair(pairs - 2, h, u, X), tanh2_quotient(z, f, t))
+        f, t = tanh2_reduced(z_next)
+        store(A1, place_of_pair(pairs - 1, h, u, X), tanh2_quotient(z_next, f, t))
+        if asks:
+            prefetch_pair(X, next_tile + place_of_pair(pairs - 2, d, u, X))
+            prefetch_pair(X, next_tile + place_of_pair(pairs - 1, d, u, X))
+
+
+@njit(**INLINE)
+def affine_pair(pair, w, w_second, bias, d, second, X, x):
+    """Return ``w X_0 + w_second X_second + bias`` of a pair of vectors."""
+    first, other = place_of_pair(pair, d, 0, X), place_of_pair(pair, d, second, X)
+    return fma(w_second, load_pair(X, x + other), fma(w, load_pair(X, x + first), bias))
+
+
+@njit(**INLINE)
+def place_of_pair(pair, rows, row, array):
+    """Return where a pair of vectors of a row stands in groups of so many rows, counted from the first group on."""
+    of_group = GROUP_VECTORS // 2
+    return (pair // of_group * rows + row) * group_lanes(array) + pair % of_group * 2 * vector_lanes(array)
 
 
 @njit(**INLINE)

@@ -188,6 +188,12 @@ def prefetch(typingctx, array, index):
 
 
 @intrinsic
+def prefetch_pair(typingctx, array, index):
+    """Ask for the cache lines of a pair of vectors, as :func:`prefetch` does for one line."""
+    return _prefetch(array, index, 2)
+
+
+@intrinsic
 def prefetch_group(typingctx, array, index):
     """Ask for the cache lines of a group that begins at ``array[index]``, as :func:`prefetch` does for one."""
     return _prefetch(array, index, GROUP_VECTORS)
