@@ -15,8 +15,9 @@ PAUSE = 0.05
 # A core that has rested takes a millisecond or two to come to speed: nothing to a long run, a third of the shortest.
 SHORT = 0.3
 # On a machine with neighbours a core is up to 40 % slower for seconds at a time, and five short runs may all fall into
-# such a while. So where both are short, fastnn2 and its fastest peer, whose ratio counts, have so many rounds more.
-MORE_ROUNDS = 20
+# such a while. So where they are short, fastnn2 on all cores and the peers that may be its fastest, those that took at
+# most CLOSE times as long as that one, have so many rounds more.
+MORE_ROUNDS, CLOSE = 20, 1.5
 LOOPS_ARE_LONG = 500  # weights, from which on a quick run leaves plain loops out
 
 
@@ -81,7 +82,7 @@ def _seconds(run):
 
 
 def count_rounds(quick):
-    """Return how often everything is timed: the median of so many counts."""
+    """Return how often a run is timed at the least, but for long ones on one thread (see :func:`rounds_of_a_cell`)."""
     return QUICK_ROUNDS if quick else ROUNDS
 
 
@@ -99,6 +100,8 @@ def rounds(runs, count):
         For each run its `count` times in seconds.
     """
     times = [[] for _ in runs]
+    if not runs:
+        return times
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -167,7 +170,7 @@ def run_case(case, quick=False, say=print):
     runs = [(run, row["threads"]) for row, run in ready]
     times = rounds_of_a_cell(runs, quick)
     rows = [row | with_median(seconds) for (row, _), seconds in zip(ready, times, strict=True)]
-    again = [] if quick else [i for i, row in enumerate(rows) if is_short_contender(row, rows)]
+    again = [] if quick else [i for dtype in TOLERANCE for i in short_contenders(rows, dtype)]
     for i, more in zip(again, rounds([runs[i] for i in again], MORE_ROUNDS), strict=True):
         rows[i] |= with_median(times[i] + more)
     for row in rows:
@@ -196,16 +199,21 @@ def contenders(rows, dtype):
     return (*own, min(others, key=lambda row: row["median"])) if own and others else ()
 
 
-def is_short_contender(row, rows):
-    """Return whether a row is one of the two whose ratio counts, and both are short."""
-    pair = contenders(rows, row["dtype"])
-    return row in pair and all(one["median"] < SHORT for one in pair)
+def short_contenders(rows, dtype):
+    """Return the numbers of the rows that have more rounds: none, or that of fastnn2 and those of the fastest peers."""
+    pair = contenders(rows, dtype)
+    if not pair or max(row["median"] for row in pair) >= SHORT:
+        return []
+    own, fastest = pair
+    peers_ = [row for row in rows if row["dtype"] == dtype and row["peer"] != own["peer"]]
+    close = [row for row in peers_ if row["median"] <= CLOSE * fastest["median"]]
+    return [i for i, row in enumerate(rows) if row is own or row in close]
 
 
 def ratios(rows):
     """Return for each dtype the fastest peer and how many times fastnn2, on all cores, is faster."""
     found = {}
-    for dtype in ("float64", "float32"):
+    for dtype in TOLERANCE:
         if pair := contenders(rows, dtype):
             own, fastest = pair
             found[dtype] = {"fastest": fastest["title"], "times": fastest["median"] / own["median"]}

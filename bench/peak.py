@@ -68,7 +68,10 @@ def count(case, dtype):
 
 
 def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS, rounds=measure.ROUNDS):
-    """Return {threads: (slope, whole)}: seconds an iteration between two numbers of them, and of a whole call."""
+    """Return {threads: (slope, whole)}: seconds an iteration between two numbers of them, and of a whole call.
+
+    Both are medians of so many rounds.
+    """
     fit = peers.load("fastnn2_fit")
     X, Y, params = cases.problem(case)
     keys = [(threads, number) for threads in choices for number in iterations]

@@ -1,6 +1,8 @@
 """From the caller's arrays to the kernels' layout and back."""
 
 import concurrent.futures
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -185,15 +187,17 @@ def test_stride_zero():
     assert_array_equal(layout.to_groups(matrix, np.float64)[0], by_hand(matrix, np.float64))
 
 
-# A process whose buffers all begin behind a page that must not be touched, or all end before one.
+# A process in which what layout allocates begins behind a page that must not be touched, or ends before one. (Where one
+# buffer holds arrays of all threads or chunks, from one into the next is not seen.)
 WALLED = """
-import ctypes, mmap, sys
+import ctypes, mmap, resource, sys
 import numpy as np
 import fastnn2
 from fastnn2 import layout
 from data import DTYPES, problem
 
-libc, page = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE
+libc, page = ctypes.CDLL(None), mmap.PAGESIZE
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 def walled(count, dtype, allocate):
     size = count * np.dtype(dtype).itemsize
@@ -208,7 +212,6 @@ def walled(count, dtype, allocate):
 layout._aligned = walled
 if sys.argv[1] == "nothing":
     ctypes.c_char.from_address(layout.address(layout.aligned_zeros(4, "float64")) + 32).value
-    print("touched")
 shapes = [(1, 1, 1), (2, 5, 1), (2, 11, 1), (3, 2, 2), (9, 8, 4), (9, 13, 11), (33, 34, 1), (65, 37, 16), (270, 45, 6)]
 for shape in shapes:
     for dtype in DTYPES:
@@ -226,9 +229,9 @@ print("done")
 
 def in_walls(side):
     command = [sys.executable, "-W", "ignore", "-c", WALLED, side]
-    return subprocess.run(
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    paths = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": paths}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 needs_walls = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")
@@ -244,5 +247,4 @@ def test_nothing_before_or_behind_a_buffer_is_touched(side):
 @needs_walls
 def test_who_touches_what_is_behind_a_buffer_does_not_live():
     done = in_walls("nothing")
-    assert done.returncode < 0
-    assert "touched" not in done.stdout
+    assert done.returncode in (-signal.SIGSEGV, -signal.SIGBUS), done.stderr

@@ -145,7 +145,7 @@ def tanh2(x):
 
 @njit(**INLINE)
 def tanh2_reduced(x):
-    """Return (f, t) of :func:`tanh2`: f = (2^k - 1) / 2 and t = |x| - k."""
+    """Return (f, t) of :func:`tanh2`: f = (2^k - 1) / 2 and t = |x| - k, where |x| counts as 64 at most."""
     a = minimum(64.0, absolute(x))  # tanh(22.2) rounds to 1
     half = rounder(x) - 1.0  # for 2^(k - 1), which is s/2
     shifted = a + half

@@ -60,7 +60,8 @@ def hidden(params, p, d, h, groups, valid, X, x, A1):
     take 5 to 9 % longer.)
     """
     second = smaller(1, d - 1)  # with one input, that one again, with a weight of 0
-    pairs, next_tile = groups * GROUP_VECTORS // 2, x + groups * d * group_lanes(X)
+    pairs = groups * GROUP_VECTORS // 2  # two or more
+    next_tile = x + groups * d * group_lanes(X)
     for u in range(h):
         bias = zero_pair(X) + HALVES * number(params, p + h * d + u)
         w = zero_pair(X) + HALVES * number(params, p + u * d)
