@@ -100,8 +100,6 @@ def rounds(runs, count):
         For each run its `count` times in seconds.
     """
     times = [[] for _ in runs]
-    if not runs:
-        return times
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -127,9 +125,15 @@ def rounds_of_a_cell(runs, quick):
     """
     times = rounds(runs, QUICK_ROUNDS)
     again = [i for i, (_, threads) in enumerate(runs) if threads != 1 or times[i][-1] < SHORT]
-    for i, more in zip(again, rounds([runs[i] for i in again], count_rounds(quick) - QUICK_ROUNDS), strict=True):
-        times[i] += more
+    go_on(runs, times, again, count_rounds(quick) - QUICK_ROUNDS)
     return times
+
+
+def go_on(runs, times, chosen, count):
+    """Time some of the runs, by number, for so many rounds more; what they take is added to `times` in place."""
+    if chosen:  # rounds of nothing would only collect garbage
+        for i, more in zip(chosen, rounds([runs[i] for i in chosen], count), strict=True):
+            times[i] += more
 
 
 def rows_of(case, quick=False):
@@ -170,9 +174,10 @@ def run_case(case, quick=False, say=print):
     runs = [(run, row["threads"]) for row, run in ready]
     times = rounds_of_a_cell(runs, quick)
     rows = [row | with_median(seconds) for (row, _), seconds in zip(ready, times, strict=True)]
-    again = [] if quick else [i for dtype in TOLERANCE for i in short_contenders(rows, dtype)]
-    for i, more in zip(again, rounds([runs[i] for i in again], MORE_ROUNDS), strict=True):
-        rows[i] |= with_median(times[i] + more)
+    if not quick:
+        short = [row for dtype in TOLERANCE for row in short_contenders(rows, dtype)]
+        go_on(runs, times, [i for i, row in enumerate(rows) if row in short], MORE_ROUNDS)
+        rows = [row | with_median(seconds) for row, seconds in zip(rows, times, strict=True)]
     for row in rows:
         row |= {"title": peers.load(row["peer"]).TITLE, "us_per_iteration": row["median"] / case.iterations * 1e6}
         cores = "1 thread" if row["threads"] == 1 else "all cores"
@@ -190,31 +195,30 @@ def with_median(seconds):
 
 
 def contenders(rows, dtype):
-    """Return the row of fastnn2 on all cores and that of its fastest peer, or nothing where one is missing.
+    """Return the row of fastnn2 on all cores and those of its peers, the fastest first; nothing where one is missing.
 
     A peer counts with all cores or with one, whichever is faster: some lose more by a second thread than they gain.
     """
     own = [row for row in rows if (row["peer"], row["dtype"], row["threads"]) == ("fastnn2_fit", dtype, None)]
     others = [row for row in rows if row["dtype"] == dtype and row["peer"] != "fastnn2_fit"]
-    return (*own, min(others, key=lambda row: row["median"])) if own and others else ()
+    return (*own, *sorted(others, key=lambda row: row["median"])) if own and others else ()
 
 
 def short_contenders(rows, dtype):
-    """Return the numbers of the rows that have more rounds: none, or that of fastnn2 and those of the fastest peers."""
-    pair = contenders(rows, dtype)
-    if not pair or max(row["median"] for row in pair) >= SHORT:
+    """Return the rows that have more rounds: those of fastnn2 and of the peers that may be its fastest, or none."""
+    if not (found := contenders(rows, dtype)):
         return []
-    own, fastest = pair
-    peers_ = [row for row in rows if row["dtype"] == dtype and row["peer"] != own["peer"]]
-    close = [row for row in peers_ if row["median"] <= CLOSE * fastest["median"]]
-    return [i for i, row in enumerate(rows) if row is own or row in close]
+    own, fastest, *others = found
+    if max(own["median"], fastest["median"]) >= SHORT:
+        return []
+    return [own, fastest, *(row for row in others if row["median"] <= CLOSE * fastest["median"])]
 
 
 def ratios(rows):
     """Return for each dtype the fastest peer and how many times fastnn2, on all cores, is faster."""
     found = {}
     for dtype in TOLERANCE:
-        if pair := contenders(rows, dtype):
-            own, fastest = pair
+        if both := contenders(rows, dtype):
+            own, fastest, *_ = both
             found[dtype] = {"fastest": fastest["title"], "times": fastest["median"] / own["median"]}
     return found

@@ -147,7 +147,7 @@ def bound(dtype, hertz, peak, say):
     fmas = min(2.0, peak["one"] * 1e9 / (2 * lanes * hertz))  # a cycle
     cycles, of_divisions = max(operations / 2, multiplications / fmas), divisions * peak["cycles_of_division"]
     before = machine.clock()
-    seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000), measure.MORE_ROUNDS)[1][0]
+    seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000), rounds=measure.MORE_ROUNDS)[1][0]
     beside = (before + machine.clock()) / 2  # as in shares
     least, one_after_the_other = max(cycles, of_divisions) / beside, (cycles + of_divisions) / beside
     say(
