@@ -192,6 +192,16 @@ def test_assembly_has_no_wider_vectors_and_no_fma_where_there_is_none(target, dt
         assert re.search(pattern, assembly), pattern
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_that_keep_vectors_on_their_stack_align_it(target, dtype):
+    _, folder = target
+    functions = (folder / f"{dtype}.s").read_text().split("@function\n")[1:]
+    with_vector = r"\(%rsp\), %[xyz]mm|%[xyz]mm\d+, \d+\(%rsp\)"
+    spilling = [function for function in functions if re.search(with_vector, function)]
+    assert spilling
+    assert all(re.search(r"andq\s+\$-64, %rsp", function) for function in spilling)
+
+
 def test_assembly_for_avx512_has_its_registers():
     from fastnn2.kernels.compiler import compile_assembly
 
