@@ -7,12 +7,13 @@ import time
 import numpy as np
 from numba import njit
 
+from fastnn2.kernels.blocks import fma_outer, load_each
 from fastnn2.kernels.plan import VECTOR_BYTES
 from fastnn2.kernels.simd import INLINE, fma, load, store
 
 ROUNDS = 15
 OPTIONS = {"nogil": True, "error_model": "numpy"}
-STEPS = {"fma": 4_000_000, "divide": 400_000, "clock": 10_000_000}
+STEPS = {"fma": 4_000_000, "divide": 400_000, "both": 100_000, "clock": 10_000_000}
 
 
 @njit(**INLINE)
@@ -58,6 +59,28 @@ def divide(memory, steps):
         v0, v1, v2, v3 = a / v0, a / v1, a / v2, a / v3
         v4, v5, v6, v7 = a / v4, a / v5, a / v6, a / v7
     store(memory, 0, ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7)))
+
+
+@njit(**OPTIONS)
+def divide_among_fmas(memory, steps, dividing):
+    """Ninety-six fma a step, in twelve chains, and two divisions where `dividing`, each waiting for its own last one.
+
+    So many fma that the divider is idle most of the time: what divisions add is what they take from the units for fma.
+    """
+    lanes = len(memory) // 4
+    v = v_next = load(memory, 0)
+    a, b = load(memory, lanes), load(memory, 2 * lanes)
+    dividend, twelve_b = a + 0.2310585, (b, b, b, b, b, b, b, b, b, b, b, b)
+    sums = load_each(memory, 0, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11))  # all different, or LLVM makes one of them
+    for _ in range(steps):
+        for _ in range(2):
+            for _ in range(4):
+                sums = fma_outer((a,), twelve_b, sums)
+            if dividing:
+                v, v_next = v_next, dividend / v
+    for vector in sums:
+        v = v + vector
+    store(memory, 0, v + v_next)
 
 
 @njit(**OPTIONS)
@@ -111,6 +134,14 @@ def gflops(dtype, threads=1):
 def cycles_of_division(dtype, hertz):
     """Return the cycles from one division of 64 bytes to the next."""
     return best(divide, memory_for(dtype), STEPS["divide"]) * hertz / (8 * STEPS["divide"])
+
+
+def fma_cycles_of_division(dtype, hertz):
+    """Return for how many cycles a division of 64 bytes keeps the units for fma from their work."""
+    memory, steps = memory_for(dtype), STEPS["both"]
+    pairs = [[best(divide_among_fmas, memory, steps, dividing) for dividing in (0, 1)] for _ in range(4)]
+    without, with_them = map(min, zip(*pairs, strict=True))
+    return max(0.0, (with_them - without) * hertz / (2 * steps))
 
 
 def inner_loop(function):
