@@ -151,10 +151,20 @@ def slope_part(results):
         f"{dtype}, from {FLAT_FROM:,} samples on: at the slowest size a sample takes "
         f"{slope[dtype]['spread']['1'] - 1:.0%} longer than at the fastest on one thread, "
         f"{slope[dtype]['spread']['all'] - 1:.0%} on all cores; all cores are at least "
-        f"{slope[dtype]['speed_up']:.2f} times as fast as one."
+        f"{slope[dtype]['speed_up']:.2f} times as fast as one." + fits_apart(slope[dtype])
         for dtype in DTYPES
     ]
     return "\n\n".join(parts)
+
+
+def fits_apart(of_dtype):
+    """Return what the machine itself gives to a core more, where that was measured."""
+    if "apart" not in of_dtype:
+        return ""  # an earlier run
+    return (
+        f" (Fits on one thread each that share {FLAT_FROM:,} samples, side by side, and never meet are "
+        f"{of_dtype['apart']:.2f} times as fast as one.)"
+    )
 
 
 def busy_part(results):

@@ -3,10 +3,16 @@
 The time is the slope between two numbers of iterations, so that layout and start of the threads, which are paid once,
 drop out. All sizes have their turn in every round, and they are compared round by round: where others use the machine,
 its speed changes from minute to minute.
+
+What more threads can give is up to the machine: its cores may share units, caches or power with each other and with
+what others do. So where the threads of a team wait for each other most often, at the smallest size that counts, their
+time stands beside that of as many fits on one thread each, side by side, which have a part of the samples and never
+meet.
 """
 
 import itertools
 import statistics
+import threading
 
 from bench import cases, measure, peers
 from fastnn2.cores import usable_cores
@@ -18,6 +24,7 @@ FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wa
 SAMPLES, FEWEST = 40_000_000, 16
 ROUNDS = 7
 THREADS = (1, None)
+APART = "apart"  # instead of a number of threads: as many fits as there are cores
 
 
 def iterations_for(n):
@@ -34,7 +41,8 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
     dict
         ``rows``: n, dtype, threads (1 or None), ``ns`` a sample and iteration, ``times`` that all threads are as fast
         as one; ``cores``; and for each dtype ``spread``, how many times as long a sample takes at the slowest size from
-        10,000 on as at the fastest, and ``speed_up``, the smallest ``times`` from there on.
+        10,000 on as at the fastest, ``speed_up``, the smallest ``times`` from there on, and ``apart``, the ``times`` of
+        fits that never meet.
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     slopes = slopes_of_rounds(sizes, dtypes, measure.QUICK_ROUNDS if quick else ROUNDS)
@@ -63,21 +71,44 @@ def slopes_of_rounds(sizes, dtypes, rounds):
     for n in sizes:
         X, Y = cases.moons(n)
         params = cases.reference.init_params(X, Y, 5)
+        choices = (*THREADS, APART) if n == FLAT_FROM else THREADS
         for dtype in dtypes:
             x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # once, for all runs
             few, many = iterations_for(n)
-            for threads, iterations in ((None, few), *itertools.product(THREADS, (few, many))):
+            for threads, iterations in ((None, few), *itertools.product(choices, (few, many))):
                 keys.append((n, dtype, threads, iterations))  # the first comes again, and the last time is kept
-                runs.append((fit.prepare(x, y, params, 0.3, iterations, dtype, threads), None))
+                arguments = params, 0.3, iterations, dtype
+                if threads == APART:
+                    runs.append((apart(x, y, arguments), None))
+                else:
+                    runs.append((fit.prepare(x, y, *arguments, threads), None))
     for job, _ in runs:
         job()
     times = dict(zip(keys, measure.rounds(runs, rounds), strict=True))
     slopes = {}
-    for n, dtype, threads in itertools.product(sizes, dtypes, THREADS):
+    for n, dtype, threads in dict.fromkeys(key[:3] for key in keys):
         few, many = iterations_for(n)
         shorter, longer = (times[n, dtype, threads, iterations] for iterations in (few, many))
         slopes[n, dtype, threads] = [seconds / n * 1e9 for seconds in measure.slopes(shorter, longer, few, many)]
     return slopes
+
+
+def apart(X, Y, arguments):
+    """Return a run of fits on one thread each, side by side, that share the samples and never meet."""
+    cores = usable_cores()
+    parts = [slice(part * Y.shape[-1] // cores, (part + 1) * Y.shape[-1] // cores) for part in range(cores)]
+    fit = peers.load("fastnn2_fit")
+    jobs = [fit.prepare(X[:, part], Y[..., part], *arguments, 1) for part in parts]
+
+    def run():
+        others = [threading.Thread(target=job) for job in jobs[1:]]
+        for other in others:
+            other.start()
+        jobs[0]()
+        for other in others:
+            other.join()
+
+    return run
 
 
 def summary(rows, slopes, dtype):
@@ -92,4 +123,8 @@ def summary(rows, slopes, dtype):
         relative = [[ns / statistics.fmean(all_ns) for ns in all_ns] for all_ns in by_round]
         medians = [statistics.median(of_size) for of_size in zip(*relative, strict=True)]
         spread[str(threads or "all")] = max(medians) / min(medians)
-    return {"spread": spread, "speed_up": min(times.values()), "wanted": {"spread": SPREAD, "speed_up": SPEED_UP}}
+    one, several = (slopes[FLAT_FROM, dtype, threads] for threads in (1, APART))
+    return {
+        "spread": spread, "speed_up": min(times.values()), "wanted": {"spread": SPREAD, "speed_up": SPEED_UP},
+        "apart": statistics.median(a / b for a, b in zip(one, several, strict=True)),
+    }  # fmt: skip
