@@ -7,10 +7,10 @@ as many cores. tanh and all else count for nothing.
 **The tutorial's job.** Vector operations are counted in the kernels (see :data:`COUNTS`). A core is taken to do two of
 fma, mul and add a cycle, as Intel's do (one with adders beside two units for fma and mul could do more); where its
 units for fma and mul are half as wide as a vector (Zen 4), one fma or mul, with an add beside it: their rate is
-measured. Divisions have a unit of their own, whose rate is measured, too, and so is for how long each keeps the units
-for fma from their work, as it passes through one of them (three cycles in float64 on Zen 4, two in float32). As all
-work at once, an iteration cannot take less than the largest of these: all operations, fma and mul with what divisions
-take, divisions.
+measured. Divisions have a unit of their own. Two things about it are measured: how often it can begin one, and for how
+many cycles each keeps the units for fma and mul from their work, as it passes through one of them (on Zen 4, and 64
+bytes, three in float64 and two in float32). As all work at once, an iteration cannot take less than the largest of
+these: the operations; fma and mul, and what divisions take from their units; the divisions.
 """
 
 import statistics
