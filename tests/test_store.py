@@ -744,7 +744,7 @@ except RuntimeError as error:
 def test_fork_while_a_kernel_is_compiled(tmp_path):
     """The fork waits; a child with Numba's lock held by a thread that it does not have would hang."""
     code = """
-import threading, time
+import signal, threading, time
 X, Y = data()
 fastnn2.fit  # imported before the thread begins
 thread = threading.Thread(target=lambda: fastnn2.fit(X, Y, 0.5, 5, 3))
@@ -753,7 +753,6 @@ while "fastnn2.kernels.compiler" not in sys.modules and thread.is_alive():
     time.sleep(0.01)
 child = os.fork()
 if child == 0:
-    import signal
     signal.alarm(60)
     fastnn2.fit(X, Y, 0.5, 5, 3)
     os._exit(0)
