@@ -109,7 +109,7 @@ def timed(calls, count):
         "fastnn2": statistics.median(own),
         "threads": threads,
         "seconds": {"sklearn": theirs, "fastnn2": own},
-        "ratio": statistics.median(a / b for a, b in zip(theirs, own, strict=True)),
+        "ratio": measure.ratio(theirs, own),
     }
 
 

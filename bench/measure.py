@@ -118,6 +118,11 @@ def slopes(shorter, longer, few, many):
     return [(b - a) / (many - few) for a, b in zip(shorter, longer, strict=True)]
 
 
+def ratio(times, own):
+    """Return how many times as long one run takes as another, from the times of both, compared round by round."""
+    return statistics.median(a / b for a, b in zip(times, own, strict=True))
+
+
 def rounds_of_a_cell(runs, quick):
     """Return the times of all runs of a cell; long ones on one thread, half of all the time, are timed less often.
 

@@ -12,10 +12,10 @@ meet.
 
 import itertools
 import statistics
-import threading
 
 from bench import cases, measure, peers
 from fastnn2.cores import usable_cores
+from fastnn2.sharing import on_threads
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7 GB
@@ -49,7 +49,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
     rows = []
     for n, dtype in itertools.product(sizes, dtypes):
         one, several = (slopes[n, dtype, threads] for threads in THREADS)
-        times = statistics.median(a / b for a, b in zip(one, several, strict=True))
+        times = measure.ratio(one, several)
         for threads in THREADS:
             ns = statistics.median(slopes[n, dtype, threads])
             rows.append({"n": n, "dtype": dtype, "threads": threads, "ns": ns, "times": times})
@@ -100,15 +100,7 @@ def apart(X, Y, arguments):
     fit = peers.load("fastnn2_fit")
     jobs = [fit.prepare(X[:, part], Y[..., part], *arguments, 1) for part in parts]
 
-    def run():
-        others = [threading.Thread(target=job) for job in jobs[1:]]
-        for other in others:
-            other.start()
-        jobs[0]()
-        for other in others:
-            other.join()
-
-    return run
+    return lambda: on_threads(lambda _, job: job(), jobs, cores)
 
 
 def summary(rows, slopes, dtype):
@@ -123,8 +115,7 @@ def summary(rows, slopes, dtype):
         relative = [[ns / statistics.fmean(all_ns) for ns in all_ns] for all_ns in by_round]
         medians = [statistics.median(of_size) for of_size in zip(*relative, strict=True)]
         spread[str(threads or "all")] = max(medians) / min(medians)
-    one, several = (slopes[FLAT_FROM, dtype, threads] for threads in (1, APART))
     return {
         "spread": spread, "speed_up": min(times.values()), "wanted": {"spread": SPREAD, "speed_up": SPEED_UP},
-        "apart": statistics.median(a / b for a, b in zip(one, several, strict=True)),
+        "apart": measure.ratio(slopes[FLAT_FROM, dtype, 1], slopes[FLAT_FROM, dtype, APART]),
     }  # fmt: skip

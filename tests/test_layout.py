@@ -213,7 +213,8 @@ layout._aligned = walled
 if sys.argv[1] == "nothing":
     ctypes.c_char.from_address(layout.address(layout.aligned_zeros(4, "float64")) + 32).value
 shapes = [(1, 1, 1), (2, 5, 1), (2, 11, 1), (3, 2, 2), (9, 8, 4), (9, 13, 11), (33, 34, 1), (65, 37, 16), (270, 45, 6)]
-for shape in [*shapes, (230, 601, 2)]:
+shapes += [(230, 601, 2)]  # hidden units are shared among the threads
+for shape in shapes:
     for dtype in DTYPES:
         for n in (1, 70, 530):
             X, Y, params, weights = problem(*shape, n, dtype)
@@ -224,7 +225,7 @@ for shape in [*shapes, (230, 601, 2)]:
             model = fastnn2.MLPRegressor(hidden_layer_sizes=(shape[1],), max_iter=1, batch_size=min(n, 40))
             model.fit(X.T, Y.T).predict(X.T)
             if n > 1:  # one class is none
-                labels = Y.T.round().astype(int) if shape[2] > 1 else Y[0].round().astype(int)
+                labels = Y.T.round().astype(int).squeeze()
                 for solver in ("adam", "lbfgs"):
                     model = fastnn2.MLPClassifier(hidden_layer_sizes=(shape[1],), max_iter=1, solver=solver)
                     model.fit(X.T, labels).predict_proba(X.T)
