@@ -8,14 +8,13 @@ Most rows of Adam have betas whose powers are exact, and so the same everywhere:
 with which products are rounded as with the usual ones. Early stopping depends only on which score is the best.
 """
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from results_rows import DTYPES, THREADS, PortableState, Row, of_threads
-from scipy.sparse import csc_array, csr_array, csr_matrix
-from sklearn.exceptions import ConvergenceWarning
 
 import fastnn2
 
@@ -59,13 +58,29 @@ def new_model(kind: str, threads: int | None, options: dict[str, Any]) -> Any:
     return fastnn2.MLPRegressor(loss="poisson" if kind == "counts" else "squared_error", **options)
 
 
+def as_sparse(X: Any, kind: str) -> Any:
+    # Imported here, as sklearn is below, so that a process that computes no estimator starts quickly.
+    import scipy.sparse
+
+    return getattr(scipy.sparse, kind)(X)
+
+
+@contextlib.contextmanager
+def cut_short() -> Iterator[None]:
+    """Expect fits that end before they converge."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+        yield
+
+
 def predictions(model: Any, X: Any) -> list[Any]:
     return [model.predict(X), model.predict_proba(X)] if hasattr(model, "classes_") else [model.predict(X)]
 
 
 def estimator(
     group: str, solver: str, kind: str, dtype: str, options: dict[str, Any] | None = None, *, n: int = 500, d: int = 10,
-    weighted: bool = False, parts: int = 1, fits: int = 1, sparse: Any = None, of_validation: bool = False,
+    weighted: bool = False, parts: int = 1, fits: int = 1, sparse: str = "", of_validation: bool = False,
     threads: int | None = None, machine_bound: bool = False,
 ) -> Row:  # fmt: skip
     """Return a row of what a fit leaves in a model, and of its predictions.
@@ -77,10 +92,10 @@ def estimator(
 
     def compute() -> Any:
         X, y, weights = data(kind, n, d, dtype)
-        if sparse is not None:
-            X = sparse(np.where(abs(X) > 1.5, X, 0))
+        if sparse:
+            X = as_sparse(np.where(abs(X) > 1.5, X, 0), sparse)
         model = new_model(kind, threads, SOLVERS[solver] | options)
-        with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+        with cut_short():
             if parts > 1:
                 named = {}
                 if kind in CLASSES:
@@ -101,7 +116,7 @@ def estimator(
 
     words = [dtype, *(f"{key}={value}" for key, value in options.items() if key != "hidden_layer_sizes")]
     words += [f"{parts} parts"] * (parts > 1) + [f"{fits} fits"] * (fits > 1) + ["weights"] * weighted
-    words += ["" if sparse is None else sparse.__name__, "losses of validation" * of_validation]
+    words += [sparse, "losses of validation" * of_validation]
     shape = f"{d}-{options.get('hidden_layer_sizes', 24)}"
     case = f"estimator {solver} {kind} {shape} n={n} {', '.join(filter(None, words))}"
     return Row(group, case, of_threads(threads), compute, machine_bound or solver in BOUND_SOLVERS)
@@ -149,9 +164,9 @@ OF_BOTH: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"early_stopping": True, "n_iter_no_change": 3, "max_iter": 30}, {}),
     ({"early_stopping": True, "validation_fraction": 0.3, "max_iter": 10}, {"weighted": True}),
     ({"early_stopping": True, "max_iter": 10}, {"of_validation": True, "machine_bound": True}),
-    ({"batch_size": 50}, {"sparse": csr_array}),
-    ({"shuffle": False}, {"sparse": csc_array, "weighted": True}),
-    ({"hidden_layer_sizes": 7, "batch_size": 300}, {"sparse": csr_matrix}),
+    ({"batch_size": 50}, {"sparse": "csr_array"}),
+    ({"shuffle": False}, {"sparse": "csc_array", "weighted": True}),
+    ({"hidden_layer_sizes": 7, "batch_size": 300}, {"sparse": "csr_matrix"}),
 )
 
 
@@ -180,7 +195,7 @@ def bound_rows() -> Iterator[Row]:
                 options = {"activation": ACTIVATIONS[(place + (dtype == "float32")) % 4]}
                 yield estimator(group, solver, kind, dtype, options, weighted=place % 3 == 1)
         yield estimator(group, solver, "number", "float64", {"warm_start": True, "max_iter": 4}, fits=2)
-        yield estimator(group, solver, "softmax", "float64", sparse=csr_array)
+        yield estimator(group, solver, "softmax", "float64", sparse="csr_array")
         for threads in THREADS:
             yield estimator(group, solver, "numbers", "float64", {"max_iter": 4}, n=2000, threads=threads)
     yield estimator("estimator adam", "adam", "softmax", "float64", parts=2)
@@ -194,7 +209,7 @@ def thread_rows() -> Iterator[Row]:
             ("sgd", "numbers", 2500, 10, {"hidden_layer_sizes": 30, "batch_size": 1000, "shuffle": False}, {}),
             ("adam-5/8-3/4", "labels", 2500, 20, {"hidden_layer_sizes": 64, "batch_size": 2500}, {"weighted": True}),
             ("adam-5/8-3/4", "counts", 600, 10, {"hidden_layer_sizes": 20, "early_stopping": True}, {}),
-            ("sgd", "softmax", 900, 30, {"hidden_layer_sizes": 50}, {"sparse": csr_array}),
+            ("sgd", "softmax", 900, 30, {"hidden_layer_sizes": 50}, {"sparse": "csr_array"}),
             ("adam-5/8-3/4", "binary", 600, 20, {"hidden_layer_sizes": 163, "activation": "logistic"}, {}),
             ("sgd", "number", 9000, 15, {"hidden_layer_sizes": 30, "batch_size": 9000, "activation": "tanh"}, {}),
         ):  # fmt: skip
@@ -210,12 +225,12 @@ def prediction_rows() -> Iterator[Row]:
         def compute() -> Any:
             X, y, _ = data(kind, 200, 10, dtype)
             model = new_model(kind, threads, SOLVERS["sgd"] | {"max_iter": 1})
-            with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+            with cut_short():
                 model.fit(X, y)
             source = np.random.RandomState(n)
             X = (4 * source.random_sample((n, 10)) - 2).astype(of_X or dtype)
             if share < 1:
-                X = csr_array(np.where(source.random_sample(X.shape) < share, X, 0))
+                X = as_sparse(np.where(source.random_sample(X.shape) < share, X, 0), "csr_array")
             return predictions(model, X)
 
         words = [dtype, f"X of {of_X}" if of_X else "", f"{share:.0%} not 0" if share < 1 else ""]
