@@ -1,4 +1,4 @@
-"""Measure everything: ``python -m bench [--quick]``. Writes results.json, and results.md and pictures from it."""
+"""Measure everything: ``python -m bench [--quick]``. Writes JSON, and Markdown and pictures made from it."""
 
 from bench import environment
 
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 PARTS = ("startup", "busy", "peak", "slope", "estimators", "grid")
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).parent / "results"
 
 
 def parse(arguments):
@@ -21,13 +21,15 @@ def parse(arguments):
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: within 5 minutes instead of 40")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write (default: bench/results.json)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="where to write (default: bench/results/PROCESSOR.json)"
+    )
     parser.add_argument(
         "--only",
         action="append",
         metavar="NAME",
         choices=PARTS + tuple(case.name for case in cases.GRID),
-        help="a part or a cell of the grid, repeatable: %(choices)s; writes files only where --json says so",
+        help="a part or a cell of the grid, repeatable: %(choices)s; files are written only with --json",
     )
     parser.add_argument("--largest", action="store_true", help="scaling up to 100,000,000 samples (needs 8 GB)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
@@ -111,7 +113,9 @@ def main(arguments=None):
     if options.report:
         results, path = json.loads(options.report.read_text()), options.report
     else:
-        path = options.json or (None if options.only else HERE / "results.json")
+        path = options.json or (
+            None if options.only else RESULTS / f"{environment.file_name(environment.processor())}.json"
+        )
         results = measure_all(options, path)
         if path:
             partial_of(path).replace(path)

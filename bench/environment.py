@@ -8,6 +8,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # They make OpenBLAS run kernels for another processor than this one: every peer with a matrix product would look slow.
 OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# Microarchitectures by family and model, as a virtual machine often hides the processor's own name.
+PROCESSORS = {("25", "17"): "Zen 4", ("6", "85"): "Cascade Lake", ("6", "207"): "Emerald Rapids"}
 PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "scipy", "torch", "jax", "jaxlib")
 
 
@@ -59,6 +62,31 @@ def processor():
         name += f" (family {found['cpu family']}, model {found.get('model')})"
     vectors = [feature for feature in ("avx2", "fma", "avx512f") if feature in found.get("flags", "").split()]
     return f"{name}, {' '.join(vectors)}" if vectors else name
+
+
+def microarchitecture(processor):
+    """Return a short name for a processor that :func:`processor` has described.
+
+    >>> microarchitecture("AMD EPYC (family 25, model 17), avx2 fma avx512f")
+    'Zen 4'
+    >>> microarchitecture("Intel(R) Xeon(R) Processor (family 6, model 167), avx2 fma avx512f")
+    'Intel Xeon 6-167'
+    """
+    found = re.search(r"\(family (\w+), model (\w+)\)", processor)
+    if found and found.groups() in PROCESSORS:
+        return PROCESSORS[found.groups()]
+    name = re.sub(r"\((R|TM|r|tm)\)|\(family.*| @.*|,.*|\b(CPU|Processor)\b", " ", processor)
+    return " ".join([*name.split(), *(["-".join(found.groups())] if found else [])])
+
+
+def file_name(processor):
+    """Return that short name as a file is named after it.
+
+    >>> file_name("AMD EPYC (family 25, model 17), avx2 fma avx512f")
+    'zen4'
+    """
+    name = microarchitecture(processor).lower().removeprefix("intel ").removeprefix("amd ")
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r" (?=\d+$)", "", name)).strip("-") or "unknown"
 
 
 def version_of(package):
