@@ -1,12 +1,11 @@
 """Measure everything: ``python -m bench [--quick]``. Writes JSON, and Markdown and pictures made from it."""
 
-from bench import environment
+from bench import environment, storage
 
 if environment.clear_openblas():  # before NumPy comes in, which loads OpenBLAS
     environment.start_again()
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -74,7 +73,7 @@ def measure_all(options, path):
             continue
         say(f"({time.perf_counter() - begin:.0f} s)")
         if path:
-            partial_of(path).write_text(json.dumps(results, indent=1) + "\n")
+            storage.write(partial_of(path), results)
     return results
 
 
@@ -111,7 +110,7 @@ def main(arguments=None):
 
     options = parse(arguments)
     if options.report:
-        results, path = json.loads(options.report.read_text()), options.report
+        results, path = storage.read(options.report), options.report
     else:
         path = options.json or (
             None if options.only else RESULTS / f"{environment.file_name(environment.processor())}.json"

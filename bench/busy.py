@@ -15,15 +15,19 @@ def run(quick=False, say=print):
     """Return the median times in seconds, quiet and busy, and their ratio."""
     job = measure.prepare("fastnn2_fit", cases.TUTORIAL, "float64", 2)
     # No thread_limit: what fastnn2 runs on is in the job.
-    quiet = statistics.median(measure.rounds([(job, None)], ROUNDS)[0])
+    quiet_times = measure.rounds([(job, None)], ROUNDS)[0]
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(max(2, usable_cores()))]
     try:
-        busy = statistics.median(measure.rounds([(job, None)], ROUNDS)[0])
+        busy_times = measure.rounds([(job, None)], ROUNDS)[0]
     finally:
         for loop in loops:
             loop.kill()
             loop.wait()
-    result = {"loops": len(loops), "quiet": quiet, "busy": busy, "ratio": busy / quiet, "allowed": ALLOWED}
+    quiet, busy = statistics.median(quiet_times), statistics.median(busy_times)
+    result = {
+        "loops": len(loops), "rounds": ROUNDS, "quiet": quiet, "busy": busy, "ratio": busy / quiet, "allowed": ALLOWED,
+        "quartiles": {"quiet": measure.quartiles(quiet_times), "busy": measure.quartiles(busy_times)},
+    }  # fmt: skip
     say(
         f"tutorial's job on 2 threads: {quiet * 1e3:.2f} ms quiet, {busy * 1e3:.2f} ms beside {len(loops)} busy loops, "
         f"{busy / quiet:.2f} times (at most {ALLOWED:g} are wanted)"

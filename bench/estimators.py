@@ -77,8 +77,8 @@ def run(quick=False, say=print):
     Returns
     -------
     dict
-        ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2, threads (1, or None for all, with
-        which scikit-learn was faster), all ``seconds`` of both, ratio, wanted;
+        ``rounds``; ``rows``: title, dtype, median seconds of sklearn and fastnn2 and the ``quartiles`` of both, threads
+        (1, or None for all, with which scikit-learn was faster), ratio and ratio_quartiles, wanted;
         ``skipped``: why there are no rows, or None.
     """
     result = {"rounds": measure.count_rounds(quick), "rows": [], "skipped": None}
@@ -104,12 +104,14 @@ def timed(calls, count):
     """Return the figures of a row from so many rounds; the ratio is the median of those of the rounds."""
     one, several, own = measure.rounds([(calls[who], threads) for who, threads in SIDES], count)
     theirs, threads = (one, 1) if statistics.median(one) <= statistics.median(several) else (several, None)
+    ratios = measure.ratios_by_round(theirs, own)
     return {
         "sklearn": statistics.median(theirs),
         "fastnn2": statistics.median(own),
         "threads": threads,
-        "seconds": {"sklearn": theirs, "fastnn2": own},
-        "ratio": measure.ratio(theirs, own),
+        "quartiles": {"sklearn": measure.quartiles(theirs), "fastnn2": measure.quartiles(own)},
+        "ratio": statistics.median(ratios),
+        "ratio_quartiles": measure.quartiles(ratios),
     }
 
 

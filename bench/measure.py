@@ -118,9 +118,14 @@ def slopes(shorter, longer, few, many):
     return [(b - a) / (many - few) for a, b in zip(shorter, longer, strict=True)]
 
 
+def ratios_by_round(times, own):
+    """Return how many times as long one run takes as another, one figure a round."""
+    return [a / b for a, b in zip(times, own, strict=True)]
+
+
 def ratio(times, own):
-    """Return how many times as long one run takes as another, from the times of both, compared round by round."""
-    return statistics.median(a / b for a, b in zip(times, own, strict=True))
+    """Return how many times as long one run takes as another: the median over the rounds."""
+    return statistics.median(ratios_by_round(times, own))
 
 
 def rounds_of_a_cell(runs, quick):
@@ -164,8 +169,8 @@ def run_case(case, quick=False, say=print):
     Returns
     -------
     dict
-        The case, ``rows`` (peer, dtype, threads, all seconds, their median), ``skipped`` (peer, dtype, threads,
-        reason) and ``ratios``: for each dtype the fastest peer and how many times fastnn2 is faster.
+        The case, ``rows`` (peer, dtype, threads, rounds, the median of their seconds, quartiles), ``skipped`` (peer,
+        dtype, threads, reason) and ``ratios``: for each dtype the fastest peer and how many times fastnn2 is faster.
     """
     say(f"{case.title}, {case.iterations} iterations")
     ready, skipped = [], []
@@ -178,11 +183,11 @@ def run_case(case, quick=False, say=print):
             say(f"  {name}, {dtype}, skipped: {error}")
     runs = [(run, row["threads"]) for row, run in ready]
     times = rounds_of_a_cell(runs, quick)
-    rows = [row | with_median(seconds) for (row, _), seconds in zip(ready, times, strict=True)]
+    rows = [row | summary(seconds) for (row, _), seconds in zip(ready, times, strict=True)]
     if not quick:
         short = [row for dtype in TOLERANCE for row in short_contenders(rows, dtype)]
         go_on(runs, times, [i for i, row in enumerate(rows) if row in short], MORE_ROUNDS)
-        rows = [row | with_median(seconds) for row, seconds in zip(rows, times, strict=True)]
+        rows = [row | summary(seconds) for row, seconds in zip(rows, times, strict=True)]
     for row in rows:
         row |= {"title": peers.load(row["peer"]).TITLE, "us_per_iteration": row["median"] / case.iterations * 1e6}
         cores = "1 thread" if row["threads"] == 1 else "all cores"
@@ -194,9 +199,20 @@ def run_case(case, quick=False, say=print):
     return result
 
 
-def with_median(seconds):
-    """Return what a row says of its times."""
-    return {"seconds": seconds, "median": statistics.median(seconds)}
+def summary(values):
+    """Return what is kept of the times of all rounds: how many there were, their median and quartiles."""
+    return {"rounds": len(values), "median": statistics.median(values), "quartiles": quartiles(values)}
+
+
+def quartiles(values):
+    """Return the first and the third quartile.
+
+    >>> quartiles([1.0, 2.0, 3.0, 4.0, 5.0])
+    [2.0, 4.0]
+    """
+    if len(values) == 1:
+        return [*values, *values]
+    return statistics.quantiles(values, method="inclusive")[::2]
 
 
 def contenders(rows, dtype):

@@ -151,19 +151,19 @@ def slope_part(results):
         f"{dtype}, from {FLAT_FROM:,} samples on: at the slowest size a sample takes "
         f"{slope[dtype]['spread']['1'] - 1:.0%} longer than at the fastest on one thread, "
         f"{slope[dtype]['spread']['all'] - 1:.0%} on all cores; all cores are at least "
-        f"{slope[dtype]['speed_up']:.2f} times as fast as one." + fits_apart(slope[dtype])
+        f"{slope[dtype]['speed_up']:.2f} times as fast as one." + independent_fits(slope[dtype])
         for dtype in DTYPES
     ]
     return "\n\n".join(parts)
 
 
-def fits_apart(of_dtype):
+def independent_fits(of_dtype):
     """Return what the machine itself gives to a core more, where that was measured."""
-    if "apart" not in of_dtype:
+    if "independent" not in of_dtype:
         return ""  # an earlier run
     return (
         f" (Fits on one thread each that share {FLAT_FROM:,} samples, side by side, and never meet are "
-        f"{of_dtype['apart']:.2f} times as fast as one.)"
+        f"{of_dtype['independent']:.2f} times as fast as one.)"
     )
 
 
@@ -189,7 +189,7 @@ def estimators_part(results):
         for row in estimators["rows"]
     ]  # fmt: skip
     head = f"Whole calls, ms, median of {estimators['rounds']}, scikit-learn with its best number of BLAS threads"
-    if "seconds" in estimators["rows"][0]:
+    if "ratio_quartiles" in estimators["rows"][0]:  # in earlier runs the ratio is that of the medians
         head += "; times faster by round"
     head += ":"
     return head + "\n\n" + table(["", "dtype", "scikit-learn", "fastnn2", "times faster"], rows)

@@ -24,7 +24,7 @@ FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wa
 SAMPLES, FEWEST = 40_000_000, 16
 ROUNDS = 7
 THREADS = (1, None)
-APART = "apart"  # instead of a number of threads: as many fits as there are cores
+INDEPENDENT = "independent"  # instead of a number of threads: as many fits as there are cores
 
 
 def iterations_for(n):
@@ -39,10 +39,10 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
     Returns
     -------
     dict
-        ``rows``: n, dtype, threads (1 or None), ``ns`` a sample and iteration, ``times`` that all threads are as fast
-        as one; ``cores``; and for each dtype ``spread``, how many times as long a sample takes at the slowest size from
-        10,000 on as at the fastest, ``speed_up``, the smallest ``times`` from there on, and ``apart``, the ``times`` of
-        fits that never meet.
+        ``rows``: n, dtype, threads (1 or None), ``ns`` a sample and iteration and its quartiles, ``times`` that all
+        threads are as fast as one; ``cores``; and for each dtype ``spread``, how many times as long a sample takes at
+        the slowest size from 10,000 on as at the fastest, ``speed_up``, the smallest ``times`` from there on, and
+        ``independent``, the ``times`` of fits that never meet.
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     slopes = slopes_of_rounds(sizes, dtypes, measure.QUICK_ROUNDS if quick else ROUNDS)
@@ -51,8 +51,11 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         one, several = (slopes[n, dtype, threads] for threads in THREADS)
         times = measure.ratio(one, several)
         for threads in THREADS:
-            ns = statistics.median(slopes[n, dtype, threads])
-            rows.append({"n": n, "dtype": dtype, "threads": threads, "ns": ns, "times": times})
+            by_round = slopes[n, dtype, threads]
+            rows.append({
+                "n": n, "dtype": dtype, "threads": threads, "ns": statistics.median(by_round),
+                "quartiles": measure.quartiles(by_round), "times": times,
+            })  # fmt: skip
         say(
             f"  {n:>11,} x 2 x 5 {dtype}: {rows[-2]['ns']:.3f} ns a sample and iteration on one thread, "
             f"{rows[-1]['ns']:.3f} on all, {times:.2f} times"
@@ -71,15 +74,15 @@ def slopes_of_rounds(sizes, dtypes, rounds):
     for n in sizes:
         X, Y = cases.moons(n)
         params = cases.reference.init_params(X, Y, 5)
-        choices = (*THREADS, APART) if n == FLAT_FROM else THREADS
+        choices = (*THREADS, INDEPENDENT) if n == FLAT_FROM else THREADS
         for dtype in dtypes:
             x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # once, for all runs
             few, many = iterations_for(n)
             for threads, iterations in ((None, few), *itertools.product(choices, (few, many))):
                 keys.append((n, dtype, threads, iterations))  # the first comes again, and the last time is kept
                 arguments = params, 0.3, iterations, dtype
-                if threads == APART:
-                    runs.append((apart(x, y, arguments), None))
+                if threads == INDEPENDENT:
+                    runs.append((independent_fits(x, y, arguments), None))
                 else:
                     runs.append((fit.prepare(x, y, *arguments, threads), None))
     for job, _ in runs:
@@ -93,7 +96,7 @@ def slopes_of_rounds(sizes, dtypes, rounds):
     return slopes
 
 
-def apart(X, Y, arguments):
+def independent_fits(X, Y, arguments):
     """Return a run of fits on one thread each, side by side, that share the samples and never meet."""
     cores = usable_cores()
     parts = [slice(part * Y.shape[-1] // cores, (part + 1) * Y.shape[-1] // cores) for part in range(cores)]
@@ -117,5 +120,5 @@ def summary(rows, slopes, dtype):
         spread[str(threads or "all")] = max(medians) / min(medians)
     return {
         "spread": spread, "speed_up": min(times.values()), "wanted": {"spread": SPREAD, "speed_up": SPEED_UP},
-        "apart": measure.ratio(slopes[FLAT_FROM, dtype, 1], slopes[FLAT_FROM, dtype, APART]),
+        "independent": measure.ratio(slopes[FLAT_FROM, dtype, 1], slopes[FLAT_FROM, dtype, INDEPENDENT]),
     }  # fmt: skip

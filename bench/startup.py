@@ -6,7 +6,6 @@ its data and weights come from a file, and its last cost is checked.
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -103,7 +102,8 @@ def run(quick=False, say=print):
     Returns
     -------
     dict
-        ``rows`` (name, seconds, median), ``skipped`` (name, reason), ``wanted`` (text, figure, limit).
+        ``rows`` (name, rounds, median of the seconds, quartiles), ``skipped`` (name, reason), ``wanted`` (text, figure,
+        limit).
     """
     count = QUICK_ROUNDS if quick else ROUNDS
     skipped = []
@@ -121,7 +121,7 @@ def run(quick=False, say=print):
         for _ in range(count):
             for script in ready:
                 script.seconds.append(script.run())
-    rows = [{"name": s.name, "seconds": s.seconds, "median": statistics.median(s.seconds)} for s in ready]
+    rows = [{"name": script.name, **measure.summary(script.seconds)} for script in ready]
     for row in rows:
         say(f"  {row['name']:32} {row['median'] * 1e3:8.0f} ms")
     wanted = judge({row["name"]: row["median"] for row in rows})
