@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from bench import cases, measure
-from fastnn2.cores import usable_cores
+from bench.inside import usable_cores
 
 ALLOWED = 4.0  # times the quiet time
 ROUNDS = 11

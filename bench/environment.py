@@ -35,7 +35,7 @@ def start_again():
 
 def describe():
     """Return a dict that says on what the figures were measured."""
-    from fastnn2.cores import usable_cores
+    from bench.inside import usable_cores
 
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -7,10 +7,7 @@ import time
 import numpy as np
 from numba import njit
 
-from fastnn2.kernels.blocks import fma_outer, load_each
-from fastnn2.kernels.plan import VECTOR_BYTES
-from fastnn2.kernels.processor import Processor
-from fastnn2.kernels.simd import INLINE, fma, load, store
+from bench.inside import INLINE, VECTOR_BYTES, Processor, fma, load, store
 
 ROUNDS = 15
 OPTIONS = {"nogil": True, "error_model": "numpy"}
@@ -18,14 +15,41 @@ STEPS = {"fma": 4_000_000, "divide": 400_000, "both": 100_000, "clock": 10_000_0
 
 
 @njit(**INLINE)
+def fma_each(vectors, a, b):
+    """Return v a + b for each of twelve vectors: one step of twelve chains.
+
+    Two fma a cycle with a latency of four cycles keep eight chains busy. The chains fill no more than 32 registers of
+    64 bytes.
+    """
+    v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 = vectors
+    v0, v1, v2, v3 = fma(v0, a, b), fma(v1, a, b), fma(v2, a, b), fma(v3, a, b)
+    v4, v5, v6, v7 = fma(v4, a, b), fma(v5, a, b), fma(v6, a, b), fma(v7, a, b)
+    v8, v9, v10, v11 = fma(v8, a, b), fma(v9, a, b), fma(v10, a, b), fma(v11, a, b)
+    return v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+
+
+@njit(**INLINE)
+def twelve_starts(memory):
+    """Return twelve vectors that differ, or LLVM might compute one chain for all."""
+    v0, v1, v2, v3 = load(memory, 0), load(memory, 1), load(memory, 2), load(memory, 3)
+    v4, v5, v6, v7 = load(memory, 4), load(memory, 5), load(memory, 6), load(memory, 7)
+    v8, v9, v10, v11 = load(memory, 8), load(memory, 9), load(memory, 10), load(memory, 11)
+    return v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+
+
+@njit(**INLINE)
+def sum_of_twelve(vectors):
+    """Return the sum, so that LLVM keeps all chains."""
+    v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 = vectors
+    return ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7)) + ((v8 + v9) + (v10 + v11))
+
+
+@njit(**INLINE)
 def twelve(memory, a, b, steps):
-    """Twelve chains of fma: two a cycle with a latency of four cycles keep eight busy; for 32 registers of 64 bytes."""
-    v0 = v1 = v2 = v3 = v4 = v5 = v6 = v7 = v8 = v9 = v10 = v11 = load(memory, 0)
+    chains = twelve_starts(memory)
     for _ in range(steps):
-        v0, v1, v2, v3 = fma(v0, a, b), fma(v1, a, b), fma(v2, a, b), fma(v3, a, b)
-        v4, v5, v6, v7 = fma(v4, a, b), fma(v5, a, b), fma(v6, a, b), fma(v7, a, b)
-        v8, v9, v10, v11 = fma(v8, a, b), fma(v9, a, b), fma(v10, a, b), fma(v11, a, b)
-    store(memory, 0, ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7)) + ((v8 + v9) + (v10 + v11)))
+        chains = fma_each(chains, a, b)
+    store(memory, 0, sum_of_twelve(chains))
 
 
 @njit(**INLINE)
@@ -72,17 +96,15 @@ def divide_among_fmas(memory, steps, dividing):
     lanes = len(memory) // 4
     v = v_next = load(memory, 0)
     a, b = load(memory, lanes), load(memory, 2 * lanes)
-    dividend, twelve_b = a + 0.2310585, (b, b, b, b, b, b, b, b, b, b, b, b)
-    sums = load_each(memory, 0, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11))
+    dividend = a + 0.2310585
+    chains = twelve_starts(memory)
     for _ in range(steps):
         for _ in range(2):
             for _ in range(4):
-                sums = fma_outer((a,), twelve_b, sums)
+                chains = fma_each(chains, a, b)
             if dividing:
                 v, v_next = v_next, dividend / v
-    for vector in sums:
-        v = v + vector
-    store(memory, 3 * lanes, v + v_next)
+    store(memory, 3 * lanes, sum_of_twelve(chains) + v + v_next)
 
 
 @njit(**OPTIONS)

@@ -16,8 +16,7 @@ these: the operations; fma and mul, and what divisions take from their units; th
 import statistics
 
 from bench import cases, machine, measure, peers
-from fastnn2.cores import usable_cores
-from fastnn2.kernels.plan import VECTOR_BYTES
+from bench.inside import VECTOR_BYTES, usable_cores
 
 CELLS = ("50000x100x100", "20000x784x128")
 QUICK_CELLS = ("20000x64x64",)

@@ -14,8 +14,7 @@ import itertools
 import statistics
 
 from bench import cases, measure, peers
-from fastnn2.cores import usable_cores
-from fastnn2.sharing import on_threads
+from bench.inside import on_threads, usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7 GB
