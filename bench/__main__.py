@@ -2,7 +2,7 @@
 
 from bench import environment, storage
 
-if environment.clear_openblas():  # before NumPy comes in, which loads OpenBLAS
+if __name__ == "__main__" and environment.clear_openblas():  # NumPy, which loads OpenBLAS, was here before
     environment.start_again()
 
 import argparse
@@ -17,7 +17,9 @@ RESULTS = Path(__file__).parent / "results"
 
 def parse(arguments):
     from bench import cases
+    from bench.compare import rows
 
+    known = (*PARTS, *(case.name for case in cases.GRID))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: within 5 minutes instead of 40")
     parser.add_argument(
@@ -27,13 +29,25 @@ def parse(arguments):
         "--only",
         action="append",
         metavar="NAME",
-        choices=PARTS + tuple(case.name for case in cases.GRID),
-        help="a part or a cell of the grid, repeatable: %(choices)s; files are written only with --json",
+        help=f"a part or a cell of the grid, repeatable: {', '.join(known)}; files are written only with --json. With "
+        f"--against, a part or a row: {', '.join(rows.PARTS)}, or the name of a row as it is printed",
     )
     parser.add_argument("--largest", action="store_true", help="scaling up to 100,000,000 samples (needs 8 GB)")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="compare this checkout with another one, in pairs, and exit with 1 where this one is slower",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marker comments")
     options = parser.parse_args(arguments)
+    if options.against:
+        if not (options.against / "fastnn2" / "__init__.py").is_file():
+            parser.error(f"there is no fastnn2 in {options.against}")
+        known = rows.known_names()
+    if unknown := [name for name in options.only or () if name not in known]:
+        parser.error(f"--only {', '.join(unknown)}: expected {', '.join(known)}")
     if options.readme and not options.readme.is_file():  # said now, not after forty minutes
         parser.error(f"there is no {options.readme}")
     if options.json and (options.json.is_dir() or not os.access(options.json.parent, os.W_OK)):
@@ -109,6 +123,10 @@ def main(arguments=None):
     from bench import report
 
     options = parse(arguments)
+    if options.against:
+        from bench.compare import command
+
+        return command.run(options.against, options.only, options.json)
     if options.report:
         results, path = storage.read(options.report), options.report
     else:

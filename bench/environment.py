@@ -96,9 +96,9 @@ def version_of(package):
         return None
 
 
-def commit():
-    """Return the commit that is checked out, with a mark where files were changed since; "" outside of git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+def commit(checkout=ROOT):
+    """Return the commit of a checkout, with a mark where files were changed since; "" outside of git."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

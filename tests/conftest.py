@@ -1,8 +1,10 @@
 """Set up before fastnn2 is used: signals are heard, kernels have one folder a session, and how Hypothesis draws."""
 
 import os
+import pathlib
 import shutil
 import signal
+import sys
 import tempfile
 
 import hypothesis
@@ -10,6 +12,9 @@ import hypothesis
 # A shell that starts the tests in the background lets them, and whatever they start, ignore the Ctrl-C that some send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# For the tests of the bench, which is not installed; at the end, so that an installed fastnn2 is found before this one.
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
 
 # Tests neither read nor fill the user's own kernels. All of them share one folder, those in subprocesses too, as they
 # inherit the environment: a kernel is compiled once a session.
