@@ -2,7 +2,7 @@
 
 from bench import environment, storage
 
-if __name__ == "__main__" and environment.clear_openblas():  # NumPy, which loads OpenBLAS, was here before
+if __name__ == "__main__" and environment.clear_openblas():  # before NumPy comes, which loads OpenBLAS
     environment.start_again()
 
 import argparse
@@ -40,7 +40,8 @@ def parse(arguments):
         help="compare this checkout with another one, in pairs, and exit with 1 where this one is slower",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marker comments")
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="write the page of all machines, docs/benchmarks.md")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the short table between its marker comments")
     options = parser.parse_args(arguments)
     if options.against:
         if not (options.against / "fastnn2" / "__init__.py").is_file():
@@ -50,6 +51,8 @@ def parse(arguments):
         parser.error(f"--only {', '.join(unknown)}: expected {', '.join(known)}")
     if options.readme and not options.readme.is_file():  # said now, not after forty minutes
         parser.error(f"there is no {options.readme}")
+    if options.docs and options.only and not options.json:
+        parser.error("--docs needs the figures in a file: add --json")
     if options.json and (options.json.is_dir() or not os.access(options.json.parent, os.W_OK)):
         parser.error(f"cannot write {options.json}: it is a folder, or its folder is missing or read-only")
     return options
@@ -120,7 +123,7 @@ def write(results, path):
 
 
 def main(arguments=None):
-    from bench import report
+    from bench import docs, report
 
     options = parse(arguments)
     if options.against:
@@ -140,8 +143,11 @@ def main(arguments=None):
     if path:
         write(results, path)
         print(f"written: {path} and what is made of it")
+    if options.docs:
+        options.docs.write_text(docs.page(path, options.docs), encoding="utf-8")
+        print(f"written: {options.docs}")
     if options.readme:
-        report.update_readme(options.readme, results)
+        docs.update_readme(options.readme, results)
     return 0
 
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 # Microarchitectures by family and model, as a virtual machine often hides the processor's own name.
 PROCESSORS = {("25", "17"): "Zen 4", ("6", "85"): "Cascade Lake", ("6", "207"): "Emerald Rapids"}
+MODEL = re.compile(r"\(family (\w+), model (\w+)\)")
 PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "scipy", "torch", "jax", "jaxlib")
 
 
@@ -64,29 +65,42 @@ def processor():
     return f"{name}, {' '.join(vectors)}" if vectors else name
 
 
-def microarchitecture(processor):
+def title(processor):
     """Return a short name for a processor that :func:`processor` has described.
 
-    >>> microarchitecture("AMD EPYC (family 25, model 17), avx2 fma avx512f")
-    'Zen 4'
-    >>> microarchitecture("Intel(R) Xeon(R) Processor (family 6, model 167), avx2 fma avx512f")
-    'Intel Xeon 6-167'
+    >>> title("AMD EPYC (family 25, model 17), avx2 fma avx512f")
+    'AMD EPYC (Zen 4)'
+    >>> title("Intel(R) Xeon(R) Processor @ 2.50GHz (family 6, model 167), avx2 fma avx512f")
+    'Intel Xeon (family 6, model 167)'
     """
-    found = re.search(r"\(family (\w+), model (\w+)\)", processor)
-    if found and found.groups() in PROCESSORS:
-        return PROCESSORS[found.groups()]
-    name = re.sub(r"\((R|TM|r|tm)\)|\(family.*| @.*|,.*|\b(CPU|Processor)\b", " ", processor)
-    return " ".join([*name.split(), *(["-".join(found.groups())] if found else [])])
+    found = MODEL.search(processor)
+    if found is None:
+        return product(processor)
+    return f"{product(processor)} ({PROCESSORS.get(found.groups(), found[0].strip('()'))})"
 
 
 def file_name(processor):
-    """Return that short name as a file is named after it.
+    """Return how a file is named after it.
 
     >>> file_name("AMD EPYC (family 25, model 17), avx2 fma avx512f")
     'zen4'
+    >>> file_name("Intel(R) Xeon(R) Processor (family 6, model 167), avx2 fma avx512f")
+    'xeon-6-167'
     """
-    name = microarchitecture(processor).lower().removeprefix("intel ").removeprefix("amd ")
-    return re.sub(r"[^a-z0-9]+", "-", re.sub(r" (?=\d+$)", "", name)).strip("-") or "unknown"
+    found = MODEL.search(processor)
+    if found and found.groups() in PROCESSORS:
+        name = re.sub(r" (?=\d)", "", PROCESSORS[found.groups()])
+    else:
+        name = " ".join(
+            [product(processor).removeprefix("Intel ").removeprefix("AMD "), *(found.groups() if found else ())]
+        )
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
+
+
+def product(processor):
+    """Return the name under which a processor is sold, without trade marks and clock."""
+    name = re.sub(r"\((R|TM|r|tm)\)|\(family.*| @.*|,.*|\b(CPU|Processor)\b", " ", processor)
+    return " ".join(name.split())
 
 
 def version_of(package):

@@ -1,6 +1,5 @@
 """From the JSON to Markdown: every figure of the tables was measured, the lost cells are printed like the rest."""
 
-import re
 import textwrap
 
 from bench import environment
@@ -10,7 +9,7 @@ DTYPES = ("float64", "float32")
 PEERS = ("NumPy", "Numba", "scikit-learn", "torch", "torch.compile", "JAX")
 
 
-def number(value, digits=3):
+def format_number(value, digits=3):
     """Return a number with so many significant digits, and never an exponent."""
     if value >= 10 ** (digits - 1):
         return f"{value:,.0f}"
@@ -32,7 +31,7 @@ def time_of(cell, title, dtype, threads):
 
 
 def shown(value):
-    return "-" if value is None else number(value)
+    return "-" if value is None else format_number(value)
 
 
 def grid_table(results, dtype, threads=None):
@@ -82,7 +81,7 @@ def grid_part(results):
 
 def single_part(results):
     """Return the tables for one thread, and who was left out."""
-    parts = ["### One thread"]
+    parts = []
     for dtype in DTYPES:
         if not any(time_of(cell, "fastnn2", dtype, 1) for cell in results["grid"]):
             continue
@@ -119,7 +118,6 @@ def peak_part(results):
     rates = ", ".join(f"{peak['peak'][dtype]['one']:.0f} in {dtype}" for dtype in DTYPES)
     beside = "; for each row measured again, right beside it" if all("peak" in one for one in peak["cells"]) else ""
     parts = [
-        "### Share of the machine",
         f"Peak: {rates} GFLOP/s a core, at {peak['clock'] / 1e9:.2f} GHz{beside}.",
         table(["n × d × h", "dtype", "threads", "GFLOP/s a core", "over a whole call", "share of peak"], rows),
     ]
@@ -146,7 +144,7 @@ def slope_part(results):
         rows.append(row)
     header = ["n", *(f"{dtype}, {what}" for dtype in DTYPES for what in ("1 thread", "all", "times"))]
     compared = ", medians; sizes and threads are compared round by round" if "times" in slope["rows"][0] else ""
-    parts = ["### Scaling", f"n × 2 × 5, ns a sample and iteration{compared}:", table(header, rows)]
+    parts = [f"n × 2 × 5, ns a sample and iteration{compared}:", table(header, rows)]
     parts += [
         f"{dtype}, from {FLAT_FROM:,} samples on: at the slowest size a sample takes "
         f"{slope[dtype]['spread']['1'] - 1:.0%} longer than at the fastest on one thread, "
@@ -171,7 +169,7 @@ def busy_part(results):
     """Return what busy neighbours cost."""
     busy = results["busy"]
     return (
-        f"### Not alone\n\nThe tutorial's job on 2 threads: {busy['quiet'] * 1e3:.1f} ms, and "
+        f"The tutorial's job on 2 threads: {busy['quiet'] * 1e3:.1f} ms, and "
         f"{busy['busy'] * 1e3:.1f} ms ({busy['ratio']:.1f} times) beside {busy['loops']} busy loops."
     )
 
@@ -202,40 +200,22 @@ def environment_part(results):
     return textwrap.fill("Measured on: " + "; ".join(lines) + ".", width=110, break_long_words=False)
 
 
-PARTS = (
-    ("grid", grid_part),
-    ("grid", single_part),
-    ("startup", lambda results: "### Start-up\n\n" + startup_part(results)),
-    ("peak", peak_part),
-    ("slope", slope_part),
-    ("busy", busy_part),
-    ("estimators", lambda results: "### scikit-learn's classes\n\n" + estimators_part(results)),
+# (part of the results, title, what is written about it)
+SECTIONS = (
+    ("grid", None, grid_part),
+    ("grid", "One thread", single_part),
+    ("startup", "Start-up", startup_part),
+    ("peak", "Share of the machine", peak_part),
+    ("slope", "Scaling", slope_part),
+    ("busy", "Not alone", busy_part),
+    ("estimators", "scikit-learn's classes", estimators_part),
 )
 
 
 def markdown(results):
-    """Return the whole report."""
-    parts = [part(results) for name, part in PARTS if name in results]
-    return "\n\n".join(["# Bench", environment_part(results), *parts]) + "\n"
-
-
-def update_readme(path, results):
-    """Write the tables between the marker comments of a README, in place; what has no figures is left alone."""
-    text = path.read_text()
-    where = environment_part(results)
-    if "grid" in results:
-        text = between(text, "bench", grid_part(results) + "\n\n" + where)
-    if "startup" in results:
-        text = between(text, "startup", startup_part(results) + "\n\n" + where)
-    if "estimators" in results:
-        text = between(text, "estimators", estimators_part(results) + "\n\n" + where)
-    path.write_text(text)
-
-
-def between(text, name, content):
-    """Return `text` with `content` between ``<!-- name:start -->`` and ``<!-- name:end -->``."""
-    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
-    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"no place for the figures: expected the lines {start} and {end}")
-    return pattern.sub(lambda _: f"{start}\n{content}\n{end}", text)
+    """Return the whole report of a run."""
+    parts = ["# Bench", environment_part(results)]
+    for name, title, part in SECTIONS:
+        if name in results:
+            parts += [f"### {title}"] * bool(title) + [part(results)]
+    return "\n\n".join(parts) + "\n"
