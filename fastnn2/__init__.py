@@ -15,9 +15,9 @@ from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 if TYPE_CHECKING:
     from fastnn2 import reference as reference
     from fastnn2.estimators import MLPClassifier, MLPRegressor
+    from fastnn2.functional.fit import fit
+    from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.reference import sigmoid
-    from fastnn2.steps import backward, cost, forward, init_params, predict, update
-    from fastnn2.training import fit
 
 __all__ = [
     "MLPClassifier",
@@ -39,14 +39,14 @@ __all__ = [
 _HOME = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
-    "init_params": "steps",
+    "init_params": "functional.steps",
     "sigmoid": "reference",
-    "backward": "steps",
-    "cost": "steps",
-    "forward": "steps",
-    "predict": "steps",
-    "update": "steps",
-    "fit": "training",
+    "backward": "functional.steps",
+    "cost": "functional.steps",
+    "forward": "functional.steps",
+    "predict": "functional.steps",
+    "update": "functional.steps",
+    "fit": "functional.fit",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from fastnn2.cli import main
+from fastnn2.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

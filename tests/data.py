@@ -7,8 +7,10 @@ import time
 import numpy as np
 
 import fastnn2
-from fastnn2 import native, reference
-from fastnn2.kernels import plan, store
+from fastnn2 import reference
+from fastnn2.codegen import store
+from fastnn2.kernels.shared import tuning
+from fastnn2.threads import native
 
 DTYPES = ("float64", "float32")
 
@@ -87,8 +89,8 @@ def as_double(*values):
 
 def sample_counts(d, h, o, dtype):
     """Return the sample counts at which something changes: name -> n."""
-    group = plan.group_size(dtype)
-    tile = plan.count_tile_groups(d, h, o) * group
+    group = tuning.group_size(dtype)
+    tile = tuning.count_tile_groups(d, h, o) * group
     return {
         "1": 1,
         "2": 2,
@@ -96,9 +98,9 @@ def sample_counts(d, h, o, dtype):
         "group-1": group - 1,
         "group": group,
         "group+1": group + 1,
-        "halves-1": 2 * plan.HALF_SAMPLES - 1,
-        "halves": 2 * plan.HALF_SAMPLES,
-        "chunk+1": plan.CHUNK_GROUPS * group + 1,
+        "halves-1": 2 * tuning.HALF_SAMPLES - 1,
+        "halves": 2 * tuning.HALF_SAMPLES,
+        "chunk+1": tuning.CHUNK_GROUPS * group + 1,
         "tile-1": tile - 1,
         "tile": tile,
         "tile+1": tile + 1,

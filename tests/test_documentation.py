@@ -14,7 +14,7 @@ import pytest
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.cli import main
+from fastnn2.commands.main import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
@@ -47,9 +47,12 @@ def test_readme_runs():
 def test_doctests(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module)
+    if name == "fastnn2.estimators.mlp":  # its classes say that they are of fastnn2.estimators
+        assert result.attempted == 0
+        result = doctest.testmod(importlib.import_module("fastnn2.estimators"))
     assert result.failed == 0
     # The other way round: a prompt that doctest does not find is an example that nobody runs.
-    assert (result.attempted > 0) == (">>> " in inspect.getsource(module))
+    assert (result.attempted > 0) == (">>> " in inspect.getsource(module)) or name == "fastnn2.estimators"
 
 
 # Docstrings
@@ -202,8 +205,10 @@ def imports_of(name):
 
 def test_modules_are_found():
     """The tests below would pass on nothing."""
-    assert {"fastnn2.cli", "fastnn2.reference", "fastnn2.kernels.train"} <= set(MODULES)
-    assert {"fastnn2.checks", "fastnn2.kernels.plan", "fastnn2.reference"} <= imports_of("fastnn2.training")
+    assert {"fastnn2.commands.main", "fastnn2.reference", "fastnn2.kernels.loops.train"} <= set(MODULES)
+    assert {"fastnn2.functional.checks", "fastnn2.kernels.shared.tuning", "fastnn2.reference"} <= imports_of(
+        "fastnn2.functional.fit"
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -211,18 +216,52 @@ def test_modules_are_short(name):
     assert len(path_of(name).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("fastnn2.kernels")])
-def test_kernels_import_only_kernels(name):
-    assert {
-        module
-        for module in imports_of(name)
-        if not module.startswith("fastnn2.kernels") and module != "fastnn2._version"
-    } == set()
+# Which rooms a room may import, beside itself: an arrow that is not here would make two rooms one.
+BELOW = {
+    "exceptions": (),
+    "reference": (),
+    "kernels.shared": (),
+    "kernels.simd": ("kernels.shared",),
+    "kernels.nn": ("kernels.simd", "kernels.shared"),
+    "kernels.loops": ("kernels.nn", "kernels.simd", "kernels.shared"),
+    "codegen": ("kernels",),
+    "threads": ("codegen", "kernels"),
+    "engine": ("threads", "codegen", "kernels", "exceptions"),
+    "functional": ("engine", "threads", "codegen", "kernels", "exceptions", "reference"),
+    "estimators": ("engine", "threads", "codegen", "kernels", "exceptions", "reference"),
+    "commands": ("functional", "engine", "threads", "codegen", "kernels", "exceptions", "reference"),
+}
+FRONT = {"fastnn2", "fastnn2._version", "fastnn2.reference_mlp"}  # public names, which hand on what rooms have
 
 
-@pytest.mark.parametrize("name", ["fastnn2.reference", "fastnn2.reference_mlp"])
-def test_reference_imports_nothing_of_the_package(name):
-    assert imports_of(name) == set()
+def is_in(module, room):
+    return f"{module}.".startswith(f"fastnn2.{room}.")
+
+
+def test_every_module_has_a_room():
+    homeless = {name for name in MODULES if not any(is_in(name, room) for room in BELOW)} - FRONT
+    assert homeless == {"fastnn2.kernels"}  # the hash of the sources is taken there
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_arrows_run_one_way(room):
+    """In kernels Python is no exception: codegen finds the entries by name, and no kernel imports codegen."""
+    allowed = (room, *BELOW[room])
+    for name in MODULES:
+        if is_in(name, room):
+            upward = {
+                module
+                for module in imports_of(name) - {"fastnn2._version"}
+                if not any(is_in(module, other) for other in allowed)
+            }
+            assert upward == set(), name
+
+
+@pytest.mark.parametrize("room", [name for name in MODULES if (PACKAGE.joinpath(*name.split(".")[1:])).is_dir()])
+def test_a_room_says_what_lives_there_and_what_it_may_import(room):
+    assert len(importlib.import_module(room).__doc__.splitlines()) <= 20
+    if any(is_in(room, other) for other in BELOW):
+        assert re.search(r"[Mm]ay import|[Ii]mports nothing", importlib.import_module(room).__doc__), room
 
 
 def test_no_circles():

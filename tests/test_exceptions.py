@@ -10,7 +10,7 @@ import pytest
 from data import PATIENCE
 
 import fastnn2
-from fastnn2.kernels import store
+from fastnn2.codegen import store
 
 KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
 

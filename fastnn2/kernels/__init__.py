@@ -1,16 +1,16 @@
-"""Every compiled function of fastnn2, and what compiles, keeps and loads them.
+"""Every compiled function of fastnn2, and nothing else. Nothing here imports another room.
 
-Read layers.py and train.py first; simd.py, bits.py, lanes.py and blocks.py are the vocabulary they are written in,
-elementary.py and update.py the rest of the arithmetic, team.py how threads meet. narrow.py is layers.py for networks
-as small as the tutorial's; train_wide.py is train.py for very wide hidden layers, cut into parts (parts.py). plan.py
-has the numbers behind choices by shape, target.py the blocks that a processor's registers hold. products.py and sums.py
-are the matrix products of large gradients; steps.py is one step at a time, for the functions of the tutorial.
-epochs.py and unit_epochs.py are the estimators' training loops, rows.py, activations.py, losses.py and optimisers.py
-what they are made of. entries.py, estimator_entries.py, signatures.py, compiler.py, store.py, sources.py, processor.py,
-pipeline.py and elf.py bring them to Python.
+In the order in which one is built on the other:
+
+shared   control words and the numbers behind all choices by shape; no Numba
+simd     a vector type for Numba, blocks of vectors in registers, exp, tanh and log
+nn       one tile of samples through a network: layers, losses, optimizers, updates
+loops    whole training runs, one call on each thread of a team; the entries that Python calls
+
+Read nn/layers.py and loops/train.py first.
 """
 
-from fastnn2.kernels.sources import source_hash
+from fastnn2.kernels.shared.sources import source_hash
 
 # Taken before any kernel is imported. Where the files have changed since, nothing is compiled.
 LOADED_SOURCES = source_hash()

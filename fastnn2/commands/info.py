@@ -1,0 +1,86 @@
+"""``fastnn2 info`` and ``fastnn2 warmup``: what is installed, what processor this is, what is compiled."""
+
+import importlib.metadata
+import platform
+import sys
+
+from fastnn2.codegen import store
+from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.codegen.signatures import DTYPES, SIGNATURES
+from fastnn2.threads.cores import usable_cores
+
+PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "tqdm", "platformdirs", "matplotlib")
+VECTOR_FEATURES = ("sse2", "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512vl", "neon", "sve")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def show() -> int:
+    """Print versions, processor, cores and the kernels in the store; return the exit code."""
+    print(f"Python         {platform.python_version()}, {platform.system()} {platform.machine()}")
+    for package in PACKAGES:
+        print(f"{package:<14} {_version(package)}")
+    processor = Processor.here()
+    vectors = [name for name in VECTOR_FEATURES if name in processor.features]
+    print(f"processor      {processor.cpu}")
+    print(f"vectors        {', '.join(vectors) or 'no vector features known'}")
+    print(f"usable cores   {usable_cores()}")
+    if not store.enabled():
+        print("kernel store   off: kernels are compiled by Numba in every process")
+        return 0
+    print(f"kernel store   {store.folder()}")
+    unusable: list[str] = []
+    for name in SIGNATURES:
+        states = [f"{dtype} {_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
+        print(f"  {name:<12} {', '.join(states)}")
+    if unusable:
+        print(f"unusable       {unusable[0]}; it is compiled again when it is needed")
+    return 0
+
+
+def _state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> str:
+    """Return the state of a kernel in a few words; add to `unusable` why it cannot be used where that is so."""
+    if store.stored(name, dtype, processor):
+        return "ready"
+    if store.find(name, dtype, processor):
+        return "ready (lesser processor)"
+    try:
+        store.read(store.path_of(name, dtype, processor))
+    except OSError:
+        pass
+    except store.DamagedFileError as error:
+        unusable.append(str(error))
+        return "unusable"
+    return "not compiled yet"
+
+
+def warm_up(level: str | None) -> int:
+    """Compile what the store lacks, for this processor or for a level of x86-64; return the exit code."""
+    from tqdm import tqdm
+
+    if level is not None and level not in LEVELS:
+        raise ValueError(f"--cpu is {level!r}; expected one of {', '.join(LEVELS)}")
+    if level is not None and not Processor.here().triple.startswith("x86_64"):
+        raise ValueError(f"--cpu {level} is for x86-64 processors; this machine is {Processor.here().triple}")
+    if not store.enabled():
+        raise ValueError("the kernel store is off (FASTNN2_STORE=off, or this system has no ELF objects)")
+    processor = Processor.here() if level is None else Processor.level(level)
+    wanted = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    missing = [pair for pair in wanted if not store.stored(*pair, processor)]
+    shown = store.is_terminal(sys.stderr)
+    for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
+        content, symbol = store.compile_entry(name, dtype, processor, announce=False)
+        try:
+            store.write(name, dtype, processor, content, symbol)
+        except OSError as error:
+            raise OSError(
+                f"cannot keep kernels in {str(store.folder())!r} ({error.strerror}); set FASTNN2_CACHE_DIR to a folder "
+                "that you can write to"
+            ) from error
+    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
+    return 0

@@ -1,0 +1,122 @@
+"""``fastnn2 scale``: moons of a thousand, ten thousand, … samples: does the time stay in proportion?"""
+
+import argparse
+import json
+import pathlib
+import platform
+import time
+from typing import Any
+
+import numpy as np
+
+from fastnn2 import reference
+from fastnn2._version import __version__
+from fastnn2.codegen import store
+from fastnn2.codegen.processor import Processor
+from fastnn2.commands.memory import peak_memory, reference_fits, refuse_too_large
+from fastnn2.commands.moons import duration
+from fastnn2.engine.full_batch import threads_for
+from fastnn2.functional.fit import fit
+from fastnn2.kernels.shared import tuning
+
+Array = np.ndarray[Any, Any]
+
+BLOCK_SAMPLES = 1 << 20  # data is made in blocks of so many
+SAMPLE_ITERATIONS = 200_000_000  # by default a size gets so many samples times iterations, …
+FEWEST, MOST = 20, 5000  # … within these bounds
+PATIENCE = 20.0  # seconds that the NumPy reference may take for a size
+REFERENCE_ITERATIONS = 3
+
+
+def sizes(most: int) -> list[int]:
+    """Return 1,000, 10,000, … up to `most`, and `most` itself."""
+    powers = [10**k for k in range(3, 9) if 10**k < most]
+    return [*powers, most]
+
+
+def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array]:
+    """Return X (2, n) and Y (1, n) in `dtype`, made in blocks, so that no more memory is needed than they take."""
+    from sklearn.datasets import make_moons
+
+    random = np.random.RandomState(seed)
+    X, Y = np.empty((2, n), dtype=dtype), np.empty((1, n), dtype=dtype)
+    for start in range(0, n, BLOCK_SAMPLES):
+        stop = min(n, start + BLOCK_SAMPLES)
+        rows, labels = make_moons(n_samples=stop - start, noise=noise, random_state=random)
+        X[:, start:stop], Y[0, start:stop] = rows.T, labels
+    return X, Y
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train at each size, print the table, save what was asked for; return the exit code."""
+    sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
+    iterations = options.iterations or MOST
+    refuse_too_large(options.max_samples, options.hidden, iterations, sample_bytes, "--max-samples", 1000)
+    picture = _writable(options)
+    store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
+    head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
+    print(f"{head} {'peak memory':>11} {'cost':>8}" + (f" {'NumPy':>9}" if options.compare else ""))
+    rows = []
+    patient = True
+    for n in sizes(options.max_samples):
+        row = _measure(n, options, patient and options.compare)
+        patient = patient and (row["numpy_seconds"] or 0) * 10 * REFERENCE_ITERATIONS < PATIENCE
+        rows.append(row)
+        print(_line(row, options.compare), flush=True)
+    if options.json is not None:
+        about = {"fastnn2": __version__, "processor": Processor.here().cpu, "system": platform.platform()}
+        settings = {name: value for name, value in vars(options).items() if isinstance(value, int | float | str)}
+        options.json.write_text(json.dumps({**about, "options": settings, "sizes": rows}, indent=1) + "\n")
+        print(f"figures saved in {options.json.resolve()}")
+    if picture is not None:
+        from fastnn2.commands import plotting
+
+        plotting.save_scaling(picture, rows, options.dtype)
+        print(f"picture saved in {picture.resolve()}")
+    return 0
+
+
+def _writable(options: argparse.Namespace) -> pathlib.Path | None:
+    """Return where the picture goes, refusing before any work what could not be saved."""
+    from fastnn2.commands import plotting
+
+    if options.json is not None:
+        plotting.refuse_unwritable_file(options.json)
+    return plotting.place(options, "scale.png")
+
+
+def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, Any]:
+    """Train on n samples and return the figures of it."""
+    X, Y = make_data(n, options.noise, options.dtype, options.seed)
+    iterations = options.iterations or int(min(MOST, max(FEWEST, SAMPLE_ITERATIONS // n)))
+    begin = time.perf_counter()
+    job, seed = (X, Y, options.learning_rate, options.hidden), options.seed
+    _, cost_ = fit(*job, iterations, random_state=seed, n_threads=options.threads)
+    seconds = time.perf_counter() - begin
+    row = {
+        "samples": n,
+        "iterations": iterations,
+        "threads": threads_for(2, n, options.hidden, 1, iterations, options.dtype, options.threads),
+        "seconds": seconds / iterations,
+        "ns_per_sample": seconds / iterations / n * 1e9,
+        "peak_bytes": peak_memory(),
+        "first_cost": float(cost_[0]),
+        "cost": float(cost_[-1]),
+        "numpy_seconds": None,
+    }
+    if compare and reference_fits(n, options.hidden, REFERENCE_ITERATIONS):
+        begin = time.perf_counter()
+        reference.fit(*job, REFERENCE_ITERATIONS, random_state=seed)
+        row["numpy_seconds"] = (time.perf_counter() - begin) / REFERENCE_ITERATIONS
+    return row
+
+
+def _line(row: dict[str, Any], compare: bool) -> str:
+    peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
+    line = (
+        f"{row['samples']:>12,} {row['iterations']:>10,} {duration(row['seconds']):>12} {row['ns_per_sample']:>11.3f} "
+        f"{row['samples'] / row['seconds']:>10.3g} {peak:>11} {row['cost']:>8.5f}"
+    )
+    if compare:
+        line += f" {'-' if row['numpy_seconds'] is None else duration(row['numpy_seconds']):>9}"
+    return line

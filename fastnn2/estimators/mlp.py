@@ -1,0 +1,402 @@
+"""scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, with fastnn2's kernels inside.
+
+They are subclasses of scikit-learn's own: parameters, checks, tags, routing and attributes come with them. What is
+replaced stands in :mod:`fastnn2.estimators.sklearn_hooks`.
+"""
+
+import copy
+import warnings
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import sklearn
+
+TESTED = (1, 9)  # the version of scikit-learn that this is tested with
+
+_found = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+if _found < TESTED:
+    raise ImportError(
+        f"fastnn2's MLPClassifier and MLPRegressor need scikit-learn {TESTED[0]}.{TESTED[1]} or newer and found "
+        f"{sklearn.__version__}; pip install --upgrade scikit-learn"
+    )
+if _found > TESTED:
+    warnings.warn(
+        f"fastnn2's MLPClassifier and MLPRegressor are tested with scikit-learn {TESTED[0]}.{TESTED[1]} and found "
+        f"{sklearn.__version__}, whose private parts may differ",
+        stacklevel=2,
+    )
+
+from sklearn.base import _fit_context
+from sklearn.neural_network import MLPClassifier as SklearnClassifier
+from sklearn.neural_network import MLPRegressor as SklearnRegressor
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastnn2.estimators.sklearn_hooks import TRANSIENT, OneHiddenLayer
+
+_N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
+
+
+class MLPClassifier(OneHiddenLayer, SklearnClassifier):
+    """scikit-learn's MLPClassifier for one hidden layer: the same model, many times faster.
+
+    Parameters are those of :class:`sklearn.neural_network.MLPClassifier`, in its order and with its defaults, and two
+    more at the end.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or (int,)
+        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
+    activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
+ tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
+ n_iter_no_change, max_fun
+        As scikit-learn has them.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, a factor of the weights of its samples, 1 for a class that is not in the dict; "balanced"
+        makes all classes weigh the same. For one class a sample, not for several labels.
+    n_threads : int or None, default=None
+        At most so many threads; None takes as many as may be used and are worth it, and one inside a worker of joblib.
+        The model does not depend on it.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        With early stopping, the loss on the validation set after each epoch; beside it all attributes that
+        scikit-learn's class has.
+
+    Examples
+    --------
+    >>> from fastnn2 import MLPClassifier
+    >>> from sklearn.datasets import make_moons
+    >>> X, y = make_moons(500, noise=0.2, random_state=0)
+    >>> model = MLPClassifier(max_iter=1000, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+
+    Classes of different sizes, with weights that even them out:
+
+    >>> y = (X[:, 0] > 1.5).astype(int)
+    >>> model = MLPClassifier(max_iter=1000, random_state=0, class_weight="balanced").fit(X, y)
+    >>> model.classes_
+    array([0, 1])
+
+    The loss on the validation set, beside its scores:
+
+    >>> model = MLPClassifier(early_stopping=True, random_state=0, n_threads=1).fit(X, y)
+    >>> len(model.validation_loss_curve_) == len(model.validation_scores_)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SklearnClassifier._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "n_threads": _N_THREADS,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.class_weight = class_weight
+        self.n_threads = n_threads
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPClassifier":
+        """Fit the model, as scikit-learn's ``fit`` does.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array_like (n_samples,), optional
+
+        Returns
+        -------
+        self
+        """
+        model: MLPClassifier = self._fit_and_tell(X, y, sample_weight)
+        return model
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                'class_weight is "balanced", which partial_fit cannot know from a part of the samples; pass a dict of '
+                "weights"
+            )
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                "class_weight is for one class a sample, and y has several labels; pass sample_weight instead"
+            )
+        number = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+        classes = self.classes_.tolist()
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(number, minlength=len(classes))
+            by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        else:
+            unknown = [name for name in self.class_weight if name not in classes]
+            if unknown:
+                raise ValueError(f"class_weight has {unknown}; expected some of the classes {classes}")
+            for name, weight in self.class_weight.items():
+                _check_weight(name, weight)
+            by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
+        by_sample = by_class[number]
+        if not by_sample.any():
+            raise ValueError("class_weight is 0 for the classes of all samples; expected at least one above 0")
+        return by_sample if sample_weight is None else by_sample * sample_weight
+
+    def to_sklearn(self) -> SklearnClassifier:
+        """Return scikit-learn's own model with the same parameters and, if this one is fitted, the same predictions.
+
+        Whatever knows scikit-learn's class, such as exporters to ONNX, takes it; reading its pickle needs no fastnn2.
+        A class_weight is not kept, as scikit-learn's class has none.
+
+        Examples
+        --------
+        >>> from fastnn2 import MLPClassifier
+        >>> model = MLPClassifier(5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0, 1])
+        >>> model.to_sklearn().predict([[0.0], [1.0]])
+        array([0, 1])
+        """
+        return _converted(self, SklearnClassifier)
+
+    @classmethod
+    def from_sklearn(cls, model: SklearnClassifier) -> "MLPClassifier":
+        """Return a model of this class from one of scikit-learn's, fitted or not, with one hidden layer.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastnn2 import MLPClassifier
+        >>> theirs = sklearn.neural_network.MLPClassifier(5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0, 1])
+        >>> MLPClassifier.from_sklearn(theirs).predict([[0.0], [1.0]])
+        array([0, 1])
+        """
+        ours: MLPClassifier = _converted(model, cls, SklearnClassifier)
+        return ours
+
+
+def _check_weight(name: Any, weight: Any) -> None:
+    """Refuse a weight of a class that is no finite number of 0 or more."""
+    try:
+        accepted = 0 <= float(weight) < np.inf
+    except (TypeError, ValueError, OverflowError):
+        accepted = False
+    if not accepted:
+        raise ValueError(f"class_weight[{name!r}] is {weight!r}; expected a finite number of 0 or more")
+
+
+class MLPRegressor(OneHiddenLayer, SklearnRegressor):
+    """scikit-learn's MLPRegressor for one hidden layer: the same model, many times faster.
+
+    Parameters are those of :class:`sklearn.neural_network.MLPRegressor`, in its order and with its defaults, and one
+    more at the end.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson"}
+    hidden_layer_sizes : int or (int,)
+        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
+    activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
+ tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
+ n_iter_no_change, max_fun
+        As scikit-learn has them.
+    n_threads : int or None, default=None
+        At most so many threads; None takes as many as may be used and are worth it, and one inside a worker of joblib.
+        The model does not depend on it.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        With early stopping, the loss on the validation set after each epoch; beside it all attributes that
+        scikit-learn's class has.
+
+    Examples
+    --------
+    >>> from fastnn2 import MLPRegressor
+    >>> X = [[x / 10] for x in range(20)]
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0, n_threads=1).fit(X, [x * x for x, in X])
+    >>> model.score(X, [x * x for x, in X]) > 0.99
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SklearnRegressor._parameter_constraints,
+        "n_threads": _N_THREADS,
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            loss=loss,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.n_threads = n_threads
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+        """Fit the model, as scikit-learn's ``fit`` does.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array_like (n_samples,), optional
+
+        Returns
+        -------
+        self
+        """
+        model: MLPRegressor = self._fit_and_tell(X, y, sample_weight)
+        return model
+
+    def to_sklearn(self) -> SklearnRegressor:
+        """Return scikit-learn's own model with the same parameters and, if this one is fitted, the same predictions.
+
+        Examples
+        --------
+        >>> from fastnn2 import MLPRegressor
+        >>> model = MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> model.to_sklearn().predict([[0.5]]).shape
+        (1,)
+        """
+        return _converted(self, SklearnRegressor)
+
+    @classmethod
+    def from_sklearn(cls, model: SklearnRegressor) -> "MLPRegressor":
+        """Return a model of this class from one of scikit-learn's, fitted or not, with one hidden layer.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastnn2 import MLPRegressor
+        >>> theirs = sklearn.neural_network.MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0)
+        >>> theirs = theirs.fit([[0.0], [1.0]], [0, 1])
+        >>> MLPRegressor.from_sklearn(theirs).predict([[0.5]]).shape
+        (1,)
+        """
+        ours: MLPRegressor = _converted(model, cls, SklearnRegressor)
+        return ours
+
+
+# Where users find them, and where pickles have always named them.
+MLPClassifier.__module__ = MLPRegressor.__module__ = "fastnn2.estimators"
+
+
+def _converted(model: Any, into: Any, expected: Any = None) -> Any:
+    """Return a model of the class `into` with the parameters that it has, and a copy of what `model` has learned."""
+    if expected is not None and not isinstance(model, expected):
+        raise TypeError(f"from_sklearn takes a {expected.__name__} of scikit-learn and got {type(model).__name__}")
+    parameters = model.get_params(deep=False)
+    new = into(**{name: value for name, value in parameters.items() if name in into().get_params(deep=False)})
+    if isinstance(new, OneHiddenLayer):
+        new._refuse_other_layers()
+    # Callbacks stay with their model, and so does what a fit that is under way holds.
+    kept_apart = set(parameters) | {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown", *TRANSIENT}
+    if not isinstance(new, OneHiddenLayer):
+        kept_apart.add("validation_loss_curve_")
+    vars(new).update(copy.deepcopy({name: value for name, value in vars(model).items() if name not in kept_apart}))
+    return new

@@ -1,0 +1,363 @@
+"""Where scikit-learn's MLP classes spend their time, done by fastnn2's kernels: a mixin for its two classes.
+
+It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. With the other
+modules of this folder it is all that knows scikit-learn's private names.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network._base import LOSS_FUNCTIONS
+from sklearn.utils.validation import check_array, validate_data
+
+from fastnn2.engine.inference import outputs
+from fastnn2.engine.mini_batch import Descent, Network, Rows
+from fastnn2.estimators.blas import one_blas_thread
+from fastnn2.estimators.optimizer_state import (
+    choices,
+    count_steps,
+    flatten,
+    load,
+    new_optimiser,
+    packed_order,
+    rates,
+    store,
+    write,
+)
+from fastnn2.kernels.shared import tuning
+
+Array = np.ndarray[Any, Any]
+
+ACTIVATIONS = {"identity": tuning.IDENTITY, "logistic": tuning.LOGISTIC, "tanh": tuning.TANH, "relu": tuning.RELU}
+LOSSES = {
+    "logistic": tuning.LOG_LOSS,
+    "softmax": tuning.CROSS_ENTROPY,
+    "identity": tuning.SQUARED_ERROR,
+    "exp": tuning.POISSON,
+}  # by the activation of the outputs
+
+# Of the orders of samples, or the learning rates of steps, that are made for one call of the kernel.
+NUMBERS_AT_ONCE = 1_000_000
+
+# With a smaller share of numbers that are not zero, SciPy's product with a sparse matrix beats ours with a dense tile.
+SPARSE = 0.1
+
+# Fits and callbacks hand these on while a fit lasts; they are not part of a fitted model.
+TRANSIENT = ("_task", "_descent")
+
+
+class _Stopped(Exception):
+    """A callback wants L-BFGS to stop: evaluations so far, and the last loss."""
+
+
+class OneHiddenLayer(CallbackSupportMixin):
+    """What both estimators replace of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
+
+    _no_improvement_count: int
+    best_loss_: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    validation_loss_curve_: Any
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in TRANSIENT}
+
+    # Shapes and layouts
+    def _network(self) -> Network:
+        (d, h), o = self.coefs_[0].shape, self.n_outputs_
+        return Network(d, h, o, ACTIVATIONS[self.activation], LOSSES[self.out_activation_])
+
+    def _refuse_other_layers(self) -> None:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if len(sizes) != 1:
+            name = type(self).__name__
+            raise ValueError(
+                f"hidden_layer_sizes is {self.hidden_layer_sizes!r}, {len(sizes)} hidden layers; fastnn2's {name} has "
+                f"one, for example (100,). For more, use sklearn.neural_network.{name}"
+            )
+
+    # Forward
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        """Do as scikit-learn's own, but look for what is not finite amid the prediction, not before it."""
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=False)
+        if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
+            if check_input:
+                self._refuse_not_finite(X)
+            sparse: Array = super()._forward_pass_fast(X, check_input=False)
+            return sparse
+        single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
+        rows = Rows(X, np.float32 if single else np.float64)
+        predicted, are_finite = outputs(self._network(), rows, flatten(self.coefs_, self.intercepts_), self.n_threads)
+        if check_input and not are_finite:
+            self._refuse_not_finite(X)
+        return predicted
+
+    def _refuse_not_finite(self, X: Any) -> None:
+        """Raise scikit-learn's error for what is not finite, unless it is set to allow it."""
+        check_array(X, accept_sparse=["csr", "csc"], estimator=self, input_name="X")
+
+    # Fit
+    def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weights of samples, times those of their classes; y as the network learns it."""
+        return sample_weight
+
+    def _fit_and_tell(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Fit, and tell the callbacks of scikit-learn, if there are any, of the fit and of each epoch."""
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        # L-BFGS does not know before how often it will want loss and gradient.
+        context = self._init_callback_context(max_subtasks=None if self.solver == "lbfgs" else self.max_iter)
+        context.call_on_fit_task_begin(**about)
+        self._task: Any = (context, about) if getattr(self, "_skl_callbacks", None) else None
+        try:
+            self._fit(X, y, sample_weight=sample_weight, incremental=False)
+        finally:
+            del self._task
+        context.call_on_fit_task_end(**about, reconstruction_attributes={})
+        return self
+
+    def _subtask(self, name: str) -> Any:
+        """Tell the callbacks that a part of the fit begins, if there are any, and return it."""
+        if getattr(self, "_task", None) is None:
+            return None
+        context, about = self._task
+        part = context.subcontext(task_name=name)
+        part.call_on_fit_task_begin(**about)
+        return part
+
+    def _subtask_ends(self, part: Any) -> bool:
+        """Tell the callbacks that a part of the fit has ended; return whether one wants to stop."""
+        if part is None:
+            return False
+        _, about = self._task
+        return bool(part.call_on_fit_task_end(**about, reconstruction_attributes=self._as_fitted))
+
+    def _as_fitted(self) -> dict[str, Any]:
+        return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [i.copy() for i in self.intercepts_]}
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        self._refuse_other_layers()
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _fit_stochastic(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any, incremental: bool,
+    ) -> None:  # fmt: skip
+        """Do as scikit-learn's own, with many epochs in one call where nothing has to be decided between them."""
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = new_optimiser(self)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        validation, sample_weight = None, self._with_class_weight(y, sample_weight)
+        if self.early_stopping:
+            X, y, sample_weight, validation = self._split(X, y, sample_weight)
+            if not hasattr(self, "validation_loss_curve_") or not self.warm_start:
+                self.validation_loss_curve_ = []
+        else:
+            self.validation_loss_curve_ = None
+        n = X.shape[0]
+        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # a model that joblib mapped
+            self.coefs_, self.intercepts_ = (
+                [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
+            )
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
+        load(self._optimizer, descent)
+        try:
+            with descent.many_runs():
+                self._descend(descent, validation, incremental)
+            self._take(descent)
+        except BaseException as error:
+            self._take(descent)  # once more, if Ctrl-C came amid the first time
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        if self.early_stopping:
+            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _descend(self, descent: Descent, validation: Any, incremental: bool) -> None:
+        """Run epochs until one of the reasons to stop, or until KeyboardInterrupt."""
+        n = descent.X.n
+        order = np.arange(n)
+        # Whoever looks at the model between epochs finds it as it is then; else that would take 4 % of a short fit.
+        is_watched = validation is not None or getattr(self, "_task", None) is not None
+        self.n_iter_ = 0
+        going_on = True
+        while going_on:
+            part = self._subtask("epoch")
+            epochs = self._epochs_at_once(n, descent.steps, incremental)
+            orders = None
+            if self.shuffle:
+                orders = np.empty((epochs, n), dtype=np.int64)
+                for row in orders:
+                    order = order[shuffled(n, self._random_state)]
+                    row[:] = order
+            refuse_weightless(descent, orders)
+            losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
+            count_steps(self._optimizer, descent)
+            if is_watched:
+                self._take(descent)
+            if len(losses):
+                going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
+            if interrupted:
+                raise KeyboardInterrupt
+            if self._subtask_ends(part):
+                break
+            if going_on and self.n_iter_ == self.max_iter:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                    "hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
+
+    def _take(self, descent: Descent) -> None:
+        """Take the parameters and the state of the optimiser from the kernel."""
+        write(descent.params, self.coefs_, self.intercepts_)
+        store(self._optimizer, descent, self.coefs_ + self.intercepts_)
+
+    def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
+        """Return what is left for training, and (X, y, targets, weights) for validation."""
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
+        parts = train_test_split(
+            *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+        )
+        training, held_out = parts[::2], parts[1::2]
+        if held_out[0].shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        X_val, targets = held_out[:2]
+        y_val = self._label_binarizer.inverse_transform(targets) if is_classifier(self) else targets
+        weights = (None, None) if sample_weight is None else (training[2], held_out[2])
+        return training[0], training[1], weights[0], (X_val, y_val, targets, weights[1])
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        if self.batch_size > n:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+            )
+        return int(min(self.batch_size, n))
+
+    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int, **choices: Any) -> Descent:
+        params = flatten(self.coefs_, self.intercepts_)
+        return Descent(
+            self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
+            **choices,
+        )  # fmt: skip
+
+    def _epochs_at_once(self, n: int, steps: int, incremental: bool) -> int:
+        """Return for how many epochs nothing has to be decided: no stop can come before the last of them."""
+        if incremental or self.early_stopping or self.verbose or getattr(self, "_task", None):
+            return 1
+        until_stop = self.n_iter_no_change + 1 - self._no_improvement_count
+        numbers = n if self.shuffle else steps
+        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, NUMBERS_AT_ONCE // numbers)))
+
+    def _epochs_end(self, losses: list[float], n: int, validation: Any) -> bool:
+        """Do what scikit-learn does after each epoch; return whether to go on."""
+        self.loss_curve_ += losses
+        self.n_iter_ += len(losses)
+        self.t_ += n * len(losses)
+        self.loss_ = losses[-1]
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+        if validation is not None:
+            self._validate(*validation)
+        else:
+            for loss in losses:
+                self._no_improvement_count = self._no_improvement_count + 1 if loss > self.best_loss_ - self.tol else 0
+                self.best_loss_ = min(self.best_loss_, loss)
+        self._optimizer.iteration_ends(self.t_)
+        if self._no_improvement_count <= self.n_iter_no_change:
+            return True
+        what = "Validation score" if self.early_stopping else "Training loss"
+        message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+        if self._optimizer.trigger_stopping(message, self.verbose):
+            return False
+        self._no_improvement_count = 0
+        return True
+
+    def _validate(self, X: Any, y: Any, targets: Any, weights: Any) -> None:
+        """Take loss and score on the validation set after an epoch."""
+        self._update_no_improvement_count(True, X, y, weights)
+        name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
+        predicted = self._forward_pass_fast(X, check_input=False)
+        loss = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
+        self.validation_loss_curve_.append(float(loss))
+
+    # L-BFGS: SciPy's, which wants loss and gradient as float64
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
+        sample_weight = self._with_class_weight(y, sample_weight)
+        try:
+            self._descent = self._new_gradient(X, y, sample_weight)
+            refuse_weightless(self._descent, None)
+            with one_blas_thread(), self._descent.many_runs():
+                super()._fit_lbfgs(X, y, sample_weight, *lists)
+        except _Stopped as stopped:
+            self.n_iter_, self.loss_ = stopped.args
+            self.coefs_ = [array.copy() for array in self.coefs_]
+            self.intercepts_ = [array.copy() for array in self.intercepts_]
+        finally:
+            self.__dict__.pop("_descent", None)
+
+    def _new_gradient(self, X: Any, y: Any, sample_weight: Any) -> Descent:
+        """Return what computes loss and gradient, with parameters in the order in which scikit-learn packs them."""
+        order = packed_order(self.coefs_, self.intercepts_)
+        params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
+        return Descent(
+            self._network(), Rows(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
+            n_threads=self.n_threads, optimiser=tuning.GRADIENT, order=order,
+        )  # fmt: skip
+
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any, *lists: Any
+    ) -> tuple[float, Array]:
+        part = self._subtask("evaluation")
+        descent = getattr(self, "_descent", None)
+        if descent is None:  # not called by a fit
+            descent = self._new_gradient(X, y, sample_weight)
+
+        def prepare() -> None:
+            self._unpack(packed_coef_inter)
+            descent.params = packed_coef_inter
+
+        losses, interrupted = descent.run(np.zeros(1), prepare=prepare)
+        if interrupted:
+            raise KeyboardInterrupt
+        if self._subtask_ends(part):
+            raise _Stopped(part.task_id + 1, float(losses[0]))
+        return float(losses[0]), descent.first_moments
+
+
+def shuffled(n: int, random_state: Any) -> Array:
+    """Return a permutation, drawn as ``sklearn.utils.shuffle`` draws it."""
+    permutation = np.arange(n)
+    random_state.shuffle(permutation)
+    return permutation
+
+
+def refuse_weightless(descent: Descent, orders: Array | None) -> None:
+    """Refuse a mini-batch whose weights are all zero: its mean loss is not a number."""
+    weights = descent.weights
+    if weights is None or weights.all():
+        return
+    for order in [np.arange(len(weights))] if orders is None else orders:
+        sums = np.add.reduceat(weights[order], np.arange(0, len(weights), descent.batch))
+        if not sums.all():
+            raise ZeroDivisionError(
+                "Weights sum to zero, can't be normalized: a mini-batch has only samples of weight 0. Leave such "
+                "samples out, or take a larger batch_size"
+            )

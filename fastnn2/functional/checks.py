@@ -1,0 +1,299 @@
+"""What callers hand in: accepted, made uniform, or refused with what was found, what was expected and what to do.
+
+Nothing is copied here that has a number type: that is left to :mod:`layout`, which also finds what is not finite.
+"""
+
+import math
+import numbers
+import reprlib
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from fastnn2.kernels.shared.tuning import count_params
+
+Array = np.ndarray[Any, Any]
+Params = dict[str, Array]
+NAMES = ("W1", "b1", "W2", "b2")
+_of_thread = threading.local()
+
+
+def real_array(value: Any, name: str) -> Array:
+    """Return an array of booleans, integers or floats; the caller's own where it is one."""
+    if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        return value
+    _refuse_sparse(value, name)
+    masked = sys.modules.get("numpy.ma")  # whoever has no masked array has not imported them: 6 ms
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
+            "or select the samples without a mask"
+        )
+    if value is None:
+        raise TypeError(f"{name} is None; expected an array of numbers")
+    try:
+        array = np.asarray(value)
+        if array.dtype == object and _has_own_number_types(value):
+            array = value.to_numpy(dtype=float, na_value=np.nan)  # what is missing is NaN
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array of numbers ({error}); pass rows of equal length") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; expected real numbers (float, integer or boolean). "
+            f"Convert it first, for example np.asarray({name}, dtype=float)"
+        )
+    return array
+
+
+def _column_types(value: Any) -> list[str]:
+    """Return the names of the dtypes of the columns of a data frame, or of a series; of anything else, none."""
+    dtypes = getattr(value, "dtypes", ())
+    return [str(dtype) for dtype in (dtypes if hasattr(dtypes, "__iter__") else (dtypes,))]
+
+
+def _has_own_number_types(value: Any) -> bool:
+    """Return whether a value is of pandas with columns of numbers, some in types of its own such as Int64."""
+    columns = [name.lower() for name in _column_types(value)]
+    return bool(columns) and all(name.startswith(("int", "uint", "float", "bool")) for name in columns)
+
+
+def _refuse_sparse(value: Any, name: str) -> None:
+    if hasattr(value, "tocoo") or any(dtype.startswith("Sparse") for dtype in _column_types(value)):
+        dense = "toarray()" if hasattr(value, "tocoo") else "sparse.to_dense()"
+        raise TypeError(
+            f"{name} is sparse ({type(value).__name__}), which fastnn2 does not take; pass a dense array, for example "
+            f"{name}.{dense}"
+        )
+
+
+def run_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of a run: as asked for, else float32 where X is, else float64."""
+    if dtype is None:
+        return np.dtype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize == 4 else np.float64)
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype is {dtype!r}; expected float32, float64 or None") from error
+    native: np.dtype[Any] = found.newbyteorder("=")
+    if native not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype is {found}; expected float32, float64 or None")
+    return native
+
+
+def matrix(value: Any, name: str) -> Array:
+    """Return an array with two dimensions and at least one number."""
+    array = real_array(value, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (features, samples)")
+    _refuse_empty(array, name)
+    return array
+
+
+def _refuse_empty(array: Array, name: str) -> None:
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, which is empty; expected at least one row and one sample")
+
+
+def targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Array:
+    """Return Y as (o, n); (n,) becomes (1, n)."""
+    array = real_array(value, name)
+    if array.ndim == 1:
+        array = array[np.newaxis]
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected (outputs, samples) or (samples,)")
+    _refuse_empty(array, name)
+    if n is not None and array.shape[1] != n:
+        raise ValueError(_count_message(array, name, n, X))
+    return array
+
+
+def _count_message(array: Array, name: str, n: int, X: Array | None) -> str:
+    message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected as many in both"
+    if array.shape[0] == n:
+        message += f". {name} of shape {array.shape} looks like one row a sample: pass {name}.T"
+    elif X is not None and X.shape[0] == array.shape[1]:
+        message += f". X of shape {X.shape} looks like one row a sample: pass X.T"
+    elif X is not None and X.shape[0] == array.shape[0]:
+        message += f". X and {name} look like one row a sample: pass X.T and {name}.T"
+    return message
+
+
+def inside_unit(array: Array) -> bool:
+    """Return whether all numbers are from 0 to 1; NaN is not."""
+    return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
+
+
+def refuse_outside_unit(array: Array, name: str, what: str = "targets") -> None:
+    """Refuse targets, or `what` they are called, outside [0, 1]."""
+    if not inside_unit(array):
+        refuse_not_finite(array, name)  # NaN has a message of its own
+        at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
+        remedy = f" (for classes -1 and 1 pass ({name} + 1) / 2)" if what == "targets" else ""
+        raise ValueError(f"{name} has {array[at]} at {_position(at)}; expected {what} from 0 to 1{remedy}")
+
+
+def refuse_not_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
+    """Refuse NaN and infinity, with the first position; `dtype` is what the array is cast to."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is found
+        cast = array if dtype is None else array.astype(dtype)
+    bad = ~np.isfinite(cast)
+    if bad.any():
+        at = np.unravel_index(np.argmax(bad), array.shape)
+        what, where = array[at], _position(at, axes)
+        if np.isfinite(what):
+            remedy = "scale it or use float64" if dtype == np.float32 else "scale it"
+            raise ValueError(f"{name} has {what} at {where}, too large for {dtype}; {remedy}")
+        raise ValueError(f"{name} has {what} at {where}; expected finite numbers. Remove or replace it")
+
+
+def _position(at: tuple[Any, ...], axes: tuple[str, ...] = ("row", "sample")) -> str:
+    return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
+
+
+def weights(value: Any, n: int, dtype: Any) -> Array | None:
+    """Return sample weights (n,) in the dtype of the run."""
+    if value is None:
+        return None
+    array = real_array(value, "sample_weight")
+    if array.shape != (n,):
+        raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
+    refuse_not_finite(array, "sample_weight", dtype)
+    cast = array.astype(dtype)
+    if (cast < 0).any():
+        at = int(np.argmax(cast < 0))
+        raise ValueError(f"sample_weight has {array[at]} at sample {at}; expected weights of 0 or more")
+    if not cast.any():
+        raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+    total = total_weight(cast, n)
+    if not np.finfo(np.float64).tiny <= total < np.inf:
+        raise ValueError(
+            f"the weights of the samples sum to {total}; expected a normal number. Divide them by their mean"
+        )
+    return cast
+
+
+def total_weight(weights: Array | None, n: int) -> float:
+    """Return the n of all formulas: the number of samples, or the sum of their weights."""
+    with np.errstate(over="ignore"):
+        return float(n) if weights is None else float(weights.sum(dtype=np.float64))
+
+
+def positive_float(value: Any, name: str) -> float:
+    """Return a finite number above 0."""
+    if not _is_finite(value) or value <= 0:
+        raise _number_error(value, name, "a finite number above 0")
+    return float(value)
+
+
+def non_negative_float(value: Any, name: str) -> float:
+    """Return a finite number of 0 or more."""
+    if not _is_finite(value) or value < 0:
+        raise _number_error(value, name, "a finite number of 0 or more")
+    return float(value)
+
+
+def integer(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """Return an integer of at least `least`, and at most `most`."""
+    if not _is_integral(value) or value < least:
+        raise _number_error(value, name, f"an integer of {least} or more")
+    if most is not None and value > most:
+        raise _number_error(value, name, f"an integer from {least} to {most}")
+    return int(value)
+
+
+def _is_integral(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_))
+
+
+def _is_real(value: Any) -> bool:
+    # To ask numbers.Real about a plain float takes 20 microseconds when nobody has for some milliseconds.
+    return type(value) is float or (isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_))
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_real(value) and math.isfinite(float(value))
+    except OverflowError:  # an integer too large for a float
+        return False
+
+
+def _number_error(value: Any, name: str, expected: str) -> Exception:
+    kind = ValueError if _is_real(value) else TypeError
+    return kind(f"{name} is {reprlib.repr(value)}; expected {expected}")
+
+
+def _random_state() -> Any:
+    """Return this thread's own source: to make one takes 110 microseconds, to seed it again two."""
+    if not hasattr(_of_thread, "random_state"):
+        _of_thread.random_state = np.random.RandomState(0)
+    return _of_thread.random_state
+
+
+def random_source(value: Any) -> Any:
+    """Return what init_params can draw from; that of an integer lasts until the next call in this thread."""
+    if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
+        return value
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32:
+        generator = _random_state()
+        generator.seed(int(value))
+        return generator
+    raise ValueError(
+        f"random_state is {value!r}; expected an integer from 0 to 2**32 - 1, a RandomState, a Generator or None"
+    )
+
+
+def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
+    """Return parameters as arrays of the right shapes, and d, h and o; :func:`flat_params` sees what is not finite."""
+    if not isinstance(value, dict) or set(value) != set(NAMES):
+        found = f"the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"{type(value).__name__}"
+        raise ValueError(f"{name} has {found}; expected a dict with W1, b1, W2 and b2")
+    arrays = {key: real_array(value[key], f"{name}[{key!r}]") for key in NAMES}
+    for key, array in arrays.items():
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
+    h, d = arrays["W1"].shape
+    o = arrays["W2"].shape[0]
+    expected = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+    for key, shape in expected.items():
+        if arrays[key].shape != shape:
+            raise ValueError(
+                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape} beside W1 of shape {(h, d)}"
+                + ("" if key in ("b1", "W2") else f" and W2 of shape {(o, h)}")
+            )
+    return arrays, d, h, o
+
+
+def refuse_other_features(X: Array, d: int) -> None:
+    """Refuse an X whose rows are not the inputs of the parameters."""
+    if X.shape[0] != d:
+        hint = f". X of shape {X.shape} looks like one row a sample: pass X.T" if X.shape[1] == d else ""
+        raise ValueError(f"X has {X.shape[0]} features (rows); expected {d}, as W1 has {d} columns{hint}")
+
+
+def flat_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
+    """Return W1, b1, W2, b2 one after the other, in `dtype`; errors call them `name`, formatted with the key."""
+    with np.errstate(over="ignore"):
+        flat = np.concatenate([params[key].astype(dtype).ravel() for key in NAMES])
+    if not np.isfinite(flat).all():
+        refuse_params_not_finite(params, name, dtype)
+    return flat
+
+
+def refuse_params_not_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
+    """Do as :func:`refuse_not_finite` for each parameter; errors call them `name`, formatted with the key."""
+    for key in NAMES:
+        refuse_not_finite(params[key], name.format(key), dtype, ("row", "column"))
+
+
+def named_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
+    """Return the dict of a flat set, in arrays of its own."""
+    assert len(flat) == count_params(d, h, o)
+    shapes = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+    named, at = {}, 0
+    for name, shape in shapes.items():
+        size = shape[0] * shape[1]
+        named[prefix + name] = flat[at : at + size].reshape(shape).copy()
+        at += size
+    return named

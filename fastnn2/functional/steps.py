@@ -1,0 +1,371 @@
+"""The tutorial's other functions, checked and compiled: init_params, forward, cost, backward, update and predict.
+
+Each checks what it is handed and runs a kernel over blocks of samples, so that beside its result it needs little
+memory. The plain formulas are in :mod:`fastnn2.reference`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnn2 import reference
+from fastnn2.codegen import store
+from fastnn2.engine.layout import address, aligned_zeros, from_groups, padded, to_groups
+from fastnn2.exceptions import Params
+from fastnn2.functional import checks
+from fastnn2.kernels.shared import tuning
+
+Array = np.ndarray[Any, Any]
+
+BLOCK_NUMBERS = 1 << 20  # numbers in flight, about
+
+
+def _blocks(n: int, rows: int, dtype: Any) -> Iterator[slice]:
+    """Cut n samples into blocks of whole groups."""
+    lanes = tuning.group_size(dtype)
+    step = max(1, BLOCK_NUMBERS // (rows * lanes)) * lanes
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
+    """Return X, the flat parameters in the dtype of the run, and d, h, o."""
+    X = checks.matrix(X, "X")
+    arrays, d, h, o = checks.params_of(params)
+    checks.refuse_other_features(X, d)
+    dtype = checks.run_dtype(X, None)
+    return X, checks.flat_params(arrays, dtype), d, h, o
+
+
+def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
+    """Return a block of samples in groups; an error says where in the whole matrix the number stands."""
+    groups, finite = to_groups(matrix[:, part], dtype)
+    if not finite:
+        checks.refuse_not_finite(matrix, name, dtype)
+    return groups
+
+
+def _forward_blocks(
+    X: Array, flat: Array, d: int, h: int, o: int
+) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
+    """Yield a slice of samples and, in groups, its Z1, A1, Z2 and y."""
+    forward_kernel = store.kernel("forward", flat.dtype)
+    for part in _blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
+        X_groups = _lay_out(X, part, "X", flat.dtype)
+        size = X_groups.size // d
+        Z1, A1 = aligned_zeros(size * h, flat.dtype), aligned_zeros(size * h, flat.dtype)
+        Z2, y = aligned_zeros(size * o, flat.dtype), aligned_zeros(size * o, flat.dtype)
+        groups = size // tuning.group_size(flat.dtype)
+        forward_kernel(
+            address(flat), d, h, o, groups, address(X_groups), address(Z1), address(A1), address(Z2), address(y)
+        )
+        yield part, Z1, A1, Z2, y
+
+
+def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_state: Any = 3) -> Params:
+    """Return initial parameters, drawn as the reference draws them.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+    Y : array_like (o, n) or (n,)
+        Only the numbers of rows count; (n,) is one row.
+    hidden_size : int
+        Number of hidden units h.
+    init : {"he", "small"}
+        Standard normal weights times sqrt(2/d) and sqrt(2/h), or times 0.01; biases are zero.
+    random_state : int, RandomState, Generator or None
+        Where the draws come from; None takes fresh entropy. The global state is neither read nor changed.
+
+    Returns
+    -------
+    dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1), float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> fastnn2.init_params([[0.0, 1.0]], [0, 1], 5)["W2"].shape
+    (1, 5)
+    """
+    h = checks.integer(hidden_size, "hidden_size", 1, 10**8)
+    if init not in ("he", "small"):
+        raise ValueError(f"init is {init!r}; expected 'he' or 'small'")
+    X = checks.matrix(X, "X")
+    Y = checks.targets(Y, "Y", X.shape[1], X)
+    return reference.init_params(X, Y, h, init=init, random_state=checks.random_source(random_state))
+
+
+def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
+    """Return the network's outputs and what led to them.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+        Inputs; float32 is computed in float32, all else in float64.
+    params : dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1), cast to that dtype.
+
+    Returns
+    -------
+    y : ndarray (o, n)
+        Probabilities: sigmoid(Z2).
+    cache : dict
+        Z1 = W1 X + b1 (h, n), A1 = tanh(Z1) (h, n), Z2 = W2 A1 + b2 (o, n), and y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        X or params cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> X = [[0.0, 1.0], [1.0, 0.0]]
+    >>> y, cache = fastnn2.forward(X, fastnn2.init_params(X, [[0, 1]], 5))
+    >>> y.shape, cache["A1"].shape
+    ((1, 2), (5, 2))
+    """
+    X, flat, d, h, o = _inputs(X, params)
+    n = X.shape[1]
+    rows = {"Z1": h, "A1": h, "Z2": o, "y": o}
+    cache = {name: np.empty((count, n), dtype=flat.dtype) for name, count in rows.items()}
+    for part, *groups in _forward_blocks(X, flat, d, h, o):
+        for name, block in zip(rows, groups, strict=True):
+            from_groups(block, rows[name], cache[name][:, part])
+    return cache["y"], cache
+
+
+def predict(X: Any, params: Any) -> Array:
+    """Return 1 where the probability is above 0.5, else 0.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+    params : dict
+        As for :func:`forward`, whose y are the probabilities.
+
+    Returns
+    -------
+    ndarray (o, n)
+        Integers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        X or params cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> params, _ = fastnn2.fit([[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1], 1.0, 2, 200)
+    >>> fastnn2.predict([[0.2, 2.8]], params)
+    array([[0, 1]])
+    """
+    X, flat, d, h, o = _inputs(X, params)
+    labels = np.empty((o, X.shape[1]), dtype=int)
+    for part, _, _, _, y in _forward_blocks(X, flat, d, h, o):
+        probabilities = np.empty((o, part.stop - part.start), dtype=flat.dtype)
+        from_groups(y, o, probabilities)
+        labels[:, part] = probabilities > 0.5
+    return labels
+
+
+def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = None, alpha: float = 0.0) -> float:
+    """Return the mean cross-entropy, -1/n sum(Y log y + (1 - Y) log(1 - y)), and the L2 penalty.
+
+    Parameters
+    ----------
+    predict : array_like (o, n)
+        Probabilities; float32 is computed in float32, with sums added in float64; all else in float64.
+    actual : array_like (o, n)
+        Targets from 0 to 1.
+    sample_weight : array_like (n,), optional
+        Weights of the samples; n is then their sum.
+    params : dict, optional
+        The parameters, for the penalty.
+    alpha : float
+        L2 penalty: adds alpha/(2n) (|W1|^2 + |W2|^2).
+
+    Returns
+    -------
+    float
+        0 log 0 is 0; a certain and wrong prediction costs infinity.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used, or alpha is given without params.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> round(fastnn2.cost([[0.5, 0.5]], [[0, 1]]), 6)
+    0.693147
+    """
+    alpha = checks.non_negative_float(alpha, "alpha")
+    y = checks.targets(predict, "predict", None)
+    Y = checks.targets(actual, "actual", None)
+    if y.shape != Y.shape:
+        raise ValueError(
+            f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)"
+        )
+    checks.refuse_outside_unit(y, "predict", "probabilities")
+    checks.refuse_outside_unit(Y, "actual")
+    dtype = checks.run_dtype(y, None)
+    o, n = Y.shape
+    weights = checks.weights(sample_weight, n, dtype)
+    cost_kernel = store.kernel("cost", dtype)
+    total = np.zeros(1)
+    for part in _blocks(n, 2 * o, dtype):
+        y_groups, Y_groups = to_groups(y[:, part], dtype)[0], to_groups(Y[:, part], dtype)[0]
+        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, part], dtype)[0]
+        result = np.zeros(1)
+        cost_kernel(
+            o, part.stop - part.start, address(y_groups), address(Y_groups), address(w_groups),
+            int(weights is not None), address(result),
+        )  # fmt: skip
+        total += result
+    return float((total[0] + _penalty(params, alpha)) / checks.total_weight(weights, n))
+
+
+def _penalty(params: Any, alpha: float) -> float:
+    if alpha == 0:
+        return 0.0
+    if params is None:
+        raise ValueError("alpha is given without params; pass params=, whose W1 and W2 the penalty is for")
+    arrays = checks.params_of(params)[0]
+    checks.refuse_params_not_finite(arrays)
+    return reference.penalty(arrays, alpha)
+
+
+def backward(
+    X: Any, Y: Any, params: Any, cache: Any, *, sample_weight: Any = None, alpha: float = 0.0
+) -> dict[str, Array]:
+    """Return the gradient of the cost.
+
+    Parameters
+    ----------
+    X : array_like (d, n)
+        Inputs; float32 is computed in float32, with the sums of tiles added in float64; all else in float64.
+    Y : array_like (o, n) or (n,)
+        Targets from 0 to 1.
+    params : dict
+        W1, b1, W2, b2.
+    cache : dict
+        From :func:`forward`; A1 and y are used.
+    sample_weight : array_like (n,), optional
+    alpha : float
+
+    Returns
+    -------
+    dict
+        dW1 (h, d), db1 (h, 1), dW2 (o, h), db2 (o, 1), with dZ2 = w (y - Y), dZ1 = (W2' dZ2) (1 - A1^2),
+        dW2 = (dZ2 A1' + alpha W2)/n, db2 = sum(dZ2)/n, and dW1, db1 in the same way from dZ1 and X.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> X, Y = [[0.0, 1.0], [1.0, 0.0]], [[0, 1]]
+    >>> params = fastnn2.init_params(X, Y, 5)
+    >>> y, cache = fastnn2.forward(X, params)
+    >>> sorted(fastnn2.backward(X, Y, params, cache))
+    ['dW1', 'dW2', 'db1', 'db2']
+    """
+    alpha = checks.non_negative_float(alpha, "alpha")
+    X, flat, d, h, o = _inputs(X, params)
+    n, dtype = X.shape[1], flat.dtype
+    Y = checks.targets(Y, "Y", n, X)
+    checks.refuse_outside_unit(Y, "Y")
+    A1, y = _cached(cache, "A1", (h, n)), _cached(cache, "y", (o, n))
+    if len(Y) != o:
+        raise ValueError(f"Y has {len(Y)} rows; expected {o}, as W2 has {o} rows")
+    weights = checks.weights(sample_weight, n, dtype)
+    backward_kernel = store.kernel("backward", dtype)
+    gradient = aligned_zeros(len(flat) + 4, np.float64)
+    spare = aligned_zeros(tuning.count_spare_rows(h) * tuning.group_size(dtype), dtype)
+    for part in _blocks(n, d + h + 2 * o, dtype):
+        X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
+        A1_groups = _lay_out(A1, part, "cache['A1']", dtype)
+        y_groups = _lay_out(y, part, "cache['y']", dtype)
+        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, part], dtype)[0]
+        backward_kernel(
+            address(flat), d, h, o, part.stop - part.start, tuning.count_tile_groups(d, h, o), address(X_groups),
+            address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
+            address(spare), address(gradient),
+        )  # fmt: skip
+    gradients = checks.named_params(gradient[: len(flat)], d, h, o, "d")
+    named = checks.named_params(flat, d, h, o)
+    for name in ("W1", "W2"):
+        gradients["d" + name] += alpha * named[name].astype(np.float64)
+    total = checks.total_weight(weights, n)
+    return {name: (value / total).astype(dtype) for name, value in gradients.items()}
+
+
+def _cached(cache: Any, name: str, shape: tuple[int, int]) -> Array:
+    if not isinstance(cache, dict) or name not in cache:
+        raise ValueError(f"cache has no {name}; pass the cache that forward returned")
+    array = checks.matrix(cache[name], f"cache[{name!r}]")
+    if array.shape != shape:
+        raise ValueError(
+            f"cache[{name!r}] has shape {array.shape}; expected {shape}: pass the cache of this X and params"
+        )
+    return array
+
+
+def update(gradients: Any, params: Any, learning_rate: float) -> Params:
+    """Return new parameters, ``p - learning_rate * dp``.
+
+    Parameters
+    ----------
+    gradients : dict
+        dW1, db1, dW2, db2.
+    params : dict
+        W1, b1, W2, b2; float32 where W1 is, else float64. Not changed.
+    learning_rate : float
+
+    Returns
+    -------
+    dict
+        New arrays; computed in float64 and rounded once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> import fastnn2
+    >>> ones = {"W1": [[1.0]], "b1": [[1.0]], "W2": [[1.0]], "b2": [[1.0]]}
+    >>> new = fastnn2.update({"d" + name: value for name, value in ones.items()}, ones, 0.25)
+    >>> float(new["W1"][0, 0])
+    0.75
+    """
+    learning_rate = checks.positive_float(learning_rate, "learning_rate")
+    arrays, d, h, o = checks.params_of(params)
+    if not isinstance(gradients, dict) or set(gradients) != {"d" + name for name in checks.NAMES}:
+        raise ValueError("gradients must be a dict with dW1, db1, dW2 and db2, as backward returns it")
+    slopes = {name: checks.real_array(gradients["d" + name], f"gradients['d{name}']") for name in checks.NAMES}
+    for name, slope in slopes.items():
+        if slope.shape != arrays[name].shape:
+            raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
+    dtype = checks.run_dtype(arrays["W1"], None)
+    count = tuning.count_params(d, h, o)
+    whole = padded(count, dtype)  # the kernel reads and writes whole vectors
+    flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
+    gradient, decay = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
+    flat[:count] = checks.flat_params(arrays, dtype)
+    gradient[:count] = checks.flat_params(slopes, np.float64, "gradients['d{}']")
+    store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(decay), learning_rate)
+    return checks.named_params(new[:count], d, h, o)

@@ -1,0 +1,60 @@
+"""What is done with a summed gradient, by number: kept, or a step of stochastic descent or of Adam.
+
+With g = (sum of gradients + alpha W) / n and the learning rate r of the step,
+
+    SGD    v <- momentum v - r g;   p <- p + v, with Nesterov's momentum p + momentum v - r g
+    ADAM   m <- b1 m + (1 - b1) g;   v <- b2 v + (1 - b2) g^2;   p <- p - r m / (sqrt(v) + epsilon)
+
+(Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015; their bias corrections are part of r.) g is
+formed in float64 and rounded once; moments and steps are kept and computed in the dtype of the parameters, as
+scikit-learn does.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.shared.tuning import ADAM, SGD, STEP
+from fastnn2.kernels.simd.lanes import sum_lanes
+from fastnn2.kernels.simd.vector import (
+    INLINE,
+    fma,
+    load,
+    load_doubles,
+    load_eight,
+    rounded,
+    square_root,
+    store,
+    zero_vector,
+)
+
+
+@njit(**INLINE)
+def step(optimiser, params, first, last, gradients, stride, chunks, decay, scale, rate, first_moments, second_moments,
+         beta_1, beta_2, epsilon, nesterov):  # fmt: skip
+    """Update the parameters [first, last) and their moments in place; return ``sum(decay p^2)`` of the old ones.
+
+    The gradient (float64) is the sum over the chunks in their order, plus ``decay p``, times `scale` = 1/n. `beta_1` is
+    the momentum of SGD. GRADIENT writes g to `first_moments` and leaves the parameters.
+    """
+    penalty = zero_vector(gradients)
+    for i in range(first, last, STEP):
+        total = load(gradients, i)
+        for c in range(1, chunks):
+            total = total + load(gradients, c * stride + i)
+        p, in_double, shrink = load_eight(params, i), load_doubles(params, i), load(decay, i)
+        penalty = fma(shrink * in_double, in_double, penalty)
+        g = rounded(params, fma(shrink, in_double, total) * scale)
+        if optimiser == ADAM:
+            m = beta_1 * load_eight(first_moments, i) + (1.0 - beta_1) * g
+            v = beta_2 * load_eight(second_moments, i) + (1.0 - beta_2) * (g * g)
+            store(first_moments, i, m)
+            store(second_moments, i, v)
+            store(params, i, p - rate * m / (square_root(v) + epsilon))
+        elif optimiser == SGD:
+            v = beta_1 * load_eight(first_moments, i) - rate * g
+            store(first_moments, i, v)
+            if nesterov:
+                v = beta_1 * v - rate * g
+            store(params, i, p + v)
+        else:
+            store(first_moments, i, g)
+    return sum_lanes(penalty)

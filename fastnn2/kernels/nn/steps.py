@@ -1,0 +1,76 @@
+"""The steps of one iteration by themselves, over all samples: what the public forward, cost and backward run.
+
+Matrices over samples are laid out as in :mod:`layers`. The training loop has the same formulas without storing what
+these functions return; some are rounded otherwise there (see :func:`layers.output_cost` and :mod:`narrow`).
+"""
+
+from numba import njit
+
+from fastnn2.kernels.nn.layers import affine, backward_layers
+from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS, TANH
+from fastnn2.kernels.simd.blocks import smaller
+from fastnn2.kernels.simd.elementary import log, log1p, sigmoid, tanh
+from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
+from fastnn2.kernels.simd.vector import INLINE, group_lanes, keep_first, load_group, select_equal, store, zero_group
+
+
+@njit(**INLINE)
+def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
+    """Write ``Z1 = W1 X + b1``, ``A1 = tanh(Z1)``, ``Z2 = W2 A1 + b2`` and ``y = sigmoid(Z2)`` in place."""
+    lanes = group_lanes(X)
+    w2 = h * d + h
+    for g in range(groups):
+        hidden, output = g * h * lanes, g * o * lanes
+        affine(params, 0, h * d, h, d, X, g * d * lanes, Z1, hidden)
+        for at in range(hidden, hidden + h * lanes, lanes):
+            store(A1, at, tanh(load_group(Z1, at)))
+        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, output)
+        for at in range(output, output + o * lanes, lanes):
+            store(y, at, sigmoid(load_group(Z2, at)))
+
+
+@njit(**INLINE)
+def cost(o, n, y, Y, weights, has_weights):
+    """Return ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0.
+
+    SUMMED_OUTPUTS are summed at a time, and those sums in float64.
+    """
+    lanes = group_lanes(y)
+    total = 0.0
+    for g in range((n + lanes - 1) // lanes):
+        for first in range(0, o, SUMMED_OUTPUTS):
+            terms = zero_group(y)
+            for r in range(first, smaller(o, first + SUMMED_OUTPUTS)):
+                p, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
+                terms = terms - select_equal(target, 0.0, 0.0, target * log(p))
+                terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * p))
+            if has_weights:
+                weight = load_group(weights, g * lanes)
+                terms = select_equal(weight, 0.0, 0.0, terms * weight)
+            total += sum_lanes(fold_group(keep_first(terms, n - g * lanes)))
+    return total
+
+
+@njit(**INLINE)
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
+    """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
+
+    ``dZ2 = w (y - Y)`` is written over y; A1 and spare (S, G) are overwritten.
+    """
+    lanes = group_lanes(X)
+    groups = (n + lanes - 1) // lanes
+    b2 = h * d + h + o * h
+    for g in range(groups):
+        for r in range(o):
+            at = (g * o + r) * lanes
+            dz = load_group(y, at) - load_group(Y, at)
+            if has_weights:
+                dz = dz * load_group(weights, g * lanes)
+            dz = keep_first(dz, n - g * lanes)
+            store(y, at, dz)
+            gradient[b2 + r] += sum_lanes(fold_group(dz))
+    for g in range(0, groups, tile_groups):
+        size = smaller(tile_groups, groups - g)
+        backward_layers(
+            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, spare, TANH,
+            gradient, 0)  # fmt: skip

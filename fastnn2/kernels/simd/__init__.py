@@ -1,0 +1,4 @@
+"""The vocabulary of the kernels: vectors, lanes, blocks of vectors in registers, elementary functions.
+
+May import shared.
+"""

@@ -1,0 +1,68 @@
+"""The shape of register blocks, by the vector registers of the processor that is compiled for.
+
+The accumulators of a block stay in registers over the whole loop, and it is large enough that to load its operands
+takes less time than to multiply them. The shape decides which sums are formed side by side and never in which order one
+of them is formed, so it changes no bit.
+"""
+
+import dataclasses
+
+from fastnn2.codegen.processor import Processor
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """How many rows and columns a block has.
+
+    The last few blocks of `units` or `rows`, which are 2 or more, have one less (see plan.end_of_full_blocks).
+
+    Attributes
+    ----------
+    narrow_units : int
+        Of the way back through a narrow network: hidden units, four accumulators each.
+    units, vectors : int
+        Of a layer: hidden units, and vectors (64 bytes) of samples side by side.
+    rows, columns : int
+        Of sums over lanes of products over samples; `columns` is 2 or 4.
+    panel_rows, panel_vectors : int
+        Of such sums in lanes; `panel_vectors` divides plan.PANEL_VECTORS.
+    """
+
+    narrow_units: int
+    units: int
+    vectors: int
+    rows: int
+    columns: int
+    panel_rows: int
+    panel_vectors: int
+
+
+# 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 number or vector; 9 loads for 20 products. (Six rows
+# are no faster, and layers of 10, 50 or 100 are common. Panels by eight rows and two vectors, with 10 loads for 16
+# products, are 5 % slower, and 10 to 15 % where whatever shares the core loads, too.)
+WIDE = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
+# 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
+NARROW = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
+
+_chosen: list[Blocks] = []
+
+
+def choose(features: frozenset[str]) -> None:
+    """Choose for a processor with these features.
+
+    Numba keeps what it typed for the first choice, so a process has one.
+    """
+    choice = WIDE if "avx512f" in features else NARROW
+    if _chosen and _chosen[0] is not choice:
+        raise RuntimeError(
+            "this process has compiled fastnn2's kernels for a processor with other vector registers; compile for this "
+            "one in a process of its own (fastnn2 warmup --cpu LEVEL)"
+        )
+    _chosen[:] = [choice]
+
+
+def blocks() -> Blocks:
+    """Return the shapes to compile with: as chosen, else for this processor."""
+    if not _chosen:
+        choose(Processor.here().features)
+    return _chosen[0]

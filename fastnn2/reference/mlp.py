@@ -1,0 +1,159 @@
+"""The estimators' algorithm in plain NumPy: activations, losses, optimisers, and an epoch of mini-batches.
+
+The twin of the kernels in ``kernels/activations.py``, ``losses.py``, ``optimisers.py`` and ``epochs.py``; nothing of
+the project is imported. Samples are columns, as in :mod:`fastnn2.reference`: X (d, n), Y (o, n), and parameters are a
+dict with W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Params = dict[str, Array]
+
+WEIGHTS = ("W1", "W2")  # what the penalty is for
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + e^-x) without overflow."""
+    e = np.exp(-np.abs(x))
+    result: Array = np.where(x < 0, e, 1.0) / (1.0 + e)
+    return result
+
+
+def softmax(z: Array) -> Array:
+    """Return e^z / sum(e^z) over the rows, for each sample."""
+    e = np.exp(z - z.max(axis=0))
+    result: Array = e / e.sum(axis=0)
+    return result
+
+
+# The activations of the hidden layer, and their slopes, from the activation's value a.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda z: z,
+    "logistic": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+}
+SLOPES: dict[str, Callable[[Array], Array]] = {
+    "identity": np.ones_like,
+    "logistic": lambda a: a * (1 - a),
+    "tanh": lambda a: 1 - a**2,
+    "relu": lambda a: np.where(a == 0, 0.0, 1.0),
+}
+
+
+def clipped(y: Array) -> Array:
+    """Return y, no less than eps and no more than 1 - eps of its dtype, so that its logarithm is finite."""
+    eps = np.finfo(y.dtype).eps
+    return np.clip(y, eps, 1 - eps)
+
+
+def poisson(Y: Array, y: Array) -> Array:
+    """Return Y log(Y / y) - Y + y, summed over the outputs, where 0 log 0 is 0."""
+    ratio = np.where(Y == 0, 1.0, Y) / y
+    result: Array = (np.where(Y == 0, 0.0, Y * np.log(ratio)) - Y + y).sum(axis=0)
+    return result
+
+
+# The activation of the outputs, and the loss of each sample, by the name of the loss.
+OUTPUTS: dict[str, Callable[[Array], Array]] = {
+    "log_loss": sigmoid,
+    "cross_entropy": softmax,
+    "squared_error": lambda z: z,
+    "poisson": np.exp,
+}
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "log_loss": lambda Y, y: -(Y * np.log(clipped(y)) + (1 - Y) * np.log(1 - clipped(y))).sum(axis=0),
+    "cross_entropy": lambda Y, y: -(Y * np.log(clipped(y))).sum(axis=0),
+    "squared_error": lambda Y, y: 0.5 * ((Y - y) ** 2).mean(axis=0),
+    "poisson": poisson,
+}
+
+
+def outputs(X: Array, params: Params, activation: str, loss: str) -> Array:
+    """Return the outputs y (o, n) of a network."""
+    A1 = ACTIVATIONS[activation](params["W1"] @ X + params["b1"])
+    return OUTPUTS[loss](params["W2"] @ A1 + params["b2"])
+
+
+def loss_and_gradient(
+    X: Array,
+    Y: Array,
+    params: Params,
+    activation: str,
+    loss: str,
+    *,
+    alpha: float = 0.0,
+    sample_weight: Array | None = None,
+) -> tuple[float, Params]:
+    """Return the mean loss with its penalty alpha/(2n) (|W1|^2 + |W2|^2), and the gradients dW1, db1, dW2, db2.
+
+    With weights, n is their sum. The gradient with respect to Z2 is y - Y for every loss.
+    """
+    w = np.ones(X.shape[1]) if sample_weight is None else sample_weight
+    n = w.sum()
+    A1 = ACTIVATIONS[activation](params["W1"] @ X + params["b1"])
+    y = OUTPUTS[loss](params["W2"] @ A1 + params["b2"])
+    dZ2 = w * (y - Y)
+    dZ1 = (params["W2"].T @ dZ2) * SLOPES[activation](A1)
+    gradients = {
+        "dW1": (dZ1 @ X.T + alpha * params["W1"]) / n,
+        "db1": dZ1.sum(axis=1, keepdims=True) / n,
+        "dW2": (dZ2 @ A1.T + alpha * params["W2"]) / n,
+        "db2": dZ2.sum(axis=1, keepdims=True) / n,
+    }
+    penalty = 0.5 * alpha * sum((params[name] ** 2).sum() for name in WEIGHTS)
+    return float(((w * LOSSES[loss](Y, y)).sum() + penalty) / n), gradients
+
+
+def sgd(params: Params, gradients: Params, state: list[Params], rate: float, momentum: float, nesterov: bool) -> None:
+    """Make a step of stochastic descent with momentum in place; `state` is [velocities]."""
+    (velocities,) = state
+    for name, p in params.items():
+        step = -rate * gradients["d" + name]
+        velocities[name] = momentum * velocities[name] + step
+        p += momentum * velocities[name] + step if nesterov else velocities[name]
+
+
+def adam(
+    params: Params, gradients: Params, state: list[Params], rate: float, beta_1: float, beta_2: float, epsilon: float
+) -> None:
+    """Make a step of Adam in place; `state` is [first moments, second moments], the bias corrections part of `rate`."""
+    first, second = state
+    for name, p in params.items():
+        g = gradients["d" + name]
+        first[name] = beta_1 * first[name] + (1 - beta_1) * g
+        second[name] = beta_2 * second[name] + (1 - beta_2) * g**2
+        p -= rate * first[name] / (np.sqrt(second[name]) + epsilon)
+
+
+def epoch(
+    X: Array,
+    Y: Array,
+    params: Params,
+    order: Array,
+    batch: int,
+    make_step: Callable[[Params, Params, int], None],
+    activation: str,
+    loss: str,
+    *,
+    alpha: float = 0.0,
+    sample_weight: Array | None = None,
+) -> float:
+    """Run over all samples once, `batch` of them at a time in `order`; return the mean loss.
+
+    ``make_step(params, gradients, number)`` changes the parameters after each mini-batch.
+    """
+    summed = 0.0
+    for number, begin in enumerate(range(0, len(order), batch)):
+        part = order[begin : begin + batch]
+        weights = None if sample_weight is None else sample_weight[part]
+        mean, gradients = loss_and_gradient(
+            X[:, part], Y[:, part], params, activation, loss, alpha=alpha, sample_weight=weights
+        )
+        summed += mean * len(part)
+        make_step(params, gradients, number)
+    return summed / len(order)

@@ -1,0 +1,137 @@
+"""``fastnn2 info`` and ``warmup``, in this process: every line says what other parts of the package say."""
+
+import importlib.metadata
+import os
+import platform
+
+import numpy as np
+import pytest
+
+from fastnn2.codegen import store
+from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.codegen.signatures import DTYPES, SIGNATURES
+from fastnn2.commands import info
+from fastnn2.threads.cores import usable_cores
+
+STORE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
+
+
+def shown(capsys):
+    assert info.show() == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    # Names have 14 columns; "usable cores" has a space.
+    return {line[:14].strip(): line[14:].strip() for line in captured.out.splitlines()}
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("FASTNN2_STORE", raising=False)
+    return tmp_path
+
+
+def test_versions(capsys):
+    lines = shown(capsys)
+    assert lines["Python"].startswith(platform.python_version())
+    assert lines["numpy"] == np.__version__
+    for package in ("fastnn2", "numba", "llvmlite", "scikit-learn", "tqdm", "platformdirs"):
+        assert lines[package] == importlib.metadata.version(package)
+
+
+def test_a_package_that_is_not_there(capsys, monkeypatch):
+    def version(package):
+        if package == "matplotlib":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    lines = shown(capsys)
+    assert (lines["matplotlib"], lines["numba"]) == ("not installed", "1")
+
+
+def test_processor_and_cores(capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    lines = shown(capsys)
+    assert lines["usable cores"] == str(usable_cores()) == "1"
+    here = Processor.here()
+    assert lines["processor"] == here.cpu
+    assert lines["vectors"] == ", ".join(name for name in info.VECTOR_FEATURES if name in here.features)
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx,+avx2,-avx512f")
+    lines = shown(capsys)
+    assert (lines["processor"], lines["vectors"]) == ("haswell", "sse2, sse4.2, avx, avx2")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    lines = shown(capsys)
+    assert (lines["processor"], lines["vectors"]) == ("haswell", "sse2")
+
+
+@STORE
+def test_states_of_kernels(empty_store, capsys):
+    lines = shown(capsys)
+    assert lines["kernel store"] == str(empty_store)
+    assert {lines[name] for name in SIGNATURES} == {"float64 not compiled yet, float32 not compiled yet"}
+    store.compile_and_keep("update", "float32", Processor.here())
+    assert shown(capsys)["update"] == "float64 not compiled yet, float32 ready"
+
+
+@STORE
+def test_a_kernel_made_for_a_lesser_processor(empty_store, capsys):
+    here = Processor.here()
+    lesser = Processor(here.triple, "some", here.features - {"avx512f"} - {max(here.features)})
+    content, symbol = store.compile_entry("update", "float64", here, announce=False)
+    store.write("update", "float64", lesser, content, symbol)  # nobody runs it
+    state = shown(capsys)["update"]
+    assert state.startswith("float64 ready (")
+    assert state.endswith("float32 not compiled yet")
+
+
+@STORE
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file modes are of POSIX")
+def test_a_file_that_others_may_write_is_named(empty_store, capsys):
+    here = Processor.here()
+    for dtype in DTYPES:
+        store.write("update", dtype, here, *store.compile_entry("update", dtype, here, announce=False))
+        store.path_of("update", dtype, here).chmod(0o666)
+    lines = shown(capsys)
+    assert lines["update"] == "float64 unusable, float32 unusable"
+    path = store.path_of("update", "float64", here)
+    assert lines["unusable"].startswith(f"{path} belongs to another user, or others may write to it; it is compiled")
+
+
+@STORE
+def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
+    """The compiler's place is taken: what is asked of it is what counts here."""
+    here = Processor.here()
+    real = store.compile_entry("update", "float64", here, announce=False)
+    store.write("update", "float64", here, *real)
+    asked = []
+
+    def compile_entry(name, dtype, processor, announce=True):
+        asked.append((name, dtype))
+        assert processor == here
+        return real
+
+    monkeypatch.setattr(store, "compile_entry", compile_entry)
+    assert info.warm_up(None) == 0
+    everything = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    assert sorted(asked) == sorted(set(everything) - {("update", "float64")})
+    captured = capsys.readouterr()
+    assert captured.err == ""  # no bar where nobody looks
+    count = len(everything)
+    assert captured.out == f"{count} kernels for {here.cpu} in {empty_store}, {count - 1} of them compiled now\n"
+
+
+def test_warmup_refuses_unknown_levels():
+    with pytest.raises(ValueError, match=r"--cpu is 'haswell'; expected one of x86-64, x86-64-v2"):
+        info.warm_up("haswell")
+
+
+@STORE
+def test_warmup_refuses_levels_of_other_processors(empty_store, monkeypatch):
+    arm = Processor("aarch64-unknown-linux-gnu", "apple-m1", frozenset({"neon"}))
+    monkeypatch.setattr(Processor, "here", classmethod(lambda cls: arm))
+    for level in LEVELS:
+        with pytest.raises(ValueError, match=rf"--cpu {level} is for x86-64 processors; this machine is aarch64"):
+            info.warm_up(level)
+    assert list(empty_store.iterdir()) == []

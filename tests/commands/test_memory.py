@@ -1,0 +1,239 @@
+"""How much memory may be used, as the system and the control group say it, and what is refused for want of it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from data import PATIENCE
+
+from fastnn2.commands import memory
+from fastnn2.threads import cgroups
+
+KILOBYTE = 1024
+MALFORMED = ["", "\n", "max\n", "many", "12 34\n", "1.5", "0x10", "\x00\x01"]
+
+
+class Machine:
+    """A system in a temporary folder: /proc/meminfo and /sys/fs/cgroup."""
+
+    def __init__(self, root, monkeypatch):
+        self.cgroup = root / "cgroup"
+        self.cgroup.mkdir()
+        self.meminfo, self.own = root / "meminfo", root / "self"
+        self.own.write_text("5:memory:/\n0::/\n")
+        monkeypatch.setattr(cgroups, "ROOT", self.cgroup)
+        monkeypatch.setattr(cgroups, "OWN", self.own)
+        monkeypatch.setattr(memory, "MEMINFO", self.meminfo)
+
+    def free(self, kilobytes):
+        self.meminfo.write_text(f"MemTotal:       32000000 kB\nMemFree: 7 kB\nMemAvailable:   {kilobytes} kB\n")
+
+    def group(self, limit, used, stat=None, path="."):
+        self.write(self.cgroup / path, {"memory.max": limit, "memory.current": used, "memory.stat": stat})
+
+    def old_group(self, limit, used, stat=None, path="."):
+        names = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": used, "memory.stat": stat}
+        self.write(self.cgroup / "memory" / path, names)
+
+    @staticmethod
+    def write(folder, files):
+        folder.mkdir(exist_ok=True, parents=True)
+        for name, content in files.items():
+            if content is not None:
+                (folder / name).write_text(f"{content}\n" if isinstance(content, int) else content)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_a_system_that_says_nothing(machine):
+    assert memory.available_memory() is None
+
+
+def test_this_machine():
+    available = memory.available_memory()
+    assert available is None or 0 <= available < 2**60
+    if sys.platform == "linux":
+        assert available is not None
+
+
+def test_what_the_system_has_free(machine):
+    machine.free(5000)
+    assert memory.available_memory() == 5000 * KILOBYTE
+
+
+@pytest.mark.parametrize(
+    "content", [*MALFORMED, "MemAvailable:\n", "MemAvailable: some kB\n", "MemAvailable\n", b"\xff"]
+)
+def test_malformed_figures_of_the_system(content, machine):
+    machine.meminfo.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert memory.available_memory() is None
+    machine.group(900, 100)
+    assert memory.available_memory() == 800
+
+
+def test_a_control_group_leaves_less(machine):
+    machine.free(5000)
+    machine.group(3000 * KILOBYTE, 1000 * KILOBYTE)
+    assert memory.available_memory() == 2000 * KILOBYTE
+
+
+def test_a_control_group_allows_more_than_there_is(machine):
+    machine.free(5000)
+    machine.group(2**50, 0)
+    assert memory.available_memory() == 5000 * KILOBYTE
+
+
+def test_the_old_kind_of_control_group(machine):
+    machine.old_group(900, 100)
+    assert memory.available_memory() == 800
+
+
+def test_the_kind_that_leaves_less(machine):
+    machine.old_group(900, 100)
+    machine.group(5000, 100)
+    assert memory.available_memory() == 800
+    machine.group(500, 100)
+    assert memory.available_memory() == 400
+
+
+@pytest.mark.parametrize("kind", ["group", "old_group"])
+def test_nested_groups(kind, machine):
+    """A service or a batch job has a group of its own, with a limit of its own, below one that may have another."""
+    group = getattr(machine, kind)
+    machine.own.write_text("5:memory:/a/b/c\n0::/a/b/c\n")
+    group(5000, 100, path="a")
+    group("max", 100, path="a/b")
+    group(3000, 100, path="a/b/c")
+    group(1000, 100, path="a/other")
+    assert memory.available_memory() == 2900
+    group(2000, 100, path="a")
+    assert memory.available_memory() == 1900
+
+
+def test_more_used_than_allowed(machine):
+    machine.group(100, 900)
+    assert memory.available_memory() == 0
+
+
+def test_file_pages_make_room(machine):
+    """The kernel counts files that were read as used, and drops them before it runs short."""
+    machine.group(1000, 900, "anon 200\ninactive_file 600\nactive_file 100\n")
+    assert memory.available_memory() == 700
+    machine.group(1000, 900, "anon 200\n")
+    assert memory.available_memory() == 100
+
+
+def test_file_pages_of_the_old_kind(machine):
+    machine.old_group(1000, 900, "inactive_file 1\ntotal_inactive_file 600\n")
+    assert memory.available_memory() == 700
+
+
+@pytest.mark.parametrize("content", ["", "inactive_file", "inactive_file many\n", "inactive_file 1 2\n", "\n\n"])
+def test_malformed_statistics(content, machine):
+    machine.group(1000, 900, content)
+    assert memory.available_memory() == 100
+
+
+@pytest.mark.parametrize("content", MALFORMED)
+@pytest.mark.parametrize("place", ["limit", "used"])
+def test_malformed_control_groups(place, content, machine):
+    machine.free(5000)
+    values = {"limit": 900, "used": 100, place: content}
+    machine.group(**values)
+    assert memory.available_memory() == 5000 * KILOBYTE
+    machine.old_group(**values)
+    assert memory.available_memory() == 5000 * KILOBYTE
+
+
+@pytest.mark.parametrize("given", ["memory.max", "memory.current"])
+def test_half_a_control_group(given, machine):
+    machine.free(5000)
+    (machine.cgroup / given).write_text("900\n")
+    assert memory.available_memory() == 5000 * KILOBYTE
+
+
+def test_a_folder_in_the_place_of_a_file(machine):
+    machine.free(5000)
+    (machine.cgroup / "memory.max").mkdir()
+    assert memory.available_memory() == 5000 * KILOBYTE
+
+
+def test_peak():
+    pytest.importorskip("resource")
+    code = (
+        "from fastnn2.commands.memory import peak_memory; before = peak_memory(); "
+        "bytes(50_000_000).replace(b'\\0', b'\\1'); print(before, peak_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    before, after = map(int, done.stdout.split())
+    assert 5_000_000 < before < 100_000_000
+    assert 45_000_000 < after - before < 200_000_000
+
+
+def test_peak_of_a_system_without_proc(tmp_path, monkeypatch):
+    pytest.importorskip("resource")
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "missing")
+    assert 10_000_000 < memory.peak_memory() < 2**45
+
+
+def test_peak_where_the_system_does_not_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "missing")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert memory.peak_memory() is None
+
+
+def test_bytes_needed():
+    small = memory.bytes_needed(1000, 5, 100, 48)
+    assert memory.bytes_needed(1_001_000, 5, 100, 48) - small == 48_000_000
+    assert memory.bytes_needed(1000, 5, 1_000_100, 48) - small == 8_000_000
+    assert memory.bytes_needed(1000, 100_000, 100, 48) > small + 100_000 * 4 * 8
+    assert small > memory.PROCESS_BYTES
+
+
+@pytest.mark.parametrize("available", [None, 10**12])
+def test_what_fits_is_not_refused(available, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    memory.refuse_too_large(100_000_000, 5, 10**9, 48, "--samples", 2)
+
+
+@pytest.mark.parametrize(("hidden", "sample_bytes"), [(5, 48), (5, 24), (10_000, 100)])
+def test_the_number_that_would_fit_fits(hidden, sample_bytes, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000_000)
+    with pytest.raises(ValueError) as caught:
+        memory.refuse_too_large(50_000_000, hidden, 9000, sample_bytes, "--some-option", 2)
+    needed = memory.bytes_needed(50_000_000, hidden, 9000, sample_bytes)
+    assert str(caught.value).startswith(
+        f"50,000,000 samples, {hidden:,} hidden units and 9,000 iterations need {needed / 1e9:.1f} GB and 1.0 GB may "
+        "be used; at most "
+    )
+    fits = int(re.search(r"at most --some-option (\d+) would fit$", str(caught.value)).group(1))
+    memory.refuse_too_large(fits, hidden, 9000, sample_bytes, "--some-option", 2)
+    with pytest.raises(ValueError):
+        memory.refuse_too_large(fits + 1, hidden, 9000, sample_bytes, "--some-option", 2)
+
+
+@pytest.mark.parametrize(("available", "hidden", "iterations"), [(1000, 1, 1), (10**9, 1, 10**9), (10**9, 10**6, 1)])
+def test_nothing_would_fit(available, hidden, iterations, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    with pytest.raises(ValueError, match=r"GB may be used; take fewer hidden units or iterations, or make room$"):
+        memory.refuse_too_large(2, hidden, iterations, 48, "--samples", 2)
+
+
+@pytest.mark.parametrize(("least", "remedy"), [(7, "at most --samples 7 would fit"), (8, "take fewer hidden units")])
+def test_no_number_is_named_that_the_option_refuses(least, remedy, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.bytes_needed(7, 5, 10, 48))
+    with pytest.raises(ValueError, match=f"may be used; {remedy}"):
+        memory.refuse_too_large(9, 5, 10, 48, "--samples", least)
+
+
+REFERENCE_BYTES = 8 * (1000 * 6 * 7 + 4 * 300)
+
+
+@pytest.mark.parametrize(("available", "fits"), [(None, True), (REFERENCE_BYTES, False), (REFERENCE_BYTES + 1, True)])
+def test_room_for_the_reference(available, fits, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    assert memory.reference_fits(1000, 5, 300) is fits

@@ -1,0 +1,357 @@
+"""The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
+
+import _thread
+import contextlib
+import gc
+import itertools
+import time
+import weakref
+
+import numpy as np
+import pytest
+from data import DTYPES, assert_close, assert_ended, assert_same_bits, has_native, keep_from_kernels
+from mini_batch_data import (
+    ACTIVATIONS,
+    LOSSES,
+    OPTIMISERS,
+    SHAPES,
+    assert_near,
+    descent,
+    flat,
+    named,
+    orders_and_rates,
+    problem,
+    reference_run,
+)
+from scipy.sparse import csr_array
+
+from fastnn2 import reference_mlp
+from fastnn2.engine import inference, layout, mini_batch
+from fastnn2.engine.layout import address
+from fastnn2.kernels.shared import tuning
+from fastnn2.threads import helpers, native
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
+    number = SHAPES.index(shape) + list(LOSSES).index(loss)
+    activation = list(ACTIVATIONS)[number % 4]
+    optimiser = list(OPTIMISERS)[number % 3]
+    shuffle = number % 2 == 0
+    job = descent(shape, activation, loss, dtype, weighted, **OPTIMISERS[optimiser])
+    orders, rates = orders_and_rates(shape, job.steps, 3, shuffle)
+    losses, interrupted = job.run(rates, orders)
+    assert not interrupted
+    expected_losses, expected = reference_run(
+        shape, activation, loss, dtype, weighted, 0.1, optimiser, orders, rates, 3
+    )
+    assert_near(losses, expected_losses, dtype, "losses")
+    assert_near(job.params, expected, dtype, "parameters")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_with_every_loss_and_optimiser(activation, loss, dtype):
+    shape = (9, 6, 3, 75, 40)
+    for optimiser, options in OPTIMISERS.items():
+        job = descent(shape, activation, loss, dtype, **options)
+        orders, rates = orders_and_rates(shape, job.steps, 2, True)
+        losses, _ = job.run(rates, orders)
+        expected_losses, expected = reference_run(
+            shape, activation, loss, dtype, True, 0.1, optimiser, orders, rates, 2
+        )
+        assert_near(losses, expected_losses, dtype, (optimiser, "losses"))
+        assert_near(job.params, expected, dtype, (optimiser, "parameters"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_alone(loss, dtype):
+    for shape in SHAPES:
+        shape = (*shape[:4], shape[3])  # all samples at once
+        d, h, o, n, _ = shape
+        job = descent(shape, "tanh", loss, dtype, optimiser=tuning.GRADIENT)
+        before = job.params.copy()
+        for _ in range(2):  # the second time from the tiles that were kept
+            losses, _ = job.run(np.zeros(1))
+            X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
+            expected_loss, gradients = reference_mlp.loss_and_gradient(
+                X.T, Y.T, named(params, d, h, o), "tanh", loss, alpha=0.1, sample_weight=weights
+            )
+            expected = flat({name[1:]: value for name, value in gradients.items()})
+            assert_near(losses, np.array([expected_loss]), dtype, shape)
+            assert_near(job.first_moments, expected, dtype, shape)
+            assert_same_bits(job.params, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(30, 100, 1, 450, 450), (5, 7, 11, 3000, 3000), (2, 5, 1, 90, 90)], ids=str)
+def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
+    loss, moves = "cross_entropy" if shape[2] > 1 else "log_loss", np.random.RandomState(0).standard_normal(4)
+
+    def gradients(n_threads, sets):
+        found, kept = [], []
+        job = descent(shape, "relu", loss, dtype, optimiser=tuning.GRADIENT, n_threads=n_threads)
+        start = job.params.copy()
+        for moved in sets:
+            with job.many_runs():
+                for move in moved:
+
+                    def prepare(move=move):
+                        job.params = start * move
+
+                    losses, interrupted = job.run(np.zeros(1), prepare=prepare)
+                    assert not interrupted
+                    found += [losses, job.first_moments]
+                    kept.append(job._staying)
+            assert job._staying is None
+        assert kept[0] is kept[1]
+        return tuple(found)
+
+    expected = gradients(1, [moves])
+    for n_threads, sets in ((2, [moves]), (3, [moves]), (7, [moves[:2], moves[2:]])):
+        assert_same_bits(gradients(n_threads, sets), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "poisson", "cross_entropy"])
+def test_losses_of_many_outputs_that_are_alike(loss, dtype):
+    n, o, z = 5, 1000, np.log(0.3 if loss == "poisson" else 3 / 7)
+    params = np.concatenate([np.zeros(2 + o), np.full(o, z)]).astype(dtype)  # all outputs are their bias
+    Y = np.zeros((n, o), dtype=dtype)
+    if loss == "cross_entropy":  # all classes but the first are alike, and the right one is one of those
+        params[2 + o], Y[:, 5] = 0.0, 1.0
+    network = mini_batch.Network(1, 1, o, tuning.TANH, LOSSES[loss])
+    rows = mini_batch.Rows(np.zeros((n, 1)), dtype)
+    job = mini_batch.Descent(network, rows, Y, None, params, alpha=0.0, batch=n, optimiser=tuning.GRADIENT, n_threads=1)
+    z = params[2 + o :].astype(float)
+    expected = {
+        "log_loss": np.log1p(np.exp(z)).sum(),
+        "squared_error": np.square(z).mean() / 2,
+        "poisson": np.exp(z).sum(),
+        "cross_entropy": np.log(np.exp(z - z[5]).sum()),
+    }[loss]
+    assert_close(job.run(np.zeros(1))[0][0], expected, expected, dtype)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("d", [29, 31])
+def test_samples_for_another_network_are_refused(d, sparse):
+    X = np.ones((4, d))
+    rows = mini_batch.Rows(csr_array(X) if sparse else X, np.float64)
+    network = mini_batch.Network(30, 2, 1, tuning.TANH, tuning.LOG_LOSS)
+    params = np.zeros(network.count)
+    with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
+        inference.outputs(network, rows, params)
+    with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
+        mini_batch.Descent(network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimiser=tuning.SGD)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+@pytest.mark.parametrize("many_runs", [False, True], ids=["one run", "many runs"])
+@pytest.mark.parametrize("batch", [3000, 100])
+def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkeypatch):
+    """Mini-batches of 100 share hidden units, larger ones samples."""
+    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimiser=tuning.GRADIENT, n_threads=3)
+    assert (job.parts > 1) == (batch == 100)
+    job.run(np.zeros(job.steps))  # the kernel is there
+
+    keep_from_kernels(failing, monkeypatch)
+    before = _thread._count()
+    with job.many_runs() if many_runs else contextlib.nullcontext():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no way into the kernel"):
+                job.run(np.zeros(job.steps))
+    assert_ended(before)
+
+
+def test_a_run_after_an_error_in_preparing():
+    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimiser=tuning.GRADIENT, n_threads=2)
+    expected = job.run(np.zeros(1))[0]
+
+    def mistaken():
+        raise ValueError("of the caller's")
+
+    with job.many_runs():
+        for _ in range(2):
+            assert_same_bits(job.run(np.zeros(1))[0], expected)
+            with pytest.raises(ValueError, match="of the caller's"):
+                job.run(np.zeros(1), prepare=mistaken)
+            assert_same_bits(job.run(np.zeros(1))[0], expected)
+        assert job.steps_done == 5
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        losses, stopped = job.run(np.zeros(1), prepare=interrupted)
+        assert (len(losses), job.steps_done, stopped) == (0, 5, True)
+
+
+def test_parameters_in_another_order():
+    shape = (4, 6, 2, 50, 50)
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, "log_loss", "float64")
+    order = np.random.RandomState(2).permutation(len(params))
+    network = mini_batch.Network(d, h, o, tuning.TANH, tuning.LOG_LOSS)
+    found = []
+    for places, flat_params in ((None, params), (order, params[order])):
+        job = mini_batch.Descent(
+            network, mini_batch.Rows(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
+            optimiser=tuning.GRADIENT, order=places,
+        )  # fmt: skip
+        assert_same_bits(job.params, flat_params)
+        found.append((job.run(np.zeros(1))[0], job.first_moments))
+    assert_same_bits(found[1][0], found[0][0])
+    assert_same_bits(found[1][1], found[0][1][order])
+
+
+@pytest.mark.parametrize(("groups", "tile_groups", "expected"), [
+    (1, 6, 1), (6, 6, 6), (7, 6, 7), (8, 6, 8), (9, 6, 5), (12, 6, 6), (13, 6, 7), (40, 30, 14), (100, 16, 15),
+])  # fmt: skip
+def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
+    assert tuning.even_tiles(groups, tile_groups) == expected
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    "shape", [(30, 100, 1, 450, 200), (30, 64, 3, 450, 200), (30, 25, 1, 450, 200), (5, 7, 11, 3000, 3000),
+              (2, 5, 1, 900, 500)], ids=str,
+)  # fmt: skip
+def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
+    def run(n_threads, parts):
+        job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMISERS["adam"])
+        orders, rates = orders_and_rates(shape, job.steps, 4, shuffle)
+        losses, first = [], 0
+        for count in parts:
+            part = None if orders is None else orders[first : first + count]
+            losses.append(job.run(rates[first * job.steps :][: count * job.steps], part)[0])
+            first += count
+        return np.concatenate(losses), job.params.copy(), job.first_moments.copy(), job.second_moments.copy()
+
+    expected = run(1, [4])
+    for n_threads, parts in ((2, [4]), (3, [4]), (4, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
+        assert_same_bits(run(n_threads, parts), expected)
+
+
+@pytest.mark.skipif(not has_native(), reason="needs two cores, and threads that run no Python")
+@pytest.mark.parametrize(
+    ("shape", "kernel"), [((5, 7, 11, 3000, 3000), "epochs"), ((30, 100, 1, 450, 200), "unit_epochs")]
+)
+def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeypatch):
+    """Threads of Python take over, and find the control words as if nobody had come before."""
+    start, refused = native.NativeThreads.start, []
+
+    def run(n_threads):
+        job = descent(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMISERS["adam"])
+        _, rates = orders_and_rates(shape, job.steps, 4, False)
+        return job.run(rates)[0], job.params.copy()
+
+    def refusing(self):
+        refused.append(self.call.kernel.name)
+        assert start(self)
+        time.sleep(0.02)  # it waits in the kernel
+        return False
+
+    expected = run(1)
+    assert_same_bits(run(2), expected)
+    monkeypatch.setattr(native.NativeThreads, "start", refusing)
+    assert_same_bits(run(2), expected)
+    assert refused == [kernel]
+
+
+def test_the_jobs_above_share_samples_and_units_among_several_threads():
+    parts = {shape: tuning.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
+    assert set(parts.values()) > {1, 2}
+    chunks = {tuning.count_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
+    assert chunks > {1}
+
+
+@pytest.mark.parametrize("batch", [64, 200])
+@pytest.mark.parametrize("h", [24, 25, 50, 64, 100, 101, 128, 1000])
+def test_two_threads_share_the_units_evenly(h, batch):
+    parts = tuning.count_parts(batch, 30, h, 1, "float64")
+    assert 2 <= parts <= tuning.MAX_PARTS
+    assert parts % 2 == 0
+    firsts = [tuning.first_unit(part, parts, h) for part in range(parts + 1)]
+    assert min(np.diff(firsts)) > 0
+    assert abs(h - 2 * firsts[parts // 2]) <= tuning.PART_UNITS + h % tuning.PART_UNITS
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 12, 16])
+@pytest.mark.parametrize("h", [1, 5, 6, 7, 48, 100, 193])
+def test_parts_of_the_units_cover_all_parameters_once(h, parts):
+    network = mini_batch.Network(3, h, 2, tuning.TANH, tuning.LOG_LOSS)
+    firsts = [tuning.first_unit(part, parts, h) for part in range(parts + 1)]
+    assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
+    stride = 1200
+    places = layout.places_of_params(3, h, 2, parts, stride)
+    assert len(places) == len(set(places.tolist())) == network.count
+    if parts == 1:
+        assert_same_bits(places, np.arange(network.count))
+    W1 = places[: 3 * h].reshape(h, 3)
+    for part, (first, last) in enumerate(itertools.pairwise(firsts)):
+        assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiles_that_were_kept_before_are_not_used_again(dtype):
+    shape = (5, 4, 2, 300, 100)
+    job, again = (descent(shape, "tanh", "squared_error", dtype, optimiser=tuning.SGD) for _ in range(2))
+    orders, rates = orders_and_rates(shape, job.steps, 2, True)
+    for order in (None, orders, None):
+        job.run(rates, order)
+    in_use = [address(tile) for tile in job.kept]
+    assert job.keep == tuning.KEPT
+    assert all(set(in_use) <= set(scratch) for _, _, scratch in job._buffers.values())
+    for order in (None, orders, None):
+        again._buffers.clear()
+        again.run(rates, order)
+    assert_same_bits(job.params, again.params)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
+    """A helper that comes late finds its control words, which tell it to go."""
+    jobs = []
+
+    def interrupted(self, control, work, threads, prepare, staying):
+        jobs.append((weakref.ref(control), work))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(helpers.Helpers, "run", interrupted)
+    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimiser=tuning.SGD)
+    with job.many_runs():
+        _, stopped = job.run(np.full(job.steps, 0.1))
+    gc.collect()
+    assert stopped
+    assert jobs[0][0]() is not None
+    jobs[0] = jobs[0][:1]
+    gc.collect()
+    assert jobs[0][0]() is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sparse_rows_are_dense_rows(dtype):
+    sparse = pytest.importorskip("scipy.sparse")
+    shape = (12, 6, 2, 150, 64)
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, "log_loss", dtype)
+    X[np.random.RandomState(0).rand(n, d) < 0.7] = 0.0
+    X[5] = 0.0  # an empty row
+    network = mini_batch.Network(d, h, o, tuning.TANH, tuning.LOG_LOSS)
+    results = []
+    for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X), sparse.csr_array(X)):
+        job = mini_batch.Descent(
+            network, mini_batch.Rows(rows, dtype), Y, weights, params, alpha=0.1, batch=batch, **OPTIMISERS["adam"]
+        )
+        for shuffle in (True, False):
+            orders, rates = orders_and_rates(shape, job.steps, 2, shuffle)
+            job.run(rates, orders)
+        results.append((job.params.copy(), inference.outputs(network, mini_batch.Rows(rows, dtype), job.params)[0]))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])

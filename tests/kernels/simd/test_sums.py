@@ -1,0 +1,39 @@
+"""Blocks of sums, added to a gradient, against NumPy."""
+
+import numpy as np
+import pytest
+from data import DTYPES
+from numba import njit
+
+from fastnn2.kernels.shared.tuning import group_size
+from fastnn2.kernels.simd import blocks, sums, target, vector
+
+RANDOM = np.random.RandomState(5)
+
+
+@njit
+def outer(A, B, step, gradient, at, stride, rows, columns):
+    a_rows, b_rows = blocks.row_offsets(0, 5, step), blocks.column_offsets(0, 5, step)
+    of_block = blocks.zero_outer(A, a_rows, b_rows)
+    for v in range(0, step, vector.vector_lanes(A)):
+        of_block = blocks.fma_outer(blocks.load_each(A, v, a_rows), blocks.load_each(B, v, b_rows), of_block)
+    sums.add_sums(gradient, at, stride, of_block, rows, columns)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 9])
+def test_sums_of_products(rows, columns, dtype):
+    # Small integers: every product and sum is exact, so equality is too.
+    size = group_size(dtype)
+    A = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
+    B = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
+    stride = 6
+    gradient = np.arange(60.0)
+    expected = gradient.copy()
+    shape = target.blocks()
+    for i in range(min(rows, shape.rows)):
+        for j in range(min(columns, shape.columns)):
+            expected[3 + i * stride + j] += A[i].astype(float) @ B[j].astype(float)
+    outer(A.ravel(), B.ravel(), size, gradient, 3, stride, rows, columns)
+    assert (gradient == expected).all()

@@ -1,0 +1,64 @@
+"""Register blocks: chosen by the vector registers, for the processor that is compiled for."""
+
+import pytest
+
+from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.simd import target
+
+WITH_WIDE_REGISTERS = {"x86-64-v4"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch):
+    monkeypatch.setattr(target, "_chosen", [])
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ({"sse2", "avx", "avx2", "fma", "avx512f"}, target.WIDE),
+        ({"sse2", "avx", "avx2", "fma"}, target.NARROW),
+        ({"neon"}, target.NARROW),
+        (set(), target.NARROW),
+    ],
+    ids=["AVX-512", "AVX2", "Neon", "none"],
+)
+def test_choice(features, expected):
+    target.choose(frozenset(features))
+    assert target.blocks() == expected
+
+
+@pytest.mark.parametrize(("first", "second"), [({"avx512f"}, {"avx2"}), ({"avx2"}, {"avx512f"})])
+def test_a_process_has_one_choice(first, second):
+    target.choose(frozenset(first))
+    chosen = target.blocks()
+    target.choose(frozenset(first | {"sse2"}))
+    with pytest.raises(RuntimeError, match="in a process of its own"):
+        target.choose(frozenset(second))
+    assert target.blocks() == chosen
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_levels(level):
+    target.choose(Processor.level(level).features)
+    assert target.blocks() == (target.WIDE if level in WITH_WIDE_REGISTERS else target.NARROW)
+
+
+def test_without_a_choice_it_is_this_processor(monkeypatch):
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+avx512f")
+    assert target.blocks() == target.WIDE
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
+    assert target.blocks() == target.WIDE  # asked once
+    monkeypatch.setattr(target, "_chosen", [])
+    assert target.blocks() == target.NARROW
+
+
+@pytest.mark.parametrize("shape", [target.WIDE, target.NARROW], ids=["wide", "narrow"])
+def test_accumulators_and_operands_fit_in_the_registers(shape):
+    registers, of_a_vector = (32, 1) if shape is target.WIDE else (16, 2)
+    assert (shape.units * shape.vectors + shape.vectors + 1) * of_a_vector <= registers
+    assert shape.columns in (2, 4)
+    assert shape.units == tuning.PART_UNITS  # so no part of a layer ends amid a block
+    assert (shape.rows * shape.columns + shape.columns + 1) * of_a_vector <= registers
+    assert (shape.narrow_units * 4 + 3 + 1) * of_a_vector <= registers  # four sums each; dZ2 and two inputs; A1

@@ -1,0 +1,398 @@
+"""The same bits on every processor, and in every floating-point mode of the calling thread.
+
+Kernels are compiled for other processors in subprocesses, as Numba reads NUMBA_CPU_NAME and NUMBA_CPU_FEATURES once.
+With the name alone it keeps the features of the processor that it runs on. This file is also the script that the
+subprocess runs.
+"""
+
+import contextlib
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem, published_data
+from numba import njit
+from sklearn.exceptions import ConvergenceWarning
+
+import fastnn2
+from fastnn2.codegen import store
+from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.kernels.loops.team import float_mode, set_float_mode
+from fastnn2.kernels.shared import tuning
+
+IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
+TESTS = pathlib.Path(__file__).parents[1]  # where the script finds data.py
+pytestmark = pytest.mark.skipif(not IS_X86, reason="needs an x86-64 processor")
+
+# Name for LLVM -> features, what must not be in the assembly, and what must be, so that the check is of the right text:
+# zmm are the registers of AVX-512, ymm of AVX, vfmadd is the fused instruction, fma the function of the C library.
+# The features are as LLVM lists them for a processor: with 64bit, without x87, which all have.
+V1, V3 = (frozenset(LEVELS[level].split()) - {"x87"} | {"64bit"} for level in ("x86-64", "x86-64-v3"))
+TARGETS = {
+    "haswell": (V3, "zmm", ("ymm", "vfmadd")),
+    "znver3": (V3 | {"adx", "aes", "pclmul", "sha"}, "zmm", ("ymm", "vfmadd")),
+    "x86-64": (V1, "vfmadd|[yz]mm", ("xmm", r"\bfma\b", r"\bfmaf\b")),
+}
+
+
+def jobs():
+    """Return name -> X, Y, initial parameters, weights (or None), alpha, iterations; in float64."""
+    X, Y, init = published_data()
+    result = {"published": (X, Y, init, None, 0.0, 1000)}
+    X, Y, init, weights = problem(9, 7, 3, 700)
+    result["outputs"] = (X, Y, init, weights, 0.5, 40)
+    X, Y, init, _ = problem(100, 50, 2, 600)
+    result["shared"] = (X, Y, init, None, 0.1, 5)
+    X, Y, init, _ = problem(200, 20, 2, 600)
+    result["pieces"] = (X, Y, init, None, 0.0, 3)
+    X, Y, init, weights = problem(220, 600, 2, 700)
+    result["wide"] = (X, Y, init, weights, 0.1, 3)
+    X, Y, init, weights = problem(3, 4, 1, 300)
+    init["W2"] *= 200  # outputs from exp's denormal end to its other one
+    result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
+    for d in (1, 2):
+        X, Y, init, weights = problem(d, 7, 1, 700)  # a block of units, and two more
+        init["W2"] *= 200
+        result[f"narrow-{d}"] = (20 * X, Y, init, weights, 0.25, 40)
+    return result
+
+
+def run(job, dtype):
+    """Return parameters and costs of a job, by name."""
+    X, Y, init, weights, alpha, iterations = job
+    h = len(init["W1"])
+    params, cost_ = fastnn2.fit(
+        X, Y, RATE, h, iterations, init=init, sample_weight=weights, alpha=alpha, dtype=dtype, n_threads=2
+    )
+    return params | {"cost_": cost_}
+
+
+def run_estimators(dtype):
+    """Return what two models have learnt, by name: of small mini-batches, and of ones whose samples are shared."""
+    from fastnn2 import MLPRegressor
+
+    random = np.random.RandomState(5)
+    X = random.standard_normal((700, 30)).astype(dtype)
+    y = (X[:, :2] * X[:, 2:4]).astype(dtype)
+    models = {
+        "units": MLPRegressor(hidden_layer_sizes=40, max_iter=5, n_threads=2, random_state=0, tol=0),
+        "samples": MLPRegressor(
+            hidden_layer_sizes=20,
+            activation="tanh",
+            batch_size=300,
+            solver="sgd",
+            max_iter=5,
+            n_threads=2,
+            random_state=0,
+            tol=0,
+        ),
+    }
+    result = {}
+    for name, model in models.items():
+        with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+            model.fit(X, y)
+        learnt = {"loss": np.array(model.loss_curve_), "prediction": model.predict(X), "W1": model.coefs_[0]}
+        result |= {f"{name} {what}": array for what, array in learnt.items()}
+    return result
+
+
+def as_arrays(job):
+    X, Y, init, weights, alpha, iterations = job
+    arrays = {"X": X, "Y": Y, "numbers": np.array([alpha, iterations])} | init
+    return arrays if weights is None else arrays | {"weights": weights}
+
+
+def as_job(arrays):
+    alpha, iterations = arrays["numbers"]
+    init = {name: arrays[name] for name in ("W1", "b1", "W2", "b2")}
+    return arrays["X"], arrays["Y"], init, arrays.get("weights"), float(alpha), int(iterations)
+
+
+def in_subprocess(folder):
+    """Run the jobs whose arrays are in `folder`; write results and the assembly of the kernels beside them."""
+    from fastnn2.codegen.compile import compile_assembly
+
+    here = Processor.here()
+    for dtype in DTYPES:
+        for path in sorted(folder.glob("*.job.npz")):
+            with np.load(path) as arrays:
+                result = run(as_job(dict(arrays)), dtype)
+            np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
+        np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
+        kernels = ("train", "train_narrow", "train_wide")
+        assembly = [compile_assembly(name, dtype, here.cpu, here.feature_string()) for name in kernels]
+        (folder / f"{dtype}.s").write_text("".join(assembly))
+
+
+def missing_for(name):
+    """Return the features that kernels for a processor need and this one has not."""
+    features, _, _ = TARGETS[name]
+    return sorted(features - Processor.here().features)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """Run the jobs with kernels for each processor, all at once; return name -> process and its folder."""
+    processes = {}
+    for name, (features, _, _) in TARGETS.items():
+        if missing_for(name):
+            continue
+        folder = tmp_path_factory.mktemp(name)
+        for job, arguments in jobs().items():
+            np.savez(folder / f"{job}.job.npz", **as_arrays(arguments))
+        environment = os.environ | {
+            "NUMBA_CPU_NAME": name,
+            "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in sorted(features)),
+            # A store of its own: from a common one it would take kernels for a lesser processor, where there are some.
+            "FASTNN2_CACHE_DIR": str(folder),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])),
+            "PYTHONWARNINGS": "error",
+        }
+        command = [sys.executable, __file__, str(folder)]
+        with open(folder / "errors", "w") as errors:
+            processes[name] = subprocess.Popen(command, env=environment, stderr=errors), folder
+    yield processes
+    for process, _ in processes.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request, started):
+    """Return the name of a processor and the folder with all that came out of the jobs."""
+    name = request.param
+    if name not in started:
+        pytest.skip(f"this processor lacks {', '.join(missing_for(name))} and cannot run kernels for {name}")
+    process, folder = started[name]
+    assert process.wait(timeout=PATIENCE) == 0, (folder / "errors").read_text()
+    return name, folder
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_subprocess_ran_kernels_for_the_other_processor(target, dtype):
+    name, folder = target
+    if os.environ.get("FASTNN2_STORE", "").lower() == "off":
+        pytest.skip("there is no store to look into")
+    made = [store.read(path)[0] for path in folder.glob(f"train-{dtype}-*.kernel")]
+    assert [(processor.cpu, processor.features) for processor in made] == [(name, TARGETS[name][0])]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_assembly_has_no_wider_vectors_and_no_fma_where_there_is_none(target, dtype):
+    name, folder = target
+    _, forbidden, expected = TARGETS[name]
+    assembly = (folder / f"{dtype}.s").read_text()
+    assert not re.search(forbidden, assembly)
+    if name == "x86-64":
+        expected = expected[:1] + expected[1 + DTYPES.index(dtype) :][:1]
+    for pattern in expected:
+        assert re.search(pattern, assembly), pattern
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_that_keep_vectors_on_their_stack_align_it(target, dtype):
+    _, folder = target
+    functions = (folder / f"{dtype}.s").read_text().split("@function\n")[1:]
+    with_vector = r"\(%rsp\), %[xyz]mm|%[xyz]mm\d+, \d+\(%rsp\)"
+    spilling = [function for function in functions if re.search(with_vector, function)]
+    assert spilling
+    assert all(re.search(r"andq\s+\$-64, %rsp", function) for function in spilling)
+
+
+def test_assembly_for_avx512_has_its_registers():
+    # Otherwise their absence above would say nothing. No processor is needed to compile for one, but a process of its
+    # own: what has been compiled for other vector registers would be in the way.
+    features = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    processor = Processor(Processor.here().triple, "skylake-avx512", features)
+    code = (
+        "import sys\n"
+        "from fastnn2.codegen.compile import compile_assembly\n"
+        "sys.stdout.write(compile_assembly('cost', 'float64', sys.argv[1], sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, processor.cpu, processor.feature_string()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert "zmm" in done.stdout
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("job", ["published", "outputs", "shared", "pieces", "wide", "sure", "narrow-1", "narrow-2"])
+def test_other_processors_give_the_same_bits(target, job, dtype):
+    _, folder = target
+    with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run(jobs()[job], dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_processors_give_estimators_the_same_bits(target, dtype):
+    _, folder = target
+    with np.load(folder / f"estimators-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run_estimators(dtype))
+
+
+# The floating-point mode. Bits of MXCSR: denormal results become zero (flush to zero), denormal arguments count as zero
+# (denormals are zero), rounding towards zero. A library built with -ffast-math sets the first two as it is loaded.
+DEFAULT, FLUSH, DENORMALS_ARE_ZERO, TOWARDS_ZERO = 0x1F80, 0x8000, 0x0040, 0x6000
+MODES = {
+    "flush to zero": DEFAULT | FLUSH,
+    "denormals are zero": DEFAULT | DENORMALS_ARE_ZERO,
+    "both": DEFAULT | FLUSH | DENORMALS_ARE_ZERO,
+    "towards zero": DEFAULT | TOWARDS_ZERO,
+}
+CONTROL = 0xFFC0  # the bits that are settings; those below say what has happened
+
+
+@njit
+def current_mode():
+    return float_mode()
+
+
+@njit
+def set_mode(mode):
+    set_float_mode(mode)
+
+
+@njit
+def multiply(a, b):
+    return a * b
+
+
+@contextlib.contextmanager
+def mode_of_thread(mode):
+    """Set the mode of this thread; check on leaving that nobody has changed it; put back the one before."""
+    before = current_mode()
+    set_mode(mode)
+    try:
+        yield
+        after = current_mode()
+    finally:
+        set_mode(before)
+    assert after & CONTROL == mode & CONTROL
+
+
+class InThisThread:
+    """Stands in for the team: the kernel runs in the calling thread."""
+
+    def __init__(self, control):
+        self.control = control
+        self.failure = None
+
+    def start(self, size, work, is_short):
+        work(0, 1)
+
+    def wait(self, seconds):
+        return True
+
+    def end(self):
+        return None
+
+
+def with_denormals(d, h, o, n, dtype):
+    """Return a problem in which denormal numbers count: a change of the mode changes its parameters.
+
+    The first input is 0, so that its weights, which are denormal, stay as they are; the second is so small that its
+    gradient is denormal, and its weights are too. Weights of samples are integers: NumPy adds them up outside of the
+    kernel, and their sum is exact in any mode.
+    """
+    X, Y, init, weights = problem(d, h, o, n, dtype)
+    info = np.finfo(dtype)
+    X[0] = 0.0
+    X[1] *= 4 * info.tiny
+    init["W1"][:, :2] *= info.tiny / 16
+    return X, Y, init, np.round(weights)
+
+
+def test_modes_have_an_effect():
+    tiny = float(np.finfo(float).tiny)
+    three, tenth = 3.0, 0.1
+    assert multiply(tiny, 0.5) == tiny / 2
+    rounded = multiply(three, tenth)
+    with mode_of_thread(MODES["flush to zero"]):
+        flushed = multiply(tiny, 0.5)
+    with mode_of_thread(MODES["denormals are zero"]):
+        not_seen = multiply(tiny / 2, 4.0)
+    with mode_of_thread(MODES["towards zero"]):
+        cut = multiply(three, tenth)
+    assert flushed == 0
+    assert not_seen == 0
+    assert cut == np.nextafter(rounded, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(2, 5, 1, 500), (9, 7, 3, 300), (100, 50, 2, 600), (220, 600, 1, 100)], ids=str)
+def test_mode_of_the_calling_thread_does_not_change_a_bit(shape, mode, dtype, monkeypatch):
+    X, Y, init, weights = with_denormals(*shape, dtype)
+    h = shape[1]
+
+    def fit():
+        plain = fastnn2.fit(X, Y, RATE, h, 20, init=init)
+        return (*plain, *fastnn2.fit(X, Y, RATE, h, 20, init=init, alpha=0.5, sample_weight=weights))
+
+    expected = fit()
+    changed = expected[0]["W1"][:, 1]
+    tiny = np.finfo(dtype).tiny
+    assert ((changed != 0) & (abs(changed) < tiny)).any(), "denormal numbers should have been among the results"
+    assert_same_bits(expected[0]["W1"][:, 0], init["W1"][:, 0])
+    with mode_of_thread(MODES[mode]):
+        threads = fit()  # new threads start in the mode of the one that starts them
+    assert_same_bits(threads, expected)
+    monkeypatch.setattr("fastnn2.engine.full_batch.Team", InThisThread)
+    with mode_of_thread(MODES[mode]):
+        here = fit()
+    assert_same_bits(here, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["flush to zero", "denormals are zero", "both"])
+def test_mode_of_the_calling_thread_does_not_change_a_bit_of_the_steps(mode, dtype):
+    # Gradients are divided by n and rounded outside of the kernel, so here none of them is denormal.
+    X, Y, params, _ = problem(5, 6, 2, 3 * tuning.group_size(dtype) + 5, dtype)
+    info = np.finfo(dtype)
+    X[0] *= info.tiny / 4
+    params["W1"][0] = [1.0, 0.0, 0.0, 0.0, 0.0]  # the first unit's Z1 and A1 are the first input
+    params["b1"][0] = 0.0
+    params["W1"][1:, 0] *= info.tiny / 16
+    params["W2"][0] = 0.25
+    params["b2"][0] = np.log(info.tiny) - 1  # the first output is denormal
+    params["b2"][1] = info.tiny / 4
+    forward = fastnn2.forward(X, params)
+    for numbers in (forward[0][0], forward[1]["A1"][0]):
+        assert ((numbers != 0) & (abs(numbers) < info.tiny)).any()
+    gradients = {"d" + name: np.zeros_like(value) for name, value in params.items()}
+    y = np.where(Y < 0.5, info.tiny / 8, 1).astype(dtype)  # certain but for a denormal number
+
+    def steps():
+        # The cost of a denormal number that should have been 1/2.
+        return fastnn2.forward(X, params), np.float64(fastnn2.cost(y, Y)), fastnn2.update(gradients, params, RATE)
+
+    expected = steps()
+    with mode_of_thread(MODES[mode]):
+        found = steps()
+    assert_same_bits(found, expected)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels_are_of_64_bits_and_run_here_where_their_features_are(name):
+    level = Processor.level(name)
+    # LLVM ends the process where it is told to do without.
+    assert "-64bit" not in level.feature_string().split(",")
+    if Processor.here().features >= V3 and name != "x86-64-v4":
+        assert Processor.here().runs(level)
+
+
+def test_features_that_a_user_names_need_not_have_64bit():
+    named = Processor(Processor.here().triple, "x86-64", frozenset({"sse", "sse2"}))
+    words = named.feature_string().split(",")
+    assert "-64bit" not in words
+    assert {"+sse", "+sse2", "-avx", "-fma"} <= set(words)
+
+
+if __name__ == "__main__":
+    in_subprocess(pathlib.Path(sys.argv[1]))

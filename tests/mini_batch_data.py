@@ -1,0 +1,117 @@
+"""Problems, names and tolerances for tests of mini-batches and of the estimators' kernels."""
+
+import numpy as np
+
+from fastnn2 import reference_mlp
+from fastnn2.engine import mini_batch
+from fastnn2.kernels.shared import tuning
+
+ACTIVATIONS = {"identity": tuning.IDENTITY, "logistic": tuning.LOGISTIC, "tanh": tuning.TANH, "relu": tuning.RELU}
+LOSSES = {
+    "log_loss": tuning.LOG_LOSS,
+    "cross_entropy": tuning.CROSS_ENTROPY,
+    "squared_error": tuning.SQUARED_ERROR,
+    "poisson": tuning.POISSON,
+}
+# Relative to the largest number of a kind: what some steps of rounding make of it.
+TOLERANCE = {"float64": 1e-12, "float32": 2e-4}
+# d, h, o, n, batch: ones, primes, rests of blocks, groups and batches; many outputs; chunks, and several tiles of one.
+SHAPES = [
+    (1, 1, 1, 1, 1),
+    (2, 5, 1, 70, 70),
+    (3, 4, 2, 50, 9),
+    (7, 3, 3, 65, 32),
+    (8, 13, 1, 200, 66),
+    (9, 6, 8, 131, 130),
+    (30, 100, 1, 450, 200),
+    (17, 11, 10, 333, 100),
+    (20, 27, 1, 300, 128),
+    (6, 50, 9, 190, 64),
+    (5, 7, 11, 3000, 3000),
+]
+OPTIMISERS = {
+    "sgd": {"optimiser": tuning.SGD, "beta_1": 0.9},
+    "nesterov": {"optimiser": tuning.SGD, "beta_1": 0.9, "nesterov": True},
+    "adam": {"optimiser": tuning.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
+}
+
+
+def problem(d, h, o, n, loss, dtype):
+    """Return X (n, d), Y (n, o), flat parameters, and weights of which some are zero."""
+    source = np.random.RandomState(d + h + o + n)
+    X = source.randn(n, d)
+    Y = {
+        "log_loss": source.randint(0, 2, (n, o)),
+        "cross_entropy": np.eye(o)[source.randint(0, o, n)],
+        "squared_error": source.randn(n, o),
+        "poisson": source.poisson(1.0, (n, o)),
+    }[loss]
+    params = source.randn(tuning.count_params(d, h, o)) / np.sqrt(d + h)
+    weights = source.uniform(0.25, 4.0, n)
+    weights[3::5] = 0.0
+    weights[0] = 1.0
+    return X.astype(dtype), Y.astype(dtype), params.astype(dtype), weights.astype(dtype)
+
+
+def named(flat, d, h, o):
+    """Return the dict of a flat set."""
+    parts = np.split(flat.astype(float), np.cumsum([h * d, h, o * h]))
+    shapes = ((h, d), (h, 1), (o, h), (o, 1))
+    return {
+        name: part.reshape(shape) for name, part, shape in zip(("W1", "b1", "W2", "b2"), parts, shapes, strict=True)
+    }
+
+
+def flat(params):
+    return np.concatenate([params[name].ravel() for name in ("W1", "b1", "W2", "b2")])
+
+
+def descent(shape, activation, loss, dtype, weighted=True, alpha=0.1, n_threads=1, **options):
+    d, h, o, n, batch = shape
+    X, Y, params, weights = problem(d, h, o, n, loss, dtype)
+    network = mini_batch.Network(d, h, o, ACTIVATIONS[activation], LOSSES[loss])
+    return mini_batch.Descent(
+        network, mini_batch.Rows(X, dtype), Y, weights if weighted else None, params, alpha=alpha, batch=batch,
+        n_threads=n_threads, **options,
+    )  # fmt: skip
+
+
+def orders_and_rates(shape, steps, epochs, shuffle):
+    source = np.random.RandomState(4)
+    orders = np.array([source.permutation(shape[3]) for _ in range(epochs)]) if shuffle else None
+    return orders, source.uniform(0.001, 0.01, epochs * steps)
+
+
+def reference_run(shape, activation, loss, dtype, weighted, alpha, optimiser, orders, rates, epochs):
+    """Return what the twin makes of the same job, in float64: losses, and parameters."""
+    d, h, o, n, batch = shape
+    X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
+    trained = named(params, d, h, o)
+    moments = [{name: np.zeros_like(value) for name, value in trained.items()} for _ in range(2)]
+    options = {name: value for name, value in OPTIMISERS[optimiser].items() if name != "optimiser"}
+    steps = len(rates) // epochs
+
+    def make_step(rate):
+        def step(params, gradients, number):
+            if optimiser == "adam":
+                reference_mlp.adam(params, gradients, moments, rate[number], **options)
+            else:
+                momentum, nesterov = options["beta_1"], options.get("nesterov", False)
+                reference_mlp.sgd(params, gradients, moments[:1], rate[number], momentum, nesterov)
+
+        return step
+
+    losses = [
+        reference_mlp.epoch(
+            X.T, Y.T, trained, np.arange(n) if orders is None else orders[e], batch,
+            make_step(rates[e * steps :][:steps]), activation, loss, alpha=alpha,
+            sample_weight=weights if weighted else None,
+        )
+        for e in range(epochs)
+    ]  # fmt: skip
+    return np.array(losses), flat(trained)
+
+
+def assert_near(result, expected, dtype, what):
+    scale = max(abs(expected).max(), 1.0)
+    assert abs(result.astype(float) - expected).max() <= TOLERANCE[dtype] * scale, what

@@ -1,0 +1,529 @@
+"""Teams of threads beside each other, in child processes, on too few cores, and on systems that refuse threads."""
+
+import _thread
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from data import PATIENCE, assert_ended, has_native, threads_of_the_system
+from numpy.testing import assert_array_equal
+
+import fastnn2
+from fastnn2.codegen.processor import Processor
+from fastnn2.kernels.shared import tuning
+from fastnn2.threads import native, team
+
+N = 3000  # eight chunks, so that a large team is more than one thread
+
+
+def data(seed=0, n=N):
+    source = np.random.RandomState(seed)
+    X = source.standard_normal((2, n))
+    return X, (X[0] * X[1] > 0).astype(float)
+
+
+def fit(seed=0, n_threads=2, iterations=100, **options):
+    return fastnn2.fit(*data(seed), 0.5, 5, iterations, random_state=seed, n_threads=n_threads, **options)
+
+
+def assert_same(result, expected):
+    params, costs = result
+    assert_array_equal(costs, expected[1])
+    for name, array in expected[0].items():
+        assert_array_equal(params[name], array)
+
+
+def run(code, *, timeout=PATIENCE, **environment):
+    """Run a script in a process of its own; return what it printed."""
+    command = [sys.executable, "-W", "ignore", "-c", PREAMBLE + code]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PREAMBLE = f"""
+import hashlib, os, sys
+import numpy as np
+import fastnn2
+source = np.random.RandomState(0)
+X = source.standard_normal((2, {N}))
+Y = (X[0] * X[1] > 0).astype(float)
+def digest(n_threads=2, iterations=100):
+    params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, random_state=0, n_threads=n_threads)
+    return hashlib.sha256(costs.tobytes() + b"".join(params[name].tobytes() for name in sorted(params))).hexdigest()
+"""
+
+
+@pytest.fixture(scope="module")
+def digest():
+    """The digest of the run that `digest()` of a script makes."""
+    import hashlib
+
+    params, costs = fit(n_threads=1)
+    return hashlib.sha256(costs.tobytes() + b"".join(params[name].tobytes() for name in sorted(params))).hexdigest()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7, 64, 1000])
+def test_more_threads_than_cores(n_threads):
+    assert_same(fit(n_threads=n_threads), fit(n_threads=1))
+
+
+@pytest.mark.parametrize("n_threads", [2, 7])
+def test_more_threads_than_cores_where_they_share_parameters(n_threads):
+    X = np.random.RandomState(1).standard_normal((40, 2000))
+    Y = (X[0] > 0).astype(float)
+    one, many = (fastnn2.fit(X, Y, 0.1, 110, 20, n_threads=count) for count in (1, n_threads))
+    assert_same(many, one)
+
+
+def test_several_fits_at_once():
+    expected = [fit(seed, 1) for seed in range(6)]
+    start = threading.Barrier(6)
+
+    def together(seed):
+        start.wait(timeout=PATIENCE)
+        return [fit(seed, n_threads) for n_threads in (1, 2, 3)]
+
+    with ThreadPoolExecutor(6) as pool:
+        for results, right in zip(pool.map(together, range(6)), expected, strict=True):
+            for result in results:
+                assert_same(result, right)
+
+
+def test_several_first_fits_at_once(digest):
+    # The kernel is looked up, loaded or compiled while the others wait for it.
+    code = """
+import threading
+import time
+digests, start = [], threading.Barrier(8)
+def work():
+    start.wait()
+    digests.append(digest())
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(digests), *set(digests))
+"""
+    assert run(code).split() == ["8", digest]
+
+
+def test_threads_are_counted():
+    time.sleep(0.1)  # threads of other tests may be about to end
+    before, gate = _thread._count(), threading.Event()
+    threading.Thread(target=gate.wait).start()
+    assert _thread._count() == before + 1
+    gate.set()
+    assert_ended(before)
+
+
+def test_no_threads_are_left():
+    before = _thread._count()
+    fit(n_threads=7)
+    assert_ended(before)
+
+
+@pytest.mark.parametrize("wrong", ["diverged", "memory", "value"])
+def test_no_threads_are_left_after_an_error(wrong):
+    before = _thread._count()
+    X, Y = data()
+    if wrong == "diverged":
+        with pytest.raises(fastnn2.TrainingDiverged):
+            fastnn2.fit(X, Y, 1e308, 5, 100, alpha=1e10, n_threads=3)
+    elif wrong == "memory":
+        with pytest.raises(MemoryError):  # the costs alone would take 8 petabytes
+            fastnn2.fit(X, Y, 0.5, 5, 10**15, n_threads=3)
+    else:
+        with pytest.raises(ValueError):
+            fastnn2.fit(X, Y + 1, 0.5, 5, 100, n_threads=3)
+    assert_ended(before)
+
+
+def refusing_threads(monkeypatch, granted):
+    """Let the system start so many threads of Python and no more, and no others; return the list of requests."""
+    requests, start = [], team.start_new_thread
+
+    def start_or_refuse(function, arguments):
+        requests.append(arguments)
+        if len(requests) > granted:
+            raise RuntimeError("can't start new thread")
+        start(function, arguments)
+
+    monkeypatch.setattr(team, "start_new_thread", start_or_refuse)
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: False)
+    return requests
+
+
+@pytest.mark.skipif(not Processor.here().has_fma, reason="no job is short without fma")
+def test_short_jobs():
+    def is_short(d, n, h, o, iterations):
+        work = iterations * tuning.work_of_iteration(d, n, h, o)
+        return team.is_short(work, iterations, tuning.count_params(d, h, o))
+
+    assert is_short(2, 500, 5, 1, 5_000)
+    assert not is_short(2, 50_000, 5, 1, 5_000)
+    assert not is_short(1, 2, 1, 1, 8_000_000)  # a second, as they are many
+    assert not is_short(784, 1, 100, 10, 3_300)  # most of it is the update
+
+
+LONG = 2 * team.SHORT_WORK // (N * 5 * 19)  # iterations of a job that is not short
+
+
+@pytest.mark.parametrize("granted", [1, 2])
+@pytest.mark.parametrize("iterations", [100, LONG])
+def test_a_system_that_refuses_threads(granted, iterations, monkeypatch):
+    expected = fit(n_threads=1, iterations=iterations)
+    requests = refusing_threads(monkeypatch, granted)
+    assert_same(fit(n_threads=4, iterations=iterations), expected)
+    assert len(requests) > granted
+
+
+@pytest.mark.parametrize("n", [N, 20_000], ids=["a chunk for each of 8 threads", "more chunks"])
+@pytest.mark.parametrize(("asked", "granted"), [(4, 3), (8, 3), (8, 7)])
+def test_a_smaller_team_that_hands_over_more(asked, granted, n, monkeypatch):
+    """Three threads hand over all chunks; four, unless they claim, a sum each: the sums need the more room."""
+    X, Y = data(n=n)
+    expected = fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=1)
+    refusing_threads(monkeypatch, granted)
+    assert_same(fastnn2.fit(X, Y, 0.5, 20, 40, n_threads=asked), expected)
+
+
+def test_a_system_that_refuses_every_thread(monkeypatch):
+    before = _thread._count()
+    refusing_threads(monkeypatch, 0)
+    with pytest.raises(RuntimeError, match="thread"):
+        fit(n_threads=2, iterations=LONG)
+    assert_ended(before)
+
+
+needs_native = pytest.mark.skipif(not has_native(), reason="needs two cores, and threads that run no Python")
+
+
+@needs_native
+def test_the_caller_takes_part_in_a_short_job_and_the_others_keep_off_its_core(monkeypatch):
+    expected, cores = fit(n_threads=1), team.affinity()
+    teams, start = [], native.NativeThreads.start
+
+    def started(self):
+        teams.append(self)
+        return start(self)
+
+    monkeypatch.setattr(native.NativeThreads, "start", started)
+    apart = []
+    monkeypatch.setattr(
+        native, "_attributes", lambda cores, make=native._attributes: apart.append(cores) or make(cores)
+    )
+    monkeypatch.setattr(team.Team, "_member", None)  # no thread of Python
+    before = threads_of_the_system()
+    assert_same(fit(n_threads=2), expected)
+    assert [(len(cores - others), others < cores) for others in apart] == [(1, True)]
+    assert [threads._ends for threads in teams] == [[0]]
+    assert_ended(before, threads_of_the_system)
+    assert team.affinity() == cores  # the caller's own
+
+
+@needs_native
+def test_a_system_that_refuses_threads_that_run_no_python(monkeypatch):
+    expected, before = fit(n_threads=1), threads_of_the_system()
+    start = native.NativeThreads.start
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: start(self) and False)  # that one was started
+    members, member = [], team.Team._member
+
+    def recorded(self, number):
+        members.append(number)
+        member(self, number)
+
+    monkeypatch.setattr(team.Team, "_member", recorded)
+    assert_same(fit(n_threads=2), expected)
+    assert sorted(members) == [0, 1]
+    assert_ended(before, threads_of_the_system)
+
+
+@needs_native
+@pytest.mark.parametrize("h", [2, 600], ids=["samples", "hidden units"])
+def test_a_signal_after_a_system_refused_threads_that_run_no_python(h, monkeypatch):
+    """Thread 0 is then one of Python, and on its way into the kernel."""
+    before, X = _thread._count(), data()[0]
+    Y, start, open_gates, calls = (X[0] > 0).astype(float), native.NativeThreads.start, team.Team._open_gates, []
+
+    def interrupted(self):
+        open_gates(self)
+        if not calls and self._work is not None:
+            calls.append(self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(native.NativeThreads, "start", lambda self: start(self) and False)
+    monkeypatch.setattr(team.Team, "_open_gates", interrupted)
+    for _ in range(50):
+        calls.clear()
+        with pytest.raises(fastnn2.TrainingInterrupted):
+            fastnn2.fit(X, Y, 0.1, h, 5, n_threads=2)
+        assert calls
+    assert_ended(before)
+
+
+def test_a_system_that_refuses_every_thread_of_a_short_job(monkeypatch):
+    expected = fit(n_threads=1)
+    refusing_threads(monkeypatch, 0)
+    assert_same(fit(n_threads=2), expected)
+
+
+@needs_native
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_is_raised_before_the_caller_takes_part(error, monkeypatch):
+    """The others wait for it in the kernel, and have to be told that it does not come."""
+    before, start, teams = threads_of_the_system(), native.NativeThreads.start, []
+
+    def interrupted(self):
+        teams.append(self)
+        start(self)
+        monkeypatch.undo()
+        time.sleep(0.05)  # the other thread is in the kernel
+        assert threads_of_the_system() == before + 1
+        raise error
+
+    monkeypatch.setattr(native.NativeThreads, "start", interrupted)
+    with pytest.raises(fastnn2.TrainingInterrupted if error is KeyboardInterrupt else error) as caught:
+        fit(n_threads=2)
+    if error is KeyboardInterrupt:
+        assert len(caught.value.cost_) == 0
+    assert [threads._ends for threads in teams] == [[0]]
+    assert_ended(before, threads_of_the_system)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_error_of_the_caller_who_takes_part(size):
+    before = _thread._count()
+    control = np.zeros(tuning.CONTROL_SIZE, dtype=np.int64)
+
+    def work(number, threads):
+        if number == 0:
+            raise ValueError("wrong")
+        while control[tuning.ENTERED] == 0:
+            time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="wrong"):
+        team.conduct(team.Team(control), size, work, True, 1, False)
+    assert_ended(before)
+
+
+def coming_late(monkeypatch, seconds):
+    """Let all threads but thread 0 come so late; return a list of how many iterations each of them found done.
+
+    They are threads of Python, in short jobs, too.
+    """
+    member, done = team.Team._member, []
+
+    def comes_late(self, number):
+        if number > 0:
+            time.sleep(seconds)
+            done.append(int(self.control[tuning.COMPLETED]))
+        member(self, number)
+
+    monkeypatch.setattr(team.Team, "_member", comes_late)
+    monkeypatch.setattr(team, "cores_apart", lambda size: frozenset())
+    return done
+
+
+@pytest.mark.parametrize("late", [0.001, 0.1], ids=["amid the job", "after its end"])
+@pytest.mark.parametrize("n_threads", [2, 3])
+@pytest.mark.parametrize("iterations", [1000, LONG])
+def test_thread_0_begins_alone_and_lets_the_others_in(iterations, n_threads, late, monkeypatch):
+    before, expected = _thread._count(), fit(n_threads=1, iterations=iterations)
+    done = coming_late(monkeypatch, late)
+    assert_same(fit(n_threads=n_threads, iterations=iterations), expected)
+    assert len(done) == n_threads - 1
+    assert min(done) > 0 or late < 0.1
+    assert_ended(before)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+@pytest.mark.parametrize(("d", "h"), [(40, 110), (220, 600)], ids=["of samples", "of hidden units"])
+def test_threads_that_share_parameters_wait_for_each_other(d, h, n_threads, monkeypatch):
+    X = np.random.RandomState(1).standard_normal((d, 2000))
+    Y = (X[0] > 0).astype(float)
+    expected = fastnn2.fit(X, Y, 0.1, h, 20, n_threads=1)
+    done = coming_late(monkeypatch, 0.02)
+    assert_same(fastnn2.fit(X, Y, 0.1, h, 20, n_threads=n_threads), expected)
+    assert done == [0] * (n_threads - 1)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatch):
+    """It goes on with each range until nothing is left there: as many claims are in vain as there are threads."""
+    X = np.random.RandomState(1).standard_normal((40, 4000))
+    Y, h, controls, end = (X[0] > 0).astype(float), 110, [], team.Team.end
+
+    def keep(self):
+        controls.append(self.control)
+        return end(self)
+
+    monkeypatch.setattr(team.Team, "end", keep)
+    fastnn2.fit(X, Y, 0.1, h, 1, n_threads=threads)
+    chunks = tuning.count_chunks(4000, 40, h, 1, X.dtype)
+    claims = controls[0][tuning.CLAIMS :: tuning.WORD].reshape(threads, 2)
+    ends = [(thread + 1) * chunks // threads for thread in range(threads)]
+    assert claims[:, 0].tolist() == [end + threads for end in ends]
+    assert claims[:, 1].tolist() == [0, *ends[:-1]]  # nothing claimed yet of the iteration that does not come
+
+
+@needs_native
+def test_a_second_signal_before_the_team_is_told_to_end(monkeypatch):
+    before, start, end, calls = threads_of_the_system(), native.NativeThreads.start, team.Team.end, []
+
+    def interrupted_start(self):
+        start(self)
+        raise KeyboardInterrupt
+
+    def interrupted_end(self):
+        calls.append(self)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return end(self)
+
+    monkeypatch.setattr(native.NativeThreads, "start", interrupted_start)
+    monkeypatch.setattr(team.Team, "end", interrupted_end)
+    with pytest.raises(fastnn2.TrainingInterrupted):
+        fit(n_threads=2)
+    assert len(calls) == 2
+    assert_ended(before, threads_of_the_system)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+def test_a_team_for_every_core_begins_on_different_ones_and_may_move(monkeypatch):
+    cores, found = os.sched_getaffinity(0), []
+    iterations, short = LONG, 100
+    expected, expected_of_short = (fit(n_threads=1, iterations=count) for count in (iterations, short))
+
+    def told(which, to):
+        assert which == 0  # the calling thread alone
+        found.append((threading.get_ident(), set(to)))
+
+    monkeypatch.setattr(os, "sched_setaffinity", told)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda which: {3, 5, 8})
+    monkeypatch.setattr(team, "cores_apart", lambda size: frozenset())  # a short job has threads of Python, too
+    for count, right in ((iterations, expected), (short, expected_of_short)):
+        assert_same(fit(n_threads=3, iterations=count), right)
+        by_thread = {}
+        for thread, to in found:
+            by_thread.setdefault(thread, []).append(to)
+        assert sorted(by_thread.values(), key=str) == [[{core}, {3, 5, 8}] for core in (3, 5, 8)]
+        found.clear()
+    assert_same(fit(n_threads=2, iterations=iterations), expected)  # it has not all cores
+    assert found == []
+
+    def refused(which, to):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    assert_same(fit(n_threads=3, iterations=iterations), expected)
+    monkeypatch.undo()
+    assert_same(fit(n_threads=len(cores), iterations=iterations), expected)
+    assert os.sched_getaffinity(0) == cores
+
+
+FORK = hasattr(os, "fork")
+
+
+@pytest.mark.skipif(not FORK, reason="needs fork")
+@pytest.mark.parametrize("before", ["", "digest(3)"], ids=["fresh", "after a fit"])
+def test_forked_children(before, digest):
+    code = f"""
+{before}
+import signal
+reading, writing = os.pipe()
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a child that hangs is ended
+        os.write(writing, digest().encode() + b"\\n")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+os.close(writing)
+print(digest())
+print(os.fdopen(reading).read())
+"""
+    assert run(code).split() == [digest] * 4
+
+
+@pytest.mark.skipif(not FORK, reason="needs fork")
+def test_a_child_forked_while_others_train(digest):
+    code = """
+import signal, threading
+stop = threading.Event()
+def train():
+    while not stop.is_set():
+        digest(2, 50)
+digest()
+threads = [threading.Thread(target=train) for _ in range(2)]
+for thread in threads: thread.start()
+ends = []
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if digest() == EXPECTED else 3)
+    ends.append(os.waitpid(child, 0)[1])
+stop.set()
+for thread in threads: thread.join()
+print(ends)
+"""
+    assert run(f"EXPECTED = {digest!r}\n" + code) == f"{[0] * 10}\n"
+
+
+SCRIPT = """
+import multiprocessing, sys
+import numpy as np
+import fastnn2
+
+def work(n_threads):
+    source = np.random.RandomState(0)
+    X = source.standard_normal((2, {n}))
+    params, costs = fastnn2.fit(X, (X[0] * X[1] > 0).astype(float), 0.5, 5, 100, random_state=0, n_threads=n_threads)
+    return costs.tolist()
+
+if __name__ == "__main__":
+    if sys.argv[2] == "after":
+        work(2)
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        results = pool.map_async(work, [1, 2, 3, 7]).get(timeout=300)
+    assert all(costs == results[0] for costs in results)
+    print(results[0] == work(1))
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("when", ["fresh", "after"])
+def test_pools_of_processes(method, when, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(n=N))
+    command = [sys.executable, "-W", "ignore", str(script), method, when]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+def test_beside_busy_processes(digest):
+    """With every core taken by somebody else, a team still ends: who waits gives its core away."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        out = run("print(digest(2), digest(7))\ndigest(2, 1000)", timeout=60)
+        assert all(process.poll() is None for process in busy)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert out.split() == [digest, digest]
+
+
+def test_on_one_core(digest):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs an affinity mask")
+    core = min(os.sched_getaffinity(0))
+    assert run(f"os.sched_setaffinity(0, {{{core}}})\nprint(digest(2), digest(7))").split() == [digest, digest]
