@@ -4,14 +4,14 @@ import numpy as np
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import mini_batch
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices, tuning
 
-ACTIVATIONS = {"identity": tuning.IDENTITY, "logistic": tuning.LOGISTIC, "tanh": tuning.TANH, "relu": tuning.RELU}
+ACTIVATIONS = {"identity": choices.IDENTITY, "logistic": choices.LOGISTIC, "tanh": choices.TANH, "relu": choices.RELU}
 LOSSES = {
-    "log_loss": tuning.LOG_LOSS,
-    "cross_entropy": tuning.CROSS_ENTROPY,
-    "squared_error": tuning.SQUARED_ERROR,
-    "poisson": tuning.POISSON,
+    "log_loss": choices.LOG_LOSS,
+    "cross_entropy": choices.CROSS_ENTROPY,
+    "squared_error": choices.SQUARED_ERROR,
+    "poisson": choices.POISSON,
 }
 # Relative to the largest number of a kind: what some steps of rounding make of it.
 TOLERANCE = {"float64": 1e-12, "float32": 2e-4}
@@ -30,9 +30,9 @@ SHAPES = [
     (5, 7, 11, 3000, 3000),
 ]
 OPTIMISERS = {
-    "sgd": {"optimiser": tuning.SGD, "beta_1": 0.9},
-    "nesterov": {"optimiser": tuning.SGD, "beta_1": 0.9, "nesterov": True},
-    "adam": {"optimiser": tuning.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
+    "sgd": {"optimiser": choices.SGD, "beta_1": 0.9},
+    "nesterov": {"optimiser": choices.SGD, "beta_1": 0.9, "nesterov": True},
+    "adam": {"optimiser": choices.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
 }
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros, padded, views_of_parts
-from fastnn2.functional import checks
+from fastnn2.engine.layout import address, aligned_zeros, padded, unpack_params, views_of_parts
 from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.native import Call
 from fastnn2.threads.team import Team, conduct, is_short
@@ -63,8 +62,8 @@ class Job(abc.ABC):
         self.work = tuning.work_of_iteration(d, n, h, o)
         self.threads = threads_for(d, n, h, o, iterations, X.dtype, n_threads)
         self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(tuning.CLAIMS + 2 * self.threads * tuning.WORD, np.int64)
-        for word in (tuning.ABANDONED, tuning.DIVERGED, tuning.ALONE, tuning.OUTCOME):
+        self.control = aligned_zeros(control_words.CLAIMS + 2 * self.threads * control_words.WORD, np.int64)
+        for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.ALONE, control_words.OUTCOME):
             self.control[word] = -1
         self.has_decay = alpha != 0
         self._make_buffers(params, alpha)
@@ -90,29 +89,29 @@ class Job(abc.ABC):
         params = None
         while params is None:
             try:
-                params = checks.named_params(self._params_after(int(self.control[tuning.COMPLETED])), d, h, o)
+                params = unpack_params(self._params_after(int(self.control[control_words.COMPLETED])), d, h, o)
             except KeyboardInterrupt:  # while millions of parameters were copied
                 interrupted = True
         return self._result(params, interrupted)
 
     def _result(self, params: Params, interrupted: bool) -> tuple[Params, Array]:
         """Return parameters and costs, or raise them where training stopped early or a signal came at its very end."""
-        done, outcome = int(self.control[tuning.COMPLETED]), self.control[tuning.OUTCOME]
-        if outcome == tuning.FINISHED and not interrupted:
+        done, outcome = int(self.control[control_words.COMPLETED]), self.control[control_words.OUTCOME]
+        if outcome == control_words.FINISHED and not interrupted:
             return params, self.costs
-        if interrupted or outcome == tuning.INTERRUPTED:
+        if interrupted or outcome == control_words.INTERRUPTED:
             message = (
                 f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have what was "
                 "reached, and fit(..., init=error.params) goes on from there"
             )
             raise TrainingInterrupted(message, params, self.costs[:done])
-        costs = self.costs[: done + (outcome == tuning.PARAMS_NOT_FINITE)]
-        what = "cost is" if outcome == tuning.COST_NOT_FINITE else "parameters after the update are"
+        costs = self.costs[: done + (outcome == control_words.PARAMS_NOT_FINITE)]
+        what = "cost is" if outcome == control_words.COST_NOT_FINITE else "parameters after the update are"
         # Nothing was learned yet where the very first cost is not finite, so the learning rate is not why.
         remedy = (
             "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
         )
-        if done or outcome != tuning.COST_NOT_FINITE:
+        if done or outcome != control_words.COST_NOT_FINITE:
             remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
         last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
         raise TrainingDiverged(

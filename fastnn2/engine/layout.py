@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.exceptions import Params
 from fastnn2.kernels.shared.tuning import ALIGNMENT, count_groups, count_params, first_unit, group_size
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.parallel_for import on_threads
 
 Array = np.ndarray[Any, Any]
 
+PARAM_NAMES = ("W1", "b1", "W2", "b2")  # in the order in which they are packed
 BLOCK_BYTES = 1 << 20  # one block of the copy: it stays in the cache for the check that follows
 PARALLEL_BYTES = 1 << 24  # from this size on, threads are worth their start
 
@@ -118,6 +120,24 @@ def from_groups(flat: Array, rows: int, out: Array) -> None:
     out[:, : whole * lanes] = groups[:whole].swapaxes(0, 1).reshape(rows, whole * lanes)
     if whole < len(groups):
         out[:, whole * lanes :] = groups[whole][:, : n - whole * lanes]
+
+
+def pack_params(params: Params, dtype: Any) -> Array:
+    """Return W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1) one after the other, flat, in `dtype`."""
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite; callers check
+        return np.concatenate([params[name].astype(dtype).ravel() for name in PARAM_NAMES])
+
+
+def unpack_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
+    """Return the dict of packed parameters, in arrays of its own; `prefix` comes before each name."""
+    assert len(flat) == count_params(d, h, o)
+    shapes = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+    params, start = {}, 0
+    for name, shape in shapes.items():
+        size = shape[0] * shape[1]
+        params[prefix + name] = flat[start : start + size].reshape(shape).copy()
+        start += size
+    return params
 
 
 def views_of_parts(

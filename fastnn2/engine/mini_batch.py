@@ -14,7 +14,7 @@ import numpy as np
 
 from fastnn2.codegen import store
 from fastnn2.engine.layout import address, aligned_zeros, padded, places_of_params
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.helpers import Helpers
 from fastnn2.threads.native import Call
@@ -164,7 +164,7 @@ class Descent:
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
-        self.keep, self.kept = tuning.DROP, tiles_of(self.inputs, 0, dtype)
+        self.keep, self.kept = choices.DROP, tiles_of(self.inputs, 0, dtype)
         self.scratch = [
             tiles_of((*self.inputs, h, o), self.tile_groups, dtype) + tiles_of((tuning.count_spare_rows(h),), 1, dtype)
             for _ in range(self.threads)
@@ -245,7 +245,7 @@ class Descent:
             threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
         # One gradient of all samples is like another, whatever the rate: the helpers stay in the kernel.
-        staying = helpers is not None and self.optimiser == tuning.GRADIENT and order is None and len(rates) == 1
+        staying = helpers is not None and self.optimiser == choices.GRADIENT and order is None and len(rates) == 1
         call = self._staying if staying else None
         if call is None:
             call = self._new_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
@@ -253,7 +253,7 @@ class Descent:
         control, losses, work = call
 
         if helpers is not None:
-            control[[tuning.COMPLETED, tuning.STEPS]] = 0  # of the call before, where they stay
+            control[[control_words.COMPLETED, control_words.STEPS]] = 0  # of the call before, where they stay
             try:
                 helpers.run(control, work, threads, prepare, staying)
             except BaseException as error:
@@ -274,8 +274,8 @@ class Descent:
         count = len(rates) // self.steps
         losses = np.zeros(count)
         ordered = self.X.columns if order is None else order
-        control = aligned_zeros(tuning.CONTROL_SIZE, np.int64)
-        control[[tuning.ABANDONED, tuning.ALONE]] = -1
+        control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
+        control[[control_words.ABANDONED, control_words.ALONE]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]
@@ -316,10 +316,10 @@ class Descent:
 
     def _finished(self, control: Array, losses: Array) -> Array:
         """Take note of what a run did; return the losses of the epochs that it finished."""
-        completed = int(control[tuning.COMPLETED])
-        self.steps_done += int(control[tuning.STEPS])
-        if self.keep == tuning.KEEP and completed:
-            self.keep = tuning.KEPT
+        completed = int(control[control_words.COMPLETED])
+        self.steps_done += int(control[control_words.STEPS])
+        if self.keep == choices.KEEP and completed:
+            self.keep = choices.KEPT
         return losses[:completed].copy()
 
     @contextlib.contextmanager
@@ -344,12 +344,12 @@ class Descent:
     def _choose_keep(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples where every epoch takes the same ones and there is another epoch to come."""
         if not same_order:
-            self.keep = tuning.DROP
-        elif self.keep == tuning.DROP and (epochs > 1 or self.optimiser == tuning.GRADIENT):
+            self.keep = choices.DROP
+        elif self.keep == choices.DROP and (epochs > 1 or self.optimiser == choices.GRADIENT):
             groups = self.steps * tuning.count_groups(self.batch, self.Y.dtype)
             if groups * tuning.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
                 return  # every mini-batch is padded to whole groups
-            self.keep, self.kept = tuning.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)
+            self.keep, self.kept = choices.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)
             self._buffers.clear()
 
 

@@ -4,7 +4,6 @@ They are subclasses of scikit-learn's own: parameters, checks, tags, routing and
 replaced stands in :mod:`fastnn2.estimators.sklearn_hooks`.
 """
 
-import copy
 import warnings
 from numbers import Integral
 from typing import Any, ClassVar
@@ -32,7 +31,8 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnn2.estimators.sklearn_hooks import TRANSIENT, OneHiddenLayer
+from fastnn2.estimators.conversion import converted
+from fastnn2.estimators.sklearn_hooks import OneHiddenLayer
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 
@@ -212,7 +212,7 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         >>> model.to_sklearn().predict([[0.0], [1.0]])
         array([0, 1])
         """
-        return _converted(self, SklearnClassifier)
+        return converted(self, SklearnClassifier)
 
     @classmethod
     def from_sklearn(cls, model: SklearnClassifier) -> "MLPClassifier":
@@ -226,7 +226,7 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         >>> MLPClassifier.from_sklearn(theirs).predict([[0.0], [1.0]])
         array([0, 1])
         """
-        ours: MLPClassifier = _converted(model, cls, SklearnClassifier)
+        ours: MLPClassifier = converted(model, cls, SklearnClassifier)
         return ours
 
 
@@ -363,7 +363,7 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         >>> model.to_sklearn().predict([[0.5]]).shape
         (1,)
         """
-        return _converted(self, SklearnRegressor)
+        return converted(self, SklearnRegressor)
 
     @classmethod
     def from_sklearn(cls, model: SklearnRegressor) -> "MLPRegressor":
@@ -378,25 +378,9 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         >>> MLPRegressor.from_sklearn(theirs).predict([[0.5]]).shape
         (1,)
         """
-        ours: MLPRegressor = _converted(model, cls, SklearnRegressor)
+        ours: MLPRegressor = converted(model, cls, SklearnRegressor)
         return ours
 
 
 # Where users find them, and where pickles have always named them.
 MLPClassifier.__module__ = MLPRegressor.__module__ = "fastnn2.estimators"
-
-
-def _converted(model: Any, into: Any, expected: Any = None) -> Any:
-    """Return a model of the class `into` with the parameters that it has, and a copy of what `model` has learned."""
-    if expected is not None and not isinstance(model, expected):
-        raise TypeError(f"from_sklearn takes a {expected.__name__} of scikit-learn and got {type(model).__name__}")
-    parameters = model.get_params(deep=False)
-    new = into(**{name: value for name, value in parameters.items() if name in into().get_params(deep=False)})
-    if isinstance(new, OneHiddenLayer):
-        new._refuse_other_layers()
-    # Callbacks stay with their model, and so does what a fit that is under way holds.
-    kept_apart = set(parameters) | {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown", *TRANSIENT}
-    if not isinstance(new, OneHiddenLayer):
-        kept_apart.add("validation_loss_curve_")
-    vars(new).update(copy.deepcopy({name: value for name, value in vars(model).items() if name not in kept_apart}))
-    return new

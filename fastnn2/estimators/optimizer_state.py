@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from fastnn2.engine.mini_batch import Descent
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
 
@@ -35,16 +35,16 @@ def is_adam(optimiser: Any) -> bool:
     return isinstance(optimiser, AdamOptimizer)
 
 
-def choices(optimiser: Any) -> dict[str, Any]:
+def kernel_options(optimiser: Any) -> dict[str, Any]:
     """Return the optimiser's numbers as :class:`fastnn2.engine.mini_batch.Descent` takes them."""
     if is_adam(optimiser):
         return {
-            "optimiser": tuning.ADAM,
+            "optimiser": choices.ADAM,
             "beta_1": optimiser.beta_1,
             "beta_2": optimiser.beta_2,
             "epsilon": optimiser.epsilon,
         }
-    return {"optimiser": tuning.SGD, "beta_1": optimiser.momentum, "nesterov": optimiser.nesterov}
+    return {"optimiser": choices.SGD, "beta_1": optimiser.momentum, "nesterov": optimiser.nesterov}
 
 
 def rates(optimiser: Any, epochs: int, steps: int, seen: int, n: int) -> Array:

@@ -19,9 +19,9 @@ from fastnn2.engine.inference import outputs
 from fastnn2.engine.mini_batch import Descent, Network, Rows
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.optimizer_state import (
-    choices,
     count_steps,
     flatten,
+    kernel_options,
     load,
     new_optimiser,
     packed_order,
@@ -29,16 +29,16 @@ from fastnn2.estimators.optimizer_state import (
     store,
     write,
 )
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
 
-ACTIVATIONS = {"identity": tuning.IDENTITY, "logistic": tuning.LOGISTIC, "tanh": tuning.TANH, "relu": tuning.RELU}
+ACTIVATIONS = {"identity": choices.IDENTITY, "logistic": choices.LOGISTIC, "tanh": choices.TANH, "relu": choices.RELU}
 LOSSES = {
-    "logistic": tuning.LOG_LOSS,
-    "softmax": tuning.CROSS_ENTROPY,
-    "identity": tuning.SQUARED_ERROR,
-    "exp": tuning.POISSON,
+    "logistic": choices.LOG_LOSS,
+    "softmax": choices.CROSS_ENTROPY,
+    "identity": choices.SQUARED_ERROR,
+    "exp": choices.POISSON,
 }  # by the activation of the outputs
 
 # Of the orders of samples, or the learning rates of steps, that are made for one call of the kernel.
@@ -169,7 +169,9 @@ class OneHiddenLayer(CallbackSupportMixin):
                 [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
             )
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
-        descent = self._new_descent(Rows(X, dtype), y, sample_weight, self._batch_size(n), **choices(self._optimizer))
+        descent = self._new_descent(
+            Rows(X, dtype), y, sample_weight, self._batch_size(n), **kernel_options(self._optimizer)
+        )
         load(self._optimizer, descent)
         try:
             with descent.many_runs():
@@ -251,11 +253,11 @@ class OneHiddenLayer(CallbackSupportMixin):
             )
         return int(min(self.batch_size, n))
 
-    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int, **choices: Any) -> Descent:
+    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int, **options: Any) -> Descent:
         params = flatten(self.coefs_, self.intercepts_)
         return Descent(
             self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
-            **choices,
+            **options,
         )  # fmt: skip
 
     def _epochs_at_once(self, n: int, steps: int, incremental: bool) -> int:
@@ -319,7 +321,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
         return Descent(
             self._network(), Rows(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
-            n_threads=self.n_threads, optimiser=tuning.GRADIENT, order=order,
+            n_threads=self.n_threads, optimiser=choices.GRADIENT, order=order,
         )  # fmt: skip
 
     def _loss_grad_lbfgs(

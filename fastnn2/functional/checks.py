@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.kernels.shared.tuning import count_params
+from fastnn2.engine.layout import PARAM_NAMES, pack_params
+from fastnn2.exceptions import Params
 
 Array = np.ndarray[Any, Any]
-Params = dict[str, Array]
-NAMES = ("W1", "b1", "W2", "b2")
 _of_thread = threading.local()
 
 
@@ -245,11 +244,11 @@ def random_source(value: Any) -> Any:
 
 
 def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
-    """Return parameters as arrays of the right shapes, and d, h and o; :func:`flat_params` sees what is not finite."""
-    if not isinstance(value, dict) or set(value) != set(NAMES):
+    """Return arrays of the right shapes, and d, h and o; :func:`packed_params` checks that all is finite."""
+    if not isinstance(value, dict) or set(value) != set(PARAM_NAMES):
         found = f"the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"{type(value).__name__}"
         raise ValueError(f"{name} has {found}; expected a dict with W1, b1, W2 and b2")
-    arrays = {key: real_array(value[key], f"{name}[{key!r}]") for key in NAMES}
+    arrays = {key: real_array(value[key], f"{name}[{key!r}]") for key in PARAM_NAMES}
     for key, array in arrays.items():
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
@@ -272,10 +271,9 @@ def refuse_other_features(X: Array, d: int) -> None:
         raise ValueError(f"X has {X.shape[0]} features (rows); expected {d}, as W1 has {d} columns{hint}")
 
 
-def flat_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
+def packed_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
     """Return W1, b1, W2, b2 one after the other, in `dtype`; errors call them `name`, formatted with the key."""
-    with np.errstate(over="ignore"):
-        flat = np.concatenate([params[key].astype(dtype).ravel() for key in NAMES])
+    flat = pack_params(params, dtype)
     if not np.isfinite(flat).all():
         refuse_params_not_finite(params, name, dtype)
     return flat
@@ -283,17 +281,5 @@ def flat_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array
 
 def refuse_params_not_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
     """Do as :func:`refuse_not_finite` for each parameter; errors call them `name`, formatted with the key."""
-    for key in NAMES:
+    for key in PARAM_NAMES:
         refuse_not_finite(params[key], name.format(key), dtype, ("row", "column"))
-
-
-def named_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
-    """Return the dict of a flat set, in arrays of its own."""
-    assert len(flat) == count_params(d, h, o)
-    shapes = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
-    named, at = {}, 0
-    for name, shape in shapes.items():
-        size = shape[0] * shape[1]
-        named[prefix + name] = flat[at : at + size].reshape(shape).copy()
-        at += size
-    return named

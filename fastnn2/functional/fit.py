@@ -116,7 +116,7 @@ def fit(
 
     flat = source
     if not isinstance(init, dict):
-        flat = checks.flat_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
+        flat = checks.packed_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
     job_of = WideJob if tuning.train_kernel(d, h, o) == "train_wide" else ChunkedJob
     job = job_of(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
     return job.run(learning_rate, total_weight, progress)
@@ -136,4 +136,4 @@ def _check_initial(init: Any, random_state: Any, X: Array, h: int, Y: Array, dty
             f"init is for {d} features, {units} hidden units and {o} outputs; expected {len(X)}, {h} and {len(Y)}, as "
             "X, hidden_size and Y have them"
         )
-    return checks.flat_params(params, dtype, "init[{!r}]")
+    return checks.packed_params(params, dtype, "init[{!r}]")

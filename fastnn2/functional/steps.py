@@ -11,7 +11,15 @@ import numpy as np
 
 from fastnn2 import reference
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros, from_groups, padded, to_groups
+from fastnn2.engine.layout import (
+    PARAM_NAMES,
+    address,
+    aligned_zeros,
+    from_groups,
+    padded,
+    to_groups,
+    unpack_params,
+)
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.kernels.shared import tuning
@@ -34,7 +42,7 @@ def _inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
     arrays, d, h, o = checks.params_of(params)
     checks.refuse_other_features(X, d)
     dtype = checks.run_dtype(X, None)
-    return X, checks.flat_params(arrays, dtype), d, h, o
+    return X, checks.packed_params(arrays, dtype), d, h, o
 
 
 def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
@@ -304,8 +312,8 @@ def backward(
             address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
             address(spare), address(gradient),
         )  # fmt: skip
-    gradients = checks.named_params(gradient[: len(flat)], d, h, o, "d")
-    named = checks.named_params(flat, d, h, o)
+    gradients = unpack_params(gradient[: len(flat)], d, h, o, "d")
+    named = unpack_params(flat, d, h, o)
     for name in ("W1", "W2"):
         gradients["d" + name] += alpha * named[name].astype(np.float64)
     total = checks.total_weight(weights, n)
@@ -354,9 +362,9 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     """
     learning_rate = checks.positive_float(learning_rate, "learning_rate")
     arrays, d, h, o = checks.params_of(params)
-    if not isinstance(gradients, dict) or set(gradients) != {"d" + name for name in checks.NAMES}:
+    if not isinstance(gradients, dict) or set(gradients) != {"d" + name for name in PARAM_NAMES}:
         raise ValueError("gradients must be a dict with dW1, db1, dW2 and db2, as backward returns it")
-    slopes = {name: checks.real_array(gradients["d" + name], f"gradients['d{name}']") for name in checks.NAMES}
+    slopes = {name: checks.real_array(gradients["d" + name], f"gradients['d{name}']") for name in PARAM_NAMES}
     for name, slope in slopes.items():
         if slope.shape != arrays[name].shape:
             raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
@@ -365,7 +373,7 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     whole = padded(count, dtype)  # the kernel reads and writes whole vectors
     flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
     gradient, decay = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
-    flat[:count] = checks.flat_params(arrays, dtype)
-    gradient[:count] = checks.flat_params(slopes, np.float64, "gradients['d{}']")
+    flat[:count] = checks.packed_params(arrays, dtype)
+    gradient[:count] = checks.packed_params(slopes, np.float64, "gradients['d{}']")
     store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(decay), learning_rate)
-    return checks.named_params(new[:count], d, h, o)
+    return unpack_params(new[:count], d, h, o)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words
 from fastnn2.threads.team import give_up
 
 Job = Callable[[], None]
@@ -77,7 +77,7 @@ class Helpers:
         if not (staying and control is self._control):
             self._release()
             self._control = control
-            control[tuning.STAYING] = staying
+            control[control_words.STAYING] = staying
             self._size = min(threads, len(self._jobs) + 1)
         done = False
         try:
@@ -88,7 +88,7 @@ class Helpers:
             if prepare is not None:
                 prepare()
             work(0, self._size)
-            done = not control[tuning.STOP]  # else one of the others failed
+            done = not control[control_words.STOP]  # else one of the others failed
         finally:
             if not (done and staying):
                 self._release()
@@ -101,8 +101,8 @@ class Helpers:
         control, posted = self._control, self._posted
         if control is None:
             return
-        if control[tuning.ENTERED] == 0 or control[tuning.STAYING]:
-            control[tuning.ENTERED] = tuning.NOT_COMING
+        if control[control_words.ENTERED] == 0 or control[control_words.STAYING]:
+            control[control_words.ENTERED] = control_words.NOT_COMING
         self._control, self._posted = None, 0
         raised = [self._done.get() for _ in range(posted)]
         for error in raised:
@@ -121,6 +121,6 @@ class Helpers:
             self._release()
         finally:
             if self._control is not None:  # a signal came before they were told
-                self._control[tuning.ENTERED] = tuning.NOT_COMING
+                self._control[control_words.ENTERED] = control_words.NOT_COMING
             for jobs in self._jobs:
                 jobs.put(None)

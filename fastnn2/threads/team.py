@@ -20,7 +20,7 @@ import numpy as np
 
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store import Kernel, is_terminal
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words
 from fastnn2.threads.cores import affinity
 from fastnn2.threads.native import Call, NativeThreads, cores_apart
 
@@ -44,8 +44,8 @@ def give_up(control: np.ndarray[Any, Any]) -> None:
 
     What they reached is of no use then, so no barrier need hold; whoever started them raises the failure.
     """
-    control[tuning.STOP] = 1
-    control[[tuning.ARRIVED, tuning.LEFT]] = EVERYBODY
+    control[control_words.STOP] = 1
+    control[[control_words.ARRIVED, control_words.LEFT]] = EVERYBODY
 
 
 class Team:
@@ -109,7 +109,7 @@ class Team:
         self._let_nobody_wait()
         self._native.join()
         self._native = None  # thread 0 is one of Python now, and comes
-        self.control[[tuning.ENTERED, tuning.READY]] = 0
+        self.control[[control_words.ENTERED, control_words.READY]] = 0
         return False
 
     def _take_part(self, size: int, work: Callable[[int, int], None]) -> None:
@@ -145,8 +145,8 @@ class Team:
 
     def _let_nobody_wait(self) -> None:
         """Let the others go where what was raised kept thread 0 from the kernel, in which they wait for it."""
-        if self.control[tuning.ENTERED] == 0:
-            self.control[tuning.ENTERED] = tuning.NOT_COMING
+        if self.control[control_words.ENTERED] == 0:
+            self.control[control_words.ENTERED] = control_words.NOT_COMING
 
     def wait(self, seconds: float) -> bool:
         """Return whether the team is done, after so many seconds at the latest."""
@@ -159,7 +159,7 @@ class Team:
         raised = None
         while True:
             try:
-                self.control[tuning.STOP] = 1
+                self.control[control_words.STOP] = 1
                 self._open_gates()
                 if self._native is not None:
                     self._let_nobody_wait()
@@ -230,8 +230,8 @@ def watch(team: Team, iterations: int, progress: bool | None) -> None:
         return
     with _bar()(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
         while not team.wait(LOOK_EVERY):
-            bar.update(int(team.control[tuning.COMPLETED]) - bar.n)
-        bar.update(int(team.control[tuning.COMPLETED]) - bar.n)
+            bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
+        bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
 
 
 class _NoLock:
@@ -259,4 +259,4 @@ def _bar() -> Any:
 
 def _seconds(begin: float, team: Team, iterations: int) -> float:
     """Return how long the whole job will take, judged by what is done."""
-    return (time.perf_counter() - begin) * iterations / max(1, int(team.control[tuning.COMPLETED]))
+    return (time.perf_counter() - begin) * iterations / max(1, int(team.control[control_words.COMPLETED]))

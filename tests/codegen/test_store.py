@@ -545,13 +545,13 @@ USER = """
 from numba import njit
 import fastnn2
 from fastnn2.engine import layout
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices, tuning
 from fastnn2.kernels.nn.layers import hidden_layer
 
 def hidden(X, params):
     @njit
     def mine(flat, d, h, groups, X, A1):
-        hidden_layer(flat, 0, d, h, groups, lanes, tuning.TANH, X, 0, A1, 0)
+        hidden_layer(flat, 0, d, h, groups, lanes, choices.TANH, X, 0, A1, 0)
 
     lanes = tuning.group_size(X.dtype)
     (h, d), n = params["W1"].shape, X.shape[1]
@@ -786,3 +786,25 @@ sys.stderr = sys.__stderr__
 report(done=True)
 """
     assert run(code, tmp_path).done
+
+
+def test_the_key_covers_kernels_and_codegen(tmp_path):
+    """A change in either, at any depth, is another key: or a stale kernel would run after an upgrade."""
+    package = shutil.copytree(PACKAGE, tmp_path / "fastnn2", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from fastnn2.codegen.store import source_key\nreport(key=source_key())"
+    environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def key():
+        return run(code, tmp_path / "store", environment=environment).key
+
+    keys = [key()]
+    for file in ("kernels/shared/tuning.py", "kernels/nn/layers.py", "codegen/compile.py", "codegen/__init__.py"):
+        with open(package / file, "a") as source:
+            source.write("# changed\n")
+        keys.append(key())
+    (package / "kernels/nn/update.py").rename(package / "kernels/nn/other.py")  # the same text under another name
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    with open(package / "functional/checks.py", "a") as source:
+        source.write("# changed\n")
+    assert key() == keys[-1]

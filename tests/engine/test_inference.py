@@ -7,13 +7,13 @@ from mini_batch_data import LOSSES, SHAPES, assert_near, named, problem
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, mini_batch
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices
 
 
 def test_a_sparse_row_that_names_a_column_twice_adds_up():
     sparse = pytest.importorskip("scipy.sparse")
     twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
-    network = mini_batch.Network(3, 2, 1, tuning.IDENTITY, tuning.SQUARED_ERROR)
+    network = mini_batch.Network(3, 2, 1, choices.IDENTITY, choices.SQUARED_ERROR)
     params = np.random.RandomState(0).randn(network.count)
     found, _ = inference.outputs(network, mini_batch.Rows(twice, "float64"), params)
     expected, _ = inference.outputs(network, mini_batch.Rows(twice.toarray(), "float64"), params)
@@ -26,7 +26,7 @@ def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
     for shape in SHAPES:
         d, h, o, n, _ = shape
         X, _, params, _ = problem(d, h, o, n, loss, dtype)
-        network = mini_batch.Network(d, h, o, tuning.TANH, LOSSES[loss])
+        network = mini_batch.Network(d, h, o, choices.TANH, LOSSES[loss])
         y, are_finite = inference.outputs(network, mini_batch.Rows(X, dtype), params)
         assert are_finite
         expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T

@@ -28,7 +28,7 @@ from scipy.sparse import csr_array
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
 from fastnn2.engine.layout import address
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices, tuning
 from fastnn2.threads import helpers, native
 
 
@@ -74,7 +74,7 @@ def test_the_gradient_alone(loss, dtype):
     for shape in SHAPES:
         shape = (*shape[:4], shape[3])  # all samples at once
         d, h, o, n, _ = shape
-        job = descent(shape, "tanh", loss, dtype, optimiser=tuning.GRADIENT)
+        job = descent(shape, "tanh", loss, dtype, optimiser=choices.GRADIENT)
         before = job.params.copy()
         for _ in range(2):  # the second time from the tiles that were kept
             losses, _ = job.run(np.zeros(1))
@@ -95,7 +95,7 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
 
     def gradients(n_threads, sets):
         found, kept = [], []
-        job = descent(shape, "relu", loss, dtype, optimiser=tuning.GRADIENT, n_threads=n_threads)
+        job = descent(shape, "relu", loss, dtype, optimiser=choices.GRADIENT, n_threads=n_threads)
         start = job.params.copy()
         for moved in sets:
             with job.many_runs():
@@ -125,9 +125,11 @@ def test_losses_of_many_outputs_that_are_alike(loss, dtype):
     Y = np.zeros((n, o), dtype=dtype)
     if loss == "cross_entropy":  # all classes but the first are alike, and the right one is one of those
         params[2 + o], Y[:, 5] = 0.0, 1.0
-    network = mini_batch.Network(1, 1, o, tuning.TANH, LOSSES[loss])
+    network = mini_batch.Network(1, 1, o, choices.TANH, LOSSES[loss])
     rows = mini_batch.Rows(np.zeros((n, 1)), dtype)
-    job = mini_batch.Descent(network, rows, Y, None, params, alpha=0.0, batch=n, optimiser=tuning.GRADIENT, n_threads=1)
+    job = mini_batch.Descent(
+        network, rows, Y, None, params, alpha=0.0, batch=n, optimiser=choices.GRADIENT, n_threads=1
+    )
     z = params[2 + o :].astype(float)
     expected = {
         "log_loss": np.log1p(np.exp(z)).sum(),
@@ -143,12 +145,12 @@ def test_losses_of_many_outputs_that_are_alike(loss, dtype):
 def test_samples_for_another_network_are_refused(d, sparse):
     X = np.ones((4, d))
     rows = mini_batch.Rows(csr_array(X) if sparse else X, np.float64)
-    network = mini_batch.Network(30, 2, 1, tuning.TANH, tuning.LOG_LOSS)
+    network = mini_batch.Network(30, 2, 1, choices.TANH, choices.LOG_LOSS)
     params = np.zeros(network.count)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
         inference.outputs(network, rows, params)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
-        mini_batch.Descent(network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimiser=tuning.SGD)
+        mini_batch.Descent(network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimiser=choices.SGD)
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -156,7 +158,7 @@ def test_samples_for_another_network_are_refused(d, sparse):
 @pytest.mark.parametrize("batch", [3000, 100])
 def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkeypatch):
     """Mini-batches of 100 share hidden units, larger ones samples."""
-    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimiser=tuning.GRADIENT, n_threads=3)
+    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimiser=choices.GRADIENT, n_threads=3)
     assert (job.parts > 1) == (batch == 100)
     job.run(np.zeros(job.steps))  # the kernel is there
 
@@ -170,7 +172,7 @@ def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkey
 
 
 def test_a_run_after_an_error_in_preparing():
-    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimiser=tuning.GRADIENT, n_threads=2)
+    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimiser=choices.GRADIENT, n_threads=2)
     expected = job.run(np.zeros(1))[0]
 
     def mistaken():
@@ -196,12 +198,12 @@ def test_parameters_in_another_order():
     d, h, o, n, batch = shape
     X, Y, params, weights = problem(d, h, o, n, "log_loss", "float64")
     order = np.random.RandomState(2).permutation(len(params))
-    network = mini_batch.Network(d, h, o, tuning.TANH, tuning.LOG_LOSS)
+    network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     found = []
     for places, flat_params in ((None, params), (order, params[order])):
         job = mini_batch.Descent(
             network, mini_batch.Rows(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
-            optimiser=tuning.GRADIENT, order=places,
+            optimiser=choices.GRADIENT, order=places,
         )  # fmt: skip
         assert_same_bits(job.params, flat_params)
         found.append((job.run(np.zeros(1))[0], job.first_moments))
@@ -285,7 +287,7 @@ def test_two_threads_share_the_units_evenly(h, batch):
 @pytest.mark.parametrize("parts", [1, 2, 4, 12, 16])
 @pytest.mark.parametrize("h", [1, 5, 6, 7, 48, 100, 193])
 def test_parts_of_the_units_cover_all_parameters_once(h, parts):
-    network = mini_batch.Network(3, h, 2, tuning.TANH, tuning.LOG_LOSS)
+    network = mini_batch.Network(3, h, 2, choices.TANH, choices.LOG_LOSS)
     firsts = [tuning.first_unit(part, parts, h) for part in range(parts + 1)]
     assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
     stride = 1200
@@ -301,12 +303,12 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_that_were_kept_before_are_not_used_again(dtype):
     shape = (5, 4, 2, 300, 100)
-    job, again = (descent(shape, "tanh", "squared_error", dtype, optimiser=tuning.SGD) for _ in range(2))
+    job, again = (descent(shape, "tanh", "squared_error", dtype, optimiser=choices.SGD) for _ in range(2))
     orders, rates = orders_and_rates(shape, job.steps, 2, True)
     for order in (None, orders, None):
         job.run(rates, order)
     in_use = [address(tile) for tile in job.kept]
-    assert job.keep == tuning.KEPT
+    assert job.keep == choices.KEPT
     assert all(set(in_use) <= set(scratch) for _, _, scratch in job._buffers.values())
     for order in (None, orders, None):
         again._buffers.clear()
@@ -324,7 +326,7 @@ def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(helpers.Helpers, "run", interrupted)
-    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimiser=tuning.SGD)
+    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimiser=choices.SGD)
     with job.many_runs():
         _, stopped = job.run(np.full(job.steps, 0.1))
     gc.collect()
@@ -343,7 +345,7 @@ def test_sparse_rows_are_dense_rows(dtype):
     X, Y, params, weights = problem(d, h, o, n, "log_loss", dtype)
     X[np.random.RandomState(0).rand(n, d) < 0.7] = 0.0
     X[5] = 0.0  # an empty row
-    network = mini_batch.Network(d, h, o, tuning.TANH, tuning.LOG_LOSS)
+    network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     results = []
     for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X), sparse.csr_array(X)):
         job = mini_batch.Descent(

@@ -30,7 +30,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import fastnn2
 from fastnn2.estimators import blas, optimizer_state, sklearn_hooks
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices
 
 # Warnings are expected where a fit is cut short; what else there is shall fail.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -871,7 +871,7 @@ def test_an_evaluation_that_is_not_finite_leaves_nothing_behind(name, activation
         np.eye(10)[y[:70]] if name == "digits" else y[:70, np.newaxis],
         None,
         70,
-        optimiser=tuning.GRADIENT,
+        optimiser=choices.GRADIENT,
     )  # fmt: skip
     finite = descent.params
     descent.run(np.zeros(1))

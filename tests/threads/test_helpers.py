@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from fastnn2.engine.layout import aligned_zeros
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words
 from fastnn2.threads import helpers
 
 
 def control():
-    return aligned_zeros(tuning.CONTROL_SIZE, np.int64)
+    return aligned_zeros(control_words.CONTROL_SIZE, np.int64)
 
 
 def come(words):
     """Do what thread 0 does at the start of a kernel."""
-    words[tuning.ENTERED] += 1
+    words[control_words.ENTERED] += 1
 
 
 def test_each_thread_does_its_part_of_each_job():
@@ -43,7 +43,7 @@ def test_the_caller_prepares_before_its_own_part():
         if number == 0:
             come(words)
             seen.append("work")
-        while words[tuning.ENTERED] == 0:
+        while words[control_words.ENTERED] == 0:
             time.sleep(0.001)
 
     team.run(words, work, 2, lambda: seen.append("prepared"))
@@ -55,16 +55,16 @@ def test_an_error_in_preparing_lets_the_others_go():
     team, words, found = helpers.Helpers(1), control(), []
 
     def work(number, size):
-        while words[tuning.ENTERED] == 0:
+        while words[control_words.ENTERED] == 0:
             time.sleep(0.001)
-        found.append((number, int(words[tuning.ENTERED])))
+        found.append((number, int(words[control_words.ENTERED])))
 
     def prepare():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         team.run(words, work, 2, prepare)
-    assert found == [(1, tuning.NOT_COMING)]
+    assert found == [(1, control_words.NOT_COMING)]
     team.end()
 
 
@@ -107,17 +107,17 @@ def stay(words, number, size, seen):
     call = 1
     if number == 0:
         come(words)
-        seen.append((number, size, int(words[tuning.ENTERED])))
-        while seen.count((1, size, int(words[tuning.ENTERED]))) == 0:
+        seen.append((number, size, int(words[control_words.ENTERED])))
+        while seen.count((1, size, int(words[control_words.ENTERED]))) == 0:
             time.sleep(0.001)
         return
     while True:
-        while 0 <= words[tuning.ENTERED] < call:
+        while 0 <= words[control_words.ENTERED] < call:
             time.sleep(0.001)
-        if words[tuning.ENTERED] == tuning.NOT_COMING:
+        if words[control_words.ENTERED] == control_words.NOT_COMING:
             return
         seen.append((number, size, call))
-        if not words[tuning.STAYING]:
+        if not words[control_words.STAYING]:
             return
         call += 1
 
@@ -141,7 +141,7 @@ def test_helpers_that_stay_are_called_once_for_all_calls():
         late.append(number)
 
     team.run(others, other, 2)  # another job sends them away from the first
-    assert words[tuning.ENTERED] == tuning.NOT_COMING
+    assert words[control_words.ENTERED] == control_words.NOT_COMING
     assert sorted(late) == [0, 1]
     team.end()
 
@@ -164,7 +164,7 @@ def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
             team.run(words, work, 2, interrupt, staying=True)
     team.end()
     assert ended.get(timeout=2) == 1
-    assert words[tuning.ENTERED] == tuning.NOT_COMING
+    assert words[control_words.ENTERED] == control_words.NOT_COMING
 
 
 class Interrupted:
@@ -242,13 +242,13 @@ def test_a_caller_who_does_not_come_lets_the_others_go():
     def work(number, size):
         if number == 0:
             raise KeyboardInterrupt
-        while words[tuning.ENTERED] == 0:
+        while words[control_words.ENTERED] == 0:
             time.sleep(0.001)
-        found.append(int(words[tuning.ENTERED]))
+        found.append(int(words[control_words.ENTERED]))
 
     with pytest.raises(KeyboardInterrupt):
         team.run(words, work, 2)
-    assert found == [tuning.NOT_COMING]
+    assert found == [control_words.NOT_COMING]
     team.end()
 
 

@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import fastnn2
 from fastnn2.codegen import store
-from fastnn2.functional import checks
+from fastnn2.engine import full_batch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 
@@ -256,7 +256,7 @@ print(json.dumps([outcome, no_threads_left()]))
 @pytest.mark.parametrize("signals", [1, 2])
 def test_while_the_result_is_copied(signals, d, h, monkeypatch):
     """All iterations were done, and no signal makes what they trained be lost."""
-    copy = checks.named_params
+    copy = full_batch.unpack_params
     calls = []
 
     def interrupted(*arguments):
@@ -267,7 +267,7 @@ def test_while_the_result_is_copied(signals, d, h, monkeypatch):
 
     X = np.linspace(-1, 1, d * 40).reshape(d, 40)
     expected = fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
-    monkeypatch.setattr(checks, "named_params", interrupted)
+    monkeypatch.setattr(full_batch, "unpack_params", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted, match="stopped after 3 of 3 iterations") as caught:
         fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
     assert len(calls) == signals + 1

@@ -179,12 +179,12 @@ import threading, time
 import numpy as np
 from fastnn2.threads import native
 from fastnn2.threads.cores import affinity
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words
 from fastnn2.codegen import store
 from fastnn2.codegen.signatures import SIGNATURES
 from fastnn2.engine.layout import address, aligned_zeros
 
-control = aligned_zeros(tuning.CLAIMS + 4 * tuning.WORD, np.int64)
+control = aligned_zeros(control_words.CLAIMS + 4 * control_words.WORD, np.int64)
 kernel = store.kernel("train_narrow", "float64")
 rest = [0] * (len(SIGNATURES["train_narrow"].split()) - 3)
 call = native.Call(kernel, lambda number, size: (address(control), number, size, *rest))
@@ -194,9 +194,9 @@ waiting = threading.Thread(target=threads.join)
 waiting.start()
 time.sleep(0.1)
 assert waiting.is_alive()
-control[tuning.ENTERED] = tuning.NOT_COMING
+control[control_words.ENTERED] = control_words.NOT_COMING
 waiting.join()
-print(control[tuning.READY], threads._ends)
+print(control[control_words.READY], threads._ends)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path

@@ -11,7 +11,7 @@ from data import PATIENCE
 
 from fastnn2.codegen import store
 from fastnn2.engine import inference, layout, mini_batch
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices
 from fastnn2.threads.parallel_for import on_threads
 
 
@@ -108,7 +108,7 @@ def test_a_large_copy_where_the_system_refuses_threads(few_threads, monkeypatch)
 
 
 def outputs(X, threads):
-    network = mini_batch.Network(30, 10, 1, tuning.RELU, tuning.SQUARED_ERROR)
+    network = mini_batch.Network(30, 10, 1, choices.RELU, choices.SQUARED_ERROR)
     params = np.random.RandomState(1).standard_normal(network.count)
     return inference.outputs(network, mini_batch.Rows(X, "float64"), params, threads)[0]
 

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 
 import fastnn2
 from fastnn2.codegen.processor import Processor
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads import native, team
 
 N = 3000  # eight chunks, so that a large team is more than one thread
@@ -301,12 +301,12 @@ def test_what_is_raised_before_the_caller_takes_part(error, monkeypatch):
 @pytest.mark.parametrize("size", [1, 2])
 def test_an_error_of_the_caller_who_takes_part(size):
     before = _thread._count()
-    control = np.zeros(tuning.CONTROL_SIZE, dtype=np.int64)
+    control = np.zeros(control_words.CONTROL_SIZE, dtype=np.int64)
 
     def work(number, threads):
         if number == 0:
             raise ValueError("wrong")
-        while control[tuning.ENTERED] == 0:
+        while control[control_words.ENTERED] == 0:
             time.sleep(0.001)
 
     with pytest.raises(ValueError, match="wrong"):
@@ -324,7 +324,7 @@ def coming_late(monkeypatch, seconds):
     def comes_late(self, number):
         if number > 0:
             time.sleep(seconds)
-            done.append(int(self.control[tuning.COMPLETED]))
+            done.append(int(self.control[control_words.COMPLETED]))
         member(self, number)
 
     monkeypatch.setattr(team.Team, "_member", comes_late)
@@ -368,7 +368,7 @@ def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatc
     monkeypatch.setattr(team.Team, "end", keep)
     fastnn2.fit(X, Y, 0.1, h, 1, n_threads=threads)
     chunks = tuning.count_chunks(4000, 40, h, 1, X.dtype)
-    claims = controls[0][tuning.CLAIMS :: tuning.WORD].reshape(threads, 2)
+    claims = controls[0][control_words.CLAIMS :: control_words.WORD].reshape(threads, 2)
     ends = [(thread + 1) * chunks // threads for thread in range(threads)]
     assert claims[:, 0].tolist() == [end + threads for end in ends]
     assert claims[:, 1].tolist() == [0, *ends[:-1]]  # nothing claimed yet of the iteration that does not come

@@ -19,17 +19,9 @@ from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import activate_outputs, output_loss
 from fastnn2.kernels.nn.optimizers import step
 from fastnn2.kernels.nn.rows import gather, gather_sparse, scatter
-from fastnn2.kernels.shared.tuning import (
-    ABANDONED,
-    ALONE,
-    BARRIERS,
-    COMPLETED,
-    DROP,
-    KEEP,
-    STEP,
-    STEPS,
-    STOP,
-)
+from fastnn2.kernels.shared.choices import DROP, KEEP
+from fastnn2.kernels.shared.control_words import ABANDONED, ALONE, BARRIERS, COMPLETED, STEPS, STOP
+from fastnn2.kernels.shared.tuning import STEP
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
 from fastnn2.kernels.simd.vector import INLINE, fma, group_lanes, load_group, zero_group

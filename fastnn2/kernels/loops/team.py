@@ -11,13 +11,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn2.kernels.shared.tuning import (
+from fastnn2.kernels.shared.control_words import (
     ARRIVED,
     BARRIERS,
     CLAIMS,
     ENTERED,
     LEFT,
-    LOST_CYCLES,
     NOT_COMING,
     OUTCOME,
     READY,
@@ -25,6 +24,7 @@ from fastnn2.kernels.shared.tuning import (
     STOP,
     WORD,
 )
+from fastnn2.kernels.shared.tuning import LOST_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, address
 

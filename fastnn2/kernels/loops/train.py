@@ -47,7 +47,7 @@ from fastnn2.kernels.nn.layers import layered_tile
 from fastnn2.kernels.nn.narrow import narrow_tile
 from fastnn2.kernels.nn.update import decayed_squares, sum_in_pairs, update
 from fastnn2.kernels.shared import tuning
-from fastnn2.kernels.shared.tuning import (
+from fastnn2.kernels.shared.control_words import (
     ABANDONED,
     ALONE,
     BARRIERS,

@@ -33,7 +33,8 @@ from fastnn2.kernels.loops.team import (
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used, output_cost
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.nn.update import decayed_squares, update
-from fastnn2.kernels.shared.tuning import (
+from fastnn2.kernels.shared.choices import TANH
+from fastnn2.kernels.shared.control_words import (
     ABANDONED,
     COMPLETED,
     COST_NOT_FINITE,
@@ -45,7 +46,6 @@ from fastnn2.kernels.shared.tuning import (
     PARAMS_NOT_FINITE,
     READY,
     STOP,
-    TANH,
 )
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, store

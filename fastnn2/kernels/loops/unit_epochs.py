@@ -24,14 +24,7 @@ from fastnn2.kernels.nn.optimizers import step
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.nn.rows import gather
 from fastnn2.kernels.nn.update import decayed_squares
-from fastnn2.kernels.shared.tuning import (
-    ABANDONED,
-    ALONE,
-    BARRIERS,
-    COMPLETED,
-    STEPS,
-    STOP,
-)
+from fastnn2.kernels.shared.control_words import ABANDONED, ALONE, BARRIERS, COMPLETED, STEPS, STOP
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, store
 

@@ -6,7 +6,7 @@ To add one: a number in :mod:`plan`, a branch in each of the two functions below
 
 from numba import njit
 
-from fastnn2.kernels.shared.tuning import LOGISTIC, RELU, TANH
+from fastnn2.kernels.shared.choices import LOGISTIC, RELU, TANH
 from fastnn2.kernels.simd.elementary import sigmoid, tanh
 from fastnn2.kernels.simd.vector import (
     INLINE,

@@ -15,7 +15,8 @@ from numba import njit
 
 from fastnn2.kernels.nn.activations import activate, slope
 from fastnn2.kernels.nn.products import in_panels, products_over_samples
-from fastnn2.kernels.shared.tuning import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, PIECE_INPUTS, PIECE_VECTORS, TANH
+from fastnn2.kernels.shared.choices import TANH
+from fastnn2.kernels.shared.tuning import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, PIECE_INPUTS, PIECE_VECTORS
 from fastnn2.kernels.simd.blocks import (
     block_inputs,
     block_units,

@@ -11,7 +11,8 @@ defines them, y clipped to [eps, 1 - eps] in the first two:
 
 from numba import njit
 
-from fastnn2.kernels.shared.tuning import CROSS_ENTROPY, LOG_LOSS, POISSON, SUMMED_OUTPUTS
+from fastnn2.kernels.shared.choices import CROSS_ENTROPY, LOG_LOSS, POISSON
+from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS
 from fastnn2.kernels.simd.bits import is_double
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.elementary import exp, exp_negative, log, sigmoid

@@ -12,7 +12,8 @@ scikit-learn does.
 
 from numba import njit
 
-from fastnn2.kernels.shared.tuning import ADAM, SGD, STEP
+from fastnn2.kernels.shared.choices import ADAM, SGD
+from fastnn2.kernels.shared.tuning import STEP
 from fastnn2.kernels.simd.lanes import sum_lanes
 from fastnn2.kernels.simd.vector import (
     INLINE,

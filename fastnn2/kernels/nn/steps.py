@@ -7,7 +7,8 @@ these functions return; some are rounded otherwise there (see :func:`layers.outp
 from numba import njit
 
 from fastnn2.kernels.nn.layers import affine, backward_layers
-from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS, TANH
+from fastnn2.kernels.shared.choices import TANH
+from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.elementary import log, log1p, sigmoid, tanh
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes

@@ -76,35 +76,6 @@ WORK_OF_UNIT = 16
 # With fewer multiplications than this for each, another thread costs more at the barrier than it takes off.
 WORK_PER_THREAD = 20_000
 
-# Control words of a team: an int64 array, each word on cache lines of its own.
-WORD = ALIGNMENT // 8
-ARRIVED = 0 * WORD  # how often a thread has come to a barrier
-STOP = 1 * WORD  # set by whoever watches the team, or by a thread that failed: finish at the next tile, or part
-ABANDONED = 2 * WORD  # the iteration, or round, that some thread did not finish because of STOP
-DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
-COMPLETED = 4 * WORD  # iterations done, written by thread 0
-OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
-ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
-STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
-# How many calls of epochs thread 0 has begun, or one more than the iteration of train from which on all work, 1 in
-# train_wide; NOT_COMING where no further call comes, or nobody is needed any more.
-ENTERED = 8 * WORD
-BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, or before all work; by thread 0
-STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
-LEFT = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
-READY = 12 * WORD  # how many threads wait to be let into train or train_wide
-CONTROL_SIZE = 13 * WORD
-# Behind them, for train and train_wide: two words for each thread, the chunk or part of its range that is to be taken
-# next, or one behind the range where none is left, in iterations or rounds with an even number and with an odd one.
-CLAIMS = CONTROL_SIZE
-NOT_COMING = -1
-
-# What the estimators choose by number: the activation of the hidden layer; the loss, with the activation of the outputs
-# that belongs to it; and what is done with a gradient.
-IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
-LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
-GRADIENT, SGD, ADAM = 0, 1, 2
-
 # A mini-batch of so few groups shares its hidden units among the threads, in parts of whole blocks of so many units,
 # two blocks or more: a block is what target.Blocks computes at once, and each part costs a sum of the outputs.
 UNIT_GROUPS = 16
@@ -115,11 +86,6 @@ MAX_PARTS = 16
 # one take about so many bytes each at most; both lie in the last-level cache.
 WIDE_UNITS, WIDE_PARAMS, WIDE_PART_UNITS = 600, GRADIENT_NUMBERS // 8, 128
 WIDE_GROUPS, WIDE_BYTES = 8, 1 << 24
-# Whether the tiles of an epoch are kept for the next one: no; yes; they were.
-DROP, KEEP, KEPT = 0, 1, 2
-
-# Outcomes
-FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3
 
 
 def group_size(dtype: Any) -> int:

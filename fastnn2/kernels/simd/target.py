@@ -6,8 +6,9 @@ of them is formed, so it changes no bit.
 """
 
 import dataclasses
+import os
 
-from fastnn2.codegen.processor import Processor
+import llvmlite.binding as llvm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ def choose(features: frozenset[str]) -> None:
 
     Numba keeps what it typed for the first choice, so a process has one.
     """
-    choice = WIDE if "avx512f" in features else NARROW
+    choice = WIDE if any(name.startswith("avx512") for name in features) else NARROW
     if _chosen and _chosen[0] is not choice:
         raise RuntimeError(
             "this process has compiled fastnn2's kernels for a processor with other vector registers; compile for this "
@@ -62,7 +63,17 @@ def choose(features: frozenset[str]) -> None:
 
 
 def blocks() -> Blocks:
-    """Return the shapes to compile with: as chosen, else for this processor."""
+    """Return the shapes to compile with: as chosen, else for the processor that Numba compiles for."""
     if not _chosen:
-        choose(Processor.here().features)
+        choose(_features_of_numba())
     return _chosen[0]
+
+
+def _features_of_numba() -> frozenset[str]:
+    """Return the features that a user's own Numba code has, which calls kernels and chooses nothing."""
+    named = os.environ.get("NUMBA_CPU_FEATURES")
+    if named is None and os.environ.get("NUMBA_CPU_NAME") == "generic":
+        named = ""
+    if named is not None:
+        return frozenset(word.strip()[1:] for word in named.split(",") if word.strip().startswith("+"))
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)

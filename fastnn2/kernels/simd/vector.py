@@ -19,7 +19,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-from fastnn2.codegen.numba_internals import KernelCompiler
 from fastnn2.kernels.shared.tuning import GROUP_VECTORS, VECTOR_BYTES
 
 # How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
@@ -32,7 +31,6 @@ INLINE = {
     "boundscheck": False,
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    "pipeline_class": KernelCompiler,
 }
 
 

@@ -24,7 +24,7 @@ import fastnn2
 from fastnn2 import reference
 from fastnn2.engine import full_batch
 from fastnn2.engine.layout import to_groups
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads import team
 
 # d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
@@ -217,7 +217,7 @@ def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
     monkeypatch.setattr(team, "watch", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted, match="after 0 of 100 iterations"):
         fastnn2.fit(X, Y, 0.01, h, 100, init=init, n_threads=n_threads)
-    rounds = controls[0][tuning.ARRIVED] // n_threads  # of an iteration of a tenth of a second or more
+    rounds = controls[0][control_words.ARRIVED] // n_threads  # of an iteration of a tenth of a second or more
     assert rounds < tuning.count_batches(n, h, 1, "float32") - 1
 
 

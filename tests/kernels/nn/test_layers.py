@@ -7,7 +7,7 @@ from numba import njit
 
 from fastnn2.engine import layout
 from fastnn2.kernels.nn import layers
-from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared import choices, tuning
 from fastnn2.kernels.simd.elementary import tanh
 from fastnn2.kernels.simd.vector import group_lanes, load_group, store
 
@@ -16,7 +16,7 @@ LARGEST_WHOLE = 3 * tuning.PIECE_INPUTS // 2 - 1  # inputs
 
 @njit
 def in_pieces(flat, d, h, groups, last_lanes, X, A1):
-    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, tuning.TANH, X, 0, A1, 0)
+    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, choices.TANH, X, 0, A1, 0)
 
 
 @njit
