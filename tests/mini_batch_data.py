@@ -29,10 +29,10 @@ SHAPES = [
     (6, 50, 9, 190, 64),
     (5, 7, 11, 3000, 3000),
 ]
-OPTIMISERS = {
-    "sgd": {"optimiser": choices.SGD, "beta_1": 0.9},
-    "nesterov": {"optimiser": choices.SGD, "beta_1": 0.9, "nesterov": True},
-    "adam": {"optimiser": choices.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
+OPTIMIZERS = {
+    "sgd": {"optimizer": choices.SGD, "beta_1": 0.9},
+    "nesterov": {"optimizer": choices.SGD, "beta_1": 0.9, "nesterov": True},
+    "adam": {"optimizer": choices.ADAM, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
 }
 
 
@@ -70,30 +70,30 @@ def descent(shape, activation, loss, dtype, weighted=True, alpha=0.1, n_threads=
     d, h, o, n, batch = shape
     X, Y, params, weights = problem(d, h, o, n, loss, dtype)
     network = mini_batch.Network(d, h, o, ACTIVATIONS[activation], LOSSES[loss])
-    return mini_batch.Descent(
-        network, mini_batch.Rows(X, dtype), Y, weights if weighted else None, params, alpha=alpha, batch=batch,
+    return mini_batch.MiniBatchTrainer(
+        network, mini_batch.SampleMatrix(X, dtype), Y, weights if weighted else None, params, alpha=alpha, batch=batch,
         n_threads=n_threads, **options,
     )  # fmt: skip
 
 
-def orders_and_rates(shape, steps, epochs, shuffle):
+def orders_and_rates(shape, n_batches, epochs, shuffle):
     source = np.random.RandomState(4)
     orders = np.array([source.permutation(shape[3]) for _ in range(epochs)]) if shuffle else None
-    return orders, source.uniform(0.001, 0.01, epochs * steps)
+    return orders, source.uniform(0.001, 0.01, epochs * n_batches)
 
 
-def reference_run(shape, activation, loss, dtype, weighted, alpha, optimiser, orders, rates, epochs):
+def reference_run(shape, activation, loss, dtype, weighted, alpha, optimizer, orders, rates, epochs):
     """Return what the twin makes of the same job, in float64: losses, and parameters."""
     d, h, o, n, batch = shape
     X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
     trained = named(params, d, h, o)
     moments = [{name: np.zeros_like(value) for name, value in trained.items()} for _ in range(2)]
-    options = {name: value for name, value in OPTIMISERS[optimiser].items() if name != "optimiser"}
-    steps = len(rates) // epochs
+    options = {name: value for name, value in OPTIMIZERS[optimizer].items() if name != "optimizer"}
+    n_batches = len(rates) // epochs
 
     def make_step(rate):
         def step(params, gradients, number):
-            if optimiser == "adam":
+            if optimizer == "adam":
                 reference_mlp.adam(params, gradients, moments, rate[number], **options)
             else:
                 momentum, nesterov = options["beta_1"], options.get("nesterov", False)
@@ -104,7 +104,7 @@ def reference_run(shape, activation, loss, dtype, weighted, alpha, optimiser, or
     losses = [
         reference_mlp.epoch(
             X.T, Y.T, trained, np.arange(n) if orders is None else orders[e], batch,
-            make_step(rates[e * steps :][:steps]), activation, loss, alpha=alpha,
+            make_step(rates[e * n_batches :][:n_batches]), activation, loss, alpha=alpha,
             sample_weight=weights if weighted else None,
         )
         for e in range(epochs)

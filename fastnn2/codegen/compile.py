@@ -34,14 +34,14 @@ def argument_types(name, dtype):
     return tuple(numba_types[word] for word in SIGNATURES[name].split())
 
 
-def _refuse_without_compiler():
+def _check_jit_enabled():
     if config.DISABLE_JIT:
         raise ValueError("NUMBA_DISABLE_JIT is set, and a kernel has to be compiled: unset it")
 
 
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
-    _refuse_without_compiler()
+    _check_jit_enabled()
     entry = entry_of(name)
     with short_pipeline():
         return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(entry)
@@ -65,7 +65,7 @@ def compile_assembly(name, dtype, cpu, features):
 
 def compile_module(name, dtype, cpu, features):
     """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
-    _refuse_without_compiler()
+    _check_jit_enabled()
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
     module, symbol = build_module(entry_of(name), argument_types(name, dtype))
     target = llvm.Target.from_default_triple()

@@ -115,7 +115,7 @@ def kernel(name: str, dtype: Any) -> Callable[..., None]:
 
 def _make(name: str, dtype: str) -> Callable[..., None]:
     if not enabled():
-        compiled: Any = undisturbed("compile_function", name, dtype)
+        compiled: Any = run_uninterrupted("compile_function", name, dtype)
         _engines.append(compiled)
         return ctypes.CFUNCTYPE(None, *_ctypes(name))(compiled.address)
     processor = Processor.here()
@@ -252,7 +252,9 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
         print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
     try:
         with _lock:
-            content, symbol = undisturbed("compile_object", name, dtype, processor.cpu, processor.feature_string())
+            content, symbol = run_uninterrupted(
+                "compile_object", name, dtype, processor.cpu, processor.feature_string()
+            )
             if source_hash() != LOADED_SOURCES:
                 raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
     finally:
@@ -268,7 +270,7 @@ def _is_compiling() -> bool:
     return module is not None and bool(module.global_compiler_lock.is_locked())
 
 
-def undisturbed(name: str, *arguments: Any) -> Any:
+def run_uninterrupted(name: str, *arguments: Any) -> Any:
     """Return what a function of the compiler gives, called by another thread where this one is the main one.
 
     That is where a signal raises its exception, and amid the import of Numba or in a callback of LLVM it would leave

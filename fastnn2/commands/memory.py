@@ -77,7 +77,7 @@ def bytes_needed(samples: int, hidden: int, iterations: int, sample_bytes: int) 
     return samples * sample_bytes + parameters + 8 * iterations + PROCESS_BYTES
 
 
-def refuse_too_large(samples: int, hidden: int, iterations: int, sample_bytes: int, option: str, least: int) -> None:
+def check_memory(samples: int, hidden: int, iterations: int, sample_bytes: int, option: str, least: int) -> None:
     """Raise ValueError where a run would not fit in memory; `option` takes `least` samples or more."""
     available, needed = available_memory(), bytes_needed(samples, hidden, iterations, sample_bytes)
     if available is not None and needed > available:

@@ -9,7 +9,7 @@ import numpy as np
 from fastnn2 import reference
 from fastnn2.codegen import store
 from fastnn2.commands import plotting
-from fastnn2.commands.memory import reference_fits, refuse_too_large
+from fastnn2.commands.memory import check_memory, reference_fits
 from fastnn2.engine.full_batch import threads_for
 from fastnn2.functional.fit import fit
 from fastnn2.functional.steps import predict
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print how it went, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
-    refuse_too_large(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples", 2)
+    check_memory(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples", 2)
     picture = plotting.place(options, "moons.png")
     params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
     _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)

@@ -23,7 +23,7 @@ def place(options: argparse.Namespace, default: str) -> pathlib.Path | None:
         return None
     path: pathlib.Path = options.plot or pathlib.Path(default)
     try:
-        refuse_unwritable(path)
+        check_writable(path)
     except ValueError as error:
         if options.plot is not None:
             raise
@@ -32,18 +32,18 @@ def place(options: argparse.Namespace, default: str) -> pathlib.Path | None:
     return path
 
 
-def refuse_unwritable(path: pathlib.Path) -> None:
+def check_writable(path: pathlib.Path) -> None:
     """Raise ValueError where a picture could not be saved: matplotlib, the kind of file, or the file itself."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
-    refuse_unwritable_file(path)
+    check_file_writable(path)
     if path.suffix.lower() not in KINDS:
         raise ValueError(f"cannot save {str(path)!r}: its name must end with {', '.join(KINDS[:-1])} or {KINDS[-1]}")
 
 
-def refuse_unwritable_file(path: pathlib.Path) -> None:
+def check_file_writable(path: pathlib.Path) -> None:
     """Raise ValueError where a file could not be written, without touching it."""
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

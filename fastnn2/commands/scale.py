@@ -13,7 +13,7 @@ from fastnn2 import reference
 from fastnn2._version import __version__
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import Processor
-from fastnn2.commands.memory import peak_memory, reference_fits, refuse_too_large
+from fastnn2.commands.memory import check_memory, peak_memory, reference_fits
 from fastnn2.commands.moons import duration
 from fastnn2.engine.full_batch import threads_for
 from fastnn2.functional.fit import fit
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Train at each size, print the table, save what was asked for; return the exit code."""
     sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
     iterations = options.iterations or MOST
-    refuse_too_large(options.max_samples, options.hidden, iterations, sample_bytes, "--max-samples", 1000)
+    check_memory(options.max_samples, options.hidden, iterations, sample_bytes, "--max-samples", 1000)
     picture = _writable(options)
     store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
     head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
@@ -81,7 +81,7 @@ def _writable(options: argparse.Namespace) -> pathlib.Path | None:
     from fastnn2.commands import plotting
 
     if options.json is not None:
-        plotting.refuse_unwritable_file(options.json)
+        plotting.check_file_writable(options.json)
     return plotting.place(options, "scale.png")
 
 

@@ -17,7 +17,7 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.native import Call
-from fastnn2.threads.team import Team, conduct, is_short
+from fastnn2.threads.team import Team, is_short, run_team
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +27,7 @@ WORK_OF_JOB = 10_000_000
 WORK_OF_SHORT_ITERATION = 1_000_000
 # Threads that are done early take what is left of the others', with so many chunks or more for each thread. Where then
 # each sums all of them, an iteration has to have so many multiplications for each number that all threads add.
-CHUNKS_TO_CLAIM, WORK_OF_SUM = 4, 200
+CHUNKS_TO_STEAL, WORK_OF_SUM = 4, 200
 
 
 def threads_for(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n_threads: int | None) -> int:
@@ -62,10 +62,10 @@ class Job(abc.ABC):
         self.work = tuning.work_of_iteration(d, n, h, o)
         self.threads = threads_for(d, n, h, o, iterations, X.dtype, n_threads)
         self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(control_words.CLAIMS + 2 * self.threads * control_words.WORD, np.int64)
-        for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.ALONE, control_words.OUTCOME):
+        self.control = aligned_zeros(control_words.NEXT_CHUNKS + 2 * self.threads * control_words.WORD, np.int64)
+        for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.SERIAL_FROM, control_words.OUTCOME):
             self.control[word] = -1
-        self.has_decay = alpha != 0
+        self.has_l2 = alpha != 0
         self._make_buffers(params, alpha)
 
     @abc.abstractmethod
@@ -85,7 +85,7 @@ class Job(abc.ABC):
         work = self._share(learning_rate, total_weight)
         d, h, o, _ = self.shape
         short = is_short(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
-        interrupted = conduct(Team(self.control), self.threads, work, short, self.iterations, progress)
+        interrupted = run_team(Team(self.control), self.threads, work, short, self.iterations, progress)
         params = None
         while params is None:
             try:
@@ -132,10 +132,10 @@ class ChunkedJob(Job):
         self.chunks = tuning.count_chunks(n, d, h, o, dtype)
         self.shared = len(params) >= tuning.SHARED_PARAMS
         self.tile_groups = tuning.count_tile_groups(d, h, o)
-        self.claiming = 1 < threads <= self.chunks // CHUNKS_TO_CLAIM and (
+        self.stealing = 1 < threads <= self.chunks // CHUNKS_TO_STEAL and (
             self.shared or threads * self.chunks * len(params) * WORK_OF_SUM <= self.work
         )
-        self.impatient = self.work < WORK_OF_SHORT_ITERATION and not self.shared
+        self.may_drop_workers = self.work < WORK_OF_SHORT_ITERATION and not self.shared
 
         lanes = tuning.group_size(dtype)
         sets = 1 if self.shared else threads
@@ -146,19 +146,19 @@ class ChunkedJob(Job):
         self.params[0, 0, : len(params)] = params
         # Sums are added in fours and parameters updated in eights; behind both, at the end, stands the cost. One set is
         # enough where a second barrier follows.
-        self.updated = -(-len(params) // tuning.STEP) * tuning.STEP
+        self.updated = -(-len(params) // tuning.UPDATE_WIDTH) * tuning.UPDATE_WIDTH
         self.gradients_stride = padded(max(len(params) + 4, self.updated) + 1, np.float64)
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
         # The system may refuse some of the threads, and three may hand over more than four.
-        mixed = self.shared or self.claiming
+        mixed = self.shared or self.stealing
         shares = max(tuning.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
         self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
         self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
-        self.decay = aligned_zeros(stride, np.float64)
+        self.l2 = aligned_zeros(stride, np.float64)
         for part in tuning.weights_of(d, h, o):
-            self.decay[part] = alpha
-        rows = (self.tile_groups * h, self.tile_groups * o, tuning.count_spare_rows(h))  # of A1, dZ2 and spare
+            self.l2[part] = alpha
+        rows = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))  # of A1, dZ2 and scratch
         *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
 
@@ -168,7 +168,7 @@ class ChunkedJob(Job):
         train = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
         # Once for all threads: a short job begins the sooner, the less there is to do in Python.
         X, Y, weights_at = map(address, (self.X, self.Y, weights))
-        control, params, decay, gradients = map(address, (self.control, self.params, self.decay, self.gradients))
+        control, params, l2, gradients = map(address, (self.control, self.params, self.l2, self.gradients))
         scratch, costs, itemsize = address(self.scratch), address(self.costs), self.X.itemsize
 
         def arguments(thread: int, threads: int) -> tuple[Any, ...]:
@@ -177,11 +177,11 @@ class ChunkedJob(Job):
             return (
                 *(control, thread, threads, int(self.shared)),
                 *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
-                *(int(self.claiming), int(self.impatient)),
+                *(int(self.stealing), int(self.may_drop_workers)),
                 *(X, Y, weights_at, int(self.weights is not None)),
                 *(own_params, params, self.params.shape[2]),
                 *self.range_of(thread, threads),
-                *(decay, int(self.has_decay), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
+                *(l2, int(self.has_l2), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
                 *(own_scratch + place * itemsize for place in self.scratch_places),
                 *(costs, learning_rate, total_weight),
             )
@@ -212,23 +212,23 @@ class WideJob(Job):
         groups = -(-tuning.count_groups(n, dtype) // self.batches)
         units = tuning.most_units(self.parts, h)
         # Sums are added in fours, those behind the last one, too, and parameters updated in eights.
-        self.stride = padded(tuning.count_params(d, units, o) + tuning.STEP, dtype)
+        self.stride = padded(tuning.count_params(d, units, o) + tuning.UPDATE_WIDTH, dtype)
         self.params = aligned_zeros(2 * self.parts * self.stride, dtype).reshape(2, -1)
         for of_flat, of_cut in self._views(params, self.params[0]):
             of_cut[...] = of_flat
-        self.decay, self.gradients = (aligned_zeros(self.parts * self.stride, np.float64) for _ in range(2))
-        if self.has_decay:
+        self.l2, self.gradients = (aligned_zeros(self.parts * self.stride, np.float64) for _ in range(2))
+        if self.has_l2:
             penalised = np.zeros(len(params))
             for part in tuning.weights_of(d, h, o):
                 penalised[part] = alpha
-            for of_flat, of_cut in self._views(penalised, self.decay):
+            for of_flat, of_cut in self._views(penalised, self.l2):
                 of_cut[...] = of_flat
         self.penalties = np.zeros(2 * self.parts)
         self.Z2_stride = groups * o * lanes
         self.Z2 = aligned_zeros(2 * self.parts * self.Z2_stride, dtype)
         self.A1 = aligned_zeros(groups * h * lanes, dtype)
         self.dZ2 = aligned_zeros(threads * self.Z2_stride, dtype).reshape(threads, -1)
-        self.spare = aligned_zeros(threads * tuning.count_spare_rows(units) * lanes, dtype).reshape(threads, -1)
+        self.scratch = aligned_zeros(threads * tuning.count_scratch_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded(o, np.float64), np.float64).reshape(threads, -1)
 
     def _share(self, learning_rate: float, total_weight: float) -> Call:
@@ -239,10 +239,10 @@ class WideJob(Job):
             return (
                 *(address(self.control), thread, threads, *self.shape, self.iterations, self.parts, self.batches),
                 *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(self.params), self.stride, address(self.decay), int(self.has_decay)),
+                *(address(self.params), self.stride, address(self.l2), int(self.has_l2)),
                 *(address(self.gradients), address(self.penalties), address(self.Z2), self.Z2_stride),
-                *(address(self.A1), address(self.dZ2[thread]), address(self.spare[thread]), address(self.db2[thread])),
-                *(address(self.costs), learning_rate, total_weight),
+                *(address(self.A1), address(self.dZ2[thread]), address(self.scratch[thread])),
+                *(address(self.db2[thread]), address(self.costs), learning_rate, total_weight),
             )
 
         return Call(train, arguments)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastnn2.codegen import store
 from fastnn2.engine.layout import BLOCK_BYTES, address, aligned_zeros, padded
-from fastnn2.engine.mini_batch import Network, Rows, threads_for, tiles_of
+from fastnn2.engine.mini_batch import Network, SampleMatrix, threads_for, tiles_of
 from fastnn2.kernels.shared import tuning
 from fastnn2.threads.parallel_for import on_threads
 
@@ -15,12 +15,12 @@ Array = np.ndarray[Any, Any]
 INFER_PER_THREAD = 2_000_000  # multiplications of a call that are worth the start of another thread
 
 
-def outputs(network: Network, X: Rows, params: Array, n_threads: int | None = None) -> tuple[Array, bool]:
+def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | None = None) -> tuple[Array, bool]:
     """Return the outputs (n, o) of a network, and whether all of X is finite, in the dtype of the run.
 
     The rows are taken in blocks by whichever thread comes next, several threads where that is worth it.
     """
-    X.refuse_other_network(network)
+    X.check_network(network)
     dtype, n = X.values.dtype, X.n
     flat = aligned_zeros(padded(network.count, np.float64), dtype)
     flat[: network.count] = params

@@ -16,9 +16,9 @@ from fastnn2.codegen import store
 from fastnn2.engine.layout import address, aligned_zeros, padded, places_of_params
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.helpers import Helpers
 from fastnn2.threads.native import Call
-from fastnn2.threads.team import Team, conduct, is_short
+from fastnn2.threads.team import Team, is_short, run_team
+from fastnn2.threads.worker_pool import WorkerPool
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ class Network:
         return tuning.count_params(self.d, self.h, self.o)
 
 
-class Rows:
+class SampleMatrix:
     """Samples as rows, dense or sparse, in the dtype of a run: what the kernels read of X."""
 
     def __init__(self, X: Any, dtype: Any) -> None:
@@ -63,7 +63,7 @@ class Rows:
             self.columns = self.starts = np.zeros(1, dtype=np.int64)
         self.n, self.d = X.shape
 
-    def refuse_other_network(self, network: Network) -> None:
+    def check_network(self, network: Network) -> None:
         """Refuse a network with another number of inputs, as kernels go by that wherever they read these samples."""
         if self.d != network.d:
             raise ValueError(
@@ -80,7 +80,7 @@ def tiles_of(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
     return [aligned_zeros(groups * tuning.group_size(dtype) * count, dtype) for count in rows]
 
 
-class Descent:
+class MiniBatchTrainer:
     """A run of stochastic descent, or gradients of a loss, over one set of samples.
 
     Parameters
@@ -94,7 +94,7 @@ class Descent:
         Flat. `params`, `first_moments` and `second_moments` are the state, which a caller may read and set.
     alpha : float
         L2 penalty.
-    optimiser : int
+    optimizer : int
         GRADIENT, SGD or ADAM of :mod:`fastnn2.kernels.shared.tuning`; GRADIENT leaves its result in `first_moments`.
     batch : int
         Samples in a mini-batch.
@@ -110,13 +110,13 @@ class Descent:
     def __init__(
         self,
         network: Network,
-        X: Rows,
+        X: SampleMatrix,
         Y: Array,
         sample_weight: Array | None,
         params: Array,
         *,
         alpha: float,
-        optimiser: int,
+        optimizer: int,
         batch: int,
         n_threads: int | None = None,
         beta_1: float = 0.0,
@@ -125,18 +125,18 @@ class Descent:
         nesterov: bool = False,
         order: Array | None = None,
     ) -> None:
-        X.refuse_other_network(network)
+        X.check_network(network)
         dtype = X.values.dtype
-        self.network, self.X, self.batch, self.optimiser, self.n_threads = network, X, batch, optimiser, n_threads
+        self.network, self.X, self.batch, self.optimizer, self.n_threads = network, X, batch, optimizer, n_threads
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # 0 / 0 behind the last parameter is not a number
         self.numbers = float(beta_1), float(beta_2), epsilon, int(nesterov)
-        self.steps_done = 0
-        self.helpers: Helpers | None = None
-        self.has_many_runs = False
+        self.batches_done = 0
+        self.pool: WorkerPool | None = None
+        self.is_persistent = False
         self._buffers: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
-        self._staying: tuple[Array, Array, Callable[[int, int], None]] | None = None
+        self._persistent_call: tuple[Array, Array, Callable[[int, int], None]] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = tuning.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else tuning.count_chunks(batch, d, h, o, dtype)
@@ -149,7 +149,7 @@ class Descent:
         # Sums are added in fours and parameters updated in eights; behind both, at the end of a chunk's gradient, stand
         # the sum of its weights and its loss.
         units = tuning.most_units(self.parts, h)
-        self.stride = padded(tuning.count_params(d, units, o) + 2 * tuning.STEP, np.float64)
+        self.stride = padded(tuning.count_params(d, units, o) + 2 * tuning.UPDATE_WIDTH, np.float64)
         flat_places = places_of_params(d, h, o, self.parts, self.stride)
         self.places = flat_places if order is None else flat_places[order]
         self._sources: Array | None = None  # the other way round, without gaps: to gather takes half as long
@@ -158,15 +158,16 @@ class Descent:
             self._sources[self.places] = np.arange(network.count)
         self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
         self.params = params
-        self.decay = aligned_zeros(self.parts * self.stride, np.float64)
+        self.l2 = aligned_zeros(self.parts * self.stride, np.float64)
         for part in tuning.weights_of(network.d, network.h, network.o):
-            self.decay[flat_places[part]] = alpha
+            self.l2[flat_places[part]] = alpha
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
         self.keep, self.kept = choices.DROP, tiles_of(self.inputs, 0, dtype)
         self.scratch = [
-            tiles_of((*self.inputs, h, o), self.tile_groups, dtype) + tiles_of((tuning.count_spare_rows(h),), 1, dtype)
+            tiles_of((*self.inputs, h, o), self.tile_groups, dtype)
+            + tiles_of((tuning.count_scratch_rows(h),), 1, dtype)
             for _ in range(self.threads)
         ]
         self.Z2_stride = batch_groups * o * tuning.group_size(dtype)
@@ -207,10 +208,10 @@ class Descent:
         self._second[self.places] = flat
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Return the number of mini-batches in an epoch."""
-        steps: int = -(-self.X.n // self.batch)
-        return steps
+        n_batches: int = -(-self.X.n // self.batch)
+        return n_batches
 
     def run(
         self, rates: Array, order: Array | None = None, prepare: Callable[[], object] | None = None
@@ -234,30 +235,30 @@ class Descent:
             Whether Ctrl-C came; the parameters are then those after the last whole step.
         """
         network = self.network
-        count = len(rates) // self.steps
+        count = len(rates) // self.n_batches
         work_of_call = count * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
-        helpers = None
+        pool = None
         short = is_short(work_of_call, len(rates), network.count)
-        if self.has_many_runs and short and work_of_call <= WORK_WITH_HELPERS:
-            helpers = self.helpers = self.helpers or Helpers(self.threads - 1)
+        if self.is_persistent and short and work_of_call <= WORK_WITH_HELPERS:
+            pool = self.pool = self.pool or WorkerPool(self.threads - 1)
         threads = self.threads
         if self.n_threads is None:
-            threads = max(1, min(threads, work_of_call // (WORK_OF_START if helpers is None else WORK_OF_HELPER)))
+            threads = max(1, min(threads, work_of_call // (WORK_OF_START if pool is None else WORK_OF_HELPER)))
         self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
         # One gradient of all samples is like another, whatever the rate: the helpers stay in the kernel.
-        staying = helpers is not None and self.optimiser == choices.GRADIENT and order is None and len(rates) == 1
-        call = self._staying if staying else None
+        persistent = pool is not None and self.optimizer == choices.GRADIENT and order is None and len(rates) == 1
+        call = self._persistent_call if persistent else None
         if call is None:
             call = self._new_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
-            self._staying = call if staying else None
+            self._persistent_call = call if persistent else None
         control, losses, work = call
 
-        if helpers is not None:
-            control[[control_words.COMPLETED, control_words.STEPS]] = 0  # of the call before, where they stay
+        if pool is not None:
+            control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0  # of the call before, where they stay
             try:
-                helpers.run(control, work, threads, prepare, staying)
+                pool.run(control, work, threads, prepare, persistent)
             except BaseException as error:
-                self._staying = None
+                self._persistent_call = None
                 if not isinstance(error, KeyboardInterrupt):
                     raise
                 return self._finished(control, losses), True
@@ -265,17 +266,17 @@ class Descent:
 
         if prepare is not None:
             prepare()
-        interrupted = conduct(Team(control), threads, work, short, count, progress=False)
+        interrupted = run_team(Team(control), threads, work, short, count, progress=False)
         return self._finished(control, losses), interrupted
 
     def _new_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, Call]:
         """Return the control words, the losses, and what a thread has to do, of a call of the kernel."""
         network = self.network
-        count = len(rates) // self.steps
+        count = len(rates) // self.n_batches
         losses = np.zeros(count)
         ordered = self.X.columns if order is None else order
         control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
-        control[[control_words.ABANDONED, control_words.ALONE]] = -1
+        control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
         buffers = [self._buffers_of(thread) for thread in range(threads)]
@@ -308,7 +309,7 @@ class Descent:
             weights = self.Y if self.weights is None else self.weights
             samples = *self.X.arguments(), address(self.Y), address(weights), int(self.weights is not None)
             self._buffers[thread, self.keep] = (
-                (*cut, self.network.activation, self.network.loss, self.optimiser, *samples),
+                (*cut, self.network.activation, self.network.loss, self.optimizer, *samples),
                 (*self._parameters(), address(self._first), address(self._second)),
                 (*Z2, *map(address, tiles), *db2),
             )
@@ -317,36 +318,36 @@ class Descent:
     def _finished(self, control: Array, losses: Array) -> Array:
         """Take note of what a run did; return the losses of the epochs that it finished."""
         completed = int(control[control_words.COMPLETED])
-        self.steps_done += int(control[control_words.STEPS])
+        self.batches_done += int(control[control_words.BATCHES_DONE])
         if self.keep == choices.KEEP and completed:
             self.keep = choices.KEPT
         return losses[:completed].copy()
 
     @contextlib.contextmanager
-    def many_runs(self) -> Iterator[None]:
+    def persistent_workers(self) -> Iterator[None]:
         """Keep threads waiting between runs, where many short ones follow each other closely."""
-        self.has_many_runs = True
+        self.is_persistent = True
         try:
             yield
         finally:
-            self.has_many_runs = False
-            helpers, self.helpers, self._staying = self.helpers, None, None
-            if helpers is not None:
-                helpers.end()
+            self.is_persistent = False
+            pool, self.pool, self._persistent_call = self.pool, None, None
+            if pool is not None:
+                pool.end()
 
     def _parameters(self) -> tuple[Any, ...]:
         """Return what a kernel takes for parameters, gradients and penalties."""
-        params, decay, gradients = address(self._params), address(self.decay), address(self.gradients)
+        params, l2, gradients = address(self._params), address(self.l2), address(self.gradients)
         if self.parts > 1:
-            return params, self.stride, decay, gradients, address(self.penalties)
-        return params, decay, gradients, self.stride, address(self.penalties)
+            return params, self.stride, l2, gradients, address(self.penalties)
+        return params, l2, gradients, self.stride, address(self.penalties)
 
     def _choose_keep(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples where every epoch takes the same ones and there is another epoch to come."""
         if not same_order:
             self.keep = choices.DROP
-        elif self.keep == choices.DROP and (epochs > 1 or self.optimiser == choices.GRADIENT):
-            groups = self.steps * tuning.count_groups(self.batch, self.Y.dtype)
+        elif self.keep == choices.DROP and (epochs > 1 or self.optimizer == choices.GRADIENT):
+            groups = self.n_batches * tuning.count_groups(self.batch, self.Y.dtype)
             if groups * tuning.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
                 return  # every mini-batch is padded to whole groups
             self.keep, self.kept = choices.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)

@@ -13,7 +13,7 @@ def converted(model: Any, into: Any, expected: Any = None) -> Any:
     parameters = model.get_params(deep=False)
     new = into(**{name: value for name, value in parameters.items() if name in into().get_params(deep=False)})
     if isinstance(new, OneHiddenLayer):
-        new._refuse_other_layers()
+        new._check_one_hidden_layer()
     # Callbacks stay with their model, and so does what a fit that is under way holds.
     kept_apart = set(parameters) | {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown", *TRANSIENT}
     if not isinstance(new, OneHiddenLayer):

@@ -1,4 +1,4 @@
-"""scikit-learn's optimiser, whose numbers and state the kernels work with.
+"""scikit-learn's optimizer, whose numbers and state the kernels work with.
 
 The object stays what ``partial_fit`` and a pickle carry along: it keeps its hyperparameters, whatever is set on the
 model meanwhile. Its lists hold one array for each of the model's, weights first.
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from fastnn2.engine.mini_batch import Descent
+from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
 
 
-def new_optimiser(model: Any) -> Any:
-    """Return scikit-learn's optimiser for a model's solver and parameters."""
+def new_optimizer(model: Any) -> Any:
+    """Return scikit-learn's optimizer for a model's solver and parameters."""
     params = model.coefs_ + model.intercepts_
     if model.solver == "adam":
         return AdamOptimizer(params, model.learning_rate_init, model.beta_1, model.beta_2, model.epsilon)
@@ -30,69 +30,69 @@ def new_optimiser(model: Any) -> Any:
     )
 
 
-def is_adam(optimiser: Any) -> bool:
+def is_adam(optimizer: Any) -> bool:
     """Return whether it is Adam, and not stochastic descent with momentum."""
-    return isinstance(optimiser, AdamOptimizer)
+    return isinstance(optimizer, AdamOptimizer)
 
 
-def kernel_options(optimiser: Any) -> dict[str, Any]:
-    """Return the optimiser's numbers as :class:`fastnn2.engine.mini_batch.Descent` takes them."""
-    if is_adam(optimiser):
+def kernel_options(optimizer: Any) -> dict[str, Any]:
+    """Return the optimizer's numbers as :class:`fastnn2.engine.mini_batch.MiniBatchTrainer` takes them."""
+    if is_adam(optimizer):
         return {
-            "optimiser": choices.ADAM,
-            "beta_1": optimiser.beta_1,
-            "beta_2": optimiser.beta_2,
-            "epsilon": optimiser.epsilon,
+            "optimizer": choices.ADAM,
+            "beta_1": optimizer.beta_1,
+            "beta_2": optimizer.beta_2,
+            "epsilon": optimizer.epsilon,
         }
-    return {"optimiser": choices.SGD, "beta_1": optimiser.momentum, "nesterov": optimiser.nesterov}
+    return {"optimizer": choices.SGD, "beta_1": optimizer.momentum, "nesterov": optimizer.nesterov}
 
 
-def rates(optimiser: Any, epochs: int, steps: int, seen: int, n: int) -> Array:
+def rates(optimizer: Any, epochs: int, n_batches: int, seen: int, n: int) -> Array:
     """Return the learning rate of every step of the next epochs, after `seen` samples, `n` an epoch."""
-    if is_adam(optimiser):
-        by_step: Array = _adam_rates(optimiser, optimiser.t + 1.0 + np.arange(epochs * steps))
+    if is_adam(optimizer):
+        by_step: Array = _adam_rates(optimizer, optimizer.t + 1.0 + np.arange(epochs * n_batches))
         return by_step
-    by_epoch = np.full(epochs, float(optimiser.learning_rate))
-    if optimiser.lr_schedule == "invscaling":
-        by_epoch[1:] = optimiser.learning_rate_init / (seen + n * np.arange(1, epochs) + 1.0) ** optimiser.power_t
-    return np.repeat(by_epoch, steps)
+    by_epoch = np.full(epochs, float(optimizer.learning_rate))
+    if optimizer.lr_schedule == "invscaling":
+        by_epoch[1:] = optimizer.learning_rate_init / (seen + n * np.arange(1, epochs) + 1.0) ** optimizer.power_t
+    return np.repeat(by_epoch, n_batches)
 
 
-def _adam_rates(optimiser: Any, t: Any) -> Any:
+def _adam_rates(optimizer: Any, t: Any) -> Any:
     """Return the learning rate of Adam's steps number t, with the corrections of its moments' bias."""
-    return optimiser.learning_rate_init * np.sqrt(1 - optimiser.beta_2**t) / (1 - optimiser.beta_1**t)
+    return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
 
 
-def _lists(optimiser: Any) -> dict[str, str]:
-    """Return what the optimiser's lists are in the kernel."""
-    if is_adam(optimiser):
+def _lists(optimizer: Any) -> dict[str, str]:
+    """Return what the optimizer's lists are in the kernel."""
+    if is_adam(optimizer):
         return {"ms": "first_moments", "vs": "second_moments"}
     return {"velocities": "first_moments"}
 
 
-def load(optimiser: Any, descent: Descent) -> None:
-    """Bring the optimiser's state to the kernel."""
-    for name, of_kernel in _lists(optimiser).items():
-        lists = getattr(optimiser, name)
+def load(optimizer: Any, descent: MiniBatchTrainer) -> None:
+    """Bring the optimizer's state to the kernel."""
+    for name, of_kernel in _lists(optimizer).items():
+        lists = getattr(optimizer, name)
         setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
-    if is_adam(optimiser):
-        descent.steps_done = optimiser.t
+    if is_adam(optimizer):
+        descent.batches_done = optimizer.t
 
 
-def count_steps(optimiser: Any, descent: Descent) -> None:
+def count_steps(optimizer: Any, descent: MiniBatchTrainer) -> None:
     """Take over the number of Adam's steps, from which its rate follows."""
-    if is_adam(optimiser) and optimiser.t != descent.steps_done:
-        optimiser.t = descent.steps_done
-        optimiser.learning_rate = _adam_rates(optimiser, float(optimiser.t))
+    if is_adam(optimizer) and optimizer.t != descent.batches_done:
+        optimizer.t = descent.batches_done
+        optimizer.learning_rate = _adam_rates(optimizer, float(optimizer.t))
 
 
-def store(optimiser: Any, descent: Descent, like: list[Array]) -> None:
-    """Bring the optimiser's state from the kernel to new arrays like those of the model."""
-    count_steps(optimiser, descent)
-    for name, of_kernel in _lists(optimiser).items():
+def store(optimizer: Any, descent: MiniBatchTrainer, like: list[Array]) -> None:
+    """Bring the optimizer's state from the kernel to new arrays like those of the model."""
+    count_steps(optimizer, descent)
+    for name, of_kernel in _lists(optimizer).items():
         lists = [np.empty_like(array) for array in like]
         write(getattr(descent, of_kernel), lists[:2], lists[2:])
-        setattr(optimiser, name, lists)
+        setattr(optimizer, name, lists)
 
 
 def flatten(coefs: Any, intercepts: Any) -> Array:

@@ -16,14 +16,14 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.engine.inference import outputs
-from fastnn2.engine.mini_batch import Descent, Network, Rows
+from fastnn2.engine.mini_batch import MiniBatchTrainer, Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.optimizer_state import (
     count_steps,
     flatten,
     kernel_options,
     load,
-    new_optimiser,
+    new_optimizer,
     packed_order,
     rates,
     store,
@@ -73,7 +73,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         (d, h), o = self.coefs_[0].shape, self.n_outputs_
         return Network(d, h, o, ACTIVATIONS[self.activation], LOSSES[self.out_activation_])
 
-    def _refuse_other_layers(self) -> None:
+    def _check_one_hidden_layer(self) -> None:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if len(sizes) != 1:
@@ -90,17 +90,17 @@ class OneHiddenLayer(CallbackSupportMixin):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
             if check_input:
-                self._refuse_not_finite(X)
+                self._check_finite(X)
             sparse: Array = super()._forward_pass_fast(X, check_input=False)
             return sparse
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
-        rows = Rows(X, np.float32 if single else np.float64)
+        rows = SampleMatrix(X, np.float32 if single else np.float64)
         predicted, are_finite = outputs(self._network(), rows, flatten(self.coefs_, self.intercepts_), self.n_threads)
         if check_input and not are_finite:
-            self._refuse_not_finite(X)
+            self._check_finite(X)
         return predicted
 
-    def _refuse_not_finite(self, X: Any) -> None:
+    def _check_finite(self, X: Any) -> None:
         """Raise scikit-learn's error for what is not finite, unless it is set to allow it."""
         check_array(X, accept_sparse=["csr", "csc"], estimator=self, input_name="X")
 
@@ -144,7 +144,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [i.copy() for i in self.intercepts_]}
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
-        self._refuse_other_layers()
+        self._check_one_hidden_layer()
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
     def _fit_stochastic(
@@ -153,7 +153,7 @@ class OneHiddenLayer(CallbackSupportMixin):
     ) -> None:  # fmt: skip
         """Do as scikit-learn's own, with many epochs in one call where nothing has to be decided between them."""
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = new_optimiser(self)
+            self._optimizer = new_optimizer(self)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         validation, sample_weight = None, self._with_class_weight(y, sample_weight)
@@ -170,11 +170,11 @@ class OneHiddenLayer(CallbackSupportMixin):
             )
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         descent = self._new_descent(
-            Rows(X, dtype), y, sample_weight, self._batch_size(n), **kernel_options(self._optimizer)
+            SampleMatrix(X, dtype), y, sample_weight, self._batch_size(n), **kernel_options(self._optimizer)
         )
         load(self._optimizer, descent)
         try:
-            with descent.many_runs():
+            with descent.persistent_workers():
                 self._descend(descent, validation, incremental)
             self._take(descent)
         except BaseException as error:
@@ -185,7 +185,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
-    def _descend(self, descent: Descent, validation: Any, incremental: bool) -> None:
+    def _descend(self, descent: MiniBatchTrainer, validation: Any, incremental: bool) -> None:
         """Run epochs until one of the reasons to stop, or until KeyboardInterrupt."""
         n = descent.X.n
         order = np.arange(n)
@@ -195,15 +195,15 @@ class OneHiddenLayer(CallbackSupportMixin):
         going_on = True
         while going_on:
             part = self._subtask("epoch")
-            epochs = self._epochs_at_once(n, descent.steps, incremental)
+            epochs = self._epochs_at_once(n, descent.n_batches, incremental)
             orders = None
             if self.shuffle:
                 orders = np.empty((epochs, n), dtype=np.int64)
                 for row in orders:
                     order = order[shuffled(n, self._random_state)]
                     row[:] = order
-            refuse_weightless(descent, orders)
-            losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.steps, self.t_, n), orders)
+            check_batch_weights(descent, orders)
+            losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.n_batches, self.t_, n), orders)
             count_steps(self._optimizer, descent)
             if is_watched:
                 self._take(descent)
@@ -222,8 +222,8 @@ class OneHiddenLayer(CallbackSupportMixin):
                 )
                 break
 
-    def _take(self, descent: Descent) -> None:
-        """Take the parameters and the state of the optimiser from the kernel."""
+    def _take(self, descent: MiniBatchTrainer) -> None:
+        """Take the parameters and the state of the optimizer from the kernel."""
         write(descent.params, self.coefs_, self.intercepts_)
         store(self._optimizer, descent, self.coefs_ + self.intercepts_)
 
@@ -253,19 +253,19 @@ class OneHiddenLayer(CallbackSupportMixin):
             )
         return int(min(self.batch_size, n))
 
-    def _new_descent(self, X: Rows, y: Any, sample_weight: Any, batch: int, **options: Any) -> Descent:
+    def _new_descent(self, X: SampleMatrix, y: Any, sample_weight: Any, batch: int, **options: Any) -> MiniBatchTrainer:
         params = flatten(self.coefs_, self.intercepts_)
-        return Descent(
+        return MiniBatchTrainer(
             self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
             **options,
         )  # fmt: skip
 
-    def _epochs_at_once(self, n: int, steps: int, incremental: bool) -> int:
+    def _epochs_at_once(self, n: int, n_batches: int, incremental: bool) -> int:
         """Return for how many epochs nothing has to be decided: no stop can come before the last of them."""
         if incremental or self.early_stopping or self.verbose or getattr(self, "_task", None):
             return 1
         until_stop = self.n_iter_no_change + 1 - self._no_improvement_count
-        numbers = n if self.shuffle else steps
+        numbers = n if self.shuffle else n_batches
         return int(max(1, min(until_stop, self.max_iter - self.n_iter_, NUMBERS_AT_ONCE // numbers)))
 
     def _epochs_end(self, losses: list[float], n: int, validation: Any) -> bool:
@@ -305,8 +305,8 @@ class OneHiddenLayer(CallbackSupportMixin):
         sample_weight = self._with_class_weight(y, sample_weight)
         try:
             self._descent = self._new_gradient(X, y, sample_weight)
-            refuse_weightless(self._descent, None)
-            with one_blas_thread(), self._descent.many_runs():
+            check_batch_weights(self._descent, None)
+            with one_blas_thread(), self._descent.persistent_workers():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
             self.n_iter_, self.loss_ = stopped.args
@@ -315,13 +315,13 @@ class OneHiddenLayer(CallbackSupportMixin):
         finally:
             self.__dict__.pop("_descent", None)
 
-    def _new_gradient(self, X: Any, y: Any, sample_weight: Any) -> Descent:
+    def _new_gradient(self, X: Any, y: Any, sample_weight: Any) -> MiniBatchTrainer:
         """Return what computes loss and gradient, with parameters in the order in which scikit-learn packs them."""
         order = packed_order(self.coefs_, self.intercepts_)
         params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
-        return Descent(
-            self._network(), Rows(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
-            n_threads=self.n_threads, optimiser=choices.GRADIENT, order=order,
+        return MiniBatchTrainer(
+            self._network(), SampleMatrix(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
+            n_threads=self.n_threads, optimizer=choices.GRADIENT, order=order,
         )  # fmt: skip
 
     def _loss_grad_lbfgs(
@@ -351,7 +351,7 @@ def shuffled(n: int, random_state: Any) -> Array:
     return permutation
 
 
-def refuse_weightless(descent: Descent, orders: Array | None) -> None:
+def check_batch_weights(descent: MiniBatchTrainer, orders: Array | None) -> None:
     """Refuse a mini-batch whose weights are all zero: its mean loss is not a number."""
     weights = descent.weights
     if weights is None or weights.all():

@@ -23,7 +23,7 @@ def real_array(value: Any, name: str) -> Array:
     """Return an array of booleans, integers or floats; the caller's own where it is one."""
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
         return value
-    _refuse_sparse(value, name)
+    _check_not_sparse(value, name)
     masked = sys.modules.get("numpy.ma")  # whoever has no masked array has not imported them: 6 ms
     if masked is not None and isinstance(value, masked.MaskedArray):
         raise TypeError(
@@ -58,7 +58,7 @@ def _has_own_number_types(value: Any) -> bool:
     return bool(columns) and all(name.startswith(("int", "uint", "float", "bool")) for name in columns)
 
 
-def _refuse_sparse(value: Any, name: str) -> None:
+def _check_not_sparse(value: Any, name: str) -> None:
     if hasattr(value, "tocoo") or any(dtype.startswith("Sparse") for dtype in _column_types(value)):
         dense = "toarray()" if hasattr(value, "tocoo") else "sparse.to_dense()"
         raise TypeError(
@@ -86,11 +86,11 @@ def matrix(value: Any, name: str) -> Array:
     array = real_array(value, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (features, samples)")
-    _refuse_empty(array, name)
+    _check_not_empty(array, name)
     return array
 
 
-def _refuse_empty(array: Array, name: str) -> None:
+def _check_not_empty(array: Array, name: str) -> None:
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}, which is empty; expected at least one row and one sample")
 
@@ -102,7 +102,7 @@ def targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Arr
         array = array[np.newaxis]
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected (outputs, samples) or (samples,)")
-    _refuse_empty(array, name)
+    _check_not_empty(array, name)
     if n is not None and array.shape[1] != n:
         raise ValueError(_count_message(array, name, n, X))
     return array
@@ -124,16 +124,16 @@ def inside_unit(array: Array) -> bool:
     return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
 
 
-def refuse_outside_unit(array: Array, name: str, what: str = "targets") -> None:
+def check_inside_unit(array: Array, name: str, what: str = "targets") -> None:
     """Refuse targets, or `what` they are called, outside [0, 1]."""
     if not inside_unit(array):
-        refuse_not_finite(array, name)  # NaN has a message of its own
+        check_finite(array, name)  # NaN has a message of its own
         at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
         remedy = f" (for classes -1 and 1 pass ({name} + 1) / 2)" if what == "targets" else ""
         raise ValueError(f"{name} has {array[at]} at {_position(at)}; expected {what} from 0 to 1{remedy}")
 
 
-def refuse_not_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
+def check_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
     """Refuse NaN and infinity, with the first position; `dtype` is what the array is cast to."""
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is found
         cast = array if dtype is None else array.astype(dtype)
@@ -158,7 +158,7 @@ def weights(value: Any, n: int, dtype: Any) -> Array | None:
     array = real_array(value, "sample_weight")
     if array.shape != (n,):
         raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
-    refuse_not_finite(array, "sample_weight", dtype)
+    check_finite(array, "sample_weight", dtype)
     cast = array.astype(dtype)
     if (cast < 0).any():
         at = int(np.argmax(cast < 0))
@@ -264,7 +264,7 @@ def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
     return arrays, d, h, o
 
 
-def refuse_other_features(X: Array, d: int) -> None:
+def check_features(X: Array, d: int) -> None:
     """Refuse an X whose rows are not the inputs of the parameters."""
     if X.shape[0] != d:
         hint = f". X of shape {X.shape} looks like one row a sample: pass X.T" if X.shape[1] == d else ""
@@ -275,11 +275,11 @@ def packed_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Arr
     """Return W1, b1, W2, b2 one after the other, in `dtype`; errors call them `name`, formatted with the key."""
     flat = pack_params(params, dtype)
     if not np.isfinite(flat).all():
-        refuse_params_not_finite(params, name, dtype)
+        check_params_finite(params, name, dtype)
     return flat
 
 
-def refuse_params_not_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
-    """Do as :func:`refuse_not_finite` for each parameter; errors call them `name`, formatted with the key."""
+def check_params_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
+    """Do as :func:`check_finite` for each parameter; errors call them `name`, formatted with the key."""
     for key in PARAM_NAMES:
-        refuse_not_finite(params[key], name.format(key), dtype, ("row", "column"))
+        check_finite(params[key], name.format(key), dtype, ("row", "column"))

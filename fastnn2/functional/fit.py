@@ -107,10 +107,10 @@ def fit(
 
     X_groups, X_finite = to_groups(X, run_dtype, n_threads)
     if not X_finite:
-        checks.refuse_not_finite(X, "X", run_dtype)
+        checks.check_finite(X, "X", run_dtype)
     Y_groups, Y_inside = to_groups(Y, run_dtype, n_threads, checks.inside_unit)
     if not Y_inside:
-        checks.refuse_outside_unit(Y, "Y")
+        checks.check_inside_unit(Y, "Y")
     weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
     total_weight = checks.total_weight(weights, n)
 

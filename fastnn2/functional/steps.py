@@ -40,7 +40,7 @@ def _inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
     """Return X, the flat parameters in the dtype of the run, and d, h, o."""
     X = checks.matrix(X, "X")
     arrays, d, h, o = checks.params_of(params)
-    checks.refuse_other_features(X, d)
+    checks.check_features(X, d)
     dtype = checks.run_dtype(X, None)
     return X, checks.packed_params(arrays, dtype), d, h, o
 
@@ -49,7 +49,7 @@ def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
     """Return a block of samples in groups; an error says where in the whole matrix the number stands."""
     groups, finite = to_groups(matrix[:, part], dtype)
     if not finite:
-        checks.refuse_not_finite(matrix, name, dtype)
+        checks.check_finite(matrix, name, dtype)
     return groups
 
 
@@ -223,8 +223,8 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
         raise ValueError(
             f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)"
         )
-    checks.refuse_outside_unit(y, "predict", "probabilities")
-    checks.refuse_outside_unit(Y, "actual")
+    checks.check_inside_unit(y, "predict", "probabilities")
+    checks.check_inside_unit(Y, "actual")
     dtype = checks.run_dtype(y, None)
     o, n = Y.shape
     weights = checks.weights(sample_weight, n, dtype)
@@ -248,7 +248,7 @@ def _penalty(params: Any, alpha: float) -> float:
     if params is None:
         raise ValueError("alpha is given without params; pass params=, whose W1 and W2 the penalty is for")
     arrays = checks.params_of(params)[0]
-    checks.refuse_params_not_finite(arrays)
+    checks.check_params_finite(arrays)
     return reference.penalty(arrays, alpha)
 
 
@@ -294,14 +294,14 @@ def backward(
     X, flat, d, h, o = _inputs(X, params)
     n, dtype = X.shape[1], flat.dtype
     Y = checks.targets(Y, "Y", n, X)
-    checks.refuse_outside_unit(Y, "Y")
+    checks.check_inside_unit(Y, "Y")
     A1, y = _cached(cache, "A1", (h, n)), _cached(cache, "y", (o, n))
     if len(Y) != o:
         raise ValueError(f"Y has {len(Y)} rows; expected {o}, as W2 has {o} rows")
     weights = checks.weights(sample_weight, n, dtype)
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
-    spare = aligned_zeros(tuning.count_spare_rows(h) * tuning.group_size(dtype), dtype)
+    scratch = aligned_zeros(tuning.count_scratch_rows(h) * tuning.group_size(dtype), dtype)
     for part in _blocks(n, d + h + 2 * o, dtype):
         X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
         A1_groups = _lay_out(A1, part, "cache['A1']", dtype)
@@ -310,7 +310,7 @@ def backward(
         backward_kernel(
             address(flat), d, h, o, part.stop - part.start, tuning.count_tile_groups(d, h, o), address(X_groups),
             address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
-            address(spare), address(gradient),
+            address(scratch), address(gradient),
         )  # fmt: skip
     gradients = unpack_params(gradient[: len(flat)], d, h, o, "d")
     named = unpack_params(flat, d, h, o)
@@ -372,8 +372,8 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     count = tuning.count_params(d, h, o)
     whole = padded(count, dtype)  # the kernel reads and writes whole vectors
     flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
-    gradient, decay = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
+    gradient, l2 = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
     flat[:count] = checks.packed_params(arrays, dtype)
     gradient[:count] = checks.packed_params(slopes, np.float64, "gradients['d{}']")
-    store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(decay), learning_rate)
+    store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(l2), learning_rate)
     return unpack_params(new[:count], d, h, o)

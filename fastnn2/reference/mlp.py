@@ -1,6 +1,6 @@
-"""The estimators' algorithm in plain NumPy: activations, losses, optimisers, and an epoch of mini-batches.
+"""The estimators' algorithm in plain NumPy: activations, losses, optimizers, and an epoch of mini-batches.
 
-The twin of the kernels in ``kernels/activations.py``, ``losses.py``, ``optimisers.py`` and ``epochs.py``; nothing of
+The twin of the kernels in ``kernels/activations.py``, ``losses.py``, ``optimizers.py`` and ``epochs.py``; nothing of
 the project is imported. Samples are columns, as in :mod:`fastnn2.reference`: X (d, n), Y (o, n), and parameters are a
 dict with W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
 """

@@ -39,13 +39,13 @@ def is_short(work: int, iterations: int, parameters: int) -> bool:
     return work <= SHORT_WORK and Processor.here().has_fma
 
 
-def give_up(control: np.ndarray[Any, Any]) -> None:
+def abort(control: np.ndarray[Any, Any]) -> None:
     """Let all threads that work with these control words stop, where one of them has failed and comes no more.
 
     What they reached is of no use then, so no barrier need hold; whoever started them raises the failure.
     """
     control[control_words.STOP] = 1
-    control[[control_words.ARRIVED, control_words.LEFT]] = EVERYBODY
+    control[[control_words.ARRIVED, control_words.CALLS_DONE]] = EVERYBODY
 
 
 class Team:
@@ -132,7 +132,7 @@ class Team:
             self._work(number, self._size)
         except BaseException as error:
             self.failure = error
-            give_up(self.control)
+            abort(self.control)
             if number == 0:
                 self._let_nobody_wait()
         finally:
@@ -146,7 +146,7 @@ class Team:
     def _let_nobody_wait(self) -> None:
         """Let the others go where what was raised kept thread 0 from the kernel, in which they wait for it."""
         if self.control[control_words.ENTERED] == 0:
-            self.control[control_words.ENTERED] = control_words.NOT_COMING
+            self.control[control_words.ENTERED] = control_words.SHUT_DOWN
 
     def wait(self, seconds: float) -> bool:
         """Return whether the team is done, after so many seconds at the latest."""
@@ -192,7 +192,7 @@ def _locked() -> threading.Lock:
     return lock
 
 
-def conduct(
+def run_team(
     team: Team,
     size: int,
     work: Callable[[int, int], None],
@@ -201,25 +201,27 @@ def conduct(
     progress: bool | None,
 ) -> bool:
     """Start a team, watch it to its end, and return whether Ctrl-C came; what a member raised is raised here."""
-    interrupt = late = None
+    interrupt = pending_exception = None
     try:
         try:
             team.start(size, work, is_short)
-            watch(team, iterations, progress)
+            monitor(team, iterations, progress)
         finally:
-            late = team.end()
+            pending_exception = team.end()
     except KeyboardInterrupt as error:
         interrupt = error
     finally:
-        late = team.end() or late  # once more: a second signal may have come before the first try of end()
+        pending_exception = (
+            team.end() or pending_exception
+        )  # once more: a second signal may have come before the first try of end()
     if team.failure is not None:
         raise team.failure
-    if late is not None and not isinstance(late, KeyboardInterrupt):
-        raise late
-    return (interrupt or late) is not None
+    if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):
+        raise pending_exception
+    return (interrupt or pending_exception) is not None
 
 
-def watch(team: Team, iterations: int, progress: bool | None) -> None:
+def monitor(team: Team, iterations: int, progress: bool | None) -> None:
     """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
     begin = time.perf_counter()
     if progress is None and is_terminal(sys.stderr):

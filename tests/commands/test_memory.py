@@ -197,37 +197,37 @@ def test_bytes_needed():
 @pytest.mark.parametrize("available", [None, 10**12])
 def test_what_fits_is_not_refused(available, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: available)
-    memory.refuse_too_large(100_000_000, 5, 10**9, 48, "--samples", 2)
+    memory.check_memory(100_000_000, 5, 10**9, 48, "--samples", 2)
 
 
 @pytest.mark.parametrize(("hidden", "sample_bytes"), [(5, 48), (5, 24), (10_000, 100)])
 def test_the_number_that_would_fit_fits(hidden, sample_bytes, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000_000)
     with pytest.raises(ValueError) as caught:
-        memory.refuse_too_large(50_000_000, hidden, 9000, sample_bytes, "--some-option", 2)
+        memory.check_memory(50_000_000, hidden, 9000, sample_bytes, "--some-option", 2)
     needed = memory.bytes_needed(50_000_000, hidden, 9000, sample_bytes)
     assert str(caught.value).startswith(
         f"50,000,000 samples, {hidden:,} hidden units and 9,000 iterations need {needed / 1e9:.1f} GB and 1.0 GB may "
         "be used; at most "
     )
     fits = int(re.search(r"at most --some-option (\d+) would fit$", str(caught.value)).group(1))
-    memory.refuse_too_large(fits, hidden, 9000, sample_bytes, "--some-option", 2)
+    memory.check_memory(fits, hidden, 9000, sample_bytes, "--some-option", 2)
     with pytest.raises(ValueError):
-        memory.refuse_too_large(fits + 1, hidden, 9000, sample_bytes, "--some-option", 2)
+        memory.check_memory(fits + 1, hidden, 9000, sample_bytes, "--some-option", 2)
 
 
 @pytest.mark.parametrize(("available", "hidden", "iterations"), [(1000, 1, 1), (10**9, 1, 10**9), (10**9, 10**6, 1)])
 def test_nothing_would_fit(available, hidden, iterations, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: available)
     with pytest.raises(ValueError, match=r"GB may be used; take fewer hidden units or iterations, or make room$"):
-        memory.refuse_too_large(2, hidden, iterations, 48, "--samples", 2)
+        memory.check_memory(2, hidden, iterations, 48, "--samples", 2)
 
 
 @pytest.mark.parametrize(("least", "remedy"), [(7, "at most --samples 7 would fit"), (8, "take fewer hidden units")])
 def test_no_number_is_named_that_the_option_refuses(least, remedy, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: memory.bytes_needed(7, 5, 10, 48))
     with pytest.raises(ValueError, match=f"may be used; {remedy}"):
-        memory.refuse_too_large(9, 5, 10, 48, "--samples", least)
+        memory.check_memory(9, 5, 10, 48, "--samples", least)
 
 
 REFERENCE_BYTES = 8 * (1000 * 6 * 7 + 4 * 300)

@@ -129,7 +129,7 @@ def test_extreme_costs_are_drawn_without_a_warning(costs, trained, tmp_path):
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf", "jpg", "PNG"])
 def test_what_can_be_saved_leaves_no_trace(ending, tmp_path):
-    plotting.refuse_unwritable(tmp_path / f"a.{ending}")
+    plotting.check_writable(tmp_path / f"a.{ending}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,7 +137,7 @@ def test_what_exists_is_not_changed(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"mine")
     before = path.stat()
-    plotting.refuse_unwritable(path)
+    plotting.check_writable(path)
     assert path.read_bytes() == b"mine"
     assert path.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -146,7 +146,7 @@ def test_what_exists_is_not_changed(tmp_path):
 def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
     link = tmp_path / "a.png"
     link.symlink_to("target.png")
-    plotting.refuse_unwritable(link)
+    plotting.check_writable(link)
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
     assert link.is_symlink()
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_saved(name, message, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(ValueError, match=message):
-        plotting.refuse_unwritable(tmp_path / name)
+        plotting.check_writable(tmp_path / name)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
@@ -176,8 +176,8 @@ def test_a_long_name_where_questions_about_files_never_fail(tmp_path, monkeypatc
     monkeypatch.setattr(pathlib.Path, "is_dir", os.path.isdir)
     monkeypatch.setattr(pathlib.Path, "exists", os.path.exists)
     with pytest.raises(ValueError, match="File name too long"):
-        plotting.refuse_unwritable(tmp_path / ("a" * 300 + ".png"))
-    plotting.refuse_unwritable(tmp_path / "a.png")
+        plotting.check_writable(tmp_path / ("a" * 300 + ".png"))
+    plotting.check_writable(tmp_path / "a.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
@@ -186,11 +186,11 @@ def test_a_file_that_may_not_be_written(tmp_path, monkeypatch):
     path.touch()
     monkeypatch.setattr(os, "access", lambda place, mode: place != path)
     with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
-        plotting.refuse_unwritable(path)
+        plotting.check_writable(path)
     path.unlink()
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
     with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
-        plotting.refuse_unwritable(path)
+        plotting.check_writable(path)
 
 
 def place(plot=None, no_plot=False):
@@ -249,4 +249,4 @@ def test_scaling_has_title_and_labels(tmp_path):
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ValueError, match=r"pip install 'fastnn2\[plot\]', or use --no-plot"):
-        plotting.refuse_unwritable(tmp_path / "a.png")
+        plotting.check_writable(tmp_path / "a.png")

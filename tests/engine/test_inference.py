@@ -15,8 +15,8 @@ def test_a_sparse_row_that_names_a_column_twice_adds_up():
     twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
     network = mini_batch.Network(3, 2, 1, choices.IDENTITY, choices.SQUARED_ERROR)
     params = np.random.RandomState(0).randn(network.count)
-    found, _ = inference.outputs(network, mini_batch.Rows(twice, "float64"), params)
-    expected, _ = inference.outputs(network, mini_batch.Rows(twice.toarray(), "float64"), params)
+    found, _ = inference.outputs(network, mini_batch.SampleMatrix(twice, "float64"), params)
+    expected, _ = inference.outputs(network, mini_batch.SampleMatrix(twice.toarray(), "float64"), params)
     assert_same_bits(found, expected)
 
 
@@ -27,12 +27,12 @@ def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
         d, h, o, n, _ = shape
         X, _, params, _ = problem(d, h, o, n, loss, dtype)
         network = mini_batch.Network(d, h, o, choices.TANH, LOSSES[loss])
-        y, are_finite = inference.outputs(network, mini_batch.Rows(X, dtype), params)
+        y, are_finite = inference.outputs(network, mini_batch.SampleMatrix(X, dtype), params)
         assert are_finite
         expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T
         assert_near(y, expected, dtype, shape)
-        backwards, _ = inference.outputs(network, mini_batch.Rows(X[::-1], dtype), params, n_threads=3)
+        backwards, _ = inference.outputs(network, mini_batch.SampleMatrix(X[::-1], dtype), params, n_threads=3)
         assert_same_bits(backwards[::-1].copy(), y)
         for i in (0, n // 2, n - 1):
-            alone, _ = inference.outputs(network, mini_batch.Rows(X[i : i + 1], dtype), params)
+            alone, _ = inference.outputs(network, mini_batch.SampleMatrix(X[i : i + 1], dtype), params)
             assert_same_bits(alone[0], y[i])

@@ -1,4 +1,4 @@
-"""The kernel of epochs against its NumPy twin, over activations, losses, optimisers and shapes; and its threads."""
+"""The kernel of epochs against its NumPy twin, over activations, losses, optimizers and shapes; and its threads."""
 
 import _thread
 import contextlib
@@ -13,7 +13,7 @@ from data import DTYPES, assert_close, assert_ended, assert_same_bits, has_nativ
 from mini_batch_data import (
     ACTIVATIONS,
     LOSSES,
-    OPTIMISERS,
+    OPTIMIZERS,
     SHAPES,
     assert_near,
     descent,
@@ -29,7 +29,7 @@ from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
 from fastnn2.engine.layout import address
 from fastnn2.kernels.shared import choices, tuning
-from fastnn2.threads import helpers, native
+from fastnn2.threads import native, pool
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -39,14 +39,14 @@ from fastnn2.threads import helpers, native
 def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
     number = SHAPES.index(shape) + list(LOSSES).index(loss)
     activation = list(ACTIVATIONS)[number % 4]
-    optimiser = list(OPTIMISERS)[number % 3]
+    optimizer = list(OPTIMIZERS)[number % 3]
     shuffle = number % 2 == 0
-    job = descent(shape, activation, loss, dtype, weighted, **OPTIMISERS[optimiser])
-    orders, rates = orders_and_rates(shape, job.steps, 3, shuffle)
+    job = descent(shape, activation, loss, dtype, weighted, **OPTIMIZERS[optimizer])
+    orders, rates = orders_and_rates(shape, job.n_batches, 3, shuffle)
     losses, interrupted = job.run(rates, orders)
     assert not interrupted
     expected_losses, expected = reference_run(
-        shape, activation, loss, dtype, weighted, 0.1, optimiser, orders, rates, 3
+        shape, activation, loss, dtype, weighted, 0.1, optimizer, orders, rates, 3
     )
     assert_near(losses, expected_losses, dtype, "losses")
     assert_near(job.params, expected, dtype, "parameters")
@@ -57,15 +57,15 @@ def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_with_every_loss_and_optimiser(activation, loss, dtype):
     shape = (9, 6, 3, 75, 40)
-    for optimiser, options in OPTIMISERS.items():
+    for optimizer, options in OPTIMIZERS.items():
         job = descent(shape, activation, loss, dtype, **options)
-        orders, rates = orders_and_rates(shape, job.steps, 2, True)
+        orders, rates = orders_and_rates(shape, job.n_batches, 2, True)
         losses, _ = job.run(rates, orders)
         expected_losses, expected = reference_run(
-            shape, activation, loss, dtype, True, 0.1, optimiser, orders, rates, 2
+            shape, activation, loss, dtype, True, 0.1, optimizer, orders, rates, 2
         )
-        assert_near(losses, expected_losses, dtype, (optimiser, "losses"))
-        assert_near(job.params, expected, dtype, (optimiser, "parameters"))
+        assert_near(losses, expected_losses, dtype, (optimizer, "losses"))
+        assert_near(job.params, expected, dtype, (optimizer, "parameters"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -74,7 +74,7 @@ def test_the_gradient_alone(loss, dtype):
     for shape in SHAPES:
         shape = (*shape[:4], shape[3])  # all samples at once
         d, h, o, n, _ = shape
-        job = descent(shape, "tanh", loss, dtype, optimiser=choices.GRADIENT)
+        job = descent(shape, "tanh", loss, dtype, optimizer=choices.GRADIENT)
         before = job.params.copy()
         for _ in range(2):  # the second time from the tiles that were kept
             losses, _ = job.run(np.zeros(1))
@@ -95,10 +95,10 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
 
     def gradients(n_threads, sets):
         found, kept = [], []
-        job = descent(shape, "relu", loss, dtype, optimiser=choices.GRADIENT, n_threads=n_threads)
+        job = descent(shape, "relu", loss, dtype, optimizer=choices.GRADIENT, n_threads=n_threads)
         start = job.params.copy()
         for moved in sets:
-            with job.many_runs():
+            with job.persistent_workers():
                 for move in moved:
 
                     def prepare(move=move):
@@ -107,8 +107,8 @@ def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
                     losses, interrupted = job.run(np.zeros(1), prepare=prepare)
                     assert not interrupted
                     found += [losses, job.first_moments]
-                    kept.append(job._staying)
-            assert job._staying is None
+                    kept.append(job._persistent_call)
+            assert job._persistent_call is None
         assert kept[0] is kept[1]
         return tuple(found)
 
@@ -126,9 +126,9 @@ def test_losses_of_many_outputs_that_are_alike(loss, dtype):
     if loss == "cross_entropy":  # all classes but the first are alike, and the right one is one of those
         params[2 + o], Y[:, 5] = 0.0, 1.0
     network = mini_batch.Network(1, 1, o, choices.TANH, LOSSES[loss])
-    rows = mini_batch.Rows(np.zeros((n, 1)), dtype)
-    job = mini_batch.Descent(
-        network, rows, Y, None, params, alpha=0.0, batch=n, optimiser=choices.GRADIENT, n_threads=1
+    rows = mini_batch.SampleMatrix(np.zeros((n, 1)), dtype)
+    job = mini_batch.MiniBatchTrainer(
+        network, rows, Y, None, params, alpha=0.0, batch=n, optimizer=choices.GRADIENT, n_threads=1
     )
     z = params[2 + o :].astype(float)
     expected = {
@@ -144,53 +144,55 @@ def test_losses_of_many_outputs_that_are_alike(loss, dtype):
 @pytest.mark.parametrize("d", [29, 31])
 def test_samples_for_another_network_are_refused(d, sparse):
     X = np.ones((4, d))
-    rows = mini_batch.Rows(csr_array(X) if sparse else X, np.float64)
+    rows = mini_batch.SampleMatrix(csr_array(X) if sparse else X, np.float64)
     network = mini_batch.Network(30, 2, 1, choices.TANH, choices.LOG_LOSS)
     params = np.zeros(network.count)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
         inference.outputs(network, rows, params)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
-        mini_batch.Descent(network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimiser=choices.SGD)
+        mini_batch.MiniBatchTrainer(
+            network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimizer=choices.SGD
+        )
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-@pytest.mark.parametrize("many_runs", [False, True], ids=["one run", "many runs"])
+@pytest.mark.parametrize("persistent_workers", [False, True], ids=["one run", "many runs"])
 @pytest.mark.parametrize("batch", [3000, 100])
-def test_nobody_waits_for_a_thread_that_failed(batch, many_runs, failing, monkeypatch):
+def test_nobody_waits_for_a_thread_that_failed(batch, persistent_workers, failing, monkeypatch):
     """Mini-batches of 100 share hidden units, larger ones samples."""
-    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimiser=choices.GRADIENT, n_threads=3)
+    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimizer=choices.GRADIENT, n_threads=3)
     assert (job.parts > 1) == (batch == 100)
-    job.run(np.zeros(job.steps))  # the kernel is there
+    job.run(np.zeros(job.n_batches))  # the kernel is there
 
     keep_from_kernels(failing, monkeypatch)
     before = _thread._count()
-    with job.many_runs() if many_runs else contextlib.nullcontext():
+    with job.persistent_workers() if persistent_workers else contextlib.nullcontext():
         for _ in range(2):
             with pytest.raises(RuntimeError, match="no way into the kernel"):
-                job.run(np.zeros(job.steps))
+                job.run(np.zeros(job.n_batches))
     assert_ended(before)
 
 
 def test_a_run_after_an_error_in_preparing():
-    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimiser=choices.GRADIENT, n_threads=2)
+    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimizer=choices.GRADIENT, n_threads=2)
     expected = job.run(np.zeros(1))[0]
 
     def mistaken():
         raise ValueError("of the caller's")
 
-    with job.many_runs():
+    with job.persistent_workers():
         for _ in range(2):
             assert_same_bits(job.run(np.zeros(1))[0], expected)
             with pytest.raises(ValueError, match="of the caller's"):
                 job.run(np.zeros(1), prepare=mistaken)
             assert_same_bits(job.run(np.zeros(1))[0], expected)
-        assert job.steps_done == 5
+        assert job.batches_done == 5
 
         def interrupted():
             raise KeyboardInterrupt
 
         losses, stopped = job.run(np.zeros(1), prepare=interrupted)
-        assert (len(losses), job.steps_done, stopped) == (0, 5, True)
+        assert (len(losses), job.batches_done, stopped) == (0, 5, True)
 
 
 def test_parameters_in_another_order():
@@ -201,9 +203,9 @@ def test_parameters_in_another_order():
     network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     found = []
     for places, flat_params in ((None, params), (order, params[order])):
-        job = mini_batch.Descent(
-            network, mini_batch.Rows(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
-            optimiser=choices.GRADIENT, order=places,
+        job = mini_batch.MiniBatchTrainer(
+            network, mini_batch.SampleMatrix(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
+            optimizer=choices.GRADIENT, order=places,
         )  # fmt: skip
         assert_same_bits(job.params, flat_params)
         found.append((job.run(np.zeros(1))[0], job.first_moments))
@@ -226,12 +228,12 @@ def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
 )  # fmt: skip
 def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
     def run(n_threads, parts):
-        job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMISERS["adam"])
-        orders, rates = orders_and_rates(shape, job.steps, 4, shuffle)
+        job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMIZERS["adam"])
+        orders, rates = orders_and_rates(shape, job.n_batches, 4, shuffle)
         losses, first = [], 0
         for count in parts:
             part = None if orders is None else orders[first : first + count]
-            losses.append(job.run(rates[first * job.steps :][: count * job.steps], part)[0])
+            losses.append(job.run(rates[first * job.n_batches :][: count * job.n_batches], part)[0])
             first += count
         return np.concatenate(losses), job.params.copy(), job.first_moments.copy(), job.second_moments.copy()
 
@@ -249,8 +251,8 @@ def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeyp
     start, refused = native.NativeThreads.start, []
 
     def run(n_threads):
-        job = descent(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMISERS["adam"])
-        _, rates = orders_and_rates(shape, job.steps, 4, False)
+        job = descent(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMIZERS["adam"])
+        _, rates = orders_and_rates(shape, job.n_batches, 4, False)
         return job.run(rates)[0], job.params.copy()
 
     def refusing(self):
@@ -303,8 +305,8 @@ def test_parts_of_the_units_cover_all_parameters_once(h, parts):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_that_were_kept_before_are_not_used_again(dtype):
     shape = (5, 4, 2, 300, 100)
-    job, again = (descent(shape, "tanh", "squared_error", dtype, optimiser=choices.SGD) for _ in range(2))
-    orders, rates = orders_and_rates(shape, job.steps, 2, True)
+    job, again = (descent(shape, "tanh", "squared_error", dtype, optimizer=choices.SGD) for _ in range(2))
+    orders, rates = orders_and_rates(shape, job.n_batches, 2, True)
     for order in (None, orders, None):
         job.run(rates, order)
     in_use = [address(tile) for tile in job.kept]
@@ -321,14 +323,14 @@ def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
     """A helper that comes late finds its control words, which tell it to go."""
     jobs = []
 
-    def interrupted(self, control, work, threads, prepare, staying):
+    def interrupted(self, control, work, threads, prepare, persistent):
         jobs.append((weakref.ref(control), work))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(helpers.Helpers, "run", interrupted)
-    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimiser=choices.SGD)
-    with job.many_runs():
-        _, stopped = job.run(np.full(job.steps, 0.1))
+    monkeypatch.setattr(pool.WorkerPool, "run", interrupted)
+    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimizer=choices.SGD)
+    with job.persistent_workers():
+        _, stopped = job.run(np.full(job.n_batches, 0.1))
     gc.collect()
     assert stopped
     assert jobs[0][0]() is not None
@@ -348,12 +350,21 @@ def test_sparse_rows_are_dense_rows(dtype):
     network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     results = []
     for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X), sparse.csr_array(X)):
-        job = mini_batch.Descent(
-            network, mini_batch.Rows(rows, dtype), Y, weights, params, alpha=0.1, batch=batch, **OPTIMISERS["adam"]
+        job = mini_batch.MiniBatchTrainer(
+            network,
+            mini_batch.SampleMatrix(rows, dtype),
+            Y,
+            weights,
+            params,
+            alpha=0.1,
+            batch=batch,
+            **OPTIMIZERS["adam"],
         )
         for shuffle in (True, False):
-            orders, rates = orders_and_rates(shape, job.steps, 2, shuffle)
+            orders, rates = orders_and_rates(shape, job.n_batches, 2, shuffle)
             job.run(rates, orders)
-        results.append((job.params.copy(), inference.outputs(network, mini_batch.Rows(rows, dtype), job.params)[0]))
+        results.append(
+            (job.params.copy(), inference.outputs(network, mini_batch.SampleMatrix(rows, dtype), job.params)[0])
+        )
     for result in results[1:]:
         assert_same_bits(result, results[0])

@@ -503,7 +503,7 @@ def test_to_and_from_scikit_learn(name):
     assert type(taken) is type(other)
     assert_allclose(taken.predict(X), one.predict(X), rtol=1e-12)
     again = pickle.loads(pickle.dumps(taken))
-    for model in (one, again):  # the optimiser's state comes along
+    for model in (one, again):  # the optimizer's state comes along
         model.set_params(warm_start=True).fit(X, y)
     assert again.loss_ == pytest.approx(one.loss_, rel=LOSS_TOLERANCE)
     taken.coefs_[0][:] = 0.0
@@ -867,11 +867,11 @@ def test_an_evaluation_that_is_not_finite_leaves_nothing_behind(name, activation
         hidden_layer_sizes=13, activation=activation, solver="lbfgs", max_iter=1, random_state=0
     ).fit(X[:70], y[:70])
     descent = model._new_descent(
-        sklearn_hooks.Rows(X[:70], np.float64),
+        sklearn_hooks.SampleMatrix(X[:70], np.float64),
         np.eye(10)[y[:70]] if name == "digits" else y[:70, np.newaxis],
         None,
         70,
-        optimiser=choices.GRADIENT,
+        optimizer=choices.GRADIENT,
     )  # fmt: skip
     finite = descent.params
     descent.run(np.zeros(1))

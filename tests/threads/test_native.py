@@ -26,15 +26,15 @@ class Update:
     def __init__(self, dtype):
         source = np.random.RandomState(0)
         self.old, self.new = ([aligned_zeros(COUNT, dtype) for _ in range(3)] for _ in range(2))
-        self.gradient, self.decay = (aligned_zeros(COUNT, np.float64) for _ in range(2))
-        for array in (*self.old, self.gradient, self.decay):
+        self.gradient, self.l2 = (aligned_zeros(COUNT, np.float64) for _ in range(2))
+        for array in (*self.old, self.gradient, self.l2):
             array[...] = source.standard_normal(COUNT)
         self.call = native.Call(store.kernel("update", dtype), self.arguments)
 
     def arguments(self, number, size):
         assert size == 3
-        old, new, gradient, decay = map(address, (self.old[number], self.new[number], self.gradient, self.decay))
-        return old, new, COUNT, gradient, decay, LEARNING_RATE
+        old, new, gradient, l2 = map(address, (self.old[number], self.new[number], self.gradient, self.l2))
+        return old, new, COUNT, gradient, l2, LEARNING_RATE
 
     def threads(self, cores=None):
         return native.NativeThreads(self.call, 3, frozenset(cores or affinity()))
@@ -48,7 +48,7 @@ def test_each_thread_makes_its_call(dtype):
     threads.join()
     assert_ended(before, threads_of_the_system)
     update.call(0, 3)
-    step = LEARNING_RATE * (update.gradient + update.decay * update.old)
+    step = LEARNING_RATE * (update.gradient + update.l2 * update.old)
     np.testing.assert_allclose(update.new, update.old - step, rtol=0, atol=8 * np.finfo(dtype).eps * np.abs(step).max())
     expected = [array.copy() for array in update.new]
     for number in (1, 2):
@@ -194,7 +194,7 @@ waiting = threading.Thread(target=threads.join)
 waiting.start()
 time.sleep(0.1)
 assert waiting.is_alive()
-control[control_words.ENTERED] = control_words.NOT_COMING
+control[control_words.ENTERED] = control_words.SHUT_DOWN
 waiting.join()
 print(control[control_words.READY], threads._ends)
 """

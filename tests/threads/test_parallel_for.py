@@ -110,7 +110,7 @@ def test_a_large_copy_where_the_system_refuses_threads(few_threads, monkeypatch)
 def outputs(X, threads):
     network = mini_batch.Network(30, 10, 1, choices.RELU, choices.SQUARED_ERROR)
     params = np.random.RandomState(1).standard_normal(network.count)
-    return inference.outputs(network, mini_batch.Rows(X, "float64"), params, threads)[0]
+    return inference.outputs(network, mini_batch.SampleMatrix(X, "float64"), params, threads)[0]
 
 
 def test_outputs_where_the_system_refuses_threads(few_threads):

@@ -310,7 +310,7 @@ def test_an_error_of_the_caller_who_takes_part(size):
             time.sleep(0.001)
 
     with pytest.raises(ValueError, match="wrong"):
-        team.conduct(team.Team(control), size, work, True, 1, False)
+        team.run_team(team.Team(control), size, work, True, 1, False)
     assert_ended(before)
 
 
@@ -368,7 +368,7 @@ def test_each_thread_takes_what_is_left_of_the_others_chunks(threads, monkeypatc
     monkeypatch.setattr(team.Team, "end", keep)
     fastnn2.fit(X, Y, 0.1, h, 1, n_threads=threads)
     chunks = tuning.count_chunks(4000, 40, h, 1, X.dtype)
-    claims = controls[0][control_words.CLAIMS :: control_words.WORD].reshape(threads, 2)
+    claims = controls[0][control_words.NEXT_CHUNKS :: control_words.WORD].reshape(threads, 2)
     ends = [(thread + 1) * chunks // threads for thread in range(threads)]
     assert claims[:, 0].tolist() == [end + threads for end in ends]
     assert claims[:, 1].tolist() == [0, *ends[:-1]]  # nothing claimed yet of the iteration that does not come

@@ -15,16 +15,16 @@ from fastnn2.kernels.nn import update as updating
 def _training(loop):
     """Return the entry of a training loop of :mod:`fastnn2.kernels.loops.train`."""
 
-    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, claiming, impatient, X, Y,
-              weights, has_weights, params, params_of_first, params_stride, first, last, decay, has_decay, gradients,
-              gradients_stride, sums, A1, dZ2, spare, costs, learning_rate, total_weight):  # fmt: skip
+    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, stealing, may_drop_workers,
+              X, Y, weights, has_weights, params, params_of_first, params_stride, first, last, l2, has_l2, gradients,
+              gradients_stride, sums, A1, dZ2, scratch, costs, learning_rate, total_weight):  # fmt: skip
         """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.loops.train.train`."""
         mode = float_mode()
         set_float_mode(DEFAULT_MXCSR)
         loop(
-            control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, claiming, impatient,
+            control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, stealing, may_drop_workers,
             X, Y, weights, has_weights, params, params_of_first, params_stride, first, last,
-            decay, has_decay, gradients, gradients_stride, sums, A1, dZ2, spare,
+            l2, has_l2, gradients, gradients_stride, sums, A1, dZ2, scratch,
             costs, learning_rate, total_weight,
         )  # fmt: skip
         set_float_mode(mode)
@@ -36,14 +36,14 @@ train, train_narrow = _training(training_loop.train), _training(training_loop.tr
 
 
 def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights, params,
-               stride, decay, has_decay, gradients, penalties, Z2, Z2_stride, A1, dZ2, spare, db2, costs, learning_rate,
+               stride, l2, has_l2, gradients, penalties, Z2, Z2_stride, A1, dZ2, scratch, db2, costs, learning_rate,
                total_weight):  # fmt: skip
     """Run gradient descent as one thread of a team: :func:`fastnn2.kernels.loops.train_wide.train_wide`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     wide.train_wide(
         control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights,
-        params, stride, decay, has_decay, gradients, penalties, Z2, Z2_stride, A1, dZ2, spare, db2,
+        params, stride, l2, has_l2, gradients, penalties, Z2, Z2_stride, A1, dZ2, scratch, db2,
         costs, learning_rate, total_weight,
     )  # fmt: skip
     set_float_mode(mode)
@@ -65,19 +65,19 @@ def cost(o, n, y, Y, weights, has_weights, total):
     set_float_mode(mode)
 
 
-def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, scratch, gradient):
     """Add the summed gradients of all samples to `gradient` in place; A1 and y are overwritten."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     steps.backward(
         params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
-        spare, gradient)  # fmt: skip
+        scratch, gradient)  # fmt: skip
     set_float_mode(mode)
 
 
-def update(params, new, count, gradient, decay, learning_rate):
-    """Write ``new = params - learning_rate (gradient + decay params)`` in place; `count` is a multiple of eight."""
+def update(params, new, count, gradient, l2, learning_rate):
+    """Write ``new = params - learning_rate (gradient + l2 params)`` in place; `count` is a multiple of eight."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
-    updating.update(params, 0, new, 0, gradient, 0, 0, count, decay, learning_rate)
+    updating.update(params, 0, new, 0, gradient, 0, 0, count, l2, learning_rate)
     set_float_mode(mode)

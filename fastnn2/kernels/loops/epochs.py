@@ -17,11 +17,11 @@ from numba import njit
 from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import activate_outputs, output_loss
-from fastnn2.kernels.nn.optimizers import step
+from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.nn.rows import gather, gather_sparse, scatter
 from fastnn2.kernels.shared.choices import DROP, KEEP
-from fastnn2.kernels.shared.control_words import ABANDONED, ALONE, BARRIERS, COMPLETED, STEPS, STOP
-from fastnn2.kernels.shared.tuning import STEP
+from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
+from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
 from fastnn2.kernels.simd.vector import INLINE, fma, group_lanes, load_group, zero_group
@@ -37,29 +37,29 @@ def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, ti
 
 
 @njit(**INLINE)
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimiser,
-           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimizer,
+           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, l2, gradients, stride,
            penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, X_tile, Y_tile,
-           weight_tile, A1, dZ2, spare):  # fmt: skip
+           weight_tile, A1, dZ2, scratch):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
     All flat: X (n, d) or the values of sparse rows with `columns` and `starts`; Y (n, o); weights (n,); order
-    (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, decay, moments
+    (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, l2, moments
     (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
     the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
-    samples with the L2 penalty. A1, dZ2 and spare (S, G) are this thread's own. So are the other tiles, for one tile
+    samples with the L2 penalty. A1, dZ2 and scratch (S, G) are this thread's own. So are the other tiles, for one tile
     each; but where no order changes from epoch to epoch, they are kept, one set for all samples and all threads: laid
     out in the first epoch (`keep` is KEEP; of the first call, where threads stay) or before (KEPT).
     """
     lanes = group_lanes(X)
     loss_place, weight_place = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
-    vectors = (count_params + STEP - 1) // STEP
+    vectors = (count_params + UPDATE_WIDTH - 1) // UPDATE_WIDTH
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
     lays_out_once = keep == KEEP and barriers == 0  # no barrier yet: this is the first call
-    late = number = waited = 0
+    yields = number = waited = 0
     began = cycles()
     stopped = False
     for epoch in range(epochs):
@@ -69,8 +69,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
             size = smaller(batch, n - begin)
             groups = (size + lanes - 1) // lanes
             for c in range(thread, chunks, threads):
-                into = c * stride
-                for i in range(into, into + stride):
+                gradient_offset = c * stride
+                for i in range(gradient_offset, gradient_offset + stride):
                     gradients[i] = 0.0
                 end = (c + 1) * groups // chunks
                 for g in range(c * groups // chunks, end, tile_groups):
@@ -88,21 +88,21 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                             gather(weights, 1, order, has_order, sample, valid, weight_tile, place)
                     if has_weights:
                         for i in range(place, place + valid):
-                            gradients[into + weight_place] += weight_tile[i]
+                            gradients[gradient_offset + weight_place] += weight_tile[i]
                     used = lanes_used(valid, in_tile, X)
                     forward_tile(params, 0, d, h, o, in_tile, used, activation, X_tile, place * d, A1, 0, dZ2, 0)
-                    gradients[into + loss_place] += output_loss(
+                    gradients[gradient_offset + loss_place] += output_loss(
                         loss, o, in_tile, valid, dZ2, Y_tile, place * o, weight_tile, place, has_weights, gradients,
-                        into + b2)  # fmt: skip
+                        gradient_offset + b2)  # fmt: skip
                     backward_layers(
-                        params, 0, d, h, o, in_tile, used, X_tile, place * d, A1, 0, dZ2, 0, spare, activation,
-                        gradients, into)  # fmt: skip
+                        params, 0, d, h, o, in_tile, used, X_tile, place * d, A1, 0, dZ2, 0, scratch, activation,
+                        gradients, gradient_offset)  # fmt: skip
             now = cycles()
             if thread == 0 and lost_too_much(waited, now - began):
-                atomic_store(control, ALONE, number)
+                atomic_store(control, SERIAL_FROM, number)
             barriers += threads
-            before, late = late, barrier(control, barriers, late, LONG_SPINS)
-            if late != before:
+            before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
+            if yields != before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == number:
                 stopped = True
@@ -116,13 +116,13 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
             if not has_weights:
                 total = float(size)
             for c in range(thread, chunks, threads):
-                penalties[c] = step(
-                    optimiser, params, c * vectors // chunks * STEP, (c + 1) * vectors // chunks * STEP, gradients,
-                    stride, chunks, decay, 1.0 / total, rates[number], first_moments, second_moments, beta_1, beta_2,
-                    epsilon, nesterov)  # fmt: skip
+                penalties[c] = optimizer_step(
+                    optimizer, params, c * vectors // chunks * UPDATE_WIDTH, (c + 1) * vectors // chunks * UPDATE_WIDTH,
+                    gradients, stride, chunks, l2, 1.0 / total, rates[number], first_moments, second_moments, beta_1,
+                    beta_2, epsilon, nesterov)  # fmt: skip
             barriers += threads
-            late = barrier(control, barriers, late, LONG_SPINS)
-            if atomic_load(control, ALONE) == number:
+            yields = barrier(control, barriers, yields, LONG_SPINS)
+            if atomic_load(control, SERIAL_FROM) == number:
                 if thread != 0:
                     return
                 threads, waited = 1, 0
@@ -138,7 +138,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
-        atomic_store(control, STEPS, number)
+        atomic_store(control, BATCHES_DONE, number)
 
 
 @njit(**INLINE)

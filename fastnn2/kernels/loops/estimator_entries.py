@@ -10,10 +10,10 @@ from fastnn2.kernels.loops import unit_epochs as small_batches
 from fastnn2.kernels.loops.team import DEFAULT_MXCSR, enter, float_mode, set_float_mode, stay
 
 
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimiser,
-           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, decay, gradients, stride,
+def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimizer,
+           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, l2, gradients, stride,
            penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, X_tile, Y_tile,
-           weight_tile, A1, dZ2, spare):  # fmt: skip
+           weight_tile, A1, dZ2, scratch):  # fmt: skip
     """Run epochs of mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.epochs`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
@@ -21,10 +21,10 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     while enter(control, thread, call):
         mini_batches.epochs(
             control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
-            optimiser, X, columns, starts, is_sparse, Y, weights, has_weights,
-            order, has_order, params, decay, gradients, stride, penalties,
+            optimizer, X, columns, starts, is_sparse, Y, weights, has_weights,
+            order, has_order, params, l2, gradients, stride, penalties,
             first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
-            X_tile, Y_tile, weight_tile, A1, dZ2, spare,
+            X_tile, Y_tile, weight_tile, A1, dZ2, scratch,
         )  # fmt: skip
         if not stay(control, thread, threads):
             break
@@ -32,21 +32,21 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     set_float_mode(mode)
 
 
-def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X, columns,
-                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, decay, gradients,
+def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimizer, X, columns,
+                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, l2, gradients,
                 penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
-                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, spare, db2):  # fmt: skip
+                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2):  # fmt: skip
     """Run epochs of small mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.unit_epochs`."""
     mode = float_mode()
     set_float_mode(DEFAULT_MXCSR)
     call = 1
     while enter(control, thread, call):
         small_batches.unit_epochs(
-            control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X,
+            control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimizer, X,
             columns, starts, is_sparse, Y, weights, has_weights, order, has_order,
-            params, stride, decay, gradients, penalties, first_moments,
+            params, stride, l2, gradients, penalties, first_moments,
             second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2, Z2_stride,
-            X_tile, Y_tile, weight_tile, A1, dZ2, spare, db2,
+            X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2,
         )  # fmt: skip
         if not stay(control, thread, threads):
             break

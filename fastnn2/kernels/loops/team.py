@@ -1,6 +1,6 @@
 """How the threads of a team meet: a barrier, control words, and the floating-point mode.
 
-A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`plan`).
+A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`tuning`).
 All that kernels ask of the system or the processor as they run is in this file, with a plain fallback beside it.
 """
 
@@ -14,13 +14,13 @@ from numba.extending import intrinsic
 from fastnn2.kernels.shared.control_words import (
     ARRIVED,
     BARRIERS,
-    CLAIMS,
+    CALLS_DONE,
     ENTERED,
-    LEFT,
-    NOT_COMING,
+    NEXT_CHUNKS,
     OUTCOME,
+    PERSISTENT,
     READY,
-    STAYING,
+    SHUT_DOWN,
     STOP,
     WORD,
 )
@@ -185,7 +185,7 @@ def enter(control, thread, call):
     if thread == 0:
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
         if atomic_load(control, STOP) != 0:
-            atomic_store(control, ENTERED, NOT_COMING)
+            atomic_store(control, ENTERED, SHUT_DOWN)
             return False
         atomic_store(control, ENTERED, atomic_load(control, ENTERED) + 1)
         return True
@@ -214,46 +214,46 @@ def stay(control, thread, threads):
 
     Its caller reads and changes what the others have written and read, and they may be late with their last update.
     """
-    if atomic_load(control, STAYING) == 0:
+    if atomic_load(control, PERSISTENT) == 0:
         return False
     if thread != 0:
-        atomic_add(control, LEFT, 1)
+        atomic_add(control, CALLS_DONE, 1)
         return True
     looks = 0
-    while atomic_load(control, LEFT) < atomic_load(control, ENTERED) * (threads - 1):
+    while atomic_load(control, CALLS_DONE) < atomic_load(control, ENTERED) * (threads - 1):
         looks = let_time_pass(looks)
     return False
 
 
 @njit(**INLINE)
-def claims(thread, iteration):
+def next_chunk_word(thread, iteration):
     """Return the control word that says which chunk of a thread's range is to be taken next in an iteration.
 
     Or which part, in a round of train_wide.
     """
-    return CLAIMS + (2 * thread + iteration % 2) * WORD
+    return NEXT_CHUNKS + (2 * thread + iteration % 2) * WORD
 
 
 @njit(**INLINE)
-def claim(control, iteration, chunks, threads, whose, tried):
+def steal_chunk(control, iteration, chunks, threads, victim, tried):
     """Return a chunk that is this thread's now, below 0 if none is left; whose range it is of, and how many were empty.
 
     The last two are what this function is told the next time in an iteration; at first, a thread's own number and 0.
     """
     while tried < threads:
-        c = atomic_add(control, claims(whose, iteration), 1)
-        if c < (whose + 1) * chunks // threads:
-            return c, whose, tried
+        c = atomic_add(control, next_chunk_word(victim, iteration), 1)
+        if c < (victim + 1) * chunks // threads:
+            return c, victim, tried
         tried += 1
-        whose = whose + 1 if whose + 1 < threads else 0
-    return -1, whose, tried
+        victim = victim + 1 if victim + 1 < threads else 0
+    return -1, victim, tried
 
 
 @njit(**INLINE)
-def let_in(control, threads, chunks, iteration, barriers):
+def release_workers(control, threads, chunks, iteration, barriers):
     """Let the threads that wait to be let in work from an iteration on, all at once, with all chunks to be claimed."""
     for t in range(threads):
-        atomic_store(control, claims(t, iteration), t * chunks // threads)
+        atomic_store(control, next_chunk_word(t, iteration), t * chunks // threads)
     atomic_store(control, BARRIERS, barriers)
     atomic_store(control, ENTERED, iteration + 1)
 
@@ -284,13 +284,13 @@ def report(control, thread, outcome):
 
 
 @njit(**INLINE)
-def barrier(control, target, late, patience):
+def barrier(control, target, yields, patience):
     """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
 
     `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier. `patience` is how often it looks before it gives its core away. `late` is at how many barriers
-    this thread has waited so long that it gave its core away; return it, one more if it was so at this one. The
-    fourth time, and at 8, 16, 32 and so on, it sleeps first: two new threads may have begun on the same core while
+    serves every barrier. `patience` is how often it looks before it gives its core away. `yields` is at how many
+    barriers this thread has waited so long that it gave its core away; return it, one more if it was so at this one.
+    The fourth time, and at 8, 16, 32 and so on, it sleeps first: two new threads may have begun on the same core while
     another one is idle, and a thread that wakes is placed anew. (A sleep takes longer than a short iteration, and
     shares that differ by chance make many threads late: hence ever more seldom.)
     """
@@ -301,9 +301,9 @@ def barrier(control, target, late, patience):
             if spins < patience:
                 pause()
             elif spins == patience:
-                late += 1
-                if late >= 4 and late & (late - 1) == 0:  # a power of two
+                yields += 1
+                if yields >= 4 and yields & (yields - 1) == 0:  # a power of two
                     sleep(1)
             else:
                 yield_core()
-    return late
+    return yields

@@ -23,16 +23,16 @@ from fastnn2.kernels.loops.team import (
     atomic_load,
     atomic_store,
     barrier,
-    claim,
-    claims,
-    let_in,
     let_time_pass,
+    next_chunk_word,
+    release_workers,
     report,
+    steal_chunk,
     wait_to_be_let_in,
 )
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used, output_cost
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
-from fastnn2.kernels.nn.update import decayed_squares, update
+from fastnn2.kernels.nn.update import sum_l2_squares, update
 from fastnn2.kernels.shared.choices import TANH
 from fastnn2.kernels.shared.control_words import (
     ABANDONED,
@@ -42,9 +42,9 @@ from fastnn2.kernels.shared.control_words import (
     ENTERED,
     FINISHED,
     INTERRUPTED,
-    NOT_COMING,
     PARAMS_NOT_FINITE,
     READY,
+    SHUT_DOWN,
     STOP,
 )
 from fastnn2.kernels.simd.blocks import smaller
@@ -64,34 +64,34 @@ def meet(control, thread, threads, parts):
     looks = 0
     while atomic_load(control, READY) < threads - 1:
         if atomic_load(control, STOP) != 0:
-            atomic_store(control, ENTERED, NOT_COMING)
+            atomic_store(control, ENTERED, SHUT_DOWN)
             return False
         looks = let_time_pass(looks)
-    let_in(control, threads, parts, 0, 0)
+    release_workers(control, threads, parts, 0, 0)
     return True
 
 
 @njit(**INLINE)
 def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights, params,
-               stride, decay, has_decay, gradients, penalties, Z2, Z2_stride, A1, dZ2, spare, db2, costs, learning_rate,
+               stride, l2, has_l2, gradients, penalties, Z2, Z2_stride, A1, dZ2, scratch, db2, costs, learning_rate,
                total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
     As :func:`train.train`, with its formulas, but params are (2, parts, stride), the set of iteration j
-    at j mod 2; decay and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j at
+    at j mod 2; l2 and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j at
     j mod 2. Z2 (2, parts, Z2_stride) is that of each part for a batch, of B groups or fewer, and A1 (B, h, G) stands
-    part after part. For this thread alone: dZ2 (B, o, G), spare (S, G), and db2 (o,), float64. What belongs to a part
+    part after part. For this thread alone: dZ2 (B, o, G), scratch (S, G), and db2 (o,), float64. What belongs to a part
     or a thread, but for penalties, starts on a 128-byte boundary; behind parameters and gradients of a part there are
     zeros.
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
     most = (groups + batches - 1) // batches
-    step = learning_rate / total_weight
+    scaled_rate = learning_rate / total_weight
     if not meet(control, thread, threads, parts):
         return
     cost = 0.0
-    late = number = 0
+    yields = number = 0
     j, batch = -1, batches - 1  # what goes back in this round; there is nothing yet
     while True:
         old = (j + 2) % 2 * parts * stride
@@ -101,9 +101,9 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
         next_batch = 0 if is_last else batch + 1
         g, g_next = batch * groups // batches, next_batch * groups // batches
         size, size_next = (batch + 1) * groups // batches - g, (next_batch + 1) * groups // batches - g_next
-        s, s_next = g * lanes, g_next * lanes
-        used = lanes_used(smaller(n - s, size * lanes), size, X)
-        used_next = lanes_used(smaller(n - s_next, size_next * lanes), size_next, X)
+        first_sample, next_sample = g * lanes, g_next * lanes
+        used = lanes_used(smaller(n - first_sample, size * lanes), size, X)
+        used_next = lanes_used(smaller(n - next_sample, size_next * lanes), size_next, X)
 
         if j >= 0:
             for i in range(0, size * o * lanes, lanes):
@@ -112,9 +112,11 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                 cost = 0.0
                 for r in range(o):
                     db2[r] = 0.0
-            cost += output_cost(o, size, n - s, Y, s * o, weights, s, has_weights, dZ2, db2, 0)
+            cost += output_cost(
+                o, size, n - first_sample, Y, first_sample * o, weights, first_sample, has_weights, dZ2, db2, 0
+            )
             if is_last:
-                if has_decay:
+                if has_l2:
                     shrinking = 0.0
                     for c in range(parts):
                         shrinking += penalties[j % 2 * parts + c]
@@ -126,10 +128,10 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                 if thread == 0:
                     costs[j] = cost
 
-        atomic_store(control, claims(thread, number + 1), thread * parts // threads)
-        whose, tried = thread, 0
+        atomic_store(control, next_chunk_word(thread, number + 1), thread * parts // threads)
+        victim, tried = thread, 0
         while True:
-            c, whose, tried = claim(control, number, parts, threads, whose, tried)
+            c, victim, tried = steal_chunk(control, number, parts, threads, victim, tried)
             if c < 0:
                 break
             if atomic_load(control, STOP) != 0:
@@ -137,29 +139,31 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                 break
             unit = first_unit(c, parts, h)
             units = first_unit(c + 1, parts, h) - unit
-            into, a = c * stride, unit * most * lanes
-            p = new + into
+            part_offset, a1_offset = c * stride, unit * most * lanes
+            params_offset = new + part_offset
             if j >= 0:
-                p = old + into
+                params_offset = old + part_offset
                 if batch == 0:
-                    for i in range(into, into + stride):
+                    for i in range(part_offset, part_offset + stride):
                         gradients[i] = 0.0
                 backward_layers(
-                    params, p, d, units, o, size, used, X, s * d, A1, a, dZ2, 0, spare, TANH, gradients, into
-                )
+                    params, params_offset, d, units, o, size, used, X, first_sample * d, A1, a1_offset, dZ2, 0, scratch,
+                    TANH, gradients, part_offset)  # fmt: skip
                 if is_last:
-                    last = complete_gradient(gradients, into, c, d, units, o, db2)
-                    if not update(params, old, params, new, gradients, 0, into, last, decay, step):
+                    last = complete_gradient(gradients, part_offset, c, d, units, o, db2)
+                    if not update(params, old, params, new, gradients, 0, part_offset, last, l2, scaled_rate):
                         atomic_store(control, DIVERGED, j)
-                    p = new + into
+                    params_offset = new + part_offset
             if not is_last or j + 1 < iterations:
                 forward_tile(
-                    params, p, d, units, o, size_next, used_next, TANH, X, s_next * d, A1, a, Z2,
-                    (at_next + c) * Z2_stride)  # fmt: skip
-                if is_last and has_decay:
-                    penalties[(j + 1) % 2 * parts + c] = decayed_squares(params, new, decay, into, into + stride)
+                    params, params_offset, d, units, o, size_next, used_next, TANH, X, next_sample * d, A1, a1_offset,
+                    Z2, (at_next + c) * Z2_stride)  # fmt: skip
+                if is_last and has_l2:
+                    penalties[(j + 1) % 2 * parts + c] = sum_l2_squares(
+                        params, new, l2, part_offset, part_offset + stride
+                    )
 
-        late = barrier(control, (number + 1) * threads, late, SPINS)
+        yields = barrier(control, (number + 1) * threads, yields, SPINS)
         if atomic_load(control, ABANDONED) == number:
             report(control, thread, INTERRUPTED)
             break

@@ -20,23 +20,23 @@ from fastnn2.kernels.loops.epochs import lay_out
 from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import output_loss
-from fastnn2.kernels.nn.optimizers import step
+from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.nn.rows import gather
-from fastnn2.kernels.nn.update import decayed_squares
-from fastnn2.kernels.shared.control_words import ABANDONED, ALONE, BARRIERS, COMPLETED, STEPS, STOP
+from fastnn2.kernels.nn.update import sum_l2_squares
+from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, store
 
 
 @njit(**INLINE)
-def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimiser, X, columns,
-                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, decay, gradients,
+def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimizer, X, columns,
+                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, l2, gradients,
                 penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
-                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, spare, db2):  # fmt: skip
+                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
-    As :func:`epochs.epochs`, but params, decay, gradients (float64) and moments are (parts, stride);
+    As :func:`epochs.epochs`, but params, l2, gradients (float64) and moments are (parts, stride);
     penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part, or behind the barrier that of each half in
     its first part, for all samples of a mini-batch. The tiles are this thread's own and hold a whole mini-batch, A1
     (groups, h, G) part after part; db2 (o,) is float64.
@@ -44,7 +44,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
     lanes = group_lanes(X)
     half = parts // 2
     barriers = atomic_load(control, BARRIERS)
-    late = number = waited = 0
+    yields = number = waited = 0
     began = cycles()
     stopped = False
     for epoch in range(epochs):
@@ -73,7 +73,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
                     Z2, (at + c) * Z2_stride)  # fmt: skip
                 # Here, as thread 0 adds those of all parts after this step's one barrier.
-                penalties[at + c] = decayed_squares(params, 0, decay, c * stride, (c + 1) * stride)
+                penalties[at + c] = sum_l2_squares(params, 0, l2, c * stride, (c + 1) * stride)
             left_to_sum = half
             if threads <= 2:
                 left_to_sum = 1
@@ -82,10 +82,10 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                         store(Z2, first * Z2_stride + i, sum_of_parts(Z2, first, half, Z2_stride, i))
             now = cycles()
             if thread == 0 and lost_too_much(waited, now - began):
-                atomic_store(control, ALONE, number)
+                atomic_store(control, SERIAL_FROM, number)
             barriers += threads
-            before, late = late, barrier(control, barriers, late, LONG_SPINS)
-            if late != before:
+            before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
+            if yields != before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == number:
                 stopped = True
@@ -100,19 +100,21 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             for c in range(own, end):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
-                into = c * stride
-                for i in range(into, into + stride):
+                part_offset = c * stride
+                for i in range(part_offset, part_offset + stride):
                     gradients[i] = 0.0
                 backward_layers(
-                    params, into, d, units, o, groups, used, X_tile, 0, A1, unit * groups * lanes, dZ2, 0, spare,
-                    activation, gradients, into)  # fmt: skip
-                last = complete_gradient(gradients, into, c, d, units, o, db2)
-                step(
-                    optimiser, params, into, last, gradients, 0, 1, decay, 1.0 / total, rates[number], first_moments,
-                    second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
-            if atomic_load(control, ALONE) == number:  # and once more, as thread 0 takes over the parts of the others
+                    params, part_offset, d, units, o, groups, used, X_tile, 0, A1, unit * groups * lanes, dZ2, 0,
+                    scratch, activation, gradients, part_offset)  # fmt: skip
+                last = complete_gradient(gradients, part_offset, c, d, units, o, db2)
+                optimizer_step(
+                    optimizer, params, part_offset, last, gradients, 0, 1, l2, 1.0 / total, rates[number],
+                    first_moments, second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
+            if (
+                atomic_load(control, SERIAL_FROM) == number
+            ):  # and once more, as thread 0 takes over the parts of the others
                 barriers += threads
-                barrier(control, barriers, late, LONG_SPINS)
+                barrier(control, barriers, yields, LONG_SPINS)
                 if thread != 0:
                     return
                 threads, waited = 1, 0
@@ -128,4 +130,4 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             losses[epoch] = summed / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
-        atomic_store(control, STEPS, number)
+        atomic_store(control, BATCHES_DONE, number)

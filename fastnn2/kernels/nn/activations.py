@@ -1,6 +1,6 @@
 """The activations of the hidden layer, by number, and their slopes.
 
-To add one: a number in :mod:`plan`, a branch in each of the two functions below, their plain formulas in
+To add one: a number in :mod:`tuning`, a branch in each of the two functions below, their plain formulas in
 ``fastnn2/reference_mlp.py``, and the name in ``fastnn2/stochastic.py``.
 """
 

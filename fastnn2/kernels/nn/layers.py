@@ -5,7 +5,7 @@ out as (groups, r, G), flat: row i of group g is ``M[(g * r + i) * G :][:G]``. A
 other, so few that all that is computed for it stays in the cache; the tile's matrices are given by their arrays and
 the place where they start.
 
-Each thread has scratch for one group, `spare` (S, G); S is plan.count_spare_rows(h).
+Each thread has `scratch` for one group, (S, G); S is tuning.count_spare_rows(h).
 
 Parameters are one flat set: W1 (h, d), b1 (h), W2 (o, h), b2 (o). A gradient is laid out the same, in float64, as a
 sum over samples: nobody divides by n before the update. The order of every sum follows from the shapes alone.
@@ -21,16 +21,16 @@ from fastnn2.kernels.simd.blocks import (
     block_inputs,
     block_units,
     blocks_before,
+    broadcast_each,
     end_of_full_blocks,
     fewer_unit_offsets,
-    fma_outer,
     half_block_inputs,
     lanes_of,
-    load_each_like,
     load_inputs,
-    numbers_each,
+    load_scalars,
+    load_vectors_like,
+    rank1_update,
     smaller,
-    spread_each,
     store_each,
     unit_offsets,
     zero_each,
@@ -42,12 +42,12 @@ from fastnn2.kernels.simd.vector import (
     copysign,
     fma,
     group_lanes,
-    keep_first,
     load,
     load_group,
     load_pair,
+    load_scalar,
+    mask_tail,
     maximum,
-    number,
     prefetch,
     select_less,
     store,
@@ -58,16 +58,22 @@ from fastnn2.kernels.simd.vector import (
 
 
 @njit(**INLINE)
-def affine(params, w, b, units, count, inputs, start, out, out_start):
-    """Write ``Z = W inputs + b`` of one group to `out` in place; W (units, count) and b start at `w` and `b`.
+def affine(params, w_offset, b_offset, units, count, inputs, start, out, out_start):
+    """Write ``Z = W inputs + b`` of one group to `out` in place.
+
+    W (units, count) begins at ``params[w_offset]``, b at ``params[b_offset]``.
 
     z_u = b_u + sum_k w_uk input_k, the terms added in the order of k, one rounding each, on both ways.
     """
-    affine_piece(params, w, b, units, count, 0, count, inputs, start, out, out_start, group_lanes(inputs), 0, 0)
+    affine_piece(
+        params, w_offset, b_offset, units, count, 0, count, inputs, start, out, out_start, group_lanes(inputs), 0, 0
+    )
 
 
 @njit(**INLINE)
-def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines):
+def affine_piece(
+    params, w_offset, b_offset, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines
+):
     """Do as :func:`affine` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
 
     The first `used` lanes of the group hold samples; of half a group or less, no other lanes are computed in blocks,
@@ -77,24 +83,24 @@ def affine_piece(params, w, b, units, count, begin, end, inputs, start, out, out
     lanes = group_lanes(inputs)
     if not in_blocks(count, units):
         for u in range(units):
-            z = zero_group(inputs) + number(params, b + u)
+            z = zero_group(inputs) + load_scalar(params, b_offset + u)
             for k in range(count):
-                z = fma(number(params, w + u * count + k), load_group(inputs, start + k * lanes), z)
+                z = fma(load_scalar(params, w_offset + u * count + k), load_group(inputs, start + k * lanes), z)
             store(out, out_start + u * lanes, z)
     elif used > 2 * vector_lanes(inputs):
         full = end_of_full_blocks(units, block_units())
         for u in range(0, full, block_units()):
             affine_block(
-                unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
+                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out, out_start,
                 block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
         for u in range(full, units, block_units() - 1):
             affine_block(
-                fewer_unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
-                block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
+                fewer_unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out,
+                out_start, block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
     else:
         for u in range(0, units, block_units()):
             affine_block(
-                unit_offsets, params, w, b, u, units, count, begin, end, inputs, start, out, out_start,
+                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out, out_start,
                 half_block_inputs(inputs), used, ahead, lines)  # fmt: skip
 
 
@@ -114,8 +120,8 @@ def inputs_of_piece(count, units, array):
 
 
 @njit(**INLINE)
-def affine_block(offsets, params, w, b, first, units, count, begin, end, inputs, start, out, out_start, like, used,
-                 ahead, lines):  # fmt: skip
+def affine_block(offsets, params, w_offset, b_offset, first, units, count, begin, end, inputs, start, out, out_start,
+                 like, used, ahead, lines):  # fmt: skip
     """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
 
     `offsets` gives where its units begin. The lanes [0, used) are computed as many at once as `like` has. The
@@ -125,23 +131,27 @@ def affine_block(offsets, params, w, b, first, units, count, begin, end, inputs,
     """
     lanes, vector = group_lanes(inputs), vector_lanes(inputs)
     rows, places = offsets(first, units - 1, count), offsets(first, units - 1, lanes)
-    biases = numbers_each(params, b, offsets(first, units - 1, 1))
+    biases = load_scalars(params, b_offset, offsets(first, units - 1, 1))
     for v in range(0, used, lanes_of(like)):
         before = (blocks_before(first, block_units()) * used + v) // lanes_of(like)  # passes
         line = ahead + (before * lines - begin) * vector
         asking = smaller(begin + lines, end)
-        z = spread_each(like, biases) if begin == 0 else load_each_like(out, out_start + v, places, like)
+        z = broadcast_each(like, biases) if begin == 0 else load_vectors_like(out, out_start + v, places, like)
         for k in range(begin, asking):
             prefetch(inputs, line + k * vector)
-            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+            z = rank1_update(
+                load_scalars(params, w_offset + k, rows), load_inputs(inputs, start + k * lanes + v, like), z
+            )
         for k in range(asking, end):
-            z = fma_outer(numbers_each(params, w + k, rows), load_inputs(inputs, start + k * lanes + v, like), z)
+            z = rank1_update(
+                load_scalars(params, w_offset + k, rows), load_inputs(inputs, start + k * lanes + v, like), z
+            )
         store_each(out, out_start + v, places, z)
 
 
 @njit(**INLINE)
-def backward_group(params, w, units, count, dZ2, start, out):
-    """Write ``W' dZ2`` of one group to the beginning of `out` in place; W (count, units) starts at `w`."""
+def backward_group(params, w_offset, units, count, dZ2, start, out):
+    """Write ``W' dZ2`` of one group to the beginning of `out` in place; W (count, units) starts at `w_offset`."""
     lanes, like = group_lanes(dZ2), block_inputs(dZ2)
     for u in range(0, units, block_units()):
         columns, places = unit_offsets(u, units - 1, 1), unit_offsets(u, units - 1, lanes)
@@ -149,15 +159,17 @@ def backward_group(params, w, units, count, dZ2, start, out):
             back = zero_each(like, columns)
             for r in range(count):
                 inputs = load_inputs(dZ2, start + r * lanes + v, like)
-                back = fma_outer(numbers_each(params, w + r * units, columns), inputs, back)
+                back = rank1_update(load_scalars(params, w_offset + r * units, columns), inputs, back)
             store_each(out, v, places, back)
 
 
 @njit(**INLINE)
-def hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a):
-    """Write ``A1 = f(W1 X + b1)`` of `groups` groups in place, from ``A1[a]`` on; of the last one, `last_lanes` lanes.
+def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset):
+    """Write ``A1 = f(W1 X + b1)`` of `groups` groups in place, from ``A1[a1_offset]`` on.
 
-    The sums of all groups take one piece of the inputs after the other (see plan.PIECE_INPUTS), in the order of the
+    Of the last group, only the first `last_lanes` lanes.
+
+    The sums of all groups take one piece of the inputs after the other (see tuning.PIECE_INPUTS), in the order of the
     inputs. The passes over a piece of a group ask for the one that comes next, in this tile or the next one.
     """
     lanes = group_lanes(X)
@@ -167,34 +179,36 @@ def hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a):
     for begin in range(0, d, size):
         end = smaller(d, begin + size)
         for g in range(groups):
-            out, used = a + g * h * lanes, lanes if g < groups - 1 else last_lanes
+            out, used = a1_offset + g * h * lanes, lanes if g < groups - 1 else last_lanes
             ahead = (g + 1) * d + begin
             if g == groups - 1:
                 ahead = end if end < d else groups * d
             affine_piece(
-                params, p, p + h * d, h, d, begin, end, X, x + g * d * lanes, A1, out, used,
-                x + ahead * lanes, lines)  # fmt: skip
+                params, params_offset, params_offset + h * d, h, d, begin, end, X, x_offset + g * d * lanes, A1, out,
+                used, x_offset + ahead * lanes, lines)  # fmt: skip
             if end == d:
                 activate(activation, A1, out, h, used)
 
 
 @njit(**INLINE)
-def forward_tile(params, p, d, h, o, groups, last_lanes, activation, X, x, A1, a, Z2, z):
+def forward_tile(
+    params, params_offset, d, h, o, groups, last_lanes, activation, X, x_offset, A1, a1_offset, Z2, z2_offset
+):
     """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place.
 
-    Parameters, X, A1 and Z2 begin at `p`, `x`, `a` and `z`. Only the first `last_lanes` lanes of the last group hold
-    samples.
+    Parameters, X, A1 and Z2 begin at `params_offset`, `x_offset`, `a1_offset` and `z2_offset`. Only the first
+    `last_lanes` lanes of the last group hold samples.
     """
     lanes = group_lanes(X)
-    w2 = p + (d + 1) * h
-    hidden_layer(params, p, d, h, groups, last_lanes, activation, X, x, A1, a)
+    w2 = params_offset + (d + 1) * h
+    hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset)
     for g in range(groups):
-        affine(params, w2, w2 + o * h, o, h, A1, a + g * h * lanes, Z2, z + g * o * lanes)
+        affine(params, w2, w2 + o * h, o, h, A1, a1_offset + g * h * lanes, Z2, z2_offset + g * o * lanes)
 
 
 @njit(**INLINE)
-def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
-    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` over Z2 and add db2 to ``db2[b2:]``, in place.
+def output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, db2, db2_offset):
+    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` over Z2 and add db2 to ``db2[db2_offset:]``.
 
     With y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
 
@@ -212,38 +226,40 @@ def output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, db2, b2):
         for g in range(groups):
             for v in range(0, lanes, step):
                 at, sample = (g * o + r) * lanes + v, g * lanes + v
-                dz, term, a, b = output_terms(dZ2, at, Y, y + at, weights, s + sample, has_weights, valid - sample)
+                dz, term, a, b = output_terms(
+                    dZ2, at, Y, y_offset + at, weights, first_sample + sample, has_weights, valid - sample
+                )
                 total = total + dz
                 terms = terms + term
                 excess, base = fma(excess, a + b, base * a), base * b
         cost += cost_of_tile(terms, excess, base)
-        db2[b2 + r] += sum_lanes(total)
+        db2[db2_offset + r] += sum_lanes(total)
     return cost
 
 
 @njit(**INLINE)
-def output_terms(dZ2, at, Y, y, weights, s, has_weights, left):
+def output_terms(dZ2, z2_offset, Y, y_offset, weights, first_sample, has_weights, left):
     """Return, of two vectors of Z2, ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
 
-    The two vectors stand at ``dZ2[at]``, and dz is written over them in place. With weights that log is in the cost,
-    and a is 0. Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
+    The two vectors stand at ``dZ2[z2_offset]``, and dz is written over them in place. With weights that log is in the
+    cost, and a is 0. Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
     """
     lanes = 2 * vector_lanes(Y)
-    z, target = load_pair(dZ2, at), load_pair(Y, y)
+    z, target = load_pair(dZ2, z2_offset), load_pair(Y, y_offset)
     if left < lanes:
-        z = keep_first(z, left)
+        z = mask_tail(z, left)
     a, b = exp_quotient(copysign(z, -1.0))
     dz = select_less(z, 0.0, a, b) / (a + b) - target
     term = fma(-1.0 * target, z, maximum(0.0, z))
     if has_weights:
-        weight = load_pair(weights, s)
-        store(dZ2, at, a / b)
-        for v in range(at, at + lanes, vector_lanes(Y)):  # one kind of vector: log1p is compiled once
+        weight = load_pair(weights, first_sample)
+        store(dZ2, z2_offset, a / b)
+        for v in range(z2_offset, z2_offset + lanes, vector_lanes(Y)):  # one kind of vector: log1p is compiled once
             store(dZ2, v, log1p(load(dZ2, v)))
-        dz, term, a = dz * weight, (term + load_pair(dZ2, at)) * weight, a * 0.0
+        dz, term, a = dz * weight, (term + load_pair(dZ2, z2_offset)) * weight, a * 0.0
     if left < lanes:
-        dz, a = keep_first(dz, left), keep_first(a, left)
-    store(dZ2, at, dz)
+        dz, a = mask_tail(dz, left), mask_tail(a, left)
+    store(dZ2, z2_offset, dz)
     return dz, term, a, b
 
 
@@ -268,31 +284,35 @@ def lanes_used(valid, groups, like):
 
 
 @njit(**INLINE)
-def layered_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_weights, A1, dZ2, spare, gradient,
-                 into):  # fmt: skip
+def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, y_offset, weights, first_sample,
+                 has_weights, A1, dZ2, scratch, gradient, gradient_offset):  # fmt: skip
     """Return the summed cost of a tile of `groups` groups and add its gradient to `gradient` in place.
 
-    The tile's X begins at ``X[x]``, its Y at ``Y[y]``, its weights at ``weights[s]``; the parameters at ``params[p]``,
-    the gradient at ``gradient[into]``. Samples from number `valid` on are padding. A1 (groups, h, G), dZ2
-    (groups, o, G) and spare (S, G) are overwritten.
+    The tile's X begins at ``X[x_offset]``, its Y at ``Y[y_offset]``, its weights at ``weights[first_sample]``; the
+    parameters at ``params[params_offset]``, the gradient at ``gradient[gradient_offset]``. Samples from number `valid`
+    on are padding. A1 (groups, h, G), dZ2 (groups, o, G) and scratch (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
-    forward_tile(params, p, d, h, o, groups, used, TANH, X, x, A1, 0, dZ2, 0)
-    cost = output_cost(o, groups, valid, Y, y, weights, s, has_weights, dZ2, gradient, into + (d + 1 + o) * h)
-    backward_layers(params, p, d, h, o, groups, used, X, x, A1, 0, dZ2, 0, spare, TANH, gradient, into)
+    forward_tile(params, params_offset, d, h, o, groups, used, TANH, X, x_offset, A1, 0, dZ2, 0)
+    cost = output_cost(
+        o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, gradient_offset + (d + 1 + o)
+        * h)  # fmt: skip
+    backward_layers(
+        params, params_offset, d, h, o, groups, used, X, x_offset, A1, 0, dZ2, 0, scratch, TANH, gradient,
+        gradient_offset)  # fmt: skip
     return cost
 
 
 @njit(**INLINE)
-def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, spare, activation, gradient,
-                    into):  # fmt: skip
+def backward_layers(params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
+                    scratch, activation, gradient, gradient_offset):  # fmt: skip
     """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2.
 
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
     The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
     of the last group count, in pairs of vectors: those that hold samples, and zeros of dZ2 behind. With many outputs
-    W2' dZ2 is done in blocks, a group at a time, in `spare`, which products over samples use, too; then, and where
+    W2' dZ2 is done in blocks, a group at a time, in `scratch`, which products over samples use, too; then, and where
     d > 2, A1 is overwritten. (A loop over the layers, as what is called is inlined once for each place from which it is
     called, and takes a tenth of a second to compile.)
     """
@@ -301,30 +321,30 @@ def backward_layers(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z,
     all_columns = many or in_panels(h, d, X) > 0
     for layer in range(2, 0, -1):
         if layer == 2:
-            A, a_start, rows, first_row = dZ2, z, o, 0 if many else 1
-            B, b_start, columns, first_column = A1, a, h, 0
-            place = into + w2
+            A, a_start, rows, first_row = dZ2, z2_offset, o, 0 if many else 1
+            B, b_start, columns, first_column = A1, a1_offset, h, 0
+            place = gradient_offset + w2
         else:
             if many:
                 backward_blocks(
-                    params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare, activation, gradient, into
-                )
+                    params, params_offset, d, h, o, groups, last_lanes, A1, a1_offset, dZ2, z2_offset, scratch,
+                    activation, gradient, gradient_offset)  # fmt: skip
             else:
                 backward_units(
-                    params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, not all_columns, gradient,
-                    into)  # fmt: skip
-            A, a_start, rows, first_row = A1, a, h, 0
-            B, b_start, columns, first_column = X, x, d, 0 if all_columns else 2
-            place = into
+                    params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
+                    activation, not all_columns, gradient, gradient_offset)  # fmt: skip
+            A, a_start, rows, first_row = A1, a1_offset, h, 0
+            B, b_start, columns, first_column = X, x_offset, d, 0 if all_columns else 2
+            place = gradient_offset
         if first_row < rows and first_column < columns:
             products_over_samples(
-                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, spare, gradient,
+                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, scratch, gradient,
                 place)  # fmt: skip
 
 
 @njit(**INLINE)
-def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, activation, with_columns, gradient,
-                   into):  # fmt: skip
+def backward_units(params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
+                   activation, with_columns, gradient, gradient_offset):  # fmt: skip
     """Do one pass for each hidden unit, which is all of a small network: dZ1, and beside it what needs no blocks.
 
     That is db1, the row of dW2 of the first output and, `with_columns`, the columns of dW1 of the first two inputs.
@@ -336,12 +356,14 @@ def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, 
     for u in range(h):
         sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_pair(X)
         for g in range(groups):
-            xg, ag, zg = x + g * d * lanes, a + (g * h + u) * lanes, z + g * o * lanes
+            xg, ag, zg = x_offset + g * d * lanes, a1_offset + (g * h + u) * lanes, z2_offset + g * o * lanes
             for v in range(0, lanes if g < groups - 1 else last_lanes, step):
                 a1, dz2 = load_pair(A1, ag + v), load_pair(dZ2, zg + v)
-                back = number(params, p + w2 + u) * dz2
+                back = load_scalar(params, params_offset + w2 + u) * dz2
                 for r in range(1, o):
-                    back = fma(number(params, p + w2 + r * h + u), load_pair(dZ2, zg + r * lanes + v), back)
+                    back = fma(
+                        load_scalar(params, params_offset + w2 + r * h + u), load_pair(dZ2, zg + r * lanes + v), back
+                    )
                 dz1 = back * slope(activation, a1)
                 sum_dz1 = sum_dz1 + dz1
                 sum_w2 = fma(dz2, a1, sum_w2)
@@ -351,25 +373,26 @@ def backward_units(params, p, d, h, o, groups, last_lanes, X, x, A1, a, dZ2, z, 
                 if d > 2:
                     store(A1, ag + v, dz1)
         sums = four_sums(sum_dz1, sum_w2, sum_w1, sum_w1b)
-        gradient[into + b1 + u] += lane(sums, 0)
-        gradient[into + w2 + u] += lane(sums, 1)
+        gradient[gradient_offset + b1 + u] += lane(sums, 0)
+        gradient[gradient_offset + w2 + u] += lane(sums, 1)
         if with_columns:
-            gradient[into + u * d] += lane(sums, 2)
+            gradient[gradient_offset + u * d] += lane(sums, 2)
             if d > 1:
-                gradient[into + u * d + 1] += lane(sums, 3)
+                gradient[gradient_offset + u * d + 1] += lane(sums, 3)
 
 
 @njit(**INLINE)
-def backward_blocks(params, p, d, h, o, groups, last_lanes, A1, a, dZ2, z, spare, activation, gradient, into):
+def backward_blocks(params, params_offset, d, h, o, groups, last_lanes, A1, a1_offset, dZ2, z2_offset, scratch,
+                    activation, gradient, gradient_offset):  # fmt: skip
     """Write dZ1 over A1 in place and add db1 to `gradient` in place, with W2' dZ2 in blocks of hidden units."""
     lanes = group_lanes(A1)
     b1 = h * d
     for g in range(groups):
-        backward_group(params, p + b1 + h, h, o, dZ2, z + g * o * lanes, spare)
+        backward_group(params, params_offset + b1 + h, h, o, dZ2, z2_offset + g * o * lanes, scratch)
         for u in range(h):
-            at = a + (g * h + u) * lanes
-            dz1 = load_group(spare, u * lanes) * slope(activation, load_group(A1, at))
+            at = a1_offset + (g * h + u) * lanes
+            dz1 = load_group(scratch, u * lanes) * slope(activation, load_group(A1, at))
             if g == groups - 1:
-                dz1 = keep_first(dz1, last_lanes)
+                dz1 = mask_tail(dz1, last_lanes)
             store(A1, at, dz1)
-            gradient[into + b1 + u] += sum_lanes(fold_group(dz1))
+            gradient[gradient_offset + b1 + u] += sum_lanes(fold_group(dz1))

@@ -21,8 +21,8 @@ from fastnn2.kernels.simd.vector import (
     INLINE,
     fma,
     group_lanes,
-    keep_first,
     load_group,
+    mask_tail,
     maximum,
     minimum,
     select_equal,
@@ -112,28 +112,28 @@ def terms_of_outputs(loss, o, y, start, end, Y, apart):
 
 
 @njit(**INLINE)
-def output_loss(loss, o, groups, valid, Z2, Y, target, weights, w, has_weights, gradient, b2):
+def output_loss(loss, o, groups, valid, Z2, Y, y_offset, weights, first_sample, has_weights, gradient, db2_offset):
     """Return the summed loss of a tile; turn Z2 into ``dZ2 = w (y - Y)`` and add db2 to `gradient`, in place.
 
-    The targets of the tile begin at ``Y[target]``, its weights at ``weights[w]``. Samples from number `valid` of the
-    tile on are the padding behind the last sample: they count for nothing.
+    The targets of the tile begin at ``Y[y_offset]``, its weights at ``weights[first_sample]``. Samples from number
+    `valid` of the tile on are the padding behind the last sample: they count for nothing.
     """
     lanes = group_lanes(Z2)
     total = zero_group(Z2)
     for g in range(groups):
         start, left = g * o * lanes, valid - g * lanes
         activate_outputs(loss, o, Z2, start)
-        terms = loss_terms(loss, o, Z2, start, Y, target + start)
+        terms = loss_terms(loss, o, Z2, start, Y, y_offset + start)
         if has_weights:
-            weight = load_group(weights, w + g * lanes)
+            weight = load_group(weights, first_sample + g * lanes)
             terms = select_equal(weight, 0.0, 0.0, terms * weight)
-        total = total + keep_first(terms, left)
+        total = total + mask_tail(terms, left)
         for r in range(o):
             at = start + r * lanes
-            dz = load_group(Z2, at) - load_group(Y, target + at)
+            dz = load_group(Z2, at) - load_group(Y, y_offset + at)
             if has_weights:
-                dz = dz * load_group(weights, w + g * lanes)
-            dz = keep_first(dz, left)
+                dz = dz * load_group(weights, first_sample + g * lanes)
+            dz = mask_tail(dz, left)
             store(Z2, at, dz)
-            gradient[b2 + r] += sum_lanes(fold_group(dz))
+            gradient[db2_offset + r] += sum_lanes(fold_group(dz))
     return sum_lanes(fold_group(total))

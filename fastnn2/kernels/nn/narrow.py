@@ -23,7 +23,7 @@ from fastnn2.kernels.simd.vector import (
     load,
     load_group,
     load_pair,
-    number,
+    load_scalar,
     prefetch_group,
     prefetch_pair,
     store,
@@ -37,18 +37,20 @@ HALVES = 2.0 * LOG2_E  # how often ln(2)/2, the unit of tanh2, is in 1
 
 
 @njit(**INLINE)
-def narrow_tile(params, p, d, h, o, groups, valid, X, x, Y, y, weights, s, has_weights, A1, dZ2, spare, gradient,
-                into):  # fmt: skip
+def narrow_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, y_offset, weights, first_sample,
+                has_weights, A1, dZ2, scratch, gradient, gradient_offset):  # fmt: skip
     """Return the summed cost of a tile and add its gradient to `gradient` in place, as :func:`layers.layered_tile`."""
-    hidden(params, p, d, h, groups, valid, X, x, A1)
-    outputs(params, p, d, h, groups, valid, Y, y, A1, dZ2)
-    cost = output_cost(1, groups, valid, Y, y, weights, s, has_weights, dZ2, gradient, into + (d + 2) * h)
-    backward(params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
+    hidden(params, params_offset, d, h, groups, valid, X, x_offset, A1)
+    outputs(params, params_offset, d, h, groups, valid, Y, y_offset, A1, dZ2)
+    cost = output_cost(
+        1, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, gradient_offset + (d + 2) * h
+    )
+    backward(params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset)
     return cost
 
 
 @njit(**INLINE)
-def hidden(params, p, d, h, groups, valid, X, x, A1):
+def hidden(params, params_offset, d, h, groups, valid, X, x_offset, A1):
     """Write ``A1 = tanh(W1 X + b1)``, which is tanh2(2/ln(2) (W1 X + b1)), in place.
 
     By pairs of vectors, of which three are under way, from one unit into the next: the sums of one, the reduction of
@@ -60,18 +62,18 @@ def hidden(params, p, d, h, groups, valid, X, x, A1):
     take 5 to 9 % longer.)
     """
     second = smaller(1, d - 1)  # with one input, that one again, with a weight of 0
-    next_tile = x + groups * d * group_lanes(X)
+    next_tile = x_offset + groups * d * group_lanes(X)
     z = z_next = f = t = zero_pair(X)  # of two pairs before the first, whose tanh, 0, goes where that of the first will
     place = place_next = 0
     for u in range(h):
-        bias = zero_pair(X) + HALVES * number(params, p + h * d + u)
-        w = zero_pair(X) + HALVES * number(params, p + u * d)
-        w_second = zero_pair(X) + HALVES * number(params, p + u * d + second) * second
+        bias = zero_pair(X) + HALVES * load_scalar(params, params_offset + h * d + u)
+        w = zero_pair(X) + HALVES * load_scalar(params, params_offset + u * d)
+        w_second = zero_pair(X) + HALVES * load_scalar(params, params_offset + u * d + second) * second
         asks = u < d and valid > FAR_SAMPLES
         for pair in range(groups * GROUP_VECTORS // 2):
             if asks:
                 prefetch_pair(X, next_tile + place_of_pair(pair, d, u, X))
-            z_after = affine_pair(pair, w, w_second, bias, d, second, X, x)
+            z_after = affine_pair(pair, w, w_second, bias, d, second, X, x_offset)
             store(A1, place, tanh2_quotient(z, f, t))
             place, place_next = place_next, place_of_pair(pair, h, u, X)
             z, z_next = z_next, z_after
@@ -82,10 +84,10 @@ def hidden(params, p, d, h, groups, valid, X, x, A1):
 
 
 @njit(**INLINE)
-def affine_pair(pair, w, w_second, bias, d, second, X, x):
+def affine_pair(pair, w, w_second, bias, d, second, X, x_offset):
     """Return ``w X_0 + w_second X_second + bias`` of a pair of vectors."""
     first, other = place_of_pair(pair, d, 0, X), place_of_pair(pair, d, second, X)
-    return fma(w_second, load_pair(X, x + other), fma(w, load_pair(X, x + first), bias))
+    return fma(w_second, load_pair(X, x_offset + other), fma(w, load_pair(X, x_offset + first), bias))
 
 
 @njit(**INLINE)
@@ -96,45 +98,47 @@ def place_of_pair(pair, rows, row, array):
 
 
 @njit(**INLINE)
-def outputs(params, p, d, h, groups, valid, Y, y, A1, Z2):
+def outputs(params, params_offset, d, h, groups, valid, Y, y_offset, A1, Z2):
     """Write ``Z2 = W2 A1 + b2`` in place, and where many samples are left, ask for Y of the next tile."""
     lanes = group_lanes(A1)
-    w2 = p + (d + 1) * h
+    w2 = params_offset + (d + 1) * h
     for g in range(groups):
         if valid > FAR_SAMPLES:
-            prefetch_group(Y, y + (groups + g) * lanes)
-        z = zero_group(A1) + number(params, w2 + h)
+            prefetch_group(Y, y_offset + (groups + g) * lanes)
+        z = zero_group(A1) + load_scalar(params, w2 + h)
         for u in range(h):
-            z = fma(number(params, w2 + u), load_group(A1, (g * h + u) * lanes), z)
+            z = fma(load_scalar(params, w2 + u), load_group(A1, (g * h + u) * lanes), z)
         store(Z2, g * lanes, z)
 
 
 @njit(**INLINE)
-def backward(params, p, d, h, groups, X, x, A1, dZ2, gradient, into):
+def backward(params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset):
     """Add dW1, db1 and dW2 to `gradient` in place, by blocks of units, then one by one what is left.
 
     With q = dZ2 A1:  dW2 = sum(q),  db1 = w2 sum(dZ2 - q A1),  dW1 = w2 sum((dZ2 - q A1) X).
     """
     u = 0
     while u + narrow_units() <= h:
-        backward_units(units_from(u), params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
+        backward_units(
+            units_from(u), params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset
+        )
         u += narrow_units()
     while u < h:
-        backward_units((u,), params, p, d, h, groups, X, x, A1, dZ2, gradient, into)
+        backward_units((u,), params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset)
         u += 1
 
 
 @njit(**INLINE)
-def backward_units(units, params, p, d, h, groups, X, x, A1, dZ2, gradient, into):
+def backward_units(units, params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset):
     """Do as :func:`backward` for a tuple of units; what is loaded of X and dZ2 is used for all."""
     lanes, second = group_lanes(A1), smaller(1, d - 1) * group_lanes(A1)
     sums = for_each(no_sums, (units,), (zero_vector(A1),))
     for g in range(groups):
-        at = x + g * d * lanes
+        at = x_offset + g * d * lanes
         for v in range(0, lanes, vector_lanes(A1)):
             dz2, inputs, seconds = load(dZ2, g * lanes + v), load(X, at + v), load(X, at + second + v)
             sums = for_each(add_samples, (units, sums), (A1, g * h * lanes + v, dz2, inputs, seconds))
-    for_each(add_to_gradient, (units, sums), (params, p, d, h, gradient, into))
+    for_each(add_to_gradient, (units, sums), (params, params_offset, d, h, gradient, gradient_offset))
 
 
 @njit(**INLINE)
@@ -154,13 +158,13 @@ def add_samples(unit, sums, A1, start, dz2, inputs, seconds):
 
 
 @njit(**INLINE)
-def add_to_gradient(unit, sums, params, p, d, h, gradient, into):
+def add_to_gradient(unit, sums, params, params_offset, d, h, gradient, gradient_offset):
     """Add a unit's part of dW2, db1 and dW1 to `gradient` in place."""
     b1 = h * d
     w2 = b1 + h
-    weight, totals = number(params, p + w2 + unit), four_sums(sums[0], sums[1], sums[2], sums[3])
-    gradient[into + w2 + unit] += lane(totals, 0)
-    gradient[into + b1 + unit] += weight * lane(totals, 1)
-    gradient[into + unit * d] += weight * lane(totals, 2)
+    weight, totals = load_scalar(params, params_offset + w2 + unit), four_sums(sums[0], sums[1], sums[2], sums[3])
+    gradient[gradient_offset + w2 + unit] += lane(totals, 0)
+    gradient[gradient_offset + b1 + unit] += weight * lane(totals, 1)
+    gradient[gradient_offset + unit * d] += weight * lane(totals, 2)
     if d > 1:
-        gradient[into + unit * d + 1] += weight * lane(totals, 3)
+        gradient[gradient_offset + unit * d + 1] += weight * lane(totals, 3)

@@ -13,7 +13,7 @@ scikit-learn does.
 from numba import njit
 
 from fastnn2.kernels.shared.choices import ADAM, SGD
-from fastnn2.kernels.shared.tuning import STEP
+from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.lanes import sum_lanes
 from fastnn2.kernels.simd.vector import (
     INLINE,
@@ -29,28 +29,28 @@ from fastnn2.kernels.simd.vector import (
 
 
 @njit(**INLINE)
-def step(optimiser, params, first, last, gradients, stride, chunks, decay, scale, rate, first_moments, second_moments,
-         beta_1, beta_2, epsilon, nesterov):  # fmt: skip
-    """Update the parameters [first, last) and their moments in place; return ``sum(decay p^2)`` of the old ones.
+def optimizer_step(optimizer, params, first, last, gradients, stride, chunks, l2, scale, rate, first_moments,
+                   second_moments, beta_1, beta_2, epsilon, nesterov):  # fmt: skip
+    """Update the parameters [first, last) and their moments in place; return ``sum(l2 p^2)`` of the old ones.
 
-    The gradient (float64) is the sum over the chunks in their order, plus ``decay p``, times `scale` = 1/n. `beta_1` is
+    The gradient (float64) is the sum over the chunks in their order, plus ``l2 p``, times `scale` = 1/n. `beta_1` is
     the momentum of SGD. GRADIENT writes g to `first_moments` and leaves the parameters.
     """
     penalty = zero_vector(gradients)
-    for i in range(first, last, STEP):
+    for i in range(first, last, UPDATE_WIDTH):
         total = load(gradients, i)
         for c in range(1, chunks):
             total = total + load(gradients, c * stride + i)
-        p, in_double, shrink = load_eight(params, i), load_doubles(params, i), load(decay, i)
+        p, in_double, shrink = load_eight(params, i), load_doubles(params, i), load(l2, i)
         penalty = fma(shrink * in_double, in_double, penalty)
         g = rounded(params, fma(shrink, in_double, total) * scale)
-        if optimiser == ADAM:
+        if optimizer == ADAM:
             m = beta_1 * load_eight(first_moments, i) + (1.0 - beta_1) * g
             v = beta_2 * load_eight(second_moments, i) + (1.0 - beta_2) * (g * g)
             store(first_moments, i, m)
             store(second_moments, i, v)
             store(params, i, p - rate * m / (square_root(v) + epsilon))
-        elif optimiser == SGD:
+        elif optimizer == SGD:
             v = beta_1 * load_eight(first_moments, i) - rate * g
             store(first_moments, i, v)
             if nesterov:

@@ -8,7 +8,7 @@ of part 0.
 from numba import njit
 
 from fastnn2.kernels.shared import tuning
-from fastnn2.kernels.shared.tuning import STEP
+from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.vector import INLINE, load_group
 
 first_unit = njit(**INLINE)(tuning.first_unit)
@@ -24,13 +24,13 @@ def sum_of_parts(Z2, first, count, stride, i):
 
 
 @njit(**INLINE)
-def complete_gradient(gradients, into, part, d, units, o, db2):
+def complete_gradient(gradients, gradient_offset, part, d, units, o, db2):
     """Write db2 to the gradient of part 0, in place; return where the whole vectors of a part's parameters end.
 
-    Its parameters begin at `into`, as its gradient does.
+    Its parameters begin at `gradient_offset`, as its gradient does.
     """
     b2 = (d + 1 + o) * units
     if part == 0:
         for r in range(o):
-            gradients[into + b2 + r] = db2[r]
-    return into + (b2 + o + STEP - 1) // STEP * STEP
+            gradients[gradient_offset + b2 + r] = db2[r]
+    return gradient_offset + (b2 + o + UPDATE_WIDTH - 1) // UPDATE_WIDTH * UPDATE_WIDTH

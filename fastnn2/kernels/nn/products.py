@@ -20,8 +20,8 @@ from fastnn2.kernels.shared.tuning import (
     PANEL_ROWS,
     PANEL_SAMPLES,
     PANEL_VECTORS,
-    STEP,
     SUMMED_SAMPLES,
+    UPDATE_WIDTH,
 )
 from fastnn2.kernels.simd.bits import is_double
 from fastnn2.kernels.simd.blocks import (
@@ -31,20 +31,20 @@ from fastnn2.kernels.simd.blocks import (
     column_offsets,
     end_of_full_blocks,
     fewer_row_offsets,
-    fma_outer,
     lane_offsets,
-    load_each,
-    numbers_each,
+    load_scalars,
+    load_transposed,
+    load_vectors,
     offsets_of_each,
     panel_block_lanes,
     panel_block_rows,
     panel_offsets,
     panel_row_offsets,
+    rank1_update,
     row_offsets,
     smaller,
     store_each,
-    turned,
-    zero_outer,
+    zero_accumulators,
 )
 from fastnn2.kernels.simd.sums import add_sums, add_sums_in_lanes
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, prefetch, prefetch_group, vector_lanes
@@ -58,9 +58,9 @@ def in_panels(rows, columns, array):
 
 
 @njit(**INLINE)
-def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, panel, gradient,
-                          into):  # fmt: skip
-    """Add the sums over the samples of ``A_i B_j`` to ``gradient[into + i * columns + j]``, in place.
+def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a_offset, B, b_offset, panel,
+                          gradient, gradient_offset):  # fmt: skip
+    """Add the sums over the samples of ``A_i B_j`` to ``gradient[gradient_offset + i * columns + j]``, in place.
 
     For the rows i of A from `first_row` on and the columns j from `first_column` on. Of the last group, the first
     `last_lanes` lanes count. `panel`, of PANEL_SAMPLES times a panel's width, is overwritten.
@@ -68,14 +68,18 @@ def products_over_samples(first_row, rows, first_column, columns, groups, last_l
     end = first_column + in_panels(rows - first_row, columns - first_column, A)
     if end > first_column:
         sums_in_lanes(
-            first_row, rows, first_column, end, columns, groups, last_lanes, A, a, B, b, panel, gradient, into
-        )
+            first_row, rows, first_column, end, columns, groups, last_lanes, A, a_offset, B, b_offset, panel, gradient,
+            gradient_offset)  # fmt: skip
     if end < columns:
-        sums_over_lanes(first_row, rows, end, columns, groups, last_lanes, A, a, B, b, gradient, into)
+        sums_over_lanes(
+            first_row, rows, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient, gradient_offset
+        )
 
 
 @njit(**INLINE)
-def sums_over_lanes(first_row, rows, first_column, columns, groups, last_lanes, A, a, B, b, gradient, into):
+def sums_over_lanes(
+    first_row, rows, first_column, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient, gradient_offset
+):
     """Do as :func:`products_over_samples` with samples in the lanes.
 
     A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the first-level cache, go
@@ -85,26 +89,30 @@ def sums_over_lanes(first_row, rows, first_column, columns, groups, last_lanes, 
     for first in range(first_column, columns, chunk):
         end = smaller(columns, first + chunk)
         for i in range(first_row, full, block_rows()):
-            row_of_blocks(row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into)
+            row_of_blocks(
+                row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient,
+                gradient_offset)  # fmt: skip
         for i in range(full, rows, block_rows() - 1):
             row_of_blocks(
-                fewer_row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into
-            )
+                fewer_row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient,
+                gradient_offset)  # fmt: skip
 
 
 @njit(**INLINE)
-def row_of_blocks(offsets, i, rows, first, end, columns, groups, last_lanes, A, a, B, b, gradient, into):
+def row_of_blocks(
+    offsets, i, rows, first, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient, gradient_offset
+):
     """Do as :func:`sums_over_lanes` for some rows, from `i` on, as many as `offsets` gives, and columns up to `end`."""
     lanes, step = group_lanes(A), vector_lanes(A)
     a_rows = offsets(i, rows - 1, lanes)
     for j in range(first, end, block_columns()):
         b_rows = column_offsets(j, columns - 1, lanes)
-        sums = zero_outer(A, a_rows, b_rows)
+        sums = zero_accumulators(A, a_rows, b_rows)
         for g in range(groups):
-            ag, bg = a + g * rows * lanes, b + g * columns * lanes
+            ag, bg = a_offset + g * rows * lanes, b_offset + g * columns * lanes
             for v in range(0, lanes if g < groups - 1 else last_lanes, step):
-                sums = fma_outer(load_each(A, ag + v, a_rows), load_each(B, bg + v, b_rows), sums)
-        add_sums(gradient, into + i * columns + j, columns, sums, rows - i, columns - j)
+                sums = rank1_update(load_vectors(A, ag + v, a_rows), load_vectors(B, bg + v, b_rows), sums)
+        add_sums(gradient, gradient_offset + i * columns + j, columns, sums, rows - i, columns - j)
 
 
 @njit(**INLINE)
@@ -115,8 +123,8 @@ def columns_at_a_time(groups):
 
 
 @njit(**INLINE)
-def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lanes, A, a, B, b, panel, gradient,
-                  into):  # fmt: skip
+def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lanes, A, a_offset, B, b_offset, panel,
+                  gradient, gradient_offset):  # fmt: skip
     """Do as :func:`products_over_samples` for the columns up to `end`, whole panels, with columns in the lanes.
 
     Of PANEL_SAMPLES samples at a time, or fewer, each panel is turned and stays in the first-level cache while all rows
@@ -133,29 +141,29 @@ def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lane
             ahead = panel_ahead(rows, (g_end - g_first) * width)
             for g in range(g_first, g_end):
                 used = lanes if g < groups - 1 else last_lanes
-                turn(B, b + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * width)
+                pack_panel(B, b_offset + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * width)
             for v in range(0, width, panel_block_lanes(A)):
                 for i in range(first_row, rows, panel_block_rows()):
                     if far:
                         if g_first == 0:
-                            prefetch_sums(gradient, into + j + v, rows, columns, i, panel_block_lanes(A))
+                            prefetch_sums(gradient, gradient_offset + j + v, rows, columns, i, panel_block_lanes(A))
                         if v == 0 and j + width < end:
-                            prefetch_panel(B, b, columns, i, j + width, g_first, g_end, ahead)
+                            prefetch_panel(B, b_offset, columns, i, j + width, g_first, g_end, ahead)
                     a_rows, vectors = panel_row_offsets(i, rows - 1, lanes), panel_offsets(A)
-                    sums = zero_outer(A, a_rows, vectors)
+                    sums = zero_accumulators(A, a_rows, vectors)
                     for g in range(g_first, g_end):
-                        ag, at = a + g * rows * lanes, (g - g_first) * lanes * width + v
+                        ag, at = a_offset + g * rows * lanes, (g - g_first) * lanes * width + v
                         used = lanes if g < groups - 1 else last_lanes
                         if is_double(sums[0]):
                             sums = add_samples(sums, used, A, ag, a_rows, panel, at, vectors)
                         else:
                             for s in range(0, used, SUMMED_SAMPLES):
-                                of_some = zero_outer(A, a_rows, vectors)
+                                of_some = zero_accumulators(A, a_rows, vectors)
                                 of_some = add_samples(
                                     of_some, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
                                     at + s * width, vectors)  # fmt: skip
                                 sums = add_each(sums, of_some)
-                    add_sums_in_lanes(gradient, into + j + v, panel_row_offsets(i, rows - 1, columns), sums)
+                    add_sums_in_lanes(gradient, gradient_offset + j + v, panel_row_offsets(i, rows - 1, columns), sums)
 
 
 @njit(**INLINE)
@@ -166,24 +174,31 @@ def even_parts(groups, most):
 
 
 @njit(**INLINE)
-def add_samples(sums, count, A, a, rows, panel, at, vectors):
+def add_samples(sums, count, A, a_offset, rows, panel, panel_offset, vectors):
     """Return ``sums[i, j] + sum_s A_is B_js`` over `count` samples, one after the other; `count` is a multiple of four.
 
-    Of the first sample, the numbers of A stand at `a` behind each of `rows`, those of the panel at `at`.
+    Of the first sample, the numbers of A stand at `a_offset` behind each of `rows`, those of the panel at
+    `panel_offset`.
     """
     width = PANEL_VECTORS * vector_lanes(A)
     for s in range(0, count, 4):  # with one sample a turn, the loop takes 4 % longer
-        of_panel = at + s * width
-        sums = fma_outer(numbers_each(A, a + s, rows), load_each(panel, of_panel, vectors), sums)
-        sums = fma_outer(numbers_each(A, a + s + 1, rows), load_each(panel, of_panel + width, vectors), sums)
-        sums = fma_outer(numbers_each(A, a + s + 2, rows), load_each(panel, of_panel + 2 * width, vectors), sums)
-        sums = fma_outer(numbers_each(A, a + s + 3, rows), load_each(panel, of_panel + 3 * width, vectors), sums)
+        of_panel = panel_offset + s * width
+        sums = rank1_update(load_scalars(A, a_offset + s, rows), load_vectors(panel, of_panel, vectors), sums)
+        sums = rank1_update(
+            load_scalars(A, a_offset + s + 1, rows), load_vectors(panel, of_panel + width, vectors), sums
+        )
+        sums = rank1_update(
+            load_scalars(A, a_offset + s + 2, rows), load_vectors(panel, of_panel + 2 * width, vectors), sums
+        )
+        sums = rank1_update(
+            load_scalars(A, a_offset + s + 3, rows), load_vectors(panel, of_panel + 3 * width, vectors), sums
+        )
     return sums
 
 
 @njit(**INLINE)
-def turn(B, first, used, panel, at):
-    """Write a panel's columns of one group of B, the first at ``B[first]``, to `panel` in place, from `at` on.
+def pack_panel(B, b_offset, used, panel, panel_offset):
+    """Write a panel's columns of one group of B, the first at ``B[b_offset]``, to ``panel[panel_offset:]``, in place.
 
     There they stand side by side, sample by sample; of the group's lanes, the first `used`.
     """
@@ -191,19 +206,20 @@ def turn(B, first, used, panel, at):
     columns = lane_offsets(B, lanes)
     for j in range(0, width, vector):
         for s in range(0, used, vector // 2):
-            samples = turned(B, first + j * lanes + s, columns)
-            store_each(panel, at + s * width + j, offsets_of_each(samples, width), samples)
+            samples = load_transposed(B, b_offset + j * lanes + s, columns)
+            store_each(panel, panel_offset + s * width + j, offsets_of_each(samples, width), samples)
 
 
 @njit(**INLINE)
-def prefetch_sums(gradient, into, rows, columns, first, count):
+def prefetch_sums(gradient, gradient_offset, rows, columns, first, count):
     """Ask for what a block adds to, as large gradients are not in the cache.
 
-    That is `count` sums, from ``gradient[into]`` on, of each row from `first` on; row i is `columns` times i behind.
+    That is `count` sums, from ``gradient[gradient_offset]`` on, of each row from `first` on; row i is `columns` times i
+    behind.
     """
     for i in range(first, smaller(rows, first + panel_block_rows())):
-        for k in range(0, count, STEP):
-            prefetch(gradient, into + i * columns + k)
+        for k in range(0, count, UPDATE_WIDTH):
+            prefetch(gradient, gradient_offset + i * columns + k)
 
 
 @njit(**INLINE)
@@ -216,9 +232,9 @@ def panel_ahead(rows, count):
 
 
 @njit(**INLINE)
-def prefetch_panel(B, b, columns, first, j, g_first, g_end, ahead):
+def prefetch_panel(B, b_offset, columns, first, j, g_first, g_end, ahead):
     """Ask for `ahead` of the panel's columns of groups, from column `j` on, others for each block of rows of A."""
     lanes, width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
     begin = first // panel_block_rows() * ahead
     for k in range(begin, smaller(begin + ahead, (g_end - g_first) * width)):
-        prefetch_group(B, b + ((g_first + k // width) * columns + j + k % width) * lanes)
+        prefetch_group(B, b_offset + ((g_first + k // width) * columns + j + k % width) * lanes)

@@ -12,7 +12,7 @@ from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.elementary import log, log1p, sigmoid, tanh
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
-from fastnn2.kernels.simd.vector import INLINE, group_lanes, keep_first, load_group, select_equal, store, zero_group
+from fastnn2.kernels.simd.vector import INLINE, group_lanes, load_group, mask_tail, select_equal, store, zero_group
 
 
 @njit(**INLINE)
@@ -48,15 +48,15 @@ def cost(o, n, y, Y, weights, has_weights):
             if has_weights:
                 weight = load_group(weights, g * lanes)
                 terms = select_equal(weight, 0.0, 0.0, terms * weight)
-            total += sum_lanes(fold_group(keep_first(terms, n - g * lanes)))
+            total += sum_lanes(fold_group(mask_tail(terms, n - g * lanes)))
     return total
 
 
 @njit(**INLINE)
-def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, spare, gradient):
+def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, scratch, gradient):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
-    ``dZ2 = w (y - Y)`` is written over y; A1 and spare (S, G) are overwritten.
+    ``dZ2 = w (y - Y)`` is written over y; A1 and scratch (S, G) are overwritten.
     """
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
@@ -67,11 +67,11 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
             dz = load_group(y, at) - load_group(Y, at)
             if has_weights:
                 dz = dz * load_group(weights, g * lanes)
-            dz = keep_first(dz, n - g * lanes)
+            dz = mask_tail(dz, n - g * lanes)
             store(y, at, dz)
             gradient[b2 + r] += sum_lanes(fold_group(dz))
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)
         backward_layers(
-            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, spare, TANH,
+            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, scratch, TANH,
             gradient, 0)  # fmt: skip

@@ -12,20 +12,20 @@ ABANDONED = 2 * WORD  # the iteration, or round, that some thread did not finish
 DIVERGED = 3 * WORD  # the iteration whose update some thread found not to be finite
 COMPLETED = 4 * WORD  # iterations done, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped, written by thread 0
-ALONE = 6 * WORD  # the iteration after which thread 0 goes on without the others
-STEPS = 7 * WORD  # mini-batches done, written by thread 0 at the end
+SERIAL_FROM = 6 * WORD  # the iteration after which thread 0 goes on without the others
+BATCHES_DONE = 7 * WORD  # mini-batches done, written by thread 0 at the end
 # How many calls of epochs thread 0 has begun, or one more than the iteration of train from which on all work, 1 in
-# train_wide; NOT_COMING where no further call comes, or nobody is needed any more.
+# train_wide; SHUT_DOWN where no further call comes, or nobody is needed any more.
 ENTERED = 8 * WORD
 BARRIERS = 9 * WORD  # how often threads have come to barriers before this call, or before all work; by thread 0
-STAYING = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
-LEFT = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
+PERSISTENT = 10 * WORD  # whether the others wait for another call of thread 0 when one is done
+CALLS_DONE = 11 * WORD  # how often threads other than 0 came to the end of a call, where they stay
 READY = 12 * WORD  # how many threads wait to be let into train or train_wide
 CONTROL_SIZE = 13 * WORD
 # Behind them, for train and train_wide: two words for each thread, the chunk or part of its range that is to be taken
 # next, or one behind the range where none is left, in iterations or rounds with an even number and with an odd one.
-CLAIMS = CONTROL_SIZE
-NOT_COMING = -1
+NEXT_CHUNKS = CONTROL_SIZE
+SHUT_DOWN = -1
 
 # What OUTCOME says.
 FINISHED, INTERRUPTED, COST_NOT_FINITE, PARAMS_NOT_FINITE = 0, 1, 2, 3

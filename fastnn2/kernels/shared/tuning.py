@@ -60,7 +60,7 @@ MAX_CHUNKS = 64  # enough for 64 cores
 # weight. Two chunks, for two threads, are had from so many samples each on.
 CHUNK_WORK = 20_000
 CHUNK_GROUPS, HALF_SAMPLES = 8, 100
-STEP = 8  # parameters that are updated at once: the float64 numbers in a vector
+UPDATE_WIDTH = 8  # parameters that are updated at once: the float64 numbers in a vector
 GRADIENT_NUMBERS = 1 << 20  # the gradient buffers of all chunks together, where there are many parameters
 # From so many parameters on, the threads share one set of them, and each updates a range of it.
 SHARED_PARAMS = 4096
@@ -197,7 +197,7 @@ def count_tile_groups(d: int, h: int, o: int) -> int:
     return min(MAX_TILE_GROUPS, max(2, in_second, FIRST_CACHE_BYTES // bytes_of_group))
 
 
-def count_spare_rows(h: int) -> int:
+def count_scratch_rows(h: int) -> int:
     """Return how many rows of a group the scratch of a thread has for W2' dZ2, or for a panel."""
     return max(h, PANEL_SAMPLES * PANEL_VECTORS // GROUP_VECTORS)
 

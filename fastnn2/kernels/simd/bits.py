@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.simd.vector import first_vector, spread
+from fastnn2.kernels.simd.vector import broadcast, first_vector
 
 
 def _bits(vector):
@@ -35,7 +35,7 @@ def _exponent(context, builder, x, floor, args):
     """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
     integers, mantissa, constant = _bits(x)
     bits = builder.bitcast(args[0], integers)
-    floor_bits = builder.bitcast(spread(context, builder, args[1], floor, x), integers)
+    floor_bits = builder.bitcast(broadcast(context, builder, args[1], floor, x), integers)
     return builder.ashr(builder.sub(bits, floor_bits), constant(mantissa)), bits, constant(mantissa)
 
 

@@ -15,11 +15,11 @@ from fastnn2.kernels.simd.vector import (
     INLINE,
     Vector,
     address,
+    broadcast,
     lane_numbers,
     lane_type,
     llvm_function,
     load_as,
-    spread,
     zeros,
 )
 
@@ -34,7 +34,7 @@ def _each(function):
     return codegen
 
 
-def _load_each(array, start, offsets, element):
+def _load_vectors(array, start, offsets, element):
     position = types.intp
 
     def load(context, builder, args, i):
@@ -46,22 +46,22 @@ def _load_each(array, start, offsets, element):
 
 
 @intrinsic
-def load_each(typingctx, array, start, offsets):
+def load_vectors(typingctx, array, start, offsets):
     """Return the vectors that begin at ``start + offset`` for each of a tuple of offsets."""
-    return _load_each(array, start, offsets, lane_type(array.dtype, 1))
+    return _load_vectors(array, start, offsets, lane_type(array.dtype, 1))
 
 
 @intrinsic
-def load_each_like(typingctx, array, start, offsets, like):
+def load_vectors_like(typingctx, array, start, offsets, like):
     """Return the vectors like `like` that begin at ``start + offset`` for each of a tuple of offsets."""
-    result, codegen = _load_each(array, start, offsets, like)
+    result, codegen = _load_vectors(array, start, offsets, like)
     return result.return_type(array, start, offsets, like), codegen
 
 
 @intrinsic
-def numbers_each(typingctx, array, start, offsets):
+def load_scalars(typingctx, array, start, offsets):
     """Return the numbers at ``start + offset`` for each of a tuple of offsets."""
-    return _load_each(array, start, offsets, array.dtype)
+    return _load_vectors(array, start, offsets, array.dtype)
 
 
 @intrinsic
@@ -93,11 +93,11 @@ def load_inputs(typingctx, array, index, like):
 
 
 @intrinsic
-def spread_each(typingctx, like, numbers):
+def broadcast_each(typingctx, like, numbers):
     """Return for each of a tuple of numbers a vector like `like` with it in every lane."""
 
     def one(context, builder, args, i):
-        return spread(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
+        return broadcast(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
 
     return types.UniTuple(like, numbers.count)(like, numbers), _each(one)
 
@@ -138,14 +138,14 @@ def transposed(typingctx, rows):
 
 
 @intrinsic
-def turned(typingctx, array, start, offsets):
+def load_transposed(typingctx, array, start, offsets):
     """Return columns of the rows that begin at ``start + offset`` for each of a tuple of offsets, as vectors.
 
     As many offsets as a vector has lanes, and half as many columns. Half a register is loaded at a time, which costs
     less than to load quarters, or to turn what whole registers hold.
     """
     lanes, half = offsets.count, offsets.count // 2
-    load_type, load = _load_each(array, start, offsets, Vector(array.dtype, half))
+    load_type, load = _load_vectors(array, start, offsets, Vector(array.dtype, half))
     result = types.UniTuple(Vector(array.dtype, lanes), half)
 
     def codegen(context, builder, signature, args):
@@ -176,13 +176,13 @@ def store_each(typingctx, array, start, offsets, values):
 
 
 @intrinsic
-def fma_outer(typingctx, a, b, sums):
+def rank1_update(typingctx, a, b, sums):
     """Return ``sums[i * q + j] + a[i] * b[j]`` for p elements of a (vectors or numbers) and q vectors of b."""
     vector = sums.dtype
 
     def one(context, builder, args, number):
         i, j = divmod(number, b.count)
-        left = spread(context, builder, builder.extract_value(args[0], i), a.dtype, vector)
+        left = broadcast(context, builder, builder.extract_value(args[0], i), a.dtype, vector)
         operands = [left, builder.extract_value(args[1], j), builder.extract_value(args[2], number)]
         return llvm_function(context, builder, "fma", vector, operands)
 
@@ -200,8 +200,8 @@ def add_each(typingctx, first, second):
 
 
 @intrinsic
-def zero_outer(typingctx, array, a_offsets, b_offsets):
-    """Return the zeros with which the sums of :func:`fma_outer` begin: vectors of the dtype of `array`."""
+def zero_accumulators(typingctx, array, a_offsets, b_offsets):
+    """Return the zeros with which the sums of :func:`rank1_update` begin: vectors of the dtype of `array`."""
     result = types.UniTuple(lane_type(array.dtype, 1), a_offsets.count * b_offsets.count)
 
     def codegen(context, builder, signature, args):
@@ -246,7 +246,7 @@ def horner(typingctx, x, coefficients):
     def codegen(context, builder, signature, args):
         value = None
         for i in range(coefficients.count):
-            term = spread(context, builder, builder.extract_value(args[1], i), coefficients.dtype, x)
+            term = broadcast(context, builder, builder.extract_value(args[1], i), coefficients.dtype, x)
             value = term if value is None else llvm_function(context, builder, "fma", x, [args[0], value, term])
         return value
 
@@ -256,7 +256,7 @@ def horner(typingctx, x, coefficients):
 @intrinsic
 def load_eights(typingctx, array, start, offsets):
     """Return the eight numbers from ``start + offset`` on, for each of a tuple of offsets, in the dtype of `array`."""
-    return _load_each(array, start, offsets, Vector(array.dtype, 8))
+    return _load_vectors(array, start, offsets, Vector(array.dtype, 8))
 
 
 def _offsets(count):

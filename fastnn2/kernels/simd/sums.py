@@ -4,10 +4,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn2.kernels.shared.tuning import STEP
+from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.lanes import part_of, sums_side_by_side
 from fastnn2.kernels.simd.target import blocks
-from fastnn2.kernels.simd.vector import address, broadcast, converted, lane_type
+from fastnn2.kernels.simd.vector import address, broadcast_scalar, converted, lane_type
 
 
 @intrinsic
@@ -31,7 +31,7 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
             inside = builder.icmp_signed("<=", last.type(i), last)
             kept = builder.select(inside, args[5], last.type(0))  # of a row that is not there, nothing
             total = builder.select(
-                builder.icmp_signed("<", numbers, broadcast(builder, kept, width)), total, total.type(None)
+                builder.icmp_signed("<", numbers, broadcast_scalar(builder, kept, width)), total, total.type(None)
             )
             row = builder.mul(builder.select(inside, last.type(i), last), args[2])
             pointer = builder.gep(data, [builder.add(args[1], row)])
@@ -56,11 +56,11 @@ def add_sums_in_lanes(typingctx, gradient, at, offsets, sums):
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
         places = [builder.gep(data, [builder.add(args[1], builder.extract_value(args[2], i))]) for i in range(rows)]
-        for first in range(0, vectors * lanes, STEP):
+        for first in range(0, vectors * lanes, UPDATE_WIDTH):
             pointers, totals = [], []
             for i in range(rows):
                 value = builder.extract_value(args[3], i * vectors + first // lanes)
-                total = converted(builder, part_of(builder, value, first % lanes, STEP), ir.DoubleType())
+                total = converted(builder, part_of(builder, value, first % lanes, UPDATE_WIDTH), ir.DoubleType())
                 pointer = builder.gep(places[i], [args[1].type(first)])
                 pointers.append(builder.bitcast(pointer, total.type.as_pointer()))
                 totals.append(builder.fadd(builder.load(pointers[i], align=8), total))

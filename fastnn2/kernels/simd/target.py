@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 class Blocks:
     """How many rows and columns a block has.
 
-    The last few blocks of `units` or `rows`, which are 2 or more, have one less (see plan.end_of_full_blocks).
+    The last few blocks of `units` or `rows`, which are 2 or more, have one less (see tuning.end_of_full_blocks).
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Blocks:
     rows, columns : int
         Of sums over lanes of products over samples; `columns` is 2 or 4.
     panel_rows, panel_vectors : int
-        Of such sums in lanes; `panel_vectors` divides plan.PANEL_VECTORS.
+        Of such sums in lanes; `panel_vectors` divides tuning.PANEL_VECTORS.
     """
 
     narrow_units: int
@@ -41,9 +41,9 @@ class Blocks:
 # 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 number or vector; 9 loads for 20 products. (Six rows
 # are no faster, and layers of 10, 50 or 100 are common. Panels by eight rows and two vectors, with 10 loads for 16
 # products, are 5 % slower, and 10 to 15 % where whatever shares the core loads, too.)
-WIDE = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
+AVX512_TILES = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
 # 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
-NARROW = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
+AVX2_TILES = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
 
 _chosen: list[Blocks] = []
 
@@ -53,7 +53,7 @@ def choose(features: frozenset[str]) -> None:
 
     Numba keeps what it typed for the first choice, so a process has one.
     """
-    choice = WIDE if any(name.startswith("avx512") for name in features) else NARROW
+    choice = AVX512_TILES if any(name.startswith("avx512") for name in features) else AVX2_TILES
     if _chosen and _chosen[0] is not choice:
         raise RuntimeError(
             "this process has compiled fastnn2's kernels for a processor with other vector registers; compile for this "

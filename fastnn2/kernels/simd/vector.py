@@ -60,7 +60,7 @@ def first_vector(*operands):
     return next((operand for operand in operands if isinstance(operand, Vector)), None)
 
 
-def spread(context, builder, value, value_type, vector):
+def broadcast(context, builder, value, value_type, vector):
     """Bring a scalar into every lane of `vector`; leave a vector as it is."""
     if isinstance(value_type, Vector):
         return value
@@ -68,10 +68,10 @@ def spread(context, builder, value, value_type, vector):
     llvm_type = context.get_value_type(vector)
     if isinstance(scalar, ir.Constant):
         return ir.Constant(llvm_type, [scalar] * vector.lanes)
-    return broadcast(builder, scalar, vector.lanes)
+    return broadcast_scalar(builder, scalar, vector.lanes)
 
 
-def broadcast(builder, scalar, lanes):
+def broadcast_scalar(builder, scalar, lanes):
     """Build a vector with an LLVM number in each of its lanes."""
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
@@ -83,9 +83,9 @@ def lane_numbers(numbers):
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
-def _spread_all(context, builder, signature, args):
+def _broadcast_all(context, builder, signature, args):
     vector = first_vector(*signature.args)
-    return [spread(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
+    return [broadcast(context, builder, a, t, vector) for a, t in zip(args, signature.args, strict=True)]
 
 
 def _define_operator(op, instruction):
@@ -99,7 +99,7 @@ def _define_operator(op, instruction):
         return typer
 
     def lower(context, builder, signature, args):
-        return getattr(builder, instruction)(*_spread_all(context, builder, signature, args))
+        return getattr(builder, instruction)(*_broadcast_all(context, builder, signature, args))
 
     for pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(op, *pair)(lower)
@@ -161,7 +161,7 @@ def load_group(typingctx, array, index):
 
 
 @intrinsic
-def number(typingctx, array, index):
+def load_scalar(typingctx, array, index):
     """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
     return _loader(array.dtype, array, index)
 
@@ -296,7 +296,7 @@ def llvm_function(context, builder, name, result, values):
 
 def _arithmetic(name, result, *operands):
     def codegen(context, builder, signature, args):
-        return llvm_function(context, builder, name, result, _spread_all(context, builder, signature, args))
+        return llvm_function(context, builder, name, result, _broadcast_all(context, builder, signature, args))
 
     return result(*operands), codegen
 
@@ -330,7 +330,7 @@ def _select_ordered(comparison, a, b, then, otherwise):
     vector = first_vector(a, b, then, otherwise)
 
     def codegen(context, builder, signature, args):
-        first, second, yes, no = _spread_all(context, builder, signature, args)
+        first, second, yes, no = _broadcast_all(context, builder, signature, args)
         return builder.select(builder.fcmp_ordered(comparison, first, second), yes, no)
 
     return vector(a, b, then, otherwise), codegen
@@ -352,7 +352,7 @@ def _bounded(comparison, bound, x):
     vector = first_vector(bound, x)
 
     def codegen(context, builder, signature, args):
-        first, second = _spread_all(context, builder, signature, args)
+        first, second = _broadcast_all(context, builder, signature, args)
         return builder.select(builder.fcmp_ordered(comparison, first, second), first, second)
 
     return vector(bound, x), codegen
@@ -371,7 +371,7 @@ def maximum(typingctx, bound, x):
 
 
 @intrinsic
-def keep_first(typingctx, vector, count):
+def mask_tail(typingctx, vector, count):
     """Return `vector` with every lane from number `count` on set to zero; `count` may be any int64."""
 
     def codegen(context, builder, signature, args):
@@ -380,7 +380,7 @@ def keep_first(typingctx, vector, count):
         for side, bound in ((">", wide(0)), ("<", wide(vector.lanes))):
             limit = builder.select(builder.icmp_signed(side, limit, bound), limit, bound)
         limit = builder.trunc(limit, ir.IntType(32))
-        kept = builder.icmp_signed("<", lane, broadcast(builder, limit, vector.lanes))
+        kept = builder.icmp_signed("<", lane, broadcast_scalar(builder, limit, vector.lanes))
         return builder.select(kept, args[0], context.get_constant_null(vector))
 
     return vector(vector, count), codegen

@@ -28,7 +28,7 @@ from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads import team
 
 # d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
-WIDE = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
+AVX512_TILES = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
 # d, h, o, n of small networks: few units in a part or one, inputs and outputs in blocks or not, many outputs.
 SMALL = [(3, 1, 1, 40), (1, 4, 2, 90), (3, 10, 1, 600), (9, 31, 3, 333), (70, 64, 1, 257), (17, 85, 11, 500)]
 
@@ -48,7 +48,7 @@ def assert_wide_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.75)])
-@pytest.mark.parametrize("shape", WIDE, ids=str)
+@pytest.mark.parametrize("shape", AVX512_TILES, ids=str)
 def test_one_iteration_equals_the_reference(shape, weighted, alpha, dtype):
     assert_wide_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads=2)
 
@@ -154,10 +154,10 @@ def test_behind_the_parameters_of_a_part_there_is_room_for_whole_vectors(
     job = full_batch.WideJob(X_groups, Y_groups, None, flat, (d, h, o, n), 0.5, 3, 2)
     sizes = np.diff([tuning.first_unit(part, job.parts, h) for part in range(job.parts + 1)])
     counts = [tuning.count_params(d, units, o) for units in sizes]
-    assert job.stride >= max(counts) + tuning.STEP
+    assert job.stride >= max(counts) + tuning.UPDATE_WIDTH
     job.run(RATE, float(n), False)
     for part, count in enumerate(counts):
-        for array in (*job.params, job.gradients, job.decay):
+        for array in (*job.params, job.gradients, job.l2):
             behind = array[part * job.stride : (part + 1) * job.stride][count:]
             assert_same_bits(behind, np.zeros_like(behind))
 
@@ -194,7 +194,7 @@ def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(team, "watch", interrupted)
+        patched.setattr(team, "monitor", interrupted)
         with pytest.raises(fastnn2.TrainingInterrupted) as caught:
             fastnn2.fit(X, Y, 0.01, 600, 100_000, init=init, alpha=0.1, n_threads=n_threads)
     done = len(caught.value.cost_)
@@ -214,7 +214,7 @@ def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
         controls.append(watched.control)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(team, "watch", interrupted)
+    monkeypatch.setattr(team, "monitor", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted, match="after 0 of 100 iterations"):
         fastnn2.fit(X, Y, 0.01, h, 100, init=init, n_threads=n_threads)
     rounds = controls[0][control_words.ARRIVED] // n_threads  # of an iteration of a tenth of a second or more

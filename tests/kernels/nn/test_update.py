@@ -6,9 +6,9 @@ from numba import njit
 from numpy.testing import assert_array_equal
 
 from fastnn2.kernels.nn import update
-from fastnn2.kernels.shared.tuning import STEP
+from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 
-STRIDE = 4 * STEP
+STRIDE = 4 * UPDATE_WIDTH
 
 
 @njit
@@ -27,8 +27,8 @@ def in_pairs(rows):
 @pytest.mark.parametrize("in_place", [True, False])
 def test_the_order_of_the_sum(count, in_place):
     rows = np.random.RandomState(count).standard_normal((count, STRIDE)) * 10.0 ** np.arange(STRIDE)
-    spare = np.full((max(1, count // 2), STRIDE), np.nan)
-    gradients = np.concatenate([np.full(STRIDE, np.nan), rows.ravel(), spare.ravel()])
+    scratch = np.full((max(1, count // 2), STRIDE), np.nan)
+    gradients = np.concatenate([np.full(STRIDE, np.nan), rows.ravel(), scratch.ravel()])
     start, spare_start = STRIDE, STRIDE * (1 + count)
     place = sum_in_pairs(gradients, start, STRIDE, count, 0, STRIDE, start if in_place else spare_start, STRIDE)
     assert_array_equal(gradients[place : place + STRIDE], in_pairs(rows))
@@ -43,11 +43,13 @@ def test_the_order_of_the_sum(count, in_place):
 def test_a_range_of_far_apart_gradients():
     rows = np.random.RandomState(3).standard_normal((8, STRIDE))
     gradients = rows.ravel().copy()
-    place = sum_in_pairs(gradients, 0, 2 * STRIDE, 4, STEP, 2 * STEP, STRIDE, STRIDE)
+    place = sum_in_pairs(gradients, 0, 2 * STRIDE, 4, UPDATE_WIDTH, 2 * UPDATE_WIDTH, STRIDE, STRIDE)
     expected = rows.copy()
     assert place == STRIDE
-    assert_array_equal(gradients[place + STEP : place + 2 * STEP], in_pairs(rows[::2])[STEP : 2 * STEP])
-    expected[1:3, STEP : 2 * STEP] = gradients.reshape(8, STRIDE)[1:3, STEP : 2 * STEP]
+    assert_array_equal(
+        gradients[place + UPDATE_WIDTH : place + 2 * UPDATE_WIDTH], in_pairs(rows[::2])[UPDATE_WIDTH : 2 * UPDATE_WIDTH]
+    )
+    expected[1:3, UPDATE_WIDTH : 2 * UPDATE_WIDTH] = gradients.reshape(8, STRIDE)[1:3, UPDATE_WIDTH : 2 * UPDATE_WIDTH]
     assert_array_equal(gradients, expected.ravel())  # nothing else was written
 
 

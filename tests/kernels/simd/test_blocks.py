@@ -65,7 +65,7 @@ def write(value, array):
 @njit
 def of_three(first, vectors, out, numbers):
     units = (first, first + 1, first + 2)
-    loaded = blocks.load_each(vectors, 0, blocks.offsets_of_each(units, vector.vector_lanes(vectors)))
+    loaded = blocks.load_vectors(vectors, 0, blocks.offsets_of_each(units, vector.vector_lanes(vectors)))
     both = blocks.for_each(doubled_and_moved, (units, loaded), (out, 0.5))
     blocks.for_each(write, (units,), (numbers,))
     return both[0][1], both[1][1], both[2][1]
@@ -116,10 +116,12 @@ def test_smaller(a, b):
 def affine(weights, biases, last, X, out, size):
     rows = blocks.unit_offsets(0, last, 2)
     for v in range(0, size, blocks.lanes_of(blocks.block_inputs(X))):
-        z = blocks.spread_each(blocks.block_inputs(X), blocks.numbers_each(biases, 0, blocks.unit_offsets(0, last, 1)))
+        z = blocks.broadcast_each(
+            blocks.block_inputs(X), blocks.load_scalars(biases, 0, blocks.unit_offsets(0, last, 1))
+        )
         for k in range(2):
-            z = blocks.fma_outer(
-                blocks.numbers_each(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z
+            z = blocks.rank1_update(
+                blocks.load_scalars(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z
             )
         blocks.store_each(out, v, blocks.unit_offsets(0, last, size), z)
 

@@ -14,9 +14,9 @@ RANDOM = np.random.RandomState(5)
 @njit
 def outer(A, B, step, gradient, at, stride, rows, columns):
     a_rows, b_rows = blocks.row_offsets(0, 5, step), blocks.column_offsets(0, 5, step)
-    of_block = blocks.zero_outer(A, a_rows, b_rows)
+    of_block = blocks.zero_accumulators(A, a_rows, b_rows)
     for v in range(0, step, vector.vector_lanes(A)):
-        of_block = blocks.fma_outer(blocks.load_each(A, v, a_rows), blocks.load_each(B, v, b_rows), of_block)
+        of_block = blocks.rank1_update(blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), of_block)
     sums.add_sums(gradient, at, stride, of_block, rows, columns)
 
 

@@ -17,10 +17,10 @@ def nothing_chosen(monkeypatch):
 @pytest.mark.parametrize(
     ("features", "expected"),
     [
-        ({"sse2", "avx", "avx2", "fma", "avx512f"}, target.WIDE),
-        ({"sse2", "avx", "avx2", "fma"}, target.NARROW),
-        ({"neon"}, target.NARROW),
-        (set(), target.NARROW),
+        ({"sse2", "avx", "avx2", "fma", "avx512f"}, target.AVX512_TILES),
+        ({"sse2", "avx", "avx2", "fma"}, target.AVX2_TILES),
+        ({"neon"}, target.AVX2_TILES),
+        (set(), target.AVX2_TILES),
     ],
     ids=["AVX-512", "AVX2", "Neon", "none"],
 )
@@ -42,21 +42,21 @@ def test_a_process_has_one_choice(first, second):
 @pytest.mark.parametrize("level", LEVELS)
 def test_levels(level):
     target.choose(Processor.level(level).features)
-    assert target.blocks() == (target.WIDE if level in WITH_WIDE_REGISTERS else target.NARROW)
+    assert target.blocks() == (target.AVX512_TILES if level in WITH_WIDE_REGISTERS else target.AVX2_TILES)
 
 
 def test_without_a_choice_it_is_this_processor(monkeypatch):
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+avx512f")
-    assert target.blocks() == target.WIDE
+    assert target.blocks() == target.AVX512_TILES
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
-    assert target.blocks() == target.WIDE  # asked once
+    assert target.blocks() == target.AVX512_TILES  # asked once
     monkeypatch.setattr(target, "_chosen", [])
-    assert target.blocks() == target.NARROW
+    assert target.blocks() == target.AVX2_TILES
 
 
-@pytest.mark.parametrize("shape", [target.WIDE, target.NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("shape", [target.AVX512_TILES, target.AVX2_TILES], ids=["wide", "narrow"])
 def test_accumulators_and_operands_fit_in_the_registers(shape):
-    registers, of_a_vector = (32, 1) if shape is target.WIDE else (16, 2)
+    registers, of_a_vector = (32, 1) if shape is target.AVX512_TILES else (16, 2)
     assert (shape.units * shape.vectors + shape.vectors + 1) * of_a_vector <= registers
     assert shape.columns in (2, 4)
     assert shape.units == tuning.PART_UNITS  # so no part of a layer ends amid a block

@@ -174,7 +174,7 @@ def test_selections_and_bounds(dtype):
 
 @njit
 def keep(a, count, out):
-    vector.store(out, 0, vector.keep_first(vector.load_group(a, 0), count))
+    vector.store(out, 0, vector.mask_tail(vector.load_group(a, 0), count))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def parts(a, out):
     group = vector.load_group(a, 0)
     vector.store(out, 0, lane_kernels.second_half(group))
     vector.store(out, vector.group_lanes(a) // 2, lane_kernels.first_half(group))
-    return lane_kernels.lane(vector.load(a, 0), 3), vector.number(a, 5)
+    return lane_kernels.lane(vector.load(a, 0), 3), vector.load_scalar(a, 5)
 
 
 def test_halves_lane_and_number(dtype):

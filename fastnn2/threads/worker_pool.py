@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from fastnn2.kernels.shared import control_words
-from fastnn2.threads.team import give_up
+from fastnn2.threads.team import abort
 
 Job = Callable[[], None]
 
 
-class Helpers:
+class WorkerPool:
     """So many threads beside the caller, from the first job on; after Ctrl-C in :meth:`run` good for :meth:`end` alone.
 
     (None is started before whoever wants them has this object: a signal in between would leave it waiting for ever.)
@@ -40,12 +40,12 @@ class Helpers:
             while len(self._jobs) < self._count:
                 jobs: SimpleQueue[Job | None] = SimpleQueue()
                 self._jobs.append(jobs)
-                start_new_thread(self._help, (jobs,))
+                start_new_thread(self._serve, (jobs,))
         except RuntimeError:  # the system starts no more; those that are there, or the caller alone, will do
             self._jobs.pop()
             self._count = len(self._jobs)
 
-    def _help(self, jobs: "SimpleQueue[Job | None]") -> None:
+    def _serve(self, jobs: "SimpleQueue[Job | None]") -> None:
         while (job := jobs.get()) is not None:
             raised = None
             try:
@@ -53,7 +53,7 @@ class Helpers:
             except BaseException as error:
                 raised = error
                 if (control := self._control) is not None:
-                    give_up(control)
+                    abort(control)
             del job  # it holds the arrays of the caller
             self._done.put(raised)
 
@@ -63,21 +63,21 @@ class Helpers:
         work: Callable[[int, int], None],
         threads: int,
         prepare: Callable[[], object] | None = None,
-        staying: bool = False,
+        persistent: bool = False,
     ) -> None:
         """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all did it.
 
         A short job, as a signal is not heard before it is over. The caller may `prepare` it while the others wake: they
-        wait for thread 0 at the start of their work. If they are `staying`, they do not leave the kernel, and a run
+        wait for thread 0 at the start of their work. If they are `persistent`, they do not leave the kernel, and a run
         with the same `control` is one more call of thread 0 alone, with the same `work` and `threads`; until another
         job is run, all end, or something is raised.
         """
         self._forget_others_after_fork()
         self._start()
-        if not (staying and control is self._control):
+        if not (persistent and control is self._control):
             self._release()
             self._control = control
-            control[control_words.STAYING] = staying
+            control[control_words.PERSISTENT] = persistent
             self._size = min(threads, len(self._jobs) + 1)
         done = False
         try:
@@ -90,7 +90,7 @@ class Helpers:
             work(0, self._size)
             done = not control[control_words.STOP]  # else one of the others failed
         finally:
-            if not (done and staying):
+            if not (done and persistent):
                 self._release()
 
     def _release(self) -> None:
@@ -101,8 +101,8 @@ class Helpers:
         control, posted = self._control, self._posted
         if control is None:
             return
-        if control[control_words.ENTERED] == 0 or control[control_words.STAYING]:
-            control[control_words.ENTERED] = control_words.NOT_COMING
+        if control[control_words.ENTERED] == 0 or control[control_words.PERSISTENT]:
+            control[control_words.ENTERED] = control_words.SHUT_DOWN
         self._control, self._posted = None, 0
         raised = [self._done.get() for _ in range(posted)]
         for error in raised:
@@ -121,6 +121,6 @@ class Helpers:
             self._release()
         finally:
             if self._control is not None:  # a signal came before they were told
-                self._control[control_words.ENTERED] = control_words.NOT_COMING
+                self._control[control_words.ENTERED] = control_words.SHUT_DOWN
             for jobs in self._jobs:
                 jobs.put(None)

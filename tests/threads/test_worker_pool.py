@@ -9,7 +9,7 @@ import pytest
 
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.kernels.shared import control_words
-from fastnn2.threads import helpers
+from fastnn2.threads import worker_pool
 
 
 def control():
@@ -22,7 +22,7 @@ def come(words):
 
 
 def test_each_thread_does_its_part_of_each_job():
-    team = helpers.Helpers(2)
+    team = worker_pool.WorkerPool(2)
     for threads in (3, 1, 2, 3, 7):
         words, seen = control(), []
 
@@ -37,7 +37,7 @@ def test_each_thread_does_its_part_of_each_job():
 
 
 def test_the_caller_prepares_before_its_own_part():
-    team, words, seen = helpers.Helpers(1), control(), []
+    team, words, seen = worker_pool.WorkerPool(1), control(), []
 
     def work(number, size):
         if number == 0:
@@ -52,7 +52,7 @@ def test_the_caller_prepares_before_its_own_part():
 
 
 def test_an_error_in_preparing_lets_the_others_go():
-    team, words, found = helpers.Helpers(1), control(), []
+    team, words, found = worker_pool.WorkerPool(1), control(), []
 
     def work(number, size):
         while words[control_words.ENTERED] == 0:
@@ -64,18 +64,18 @@ def test_an_error_in_preparing_lets_the_others_go():
 
     with pytest.raises(KeyboardInterrupt):
         team.run(words, work, 2, prepare)
-    assert found == [(1, control_words.NOT_COMING)]
+    assert found == [(1, control_words.SHUT_DOWN)]
     team.end()
 
 
 def test_they_end(monkeypatch):
-    start, ended = helpers.start_new_thread, SimpleQueue()
+    start, ended = worker_pool.start_new_thread, SimpleQueue()
 
     def start_and_tell(function, arguments):
         start(lambda: ended.put(function(*arguments)), ())
 
-    monkeypatch.setattr(helpers, "start_new_thread", start_and_tell)
-    team = helpers.Helpers(3)
+    monkeypatch.setattr(worker_pool, "start_new_thread", start_and_tell)
+    team = worker_pool.WorkerPool(3)
     team.run(control(), lambda *_: None, 1)
     with pytest.raises(Empty):
         ended.get(timeout=0.05)
@@ -85,7 +85,7 @@ def test_they_end(monkeypatch):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_signal_while_they_are_started_leaves_none_behind(when, monkeypatch):
-    start, started, ended = helpers.start_new_thread, [], SimpleQueue()
+    start, started, ended = worker_pool.start_new_thread, [], SimpleQueue()
 
     def interrupted(function, arguments):
         if len(started) == 1 and when == "before":
@@ -94,8 +94,8 @@ def test_a_signal_while_they_are_started_leaves_none_behind(when, monkeypatch):
         if len(started) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(helpers, "start_new_thread", interrupted)
-    team = helpers.Helpers(3)
+    monkeypatch.setattr(worker_pool, "start_new_thread", interrupted)
+    team = worker_pool.WorkerPool(3)
     with pytest.raises(KeyboardInterrupt):
         team.run(control(), lambda *_: None, 4)
     team.end()
@@ -114,23 +114,23 @@ def stay(words, number, size, seen):
     while True:
         while 0 <= words[control_words.ENTERED] < call:
             time.sleep(0.001)
-        if words[control_words.ENTERED] == control_words.NOT_COMING:
+        if words[control_words.ENTERED] == control_words.SHUT_DOWN:
             return
         seen.append((number, size, call))
-        if not words[control_words.STAYING]:
+        if not words[control_words.PERSISTENT]:
             return
         call += 1
 
 
 def test_helpers_that_stay_are_called_once_for_all_calls():
-    team, words, seen, called, prepared = helpers.Helpers(1), control(), [], [], []
+    team, words, seen, called, prepared = worker_pool.WorkerPool(1), control(), [], [], []
 
     def work(number, size):
         called.append(number)
         stay(words, number, size, seen)
 
     for call in (1, 2, 3):
-        team.run(words, work, 2, lambda call=call: prepared.append(call), staying=True)
+        team.run(words, work, 2, lambda call=call: prepared.append(call), persistent=True)
         assert sorted(seen[-2:]) == [(0, 2, call), (1, 2, call)]
     assert (sorted(called), prepared) == ([0, 0, 0, 1], [1, 2, 3])
     others, late = control(), []
@@ -141,14 +141,14 @@ def test_helpers_that_stay_are_called_once_for_all_calls():
         late.append(number)
 
     team.run(others, other, 2)  # another job sends them away from the first
-    assert words[control_words.ENTERED] == control_words.NOT_COMING
+    assert words[control_words.ENTERED] == control_words.SHUT_DOWN
     assert sorted(late) == [0, 1]
     team.end()
 
 
 @pytest.mark.parametrize("where", ["prepare", "between"])
 def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
-    team, words, seen, ended = helpers.Helpers(1), control(), [], SimpleQueue()
+    team, words, seen, ended = worker_pool.WorkerPool(1), control(), [], SimpleQueue()
 
     def work(number, size):
         stay(words, number, size, seen)
@@ -157,14 +157,14 @@ def test_helpers_that_stay_go_when_the_caller_is_interrupted(where):
     def interrupt():
         raise KeyboardInterrupt
 
-    team.run(words, work, 2, staying=True)
+    team.run(words, work, 2, persistent=True)
     assert ended.get(timeout=2) == 0
     if where == "prepare":
         with pytest.raises(KeyboardInterrupt):
-            team.run(words, work, 2, interrupt, staying=True)
+            team.run(words, work, 2, interrupt, persistent=True)
     team.end()
     assert ended.get(timeout=2) == 1
-    assert words[control_words.ENTERED] == control_words.NOT_COMING
+    assert words[control_words.ENTERED] == control_words.SHUT_DOWN
 
 
 class Interrupted:
@@ -185,24 +185,24 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("staying", [False, True])
-def test_nothing_is_waited_for_twice_after_a_signal(staying):
-    team, words, seen = helpers.Helpers(1), control(), []
+def test_nothing_is_waited_for_twice_after_a_signal(persistent):
+    team, words, seen = worker_pool.WorkerPool(1), control(), []
     team._done = Interrupted(team._done, 1)
 
     def work(number, size):
         stay(words, number, size, seen)
 
-    if staying:
-        team.run(words, work, 2, staying=True)
+    if persistent:
+        team.run(words, work, 2, persistent=True)
     with pytest.raises(KeyboardInterrupt):
-        team.end() if staying else team.run(words, work, 2)
+        team.end() if persistent else team.run(words, work, 2)
     team.end()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_a_forked_child_goes_on_alone():
-    team, words, seen = helpers.Helpers(1), control(), []
+    team, words, seen = worker_pool.WorkerPool(1), control(), []
 
     def work(number, size):
         if os.getpid() == here:
@@ -211,20 +211,20 @@ def test_a_forked_child_goes_on_alone():
             seen.append((number, size))
 
     here = os.getpid()
-    team.run(words, work, 2, staying=True)
+    team.run(words, work, 2, persistent=True)
     child = os.fork()
     if child == 0:
-        team.run(words, work, 2, staying=True)
+        team.run(words, work, 2, persistent=True)
         team.end()
         os._exit(seen[-1] != (0, 1))
     assert os.waitpid(child, 0)[1] == 0
-    team.run(words, work, 2, staying=True)
+    team.run(words, work, 2, persistent=True)
     assert sorted(seen[-2:]) == [(0, 2, 2), (1, 2, 2)]
     team.end()
 
 
 def test_what_a_helper_raises_comes_out():
-    team, words = helpers.Helpers(1), control()
+    team, words = worker_pool.WorkerPool(1), control()
 
     def work(number, size):
         come(words)
@@ -237,7 +237,7 @@ def test_what_a_helper_raises_comes_out():
 
 
 def test_a_caller_who_does_not_come_lets_the_others_go():
-    team, words, found = helpers.Helpers(1), control(), []
+    team, words, found = worker_pool.WorkerPool(1), control(), []
 
     def work(number, size):
         if number == 0:
@@ -248,13 +248,13 @@ def test_a_caller_who_does_not_come_lets_the_others_go():
 
     with pytest.raises(KeyboardInterrupt):
         team.run(words, work, 2)
-    assert found == [control_words.NOT_COMING]
+    assert found == [control_words.SHUT_DOWN]
     team.end()
 
 
 @pytest.mark.parametrize("granted", [0, 1])
 def test_a_system_that_refuses_threads(granted, monkeypatch):
-    start, asked = helpers.start_new_thread, []
+    start, asked = worker_pool.start_new_thread, []
 
     def start_or_refuse(function, arguments):
         asked.append(arguments)
@@ -262,8 +262,8 @@ def test_a_system_that_refuses_threads(granted, monkeypatch):
             raise RuntimeError("can't start new thread")
         start(function, arguments)
 
-    monkeypatch.setattr(helpers, "start_new_thread", start_or_refuse)
-    team, words, sizes = helpers.Helpers(3), control(), []
+    monkeypatch.setattr(worker_pool, "start_new_thread", start_or_refuse)
+    team, words, sizes = worker_pool.WorkerPool(3), control(), []
 
     def work(number, size):
         come(words)
