@@ -29,7 +29,7 @@ from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
 from fastnn2.engine.layout import address
 from fastnn2.kernels.shared import choices, tuning
-from fastnn2.threads import native, pool
+from fastnn2.threads import native, worker_pool
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -327,7 +327,7 @@ def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
         jobs.append((weakref.ref(control), work))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pool.WorkerPool, "run", interrupted)
+    monkeypatch.setattr(worker_pool.WorkerPool, "run", interrupted)
     job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimizer=choices.SGD)
     with job.persistent_workers():
         _, stopped = job.run(np.full(job.n_batches, 0.1))

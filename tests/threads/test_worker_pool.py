@@ -184,7 +184,7 @@ class Interrupted:
         return report
 
 
-@pytest.mark.parametrize("staying", [False, True])
+@pytest.mark.parametrize("persistent", [False, True])
 def test_nothing_is_waited_for_twice_after_a_signal(persistent):
     team, words, seen = worker_pool.WorkerPool(1), control(), []
     team._done = Interrupted(team._done, 1)
