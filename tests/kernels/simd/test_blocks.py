@@ -51,8 +51,8 @@ def test_blocks_of_two_sizes(size):
 
 
 @njit
-def doubled_and_moved(value, vector, array, by):
-    total = vector.fma(2.0, vector, by)
+def doubled_and_moved(value, numbers, array, by):
+    total = vector.fma(2.0, numbers, by)
     vector.store(array, value * vector.vector_lanes(array), total)
     return total, value
 
