@@ -4,10 +4,10 @@ What is compared with peers goes through the public functions and classes. Measu
 vectors, and a count of cores that agrees with the package's.
 """
 
-from fastnn2.cores import usable_cores
-from fastnn2.kernels.plan import VECTOR_BYTES
-from fastnn2.kernels.processor import Processor
-from fastnn2.kernels.simd import INLINE, fma, load, store
-from fastnn2.sharing import on_threads
+from fastnn2.codegen.processor import Processor
+from fastnn2.kernels.shared.tuning import VECTOR_BYTES
+from fastnn2.kernels.simd.vector import INLINE, fma, load, store
+from fastnn2.threads.cores import usable_cores
+from fastnn2.threads.parallel_for import on_threads
 
 __all__ = ["INLINE", "VECTOR_BYTES", "Processor", "fma", "load", "on_threads", "store", "usable_cores"]
