@@ -1,4 +1,4 @@
-"""What is written: every example runs, every public function is described, README and package say the same."""
+"""The package's own words: docstrings, their examples, modules and rooms. README and docs are in test_docs.py."""
 
 import ast
 import doctest
@@ -8,23 +8,20 @@ import inspect
 import pathlib
 import pkgutil
 import re
-import tomllib
 
 import pytest
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.commands.main import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
 
 MODULES = sorted(
     {"fastnn2", *(info.name for info in pkgutil.walk_packages([str(PACKAGE)], "fastnn2."))} - {"fastnn2.__main__"}
 )
 MOST_LINES = 400
-WIDEST = 120
 
 FUNCTIONS = {
     f"{module.__name__}.{name}": getattr(module, name)
@@ -35,12 +32,6 @@ FUNCTIONS = {
 
 
 # Examples
-
-
-def test_readme_runs():
-    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert result.failed == 0
-    assert result.attempted > 10
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -109,76 +100,6 @@ def test_docstrings_of_errors():
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_say_what_they_are(name):
     assert importlib.import_module(name).__doc__
-
-
-# README
-
-
-def section(title):
-    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL).group(1)
-
-
-def test_quick_start_is_two_commands():
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section("Quick start"), re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["sh", "sh"]
-    for _, command in blocks:
-        assert command.count("\n") == 1
-    assert blocks[0][1].rstrip().endswith("fastnn2 moons")
-    assert blocks[1][1].rstrip().endswith("python -m pytest")
-
-
-def test_table_of_names_is_complete():
-    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", README, re.MULTILINE)
-    assert all(tutorial == ours for tutorial, ours in rows)
-    assert sorted(ours for _, ours in rows) == sorted(
-        name for name in fastnn2.__all__ if inspect.isfunction(getattr(fastnn2, name))
-    )
-    assert sorted(ours for _, ours in rows) == sorted(reference.__all__)
-
-
-def test_readme_names_every_public_name():
-    for name in fastnn2.__all__:
-        assert name.startswith("__") or f"fastnn2.{name}" in README
-
-
-def test_readme_describes_every_command(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert {"moons", "scale", "info", "warmup"} == set(commands)
-    for command in commands:
-        assert f"`fastnn2 {command}`" in section("The command")
-
-
-def test_readme_links_lead_somewhere():
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    assert "moons.png" in targets
-    for target in targets:
-        assert target.startswith("https://") or (ROOT / target).exists(), target
-
-
-def test_readme_is_narrow():
-    wide = [
-        line for line in README.splitlines() if len(line) > WIDEST and not line.startswith("|") and "](" not in line
-    ]
-    assert wide == []
-
-
-# The project's files
-
-
-def test_one_version_of_python():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    lowest = project["project"]["requires-python"].removeprefix(">=")
-    assert re.fullmatch(r"3\.\d+", lowest)
-    assert project["tool"]["ruff"]["target-version"] == "py" + lowest.replace(".", "")
-    assert project["tool"]["mypy"]["python_version"] == lowest
-    assert f"Python {lowest} or newer" in README
-
-
-def test_changelog_has_this_version():
-    titles = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert titles[0] in ("Unreleased", fastnn2.__version__)
 
 
 # The package's modules
@@ -255,6 +176,18 @@ def test_arrows_run_one_way(room):
                 if not any(is_in(module, other) for other in allowed)
             }
             assert upward == set(), name
+
+
+def test_the_docs_have_the_same_arrows():
+    rows = re.findall(r"^\| `([\w.]+)` \| [^|]+ \| ([^|]+) \|$", CONTRIBUTING, re.MULTILINE)
+    assert [room for room, _ in rows] == list(dict.fromkeys(room for room, _ in rows))
+    documented = {}
+    for room, may_import in rows:
+        documented[room] = set()
+        for other, and_below in re.findall(r"`([\w.]+)`( and below)?", may_import):
+            documented[room] |= {other, *(BELOW[other] if and_below else ())}
+        assert documented[room] or may_import == "nothing"
+    assert documented == {room: set(others) for room, others in BELOW.items()}
 
 
 @pytest.mark.parametrize("room", [name for name in MODULES if (PACKAGE.joinpath(*name.split(".")[1:])).is_dir()])
