@@ -49,7 +49,7 @@ def build_module(entry, arguments):
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
     for function in module.functions:
         if not function.is_declaration and function.name not in (symbol, THREAD_ENTRY):
-            function.linkage = "internal"  # not called from outside, so gone once inlined
+            function.linkage = "internal"  # not called from outside; what is inlined everywhere goes
     return module, symbol
 
 

@@ -1,11 +1,10 @@
-"""The same bits on every processor, and in every floating-point mode of the calling thread.
+"""The same bits on every processor.
 
 Kernels are compiled for other processors in subprocesses, as Numba reads NUMBA_CPU_NAME and NUMBA_CPU_FEATURES once.
 With the name alone it keeps the features of the processor that it runs on. This file is also the script that the
 subprocess runs.
 """
 
-import contextlib
 import os
 import pathlib
 import platform
@@ -16,15 +15,13 @@ import warnings
 
 import numpy as np
 import pytest
+from assembly import assert_mode_is_set_outside
 from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem, published_data
-from numba import njit
 from sklearn.exceptions import ConvergenceWarning
 
 import fastnn2
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.kernels.loops.team import float_mode, set_float_mode
-from fastnn2.kernels.shared import tuning
 
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 TESTS = pathlib.Path(__file__).parents[1]  # where the script finds data.py
@@ -125,9 +122,14 @@ def in_subprocess(folder):
                 result = run(as_job(dict(arrays)), dtype)
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
         np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
-        kernels = ("train", "train_narrow", "train_wide")
-        assembly = [compile_assembly(name, dtype, here.cpu, here.feature_string()) for name in kernels]
-        (folder / f"{dtype}.s").write_text("".join(assembly))
+        for name in ("train", "train_narrow", "train_wide"):
+            assembly = compile_assembly(name, dtype, here.cpu, here.feature_string())
+            (folder / f"{name}-{dtype}.s").write_text(assembly)
+
+
+def assemblies(folder, dtype):
+    """Return the assembly of each kernel that was compiled to be looked at."""
+    return [path.read_text() for path in sorted(folder.glob(f"*-{dtype}.s"))]
 
 
 def missing_for(name):
@@ -187,7 +189,7 @@ def test_subprocess_ran_kernels_for_the_other_processor(target, dtype):
 def test_assembly_has_no_wider_vectors_and_no_fma_where_there_is_none(target, dtype):
     name, folder = target
     _, forbidden, expected = TARGETS[name]
-    assembly = (folder / f"{dtype}.s").read_text()
+    assembly = "".join(assemblies(folder, dtype))
     assert not re.search(forbidden, assembly)
     if name == "x86-64":
         expected = expected[:1] + expected[1 + DTYPES.index(dtype) :][:1]
@@ -198,11 +200,20 @@ def test_assembly_has_no_wider_vectors_and_no_fma_where_there_is_none(target, dt
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_functions_that_keep_vectors_on_their_stack_align_it(target, dtype):
     _, folder = target
-    functions = (folder / f"{dtype}.s").read_text().split("@function\n")[1:]
+    functions = "".join(assemblies(folder, dtype)).split("@function\n")[1:]
     with_vector = r"\(%rsp\), %[xyz]mm|%[xyz]mm\d+, \d+\(%rsp\)"
     spilling = [function for function in functions if re.search(with_vector, function)]
     assert spilling
     assert all(re.search(r"andq\s+\$-64, %rsp", function) for function in spilling)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_loops_run_in_the_default_mode(target, dtype):
+    _, folder = target
+    kernels = assemblies(folder, dtype)
+    assert len(kernels) == 3
+    for assembly in kernels:
+        assert_mode_is_set_outside(assembly)
 
 
 def test_assembly_for_avx512_has_its_registers():
@@ -234,148 +245,6 @@ def test_other_processors_give_estimators_the_same_bits(target, dtype):
     _, folder = target
     with np.load(folder / f"estimators-{dtype}.result.npz") as arrays:
         assert_same_bits(dict(arrays), run_estimators(dtype))
-
-
-# The floating-point mode. Bits of MXCSR: denormal results become zero (flush to zero), denormal arguments count as zero
-# (denormals are zero), rounding towards zero. A library built with -ffast-math sets the first two as it is loaded.
-DEFAULT, FLUSH, DENORMALS_ARE_ZERO, TOWARDS_ZERO = 0x1F80, 0x8000, 0x0040, 0x6000
-MODES = {
-    "flush to zero": DEFAULT | FLUSH,
-    "denormals are zero": DEFAULT | DENORMALS_ARE_ZERO,
-    "both": DEFAULT | FLUSH | DENORMALS_ARE_ZERO,
-    "towards zero": DEFAULT | TOWARDS_ZERO,
-}
-CONTROL = 0xFFC0  # the bits that are settings; those below say what has happened
-
-
-@njit
-def current_mode():
-    return float_mode()
-
-
-@njit
-def set_mode(mode):
-    set_float_mode(mode)
-
-
-@njit
-def multiply(a, b):
-    return a * b
-
-
-@contextlib.contextmanager
-def mode_of_thread(mode):
-    """Set the mode of this thread; check on leaving that nobody has changed it; put back the one before."""
-    before = current_mode()
-    set_mode(mode)
-    try:
-        yield
-        after = current_mode()
-    finally:
-        set_mode(before)
-    assert after & CONTROL == mode & CONTROL
-
-
-class InThisThread:
-    """Stands in for the team: the kernel runs in the calling thread."""
-
-    def __init__(self, control):
-        self.control = control
-        self.failure = None
-
-    def start(self, size, work, is_short):
-        work(0, 1)
-
-    def wait(self, seconds):
-        return True
-
-    def end(self):
-        return None
-
-
-def with_denormals(d, h, o, n, dtype):
-    """Return a problem in which denormal numbers count: a change of the mode changes its parameters.
-
-    The first input is 0, so that its weights, which are denormal, stay as they are; the second is so small that its
-    gradient is denormal, and its weights are too. Weights of samples are integers: NumPy adds them up outside of the
-    kernel, and their sum is exact in any mode.
-    """
-    X, Y, init, weights = problem(d, h, o, n, dtype)
-    info = np.finfo(dtype)
-    X[0] = 0.0
-    X[1] *= 4 * info.tiny
-    init["W1"][:, :2] *= info.tiny / 16
-    return X, Y, init, np.round(weights)
-
-
-def test_modes_have_an_effect():
-    tiny = float(np.finfo(float).tiny)
-    three, tenth = 3.0, 0.1
-    assert multiply(tiny, 0.5) == tiny / 2
-    rounded = multiply(three, tenth)
-    with mode_of_thread(MODES["flush to zero"]):
-        flushed = multiply(tiny, 0.5)
-    with mode_of_thread(MODES["denormals are zero"]):
-        not_seen = multiply(tiny / 2, 4.0)
-    with mode_of_thread(MODES["towards zero"]):
-        cut = multiply(three, tenth)
-    assert flushed == 0
-    assert not_seen == 0
-    assert cut == np.nextafter(rounded, 0)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("shape", [(2, 5, 1, 500), (9, 7, 3, 300), (100, 50, 2, 600), (220, 600, 1, 100)], ids=str)
-def test_mode_of_the_calling_thread_does_not_change_a_bit(shape, mode, dtype, monkeypatch):
-    X, Y, init, weights = with_denormals(*shape, dtype)
-    h = shape[1]
-
-    def fit():
-        plain = fastnn2.fit(X, Y, RATE, h, 20, init=init)
-        return (*plain, *fastnn2.fit(X, Y, RATE, h, 20, init=init, alpha=0.5, sample_weight=weights))
-
-    expected = fit()
-    changed = expected[0]["W1"][:, 1]
-    tiny = np.finfo(dtype).tiny
-    assert ((changed != 0) & (abs(changed) < tiny)).any(), "denormal numbers should have been among the results"
-    assert_same_bits(expected[0]["W1"][:, 0], init["W1"][:, 0])
-    with mode_of_thread(MODES[mode]):
-        threads = fit()  # new threads start in the mode of the one that starts them
-    assert_same_bits(threads, expected)
-    monkeypatch.setattr("fastnn2.engine.full_batch.Team", InThisThread)
-    with mode_of_thread(MODES[mode]):
-        here = fit()
-    assert_same_bits(here, expected)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("mode", ["flush to zero", "denormals are zero", "both"])
-def test_mode_of_the_calling_thread_does_not_change_a_bit_of_the_steps(mode, dtype):
-    # Gradients are divided by n and rounded outside of the kernel, so here none of them is denormal.
-    X, Y, params, _ = problem(5, 6, 2, 3 * tuning.group_size(dtype) + 5, dtype)
-    info = np.finfo(dtype)
-    X[0] *= info.tiny / 4
-    params["W1"][0] = [1.0, 0.0, 0.0, 0.0, 0.0]  # the first unit's Z1 and A1 are the first input
-    params["b1"][0] = 0.0
-    params["W1"][1:, 0] *= info.tiny / 16
-    params["W2"][0] = 0.25
-    params["b2"][0] = np.log(info.tiny) - 1  # the first output is denormal
-    params["b2"][1] = info.tiny / 4
-    forward = fastnn2.forward(X, params)
-    for numbers in (forward[0][0], forward[1]["A1"][0]):
-        assert ((numbers != 0) & (abs(numbers) < info.tiny)).any()
-    gradients = {"d" + name: np.zeros_like(value) for name, value in params.items()}
-    y = np.where(Y < 0.5, info.tiny / 8, 1).astype(dtype)  # certain but for a denormal number
-
-    def steps():
-        # The cost of a denormal number that should have been 1/2.
-        return fastnn2.forward(X, params), np.float64(fastnn2.cost(y, Y)), fastnn2.update(gradients, params, RATE)
-
-    expected = steps()
-    with mode_of_thread(MODES[mode]):
-        found = steps()
-    assert_same_bits(found, expected)
 
 
 @pytest.mark.parametrize("name", LEVELS)

@@ -23,6 +23,7 @@ from fastnn2.kernels.shared.choices import DROP, KEEP
 from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
 from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.blocks import smaller
+from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
 from fastnn2.kernels.simd.vector import INLINE, fma, group_lanes, load_group, zero_group
 
@@ -141,13 +142,14 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
         atomic_store(control, BATCHES_DONE, number)
 
 
-@njit(**INLINE)
+@njit(**NOT_INLINED)
 def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
           X_tile, A1, y, not_finite):  # fmt: skip
     """Write the outputs of the samples [first, last) to `out` (n, o) in place; no sample depends on another one.
 
     ``not_finite[0]`` becomes 1 if one of the samples has a number that is not: times 0, it is not 0.
     """
+    forbid_inlining()
     lanes = group_lanes(X)
     products = zero_group(X)
     for sample in range(first, last, tile_groups * lanes):

@@ -1,7 +1,8 @@
-"""How the threads of a team meet: a barrier, control words, and the floating-point mode.
+"""How the threads of a team meet: a barrier and control words.
 
 A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`tuning`).
-All that kernels ask of the system or the processor as they run is in this file, with a plain fallback beside it.
+What kernels ask of the system or the processor as they run is in this file, with a plain fallback beside it; the
+floating-point mode is in :mod:`float_mode`.
 """
 
 import os
@@ -26,6 +27,7 @@ from fastnn2.kernels.shared.control_words import (
 )
 from fastnn2.kernels.shared.tuning import LOST_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
+from fastnn2.kernels.simd.target import is_x86
 from fastnn2.kernels.simd.vector import INLINE, address
 
 # Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
@@ -76,16 +78,12 @@ def _word(context, builder, signature, args):
     return builder.gep(data, [context.cast(builder, args[1], signature.args[1], types.intp)])
 
 
-def _is_x86(builder):
-    return builder.module.triple.startswith(("x86_64", "i386", "i686"))
-
-
 @intrinsic
 def pause(typingctx):
     """Tell the processor that this is a waiting loop (x86; elsewhere nothing)."""
 
     def codegen(context, builder, signature, args):
-        if _is_x86(builder):
+        if is_x86(builder.module):
             function_type = ir.FunctionType(ir.VoidType(), [])
             builder.call(cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse2.pause"), [])
         return context.get_dummy_value()
@@ -127,51 +125,13 @@ def cycles(typingctx):
     """Return the time stamp of the processor, which counts at about its nominal clock (x86; elsewhere 0)."""
 
     def codegen(context, builder, signature, args):
-        if not _is_x86(builder):
+        if not is_x86(builder.module):
             return context.get_constant(types.int64, 0)
         function_type = ir.FunctionType(ir.IntType(64), [])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.readcyclecounter")
         return builder.call(function, [])
 
     return types.int64(), codegen
-
-
-# Flush-to-zero and the rounding mode are per-thread settings that a library may have changed before; on x86 they
-# stand in the MXCSR register, which is 0x1F80 by default.
-DEFAULT_MXCSR = 0x1F80
-
-
-def _mxcsr(builder, name, pointer):
-    function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
-    function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.x86.sse.{name}mxcsr")
-    builder.call(function, [builder.bitcast(pointer, ir.IntType(8).as_pointer())])
-
-
-@intrinsic
-def float_mode(typingctx):
-    """Return the floating-point mode of this thread (x86; elsewhere a constant)."""
-
-    def codegen(context, builder, signature, args):
-        place = cgutils.alloca_once_value(builder, ir.IntType(32)(DEFAULT_MXCSR))
-        if _is_x86(builder):
-            _mxcsr(builder, "st", place)
-        return builder.load(place)
-
-    return types.int32(), codegen
-
-
-@intrinsic
-def set_float_mode(typingctx, mode):
-    """Set the floating-point mode of this thread (x86; elsewhere nothing)."""
-
-    def codegen(context, builder, signature, args):
-        if _is_x86(builder):
-            place = cgutils.alloca_once(builder, ir.IntType(32))
-            builder.store(context.cast(builder, args[0], mode, types.int32), place)
-            _mxcsr(builder, "ld", place)
-        return context.get_dummy_value()
-
-    return types.void(mode), codegen
 
 
 @njit(**INLINE)

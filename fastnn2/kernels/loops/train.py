@@ -63,6 +63,7 @@ from fastnn2.kernels.shared.control_words import (
     STOP,
 )
 from fastnn2.kernels.simd.blocks import smaller
+from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 INFINITY = float("inf")
@@ -73,7 +74,7 @@ count_shares = njit(**INLINE)(tuning.count_shares)
 def training_loop(tile):
     """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
-    @njit(**INLINE)
+    @njit(**NOT_INLINED)
     def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, stealing, may_drop_workers,
               X, Y, weights, has_weights, params, params_of_first, params_stride, first, last, l2, has_l2, gradients,
               gradients_stride, sums, A1, dZ2, scratch, costs, learning_rate, total_weight):  # fmt: skip
@@ -92,6 +93,7 @@ def training_loop(tile):
             cost_j = (sum(costs of samples) + 1/2 sum(l2 p^2)) / total_weight
             p <- p - learning_rate / total_weight * (gradient + l2 p)
         """
+        forbid_inlining()
         lanes = group_lanes(X)
         groups = (n + lanes - 1) // lanes
         cost_place = gradients_stride - 1

@@ -48,6 +48,7 @@ from fastnn2.kernels.shared.control_words import (
     STOP,
 )
 from fastnn2.kernels.simd.blocks import smaller
+from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, store
 
 INFINITY = float("inf")
@@ -71,7 +72,7 @@ def meet(control, thread, threads, parts):
     return True
 
 
-@njit(**INLINE)
+@njit(**NOT_INLINED)
 def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights, params,
                stride, l2, has_l2, gradients, penalties, Z2, Z2_stride, A1, dZ2, scratch, db2, costs, learning_rate,
                total_weight):  # fmt: skip
@@ -84,6 +85,7 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
     or a thread, but for penalties, starts on a 128-byte boundary; behind parameters and gradients of a part there are
     zeros.
     """
+    forbid_inlining()
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
     most = (groups + batches - 1) // batches

@@ -1,4 +1,4 @@
-"""The steps of one iteration by themselves, over all samples: what the public forward, cost and backward run.
+"""The steps of one iteration by themselves, over all samples: what the public forward, cost, backward and update run.
 
 Matrices over samples are laid out as in :mod:`layers`. The training loop has the same formulas without storing what
 these functions return; some are rounded otherwise there (see :func:`layers.output_cost` and :mod:`narrow`).
@@ -6,18 +6,21 @@ these functions return; some are rounded otherwise there (see :func:`layers.outp
 
 from numba import njit
 
+from fastnn2.kernels.nn import update as updating
 from fastnn2.kernels.nn.layers import affine, backward_layers
 from fastnn2.kernels.shared.choices import TANH
 from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.elementary import log, log1p, sigmoid, tanh
+from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
-from fastnn2.kernels.simd.vector import INLINE, group_lanes, load_group, mask_tail, select_equal, store, zero_group
+from fastnn2.kernels.simd.vector import group_lanes, load_group, mask_tail, select_equal, store, zero_group
 
 
-@njit(**INLINE)
+@njit(**NOT_INLINED)
 def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
     """Write ``Z1 = W1 X + b1``, ``A1 = tanh(Z1)``, ``Z2 = W2 A1 + b2`` and ``y = sigmoid(Z2)`` in place."""
+    forbid_inlining()
     lanes = group_lanes(X)
     w2 = h * d + h
     for g in range(groups):
@@ -30,14 +33,15 @@ def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
             store(y, at, sigmoid(load_group(Z2, at)))
 
 
-@njit(**INLINE)
-def cost(o, n, y, Y, weights, has_weights):
-    """Return ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0.
+@njit(**NOT_INLINED)
+def cost(o, n, y, Y, weights, has_weights, total):
+    """Write ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0, to `total`.
 
     SUMMED_OUTPUTS are summed at a time, and those sums in float64.
     """
+    forbid_inlining()
     lanes = group_lanes(y)
-    total = 0.0
+    summed = 0.0
     for g in range((n + lanes - 1) // lanes):
         for first in range(0, o, SUMMED_OUTPUTS):
             terms = zero_group(y)
@@ -48,16 +52,17 @@ def cost(o, n, y, Y, weights, has_weights):
             if has_weights:
                 weight = load_group(weights, g * lanes)
                 terms = select_equal(weight, 0.0, 0.0, terms * weight)
-            total += sum_lanes(fold_group(mask_tail(terms, n - g * lanes)))
-    return total
+            summed += sum_lanes(fold_group(mask_tail(terms, n - g * lanes)))
+    total[0] = summed
 
 
-@njit(**INLINE)
+@njit(**NOT_INLINED)
 def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, scratch, gradient):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
     ``dZ2 = w (y - Y)`` is written over y; A1 and scratch (S, G) are overwritten.
     """
+    forbid_inlining()
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
     b2 = h * d + h + o * h
@@ -75,3 +80,10 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
         backward_layers(
             params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, scratch, TANH,
             gradient, 0)  # fmt: skip
+
+
+@njit(**NOT_INLINED)
+def update(params, new, count, gradient, l2, learning_rate):
+    """Write ``new = params - learning_rate (gradient + l2 params)`` in place; `count` is a multiple of eight."""
+    forbid_inlining()
+    updating.update(params, 0, new, 0, gradient, 0, 0, count, l2, learning_rate)

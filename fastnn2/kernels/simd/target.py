@@ -1,4 +1,4 @@
-"""The shape of register blocks, by the vector registers of the processor that is compiled for.
+"""The processor that is compiled for: its architecture, and the shape of register blocks by its vector registers.
 
 The accumulators of a block stay in registers over the whole loop, and it is large enough that to load its operands
 takes less time than to multiply them. The shape decides which sums are formed side by side and never in which order one
@@ -67,6 +67,16 @@ def blocks() -> Blocks:
     if not _chosen:
         choose(_features_of_numba())
     return _chosen[0]
+
+
+def is_x86(module):
+    """Return whether an LLVM module is made for x86."""
+    return module.triple.startswith(("x86_64", "i386", "i686"))
+
+
+def is_aarch64(module):
+    """Return whether an LLVM module is made for AArch64."""
+    return module.triple.startswith(("aarch64", "arm64"))
 
 
 def _features_of_numba() -> frozenset[str]:
