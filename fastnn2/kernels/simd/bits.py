@@ -20,7 +20,7 @@ def _bits(vector):
 def power_of_two(typingctx, shifted):
     """Return 2^k from a number whose lowest mantissa bits hold the integer k + bias (see :func:`elementary.rounder`).
 
-    Right for every k whose power is a normal number; outside, the result is arbitrary.
+    If 2^k is not a normal number, the result is arbitrary.
     """
 
     def codegen(context, builder, signature, args):
@@ -32,7 +32,7 @@ def power_of_two(typingctx, shifted):
 
 
 def _exponent(context, builder, x, floor, args):
-    """The integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, and the bits of x."""
+    """Build the integer k with ``floor * 2^k <= x < floor * 2^(k+1)``, the bits of x, and the length of a mantissa."""
     integers, mantissa, constant = _bits(x)
     bits = builder.bitcast(args[0], integers)
     floor_bits = builder.bitcast(broadcast(context, builder, args[1], floor, x), integers)
@@ -63,7 +63,7 @@ def mantissa_above(typingctx, x, floor):
 
 @intrinsic
 def is_double(typingctx, x):
-    """Return whether the lanes are float64: a constant, so that LLVM drops the other branch."""
+    """Return whether the lanes are float64 (a compile-time constant, so that LLVM drops the other branch)."""
     vector = first_vector(x)
 
     def codegen(context, builder, signature, args):

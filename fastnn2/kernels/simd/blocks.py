@@ -1,8 +1,11 @@
-"""Blocks: several rows at once, held in registers, as tuples of vectors.
+"""Blocks of accumulators: tuples of vectors that stay in registers.
 
-A matrix product is fast when each number that is loaded is used several times. A block is that: p rows of one operand
-and q of the other, p * q accumulators, p + q loads for p * q products. The length of a tuple is the shape of the block,
-so a kernel writes one loop whatever the shape, and LLVM keeps every vector of a tuple in a register of its own.
+A matrix product is fast if each number that is loaded is used several times. A block of p rows of one operand and q of
+the other has p * q accumulators, and takes p + q loads for p * q products. The length of a tuple is a compile-time
+constant, so one loop serves all shapes (see :mod:`target`), and LLVM keeps each vector of a tuple in a register.
+
+Rows begin at `offsets`, a tuple of int64, behind an index `base` of a flat array. A block that goes past the last row
+repeats that row: it is computed again, with the same result.
 """
 
 from numba import njit, types
@@ -25,7 +28,7 @@ from fastnn2.kernels.simd.vector import (
 
 
 def _each(function):
-    """Codegen of a tuple: ``function(context, builder, args, i)`` gives its element number i."""
+    """Return the codegen of a tuple whose element i is ``function(context, builder, args, i)``."""
 
     def codegen(context, builder, signature, args):
         values = [function(context, builder, args, i) for i in range(signature.return_type.count)]
@@ -34,57 +37,57 @@ def _each(function):
     return codegen
 
 
-def _load_vectors(array, start, offsets, element):
-    position = types.intp
+def _load_vectors(array, base, offsets, element):
+    index = types.intp
 
     def load(context, builder, args, i):
-        first = context.cast(builder, args[1], start, position)
-        offset = context.cast(builder, builder.extract_value(args[2], i), offsets.dtype, position)
-        return load_as(context, builder, array, args[0], position, builder.add(first, offset), element)
+        first = context.cast(builder, args[1], base, index)
+        offset = context.cast(builder, builder.extract_value(args[2], i), offsets.dtype, index)
+        return load_as(context, builder, array, args[0], index, builder.add(first, offset), element)
 
-    return types.UniTuple(element, offsets.count)(array, start, offsets), _each(load)
-
-
-@intrinsic
-def load_vectors(typingctx, array, start, offsets):
-    """Return the vectors that begin at ``start + offset`` for each of a tuple of offsets."""
-    return _load_vectors(array, start, offsets, lane_type(array.dtype, 1))
+    return types.UniTuple(element, offsets.count)(array, base, offsets), _each(load)
 
 
 @intrinsic
-def load_vectors_like(typingctx, array, start, offsets, like):
-    """Return the vectors like `like` that begin at ``start + offset`` for each of a tuple of offsets."""
-    result, codegen = _load_vectors(array, start, offsets, like)
-    return result.return_type(array, start, offsets, like), codegen
+def load_vectors(typingctx, array, base, offsets):
+    """Return the vectors at ``array[base + offset]``, one for each of a tuple of offsets."""
+    return _load_vectors(array, base, offsets, lane_type(array.dtype, 1))
 
 
 @intrinsic
-def load_scalars(typingctx, array, start, offsets):
-    """Return the numbers at ``start + offset`` for each of a tuple of offsets."""
-    return _load_vectors(array, start, offsets, array.dtype)
+def load_vectors_like(typingctx, array, base, offsets, like):
+    """Do as :func:`load_vectors`, with vectors of the type of `like`."""
+    result, codegen = _load_vectors(array, base, offsets, like)
+    return result.return_type(array, base, offsets, like), codegen
+
+
+@intrinsic
+def load_scalars(typingctx, array, base, offsets):
+    """Return the numbers ``array[base + offset]``, one for each of a tuple of offsets."""
+    return _load_vectors(array, base, offsets, array.dtype)
 
 
 @intrinsic
 def block_inputs(typingctx, array):
-    """Return zeros as wide as the inputs of a layer's block: so many vectors side by side."""
+    """Return zeros of the type that a layer's block takes of each input: ``blocks().vectors`` vectors."""
     return zeros(array, blocks().vectors)
 
 
 @intrinsic
 def half_block_inputs(typingctx, array):
-    """Return zeros half as wide as :func:`block_inputs`, but at least one vector."""
+    """Return zeros of half the lanes of :func:`block_inputs`, but at least one vector."""
     return zeros(array, max(1, blocks().vectors // 2))
 
 
 @intrinsic
 def lanes_of(typingctx, vector):
-    """Return how many lanes `vector` has (a constant)."""
+    """Return the number of lanes of `vector` (a compile-time constant)."""
     return types.intp(vector), lambda context, builder, signature, args: context.get_constant(types.intp, vector.lanes)
 
 
 @intrinsic
 def load_inputs(typingctx, array, index, like):
-    """Return, as a tuple of one, ``array[index : index + lanes]``, as many lanes as `like` has."""
+    """Return a tuple of one vector of the type of `like`, ``array[index : index + lanes]``."""
 
     def load(context, builder, args, i):
         return load_as(context, builder, array, args[0], index, args[1], like)
@@ -94,7 +97,7 @@ def load_inputs(typingctx, array, index, like):
 
 @intrinsic
 def broadcast_each(typingctx, like, numbers):
-    """Return for each of a tuple of numbers a vector like `like` with it in every lane."""
+    """Return a vector of the type of `like` for each of a tuple of numbers, which is in all its lanes."""
 
     def one(context, builder, args, i):
         return broadcast(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
@@ -104,16 +107,13 @@ def broadcast_each(typingctx, like, numbers):
 
 @intrinsic
 def zero_each(typingctx, like, offsets):
-    """Return for each of a tuple of offsets zeros as wide as `like`."""
+    """Return zeros of the type of `like`, one vector for each of a tuple of offsets."""
     result = types.UniTuple(like, offsets.count)
     return result(like, offsets), lambda context, builder, signature, args: context.get_constant_null(result)
 
 
 def _transpose_squares(builder, values):
-    """Transpose squares, in place: k vectors, one above the other, are squares of k lanes side by side.
-
-    In steps, pairs of vectors exchange half of their lanes: single ones, then twos, and so on.
-    """
+    """Transpose the k x k squares that k vectors hold side by side, in place: exchange 1 lane, then 2, 4 ... lanes."""
     lanes, width = values[0].type.count, 1
     while width < len(values):
         low = lane_numbers([lanes + i - width if i & width else i for i in range(lanes)])
@@ -128,7 +128,7 @@ def _transpose_squares(builder, values):
 
 @intrinsic
 def transposed(typingctx, rows):
-    """Return the columns of eight vectors of eight lanes, as vectors."""
+    """Return the columns of eight rows of eight lanes, as vectors."""
 
     def codegen(context, builder, signature, args):
         values = _transpose_squares(builder, [builder.extract_value(args[0], i) for i in range(8)])
@@ -138,14 +138,14 @@ def transposed(typingctx, rows):
 
 
 @intrinsic
-def load_transposed(typingctx, array, start, offsets):
-    """Return columns of the rows that begin at ``start + offset`` for each of a tuple of offsets, as vectors.
+def load_transposed(typingctx, array, base, offsets):
+    """Return columns of the rows that begin at ``array[base + offset]`` for each of a tuple of offsets, as vectors.
 
-    As many offsets as a vector has lanes, and half as many columns. Half a register is loaded at a time, which costs
-    less than to load quarters, or to turn what whole registers hold.
+    There are as many offsets as a vector has lanes, and half as many columns. Half a vector is loaded at a time, which
+    takes less time than to load quarters, or to transpose whole vectors.
     """
     lanes, half = offsets.count, offsets.count // 2
-    load_type, load = _load_vectors(array, start, offsets, Vector(array.dtype, half))
+    load_type, load = _load_vectors(array, base, offsets, Vector(array.dtype, half))
     result = types.UniTuple(Vector(array.dtype, lanes), half)
 
     def codegen(context, builder, signature, args):
@@ -155,16 +155,16 @@ def load_transposed(typingctx, array, start, offsets):
         pairs = [builder.shuffle_vector(rows[i], rows[half + i], both) for i in range(half)]
         return context.make_tuple(builder, result, _transpose_squares(builder, pairs))
 
-    return result(array, start, offsets), codegen
+    return result(array, base, offsets), codegen
 
 
 @intrinsic
-def store_each(typingctx, array, start, offsets, values):
-    """Write each of a tuple of vectors to where it belongs, ``start + offset``, in place."""
+def store_each(typingctx, array, base, offsets, values):
+    """Write ``values[i]`` to ``array[base + offsets[i] :]`` in place, for a tuple of vectors."""
 
     def codegen(context, builder, signature, args):
         data = address(context, builder, array, args[0])
-        first = context.cast(builder, args[1], start, types.intp)
+        first = context.cast(builder, args[1], base, types.intp)
         for i in range(offsets.count):
             offset = context.cast(builder, builder.extract_value(args[2], i), offsets.dtype, types.intp)
             value = builder.extract_value(args[3], i)
@@ -172,7 +172,7 @@ def store_each(typingctx, array, start, offsets, values):
             builder.store(value, pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(array, start, offsets, values), codegen
+    return types.void(array, base, offsets, values), codegen
 
 
 @intrinsic
@@ -180,10 +180,10 @@ def rank1_update(typingctx, a, b, sums):
     """Return ``sums[i * q + j] + a[i] * b[j]`` for p elements of a (vectors or numbers) and q vectors of b."""
     vector = sums.dtype
 
-    def one(context, builder, args, number):
-        i, j = divmod(number, b.count)
+    def one(context, builder, args, k):
+        i, j = divmod(k, b.count)
         left = broadcast(context, builder, builder.extract_value(args[0], i), a.dtype, vector)
-        operands = [left, builder.extract_value(args[1], j), builder.extract_value(args[2], number)]
+        operands = [left, builder.extract_value(args[1], j), builder.extract_value(args[2], k)]
         return llvm_function(context, builder, "fma", vector, operands)
 
     return sums(a, b, sums), _each(one)
@@ -191,7 +191,7 @@ def rank1_update(typingctx, a, b, sums):
 
 @intrinsic
 def add_each(typingctx, first, second):
-    """Return the sums of the vectors of two tuples, one by one."""
+    """Return ``first[i] + second[i]`` for two tuples of vectors."""
 
     def one(context, builder, args, i):
         return builder.fadd(builder.extract_value(args[0], i), builder.extract_value(args[1], i))
@@ -201,7 +201,7 @@ def add_each(typingctx, first, second):
 
 @intrinsic
 def zero_accumulators(typingctx, array, a_offsets, b_offsets):
-    """Return the zeros with which the sums of :func:`rank1_update` begin: vectors of the dtype of `array`."""
+    """Return zeros as the sums of :func:`rank1_update`: a vector in the dtype of `array` for each pair of offsets."""
     result = types.UniTuple(lane_type(array.dtype, 1), a_offsets.count * b_offsets.count)
 
     def codegen(context, builder, signature, args):
@@ -212,11 +212,7 @@ def zero_accumulators(typingctx, array, a_offsets, b_offsets):
 
 @intrinsic
 def for_each(typingctx, function, mapped, shared):
-    """Return the results of `function`, a kernel function, for each element of some tuples, as a tuple.
-
-    `mapped` is a tuple of those tuples, all of one length; the function is called with an element of each, and then all
-    that the tuple `shared` holds.
-    """
+    """Return the tuple of ``function(mapped[0][i], mapped[1][i], ..., *shared)`` for all i; `mapped` holds tuples."""
     if len({t.count for t in mapped.types}) != 1:
         raise TypingError(f"for_each takes tuples of one length, not {mapped}")
     arguments = (*(t.dtype for t in mapped.types), *shared.types)
@@ -224,7 +220,7 @@ def for_each(typingctx, function, mapped, shared):
     result = types.none if call.return_type == types.none else types.UniTuple(call.return_type, count)
 
     def codegen(context, builder, signature, args):
-        # Asked for again, as Numba remembers the line above when it has forgotten the compiled function.
+        # Resolved again: Numba may have kept the type from above and dropped the compiled function.
         compiled = context.get_function(function, context.typing_context.resolve_function_type(function, arguments, {}))
         context.add_linking_libs(getattr(compiled, "libs", ()))
         rest = [builder.extract_value(args[2], k) for k in range(shared.count)]
@@ -241,7 +237,7 @@ def for_each(typingctx, function, mapped, shared):
 
 @intrinsic
 def horner(typingctx, x, coefficients):
-    """Return the polynomial in x whose coefficients, that of the highest power first, are a tuple of numbers."""
+    """Return a polynomial of x by Horner's rule; `coefficients` is a tuple of numbers, the highest power first."""
 
     def codegen(context, builder, signature, args):
         value = None
@@ -254,12 +250,12 @@ def horner(typingctx, x, coefficients):
 
 
 @intrinsic
-def load_eights(typingctx, array, start, offsets):
-    """Return the eight numbers from ``start + offset`` on, for each of a tuple of offsets, in the dtype of `array`."""
-    return _load_vectors(array, start, offsets, Vector(array.dtype, 8))
+def load_eights(typingctx, array, base, offsets):
+    """Do as :func:`load_vectors`, with vectors of eight lanes in the dtype of `array`."""
+    return _load_vectors(array, base, offsets, Vector(array.dtype, 8))
 
 
-def _offsets(count):
+def _offsets(count):  # min(first + i, last) * stride, for i in range(count)
     def one(context, builder, args, i):
         row = builder.add(args[0], args[0].type(i))
         row = builder.select(builder.icmp_signed("<", row, args[1]), row, args[1])
@@ -268,64 +264,64 @@ def _offsets(count):
     return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), _each(one)
 
 
-def _multiples(values, step, count):
+def _multiples(values, stride, count):  # i * stride, for i in range(count)
     def one(context, builder, args, i):
         return builder.mul(args[1], args[1].type(i))
 
-    return types.UniTuple(types.int64, count)(values, step), _each(one)
+    return types.UniTuple(types.int64, count)(values, stride), _each(one)
 
 
 @intrinsic
-def lane_offsets(typingctx, array, step):
-    """Return where rows begin that are `step` apart, one for each lane of a vector."""
-    return _multiples(array, step, lane_type(array.dtype, 1).lanes)
+def lane_offsets(typingctx, array, stride):
+    """Return ``i * stride`` for each lane i of a vector in the dtype of `array`."""
+    return _multiples(array, stride, lane_type(array.dtype, 1).lanes)
 
 
 @intrinsic
-def offsets_of_each(typingctx, values, step):
-    """Return where rows begin that are `step` apart, one for each of a tuple of values."""
-    return _multiples(values, step, values.count)
+def offsets_of_each(typingctx, values, stride):
+    """Return ``i * stride`` for each index i of a tuple."""
+    return _multiples(values, stride, values.count)
 
 
 @intrinsic
-def unit_offsets(typingctx, first, last, step):
-    """Return where the units of a block begin, `step` apart, from `first` on; past `last` that one again."""
+def unit_offsets(typingctx, first, last, stride):
+    """Return the offsets of the units of a layer's block: ``min(first + i, last) * stride`` for unit i."""
     return _offsets(blocks().units)
 
 
 @intrinsic
-def fewer_unit_offsets(typingctx, first, last, step):
-    """Do as :func:`unit_offsets` for a block of one unit less."""
+def fewer_unit_offsets(typingctx, first, last, stride):
+    """Do as :func:`unit_offsets`, for a block of one unit less."""
     return _offsets(blocks().units - 1)
 
 
 @intrinsic
-def row_offsets(typingctx, first, last, step):
-    """Return where the rows of a block of sums begin, `step` apart, from `first` on; past `last` that one again."""
+def row_offsets(typingctx, first, last, stride):
+    """Do as :func:`unit_offsets`, for the rows of a block of sums over lanes."""
     return _offsets(blocks().rows)
 
 
 @intrinsic
-def fewer_row_offsets(typingctx, first, last, step):
-    """Do as :func:`row_offsets` for a block of one row less."""
+def fewer_row_offsets(typingctx, first, last, stride):
+    """Do as :func:`row_offsets`, for a block of one row less."""
     return _offsets(blocks().rows - 1)
 
 
 @intrinsic
-def column_offsets(typingctx, first, last, step):
-    """Return where the columns of a block of sums begin, `step` apart, from `first` on; past `last` that one again."""
+def column_offsets(typingctx, first, last, stride):
+    """Do as :func:`unit_offsets`, for the columns of a block of sums over lanes."""
     return _offsets(blocks().columns)
 
 
 @intrinsic
-def panel_row_offsets(typingctx, first, last, step):
-    """Return where the rows of a block of sums in lanes begin, from `first` on; past `last` that one again."""
+def panel_row_offsets(typingctx, first, last, stride):
+    """Do as :func:`unit_offsets`, for the rows of a block of sums in lanes."""
     return _offsets(blocks().panel_rows)
 
 
 @intrinsic
 def panel_offsets(typingctx, array):
-    """Return where the vectors of a block of sums in lanes begin in a row of a panel in the dtype of `array`."""
+    """Return the offsets of the vectors of a block of sums in lanes, in a sample's row of a panel."""
     lanes = lane_type(array.dtype, 1).lanes
 
     def one(context, builder, args, i):
@@ -340,13 +336,13 @@ def _constant(choose):
 
 @intrinsic
 def narrow_units(typingctx):
-    """Return how many units of a narrow layer are taken at once (a constant)."""
+    """Return the number of units of a block in nn/narrow.py (a compile-time constant, as are those below)."""
     return _constant(lambda shape: shape.narrow_units)
 
 
 @intrinsic
 def units_from(typingctx, first):
-    """Return a tuple of the units of a block of a narrow layer, from number `first` on."""
+    """Return the tuple of units of a block in nn/narrow.py, from `first` on."""
 
     def one(context, builder, args, i):
         return builder.add(args[0], args[0].type(i))
@@ -356,31 +352,31 @@ def units_from(typingctx, first):
 
 @intrinsic
 def block_units(typingctx):
-    """Return how many units a block of a layer has (a constant)."""
+    """Return the number of units of a layer's block."""
     return _constant(lambda shape: shape.units)
 
 
 @intrinsic
 def block_rows(typingctx):
-    """Return how many rows a block of sums has (a constant)."""
+    """Return the number of rows of a block of sums over lanes."""
     return _constant(lambda shape: shape.rows)
 
 
 @intrinsic
 def block_columns(typingctx):
-    """Return how many columns a block of sums has (a constant)."""
+    """Return the number of columns of a block of sums over lanes."""
     return _constant(lambda shape: shape.columns)
 
 
 @intrinsic
 def panel_block_rows(typingctx):
-    """Return how many rows a block of sums in lanes has (a constant)."""
+    """Return the number of rows of a block of sums in lanes."""
     return _constant(lambda shape: shape.panel_rows)
 
 
 @intrinsic
 def panel_block_lanes(typingctx, array):
-    """Return how many columns a block of sums in lanes has in the dtype of `array` (a constant)."""
+    """Return the number of columns of a block of sums in lanes, in the dtype of `array`."""
     lanes = lane_type(array.dtype, blocks().panel_vectors).lanes
     return types.int64(array), lambda context, builder, signature, args: context.get_constant(types.int64, lanes)
 
@@ -390,7 +386,7 @@ end_of_full_blocks, blocks_before = njit(**INLINE)(tuning.end_of_full_blocks), n
 
 @intrinsic
 def smaller(typingctx, a, b):
-    """Return the smaller of two int64 (the built-in ``min`` takes longer to compile)."""
+    """Return the smaller of two int64; the built-in ``min`` takes longer to compile."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.icmp_signed("<", args[0], args[1]), args[0], args[1])

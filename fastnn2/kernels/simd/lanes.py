@@ -1,7 +1,8 @@
-"""Sums over the lanes of a vector, and parts of it.
+"""Sums over the lanes of a vector, and shorter vectors of some of its lanes.
 
-Halves are added until what is wanted is left, always in this order. One sum alone is formed in float64; sums side by
-side in the dtype of the lanes, and made float64 at the end, before they are added to those of other tiles.
+The order of a sum over lanes is always the same: the second half is added to the first, lane by lane, until one lane is
+left. A single sum is formed in float64. Several sums at once are formed in the dtype of the lanes and converted to
+float64 at the end, before they are added to those of other tiles.
 """
 
 from llvmlite import ir
@@ -13,13 +14,13 @@ from fastnn2.kernels.simd.vector import Vector, converted, lane_numbers, lane_ty
 
 
 def part_of(builder, value, start, count):
-    """Build the `count` lanes of an LLVM vector from number `start` on."""
+    """Build the LLVM vector of the lanes [start, start + count) of `value`."""
     return builder.shuffle_vector(value, value, lane_numbers(range(start, start + count)))
 
 
 @intrinsic
 def fold_group(typingctx, group):
-    """Return the vector sum of the vectors side by side in `group`, as ``(v0 + v2) + (v1 + v3)``."""
+    """Return the sum of the four vectors of a group as one vector, ``(v0 + v2) + (v1 + v3)``."""
     vector = Vector(group.dtype, group.lanes // GROUP_VECTORS)
 
     def codegen(context, builder, signature, args):
@@ -54,12 +55,13 @@ def second_half(typingctx, whole):
 
 
 def sums_side_by_side(builder, vector, values):
-    """Build one LLVM vector with the sums over the lanes of each of 2, 4, 8 or 16 vectors, as float64.
+    """Build one LLVM vector of float64 whose lanes are the sums over the lanes of 2, 4, 8 or 16 vectors.
 
-    Two vectors are added as [first halves of a and b] + [second halves of a and b], and so on until every lane is the
-    sum of one: 3 instructions for each of m - 1 additions, where m sums one by one would take three times as many.
+    Two vectors a and b become [first halves of a and b] + [second halves of a and b], and so on until each lane is the
+    sum of one vector. This takes m - 1 additions with two shuffles each; m separate sums take three times as many
+    instructions.
     """
-    held, width = 1, vector.lanes  # so many values in a vector, each in so many lanes
+    held, width = 1, vector.lanes  # a vector holds partial sums of `held` inputs, each in `width` lanes
     while width > lane_type(vector.dtype, 1).lanes:
         width //= 2
         values = [builder.fadd(part_of(builder, v, 0, width), part_of(builder, v, width, width)) for v in values]
@@ -77,7 +79,7 @@ def sums_side_by_side(builder, vector, values):
 
 @intrinsic
 def four_sums(typingctx, a, b, c, d):
-    """Return the sums over the lanes of four vectors, side by side, as a vector of four float64 lanes."""
+    """Return a vector of four float64 lanes, the sums over the lanes of four vectors."""
 
     def codegen(context, builder, signature, args):
         return sums_side_by_side(builder, a, list(args))
@@ -87,7 +89,7 @@ def four_sums(typingctx, a, b, c, d):
 
 @intrinsic
 def lane(typingctx, vector, number):
-    """Return one lane of `vector`."""
+    """Return lane `number` of `vector` as a scalar."""
 
     def codegen(context, builder, signature, args):
         return builder.extract_element(args[0], context.cast(builder, args[1], number, types.int32))
@@ -97,7 +99,7 @@ def lane(typingctx, vector, number):
 
 @intrinsic
 def sum_lanes(typingctx, vector):
-    """Return the sum of all lanes as a float64."""
+    """Return the sum of all lanes, formed in float64."""
 
     def codegen(context, builder, signature, args):
         value, count = args[0], vector.lanes

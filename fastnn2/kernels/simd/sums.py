@@ -1,4 +1,4 @@
-"""Blocks of sums, added to a gradient: over the lanes of their vectors, or lane by lane."""
+"""Adding a block of accumulators to a gradient (float64): the sum over the lanes of each, or lane by lane."""
 
 from llvmlite import ir
 from numba import types
@@ -11,29 +11,34 @@ from fastnn2.kernels.simd.vector import address, broadcast_scalar, converted, la
 
 
 @intrinsic
-def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
-    """Add the sums over lanes of a block to ``gradient[at + i * stride + j]`` in place (float64).
+def add_sums(typingctx, gradient, offset, stride, sums, rows, columns):
+    """Add the sum over the lanes of ``sums[i, j]`` to ``gradient[offset + i * stride + j]`` in place.
 
-    Only the first `rows` rows and `columns` columns of the block count; all places of a row are read and written.
+    `sums` is a tuple of vectors, row by row. Only the first `rows` rows and `columns` columns of the block are added;
+    in the other columns of these rows, the gradient is read and written back unchanged.
     """
     width = blocks().columns
 
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
         values = [builder.extract_value(args[3], i) for i in range(sums.count)]
-        many = min(sums.count, lane_type(sums.dtype.dtype, 1).lanes)
-        totals = [sums_side_by_side(builder, sums.dtype, values[i : i + many]) for i in range(0, sums.count, many)]
-        numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
-        last = builder.sub(args[4], args[4].type(1))
+        at_once = min(sums.count, lane_type(sums.dtype.dtype, 1).lanes)
+        totals = [
+            sums_side_by_side(builder, sums.dtype, values[i : i + at_once]) for i in range(0, sums.count, at_once)
+        ]
+        column_numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
+        last_row = builder.sub(args[4], args[4].type(1))
         for i in range(sums.count // width):
-            place = i * width
-            total = part_of(builder, totals[place // many], place % many, width)
-            inside = builder.icmp_signed("<=", last.type(i), last)
-            kept = builder.select(inside, args[5], last.type(0))  # of a row that is not there, nothing
+            first = i * width
+            total = part_of(builder, totals[first // at_once], first % at_once, width)
+            exists = builder.icmp_signed("<=", last_row.type(i), last_row)
+            kept = builder.select(exists, args[5], last_row.type(0))  # a row past the last one adds zeros to the last
             total = builder.select(
-                builder.icmp_signed("<", numbers, broadcast_scalar(builder, kept, width)), total, total.type(None)
+                builder.icmp_signed("<", column_numbers, broadcast_scalar(builder, kept, width)),
+                total,
+                total.type(None),
             )
-            row = builder.mul(builder.select(inside, last.type(i), last), args[2])
+            row = builder.mul(builder.select(exists, last_row.type(i), last_row), args[2])
             pointer = builder.gep(data, [builder.add(args[1], row)])
             pointer = builder.bitcast(pointer, total.type.as_pointer())
             builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
@@ -44,24 +49,24 @@ def add_sums(typingctx, gradient, at, stride, sums, rows, columns):
 
 
 @intrinsic
-def add_sums_in_lanes(typingctx, gradient, at, offsets, sums):
-    """Add a block of sums to ``gradient[at + offset]`` and what follows, for each of a tuple of offsets, in place.
+def add_sums_in_lanes(typingctx, gradient, base, offsets, sums):
+    """Add row i of a block of sums to ``gradient[base + offsets[i] :]`` in place.
 
-    `sums` are rows of a few vectors side by side, whose lanes are the columns, one row for each offset. An offset may
-    come again, with the same sums, which count once: of some columns, all is read before anything is written.
+    A row of `sums` is a few vectors whose lanes are the columns. An offset may occur several times, with the same sums;
+    they are added once, as the gradient is read for all rows before it is written for any (eight columns at a time).
     """
     rows = offsets.count
     vectors, lanes = sums.count // rows, sums.dtype.lanes
 
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
-        places = [builder.gep(data, [builder.add(args[1], builder.extract_value(args[2], i))]) for i in range(rows)]
+        begins = [builder.gep(data, [builder.add(args[1], builder.extract_value(args[2], i))]) for i in range(rows)]
         for first in range(0, vectors * lanes, UPDATE_WIDTH):
             pointers, totals = [], []
             for i in range(rows):
                 value = builder.extract_value(args[3], i * vectors + first // lanes)
                 total = converted(builder, part_of(builder, value, first % lanes, UPDATE_WIDTH), ir.DoubleType())
-                pointer = builder.gep(places[i], [args[1].type(first)])
+                pointer = builder.gep(begins[i], [args[1].type(first)])
                 pointers.append(builder.bitcast(pointer, total.type.as_pointer()))
                 totals.append(builder.fadd(builder.load(pointers[i], align=8), total))
             for pointer, total in zip(pointers, totals, strict=True):

@@ -1,8 +1,8 @@
 """The processor that is compiled for: its architecture, and the shape of register blocks by its vector registers.
 
-The accumulators of a block stay in registers over the whole loop, and it is large enough that to load its operands
-takes less time than to multiply them. The shape decides which sums are formed side by side and never in which order one
-of them is formed, so it changes no bit.
+A block is as large as the registers allow: its accumulators stay in registers over the whole loop, and loading its
+operands takes less time than multiplying them. The shape decides which sums are formed side by side, never the order of
+one sum, so it changes no bit.
 """
 
 import dataclasses
@@ -13,20 +13,20 @@ import llvmlite.binding as llvm
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
-    """How many rows and columns a block has.
+    """The numbers of rows and columns of each kind of block.
 
-    The last few blocks of `units` or `rows`, which are 2 or more, have one less (see tuning.end_of_full_blocks).
+    The last few blocks of `units` or `rows`, which are at least 2, have one less (see tuning.end_of_full_blocks).
 
     Attributes
     ----------
     narrow_units : int
-        Of the way back through a narrow network: hidden units, four accumulators each.
+        Backward pass of nn/narrow.py: hidden units, with four accumulators each.
     units, vectors : int
-        Of a layer: hidden units, and vectors (64 bytes) of samples side by side.
+        A layer (nn/layers.py): hidden units, and vectors of samples.
     rows, columns : int
-        Of sums over lanes of products over samples; `columns` is 2 or 4.
+        Sums of products over lanes (nn/products.py); `columns` is 2 or 4.
     panel_rows, panel_vectors : int
-        Of such sums in lanes; `panel_vectors` divides tuning.PANEL_VECTORS.
+        Sums of products in lanes (nn/products.py); `panel_vectors` divides tuning.PANEL_VECTORS.
     """
 
     narrow_units: int
@@ -38,20 +38,20 @@ class Blocks:
     panel_vectors: int
 
 
-# 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 number or vector; 9 loads for 20 products. (Six rows
-# are no faster, and layers of 10, 50 or 100 are common. Panels by eight rows and two vectors, with 10 loads for 16
-# products, are 5 % slower, and 10 to 15 % where whatever shares the core loads, too.)
+# 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 broadcast scalar or vector; 9 loads for 20 products.
+# (Six rows are no faster, and layers of 10, 50 or 100 units are common. Panels by eight rows and two vectors, with 10
+# loads for 16 products, are 5 % slower, and 10 to 15 % if another thread of the same core loads much, too.)
 AVX512_TILES = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
-# 16 registers of 32 bytes (AVX2), or 32 of 16: a vector takes two or four of them.
+# 16 registers of 32 bytes (AVX2) or 32 of 16 bytes (Neon): a vector takes two or four of them.
 AVX2_TILES = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
 
 _chosen: list[Blocks] = []
 
 
 def choose(features: frozenset[str]) -> None:
-    """Choose for a processor with these features.
+    """Choose the shapes for a processor with these features.
 
-    Numba keeps what it typed for the first choice, so a process has one.
+    A process has one choice, as Numba keeps the types of what it compiled with the first one.
     """
     choice = AVX512_TILES if any(name.startswith("avx512") for name in features) else AVX2_TILES
     if _chosen and _chosen[0] is not choice:
@@ -63,7 +63,7 @@ def choose(features: frozenset[str]) -> None:
 
 
 def blocks() -> Blocks:
-    """Return the shapes to compile with: as chosen, else for the processor that Numba compiles for."""
+    """Return the chosen shapes, by default those for the processor that Numba compiles for."""
     if not _chosen:
         choose(_features_of_numba())
     return _chosen[0]
@@ -80,7 +80,7 @@ def is_aarch64(module):
 
 
 def _features_of_numba() -> frozenset[str]:
-    """Return the features that a user's own Numba code has, which calls kernels and chooses nothing."""
+    """Return the features that Numba compiles with; a user's own code calls kernels without a choice."""
     named = os.environ.get("NUMBA_CPU_FEATURES")
     if named is None and os.environ.get("NUMBA_CPU_NAME") == "generic":
         named = ""

@@ -1,15 +1,17 @@
-"""A SIMD vector type for Numba, so that kernels say what the processor shall do.
+"""A SIMD vector type for Numba.
 
 A :class:`Vector` is a fixed number of float64 or float32 lanes held in registers. Kernels are written with ordinary
-operators (``x * y + 1.0``) and a few functions (``fma(w, x, acc)``), each of which becomes one LLVM instruction; a
-scalar beside a vector is spread over all lanes in the vector's own dtype. The number of lanes is part of the
-algorithm, not of the processor: LLVM cuts a vector into as many registers as the target needs, every operation is
-rounded on its own, and every sum has one fixed order. That is why the results are the same, bit for bit, on
-every processor, and why no fast-math flag and no loop vectoriser is needed.
+operators (``x * y + 1.0``) and a few functions (``fma(w, x, acc)``), each of which becomes one LLVM instruction. A
+scalar operand is broadcast to all lanes, in the vector's dtype.
 
-Three lengths are used. A *vector* is 64 bytes, one AVX-512 register. A *group* is ``GROUP_VECTORS`` of them side
-by side, a *pair* two: that many independent chains of operations hide the latency of each other. (Where float32 meets
-float64, in sums and updates, it is eight numbers of either at a time: :func:`load_eight`, :func:`load_doubles`.)
+The number of lanes is part of the algorithm, not of the processor: LLVM splits a vector into as many registers as the
+target needs. Each operation is rounded separately and each sum has one fixed order, so results are the same, bit for
+bit, on every processor. For the same reason kernels need no fast-math flags and no loop vectoriser.
+
+There are three lengths. A *vector* is 64 bytes, one AVX-512 register; a *pair* is two vectors; a *group* is
+``GROUP_VECTORS``, four. The vectors of a pair or a group are independent chains of operations, which hide each other's
+latency. (Sums and updates, which mix float32 and float64, take eight numbers of either dtype at a time:
+:func:`load_eight`, :func:`load_doubles`.)
 """
 
 import operator
@@ -21,9 +23,9 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 
 from fastnn2.kernels.shared.tuning import GROUP_VECTORS, VECTOR_BYTES
 
-# How every inner function is compiled: always inlined, so that a vector stays in registers across calls; without
-# reference counting, as nothing is allocated; with NumPy's division, which never raises; and without an entry for
-# Python, which would be a third of the compile time (the entries for Python are in entries.py).
+# How every inner function is compiled: always inlined, so that vectors stay in registers across calls; without
+# reference counting, as kernels allocate nothing; with NumPy's division, which never raises; and without a wrapper for
+# Python, which takes a third of the compile time (the entries that Python calls are in loops/entries.py).
 INLINE = {
     "forceinline": True,
     "_nrt": False,
@@ -51,7 +53,7 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def lane_type(dtype, vectors):
-    """Return the Numba type of so many 64-byte vectors of `dtype` side by side."""
+    """Return the Numba type of `vectors` 64-byte vectors of `dtype` side by side."""
     return Vector(dtype, vectors * VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
@@ -61,7 +63,7 @@ def first_vector(*operands):
 
 
 def broadcast(context, builder, value, value_type, vector):
-    """Bring a scalar into every lane of `vector`; leave a vector as it is."""
+    """Build a value with a scalar in every lane, of the type `vector`; return a vector as it is."""
     if isinstance(value_type, Vector):
         return value
     scalar = context.cast(builder, value, value_type, vector.dtype)
@@ -72,14 +74,14 @@ def broadcast(context, builder, value, value_type, vector):
 
 
 def broadcast_scalar(builder, scalar, lanes):
-    """Build a vector with an LLVM number in each of its lanes."""
+    """Build an LLVM vector with an LLVM scalar in each of its lanes."""
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
     return builder.shuffle_vector(first, undefined, lane_numbers([0] * lanes))
 
 
 def lane_numbers(numbers):
-    """Return numbers of lanes as LLVM wants them for a shuffle."""
+    """Return lane numbers as the LLVM constant that a shuffle takes."""
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
@@ -111,12 +113,12 @@ _define_operator(operator.mul, "fmul")
 _define_operator(operator.truediv, "fdiv")
 
 
-# Memory. Addresses need only the alignment of one number; buffers that are hot are aligned by who makes them.
+# Memory. Loads and stores assume no more than the alignment of one number; the callers of kernels align hot buffers.
 def address(context, builder, array_type, array):
-    """Build the address at which a flat array begins.
+    """Build the address of the first number of a flat array.
 
-    Entries hand in a bare pointer, which may be indexed as an array: one value to pass on, where an array of Numba is
-    seven, a fifth of all that LLVM had to read. A user's own Numba code hands in arrays.
+    Entries pass a bare pointer, which is one value; an array of Numba is seven, and passing them on made a fifth of
+    the code that LLVM had to read. A user's own Numba code passes arrays.
     """
     if isinstance(array_type, types.CPointer):
         return array
@@ -150,7 +152,7 @@ def load(typingctx, array, index):
 
 @intrinsic
 def load_pair(typingctx, array, index):
-    """Return two vectors side by side, ``array[index : index + 2 * lanes]`` of a flat array."""
+    """Return the pair of vectors ``array[index : index + 2 * lanes]`` of a flat array."""
     return _loader(lane_type(array.dtype, 2), array, index)
 
 
@@ -162,7 +164,7 @@ def load_group(typingctx, array, index):
 
 @intrinsic
 def load_scalar(typingctx, array, index):
-    """Return ``array[index]``, one number, without the steps that Numba takes in case `index` is negative."""
+    """Return ``array[index]``, without the instructions with which Numba handles a negative `index`."""
     return _loader(array.dtype, array, index)
 
 
@@ -172,7 +174,7 @@ def _prefetch(array, index, vectors):
         function_type = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word, word, word])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch")
         pointer = _pointer(context, builder, array, args[0], index, args[1], byte)
-        for i in range(vectors):  # a vector is a cache line: to read, to the second level, data
+        for i in range(vectors):  # a vector is a cache line; arguments: for reading (0), second level (2), data (1)
             builder.call(function, [builder.gep(pointer, [word(i * VECTOR_BYTES)]), word(0), word(2), word(1)])
         return context.get_dummy_value()
 
@@ -181,19 +183,19 @@ def _prefetch(array, index, vectors):
 
 @intrinsic
 def prefetch(typingctx, array, index):
-    """Ask for the cache line of ``array[index]``, which need not exist, to be brought into the second-level cache."""
+    """Prefetch the cache line of ``array[index]``, which need not exist, into the second-level cache."""
     return _prefetch(array, index, 1)
 
 
 @intrinsic
 def prefetch_pair(typingctx, array, index):
-    """Ask for the cache lines of a pair of vectors, as :func:`prefetch` does for one line."""
+    """Prefetch the cache lines of the pair of vectors at ``array[index]``, as :func:`prefetch`."""
     return _prefetch(array, index, 2)
 
 
 @intrinsic
 def prefetch_group(typingctx, array, index):
-    """Ask for the cache lines of a group that begins at ``array[index]``, as :func:`prefetch` does for one."""
+    """Prefetch the cache lines of the group at ``array[index]``, as :func:`prefetch`."""
     return _prefetch(array, index, GROUP_VECTORS)
 
 
@@ -210,7 +212,7 @@ def store(typingctx, array, index, vector):
 
 
 def converted(builder, value, lane):
-    """Build an LLVM vector whose lanes have the type `lane`."""
+    """Build an LLVM vector converted lane by lane to the LLVM type `lane`, float or double."""
     if value.type.element == lane:
         return value
     widen = isinstance(lane, ir.DoubleType)
@@ -219,7 +221,7 @@ def converted(builder, value, lane):
 
 @intrinsic
 def load_doubles(typingctx, array, index):
-    """Return ``array[index : index + 8]`` of a flat array, whatever its dtype, as eight float64 lanes."""
+    """Return ``array[index : index + 8]`` of a flat array of either dtype as eight float64 lanes."""
     eight = Vector(types.float64, 8)
 
     def codegen(context, builder, signature, args):
@@ -231,7 +233,7 @@ def load_doubles(typingctx, array, index):
 
 @intrinsic
 def load_eight(typingctx, array, index):
-    """Return ``array[index : index + 8]`` of a flat array, in its dtype."""
+    """Return ``array[index : index + 8]`` of a flat array as eight lanes of its dtype."""
     return _loader(Vector(array.dtype, 8), array, index)
 
 
@@ -248,20 +250,20 @@ def rounded(typingctx, array, vector):
 
 @intrinsic
 def group_lanes(typingctx, array):
-    """Return how many numbers of the dtype of `array` stand in a group (a constant)."""
+    """Return G, the number of lanes of a group in the dtype of `array` (a compile-time constant)."""
     lanes = lane_type(array.dtype, GROUP_VECTORS).lanes
     return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
 @intrinsic
 def vector_lanes(typingctx, array):
-    """Return how many numbers of the dtype of `array` stand in a vector (a constant)."""
+    """Return the number of lanes of a vector in the dtype of `array` (a compile-time constant)."""
     lanes = lane_type(array.dtype, 1).lanes
     return types.intp(array), lambda context, builder, signature, args: context.get_constant(types.intp, lanes)
 
 
 def zeros(array, vectors):
-    """Signature and code of an intrinsic that returns zeros, so many vectors side by side, in the dtype of `array`."""
+    """Return signature and code of an intrinsic that returns `vectors` vectors of zeros, in the dtype of `array`."""
     vector = lane_type(array.dtype, vectors)
     return vector(array), lambda context, builder, signature, args: context.get_constant_null(vector)
 
@@ -274,7 +276,7 @@ def zero_group(typingctx, array):
 
 @intrinsic
 def zero_pair(typingctx, array):
-    """Return two vectors of zeros in the dtype of `array`."""
+    """Return a pair of vectors of zeros in the dtype of `array`."""
     return zeros(array, 2)
 
 
@@ -286,7 +288,7 @@ def zero_vector(typingctx, array):
 
 # Arithmetic
 def llvm_function(context, builder, name, result, values):
-    """Build a call of an LLVM intrinsic whose operands and result have all the type `result`."""
+    """Build a call of an LLVM intrinsic whose operands and result all have the type `result`."""
     llvm_type = context.get_value_type(result)
     lane = "f64" if result.dtype == types.float64 else "f32"
     function_type = ir.FunctionType(llvm_type, [llvm_type] * len(values))
@@ -303,7 +305,7 @@ def _arithmetic(name, result, *operands):
 
 @intrinsic
 def fma(typingctx, a, b, c):
-    """Return ``a * b + c`` with one rounding."""
+    """Return ``a * b + c``, rounded once."""
     return _arithmetic("fma", first_vector(a, b, c), a, b, c)
 
 
@@ -360,25 +362,25 @@ def _bounded(comparison, bound, x):
 
 @intrinsic
 def minimum(typingctx, bound, x):
-    """Return the smaller of `bound` and `x`; a NaN in `x` comes through."""
+    """Return the smaller of `bound` and `x`; a NaN in `x` is returned."""
     return _bounded("<", bound, x)
 
 
 @intrinsic
 def maximum(typingctx, bound, x):
-    """Return the larger of `bound` and `x`; a NaN in `x` comes through."""
+    """Return the larger of `bound` and `x`; a NaN in `x` is returned."""
     return _bounded(">", bound, x)
 
 
 @intrinsic
 def mask_tail(typingctx, vector, count):
-    """Return `vector` with every lane from number `count` on set to zero; `count` may be any int64."""
+    """Return `vector` with zero in lane `count` and all later lanes; `count` may be any int64."""
 
     def codegen(context, builder, signature, args):
-        lane, wide = lane_numbers(range(vector.lanes)), ir.IntType(64)
+        lane, int64 = lane_numbers(range(vector.lanes)), ir.IntType(64)
         limit = context.cast(builder, args[1], count, types.int64)
-        for side, bound in ((">", wide(0)), ("<", wide(vector.lanes))):
-            limit = builder.select(builder.icmp_signed(side, limit, bound), limit, bound)
+        for comparison, bound in ((">", int64(0)), ("<", int64(vector.lanes))):
+            limit = builder.select(builder.icmp_signed(comparison, limit, bound), limit, bound)
         limit = builder.trunc(limit, ir.IntType(32))
         kept = builder.icmp_signed("<", lane, broadcast_scalar(builder, limit, vector.lanes))
         return builder.select(kept, args[0], context.get_constant_null(vector))
