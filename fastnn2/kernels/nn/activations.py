@@ -1,7 +1,7 @@
-"""The activations of the hidden layer, by number, and their slopes.
+"""The activations of the hidden layer and their derivatives, by number.
 
-To add one: a number in :mod:`tuning`, a branch in each of the two functions below, their plain formulas in
-``fastnn2/reference_mlp.py``, and the name in ``fastnn2/stochastic.py``.
+To add an activation: a number in ``kernels/shared/choices.py``, a branch in each of the two functions below, its
+formulas in NumPy in ``reference/mlp.py``, and its name in ``ACTIVATIONS`` of ``estimators/sklearn_hooks.py``.
 """
 
 from numba import njit
@@ -22,31 +22,34 @@ from fastnn2.kernels.simd.vector import (
 
 
 @njit(**INLINE)
-def activate(activation, A, start, rows, used):
-    """Apply the activation to the first `used` lanes of the rows of a group, the first at ``A[start]``, in place.
+def activate(activation, A, a_offset, rows, used):
+    """Write ``A = f(A)`` in place, for the first `used` lanes of `rows` rows of a group.
 
-    `used` lanes are whole pairs of vectors. The identity leaves what is there.
+    The rows begin at ``A[a_offset]``; `used` is a multiple of a pair's lanes. The identity leaves A as it is.
     """
-    lanes, step = group_lanes(A), 2 * vector_lanes(A)
-    for row in range(start, start + rows * lanes, lanes):
+    lanes, width = group_lanes(A), 2 * vector_lanes(A)
+    for row in range(a_offset, a_offset + rows * lanes, lanes):
         if activation == TANH:
-            for at in range(row, row + used, step):
-                store(A, at, tanh(load_pair(A, at)))
+            for i in range(row, row + used, width):
+                store(A, i, tanh(load_pair(A, i)))
         elif activation == LOGISTIC:
-            for at in range(row, row + used, step):
-                store(A, at, sigmoid(load_pair(A, at)))
+            for i in range(row, row + used, width):
+                store(A, i, sigmoid(load_pair(A, i)))
         elif activation == RELU:
-            for at in range(row, row + used, step):
-                store(A, at, maximum(0.0, load_pair(A, at)))
+            for i in range(row, row + used, width):
+                store(A, i, maximum(0.0, load_pair(A, i)))
 
 
 @njit(**INLINE)
 def slope(activation, a):
-    """Return the derivative of the activation, from its value `a`, lane by lane."""
+    """Return the derivative f'(z) of the activation from its value ``a = f(z)``, lane by lane.
+
+    tanh: 1 - a^2; logistic: a (1 - a); relu: 0 if a is 0, else 1; identity: 1.
+    """
     if activation == TANH:
         return fma(-1.0 * a, a, 1.0)
     if activation == LOGISTIC:
         return a * (1.0 - a)
     if activation == RELU:
         return select_equal(a, 0.0, 0.0, 1.0)
-    return select_less(a, 0.0, 1.0, 1.0)  # ones, as many as `a` has lanes
+    return select_less(a, 0.0, 1.0, 1.0)  # 1 in every lane of a vector of a's type

@@ -1,14 +1,15 @@
-"""One tile of samples through the network: forward, cost and backward.
+"""One tile of samples through a network: forward, cost and backward.
 
-Samples stand side by side in groups of G numbers, 256 bytes of the dtype. A matrix with r rows over samples is laid
-out as (groups, r, G), flat: row i of group g is ``M[(g * r + i) * G :][:G]``. A *tile* is a few groups one after the
-other, so few that all that is computed for it stays in the cache; the tile's matrices are given by their arrays and
-the place where they start.
+Samples are in the lanes of vectors: a *group* is G of them, 256 bytes of the dtype. A matrix of r rows over samples is
+laid out as (groups, r, G), flat: row i of group g is ``M[(g * r + i) * G :][:G]``. A *tile* is a few groups, few enough
+that all that is computed for them stays in the cache. A tile's matrix is passed as an array and the offset at which it
+begins, such as ``X`` and ``x_offset``. The last group of a tile may have fewer than G samples: its first ``last_lanes``
+lanes (whole pairs of vectors) hold them, and lanes behind the last sample are padding, which adds nothing to any sum.
 
-Each thread has `scratch` for one group, (S, G); S is tuning.count_spare_rows(h).
+Parameters are flat: W1 (h, d), b1 (h), W2 (o, h), b2 (o). A gradient has the same layout, in float64, and is a sum over
+samples; the update divides it by n. The order of each sum follows from the shapes alone.
 
-Parameters are one flat set: W1 (h, d), b1 (h), W2 (o, h), b2 (o). A gradient is laid out the same, in float64, as a
-sum over samples: nobody divides by n before the update. The order of every sum follows from the shapes alone.
+Each thread has `scratch` for S rows of one group; S is tuning.count_scratch_rows(h).
 """
 
 from numba import njit
@@ -58,61 +59,64 @@ from fastnn2.kernels.simd.vector import (
 
 
 @njit(**INLINE)
-def affine(params, w_offset, b_offset, units, count, inputs, start, out, out_start):
-    """Write ``Z = W inputs + b`` of one group to `out` in place.
+def affine(params, w_offset, b_offset, units, count, A, a_offset, Z, z_offset):
+    """Write ``Z = W A + b`` of one group in place, for W (units, count), b (units), A (count, G) and Z (units, G).
 
-    W (units, count) begins at ``params[w_offset]``, b at ``params[b_offset]``.
+    W and b begin at ``params[w_offset]`` and ``params[b_offset]``, A and Z at ``A[a_offset]`` and ``Z[z_offset]``.
 
-    z_u = b_u + sum_k w_uk input_k, the terms added in the order of k, one rounding each, on both ways.
+        z_u = b_u + sum_k w_uk a_k
+
+    The terms are added in the order of k, each with one rounding, with and without blocks.
     """
-    affine_piece(
-        params, w_offset, b_offset, units, count, 0, count, inputs, start, out, out_start, group_lanes(inputs), 0, 0
-    )
+    affine_piece(params, w_offset, b_offset, units, count, 0, count, A, a_offset, Z, z_offset, group_lanes(A), 0, 0)
 
 
 @njit(**INLINE)
 def affine_piece(
-    params, w_offset, b_offset, units, count, begin, end, inputs, start, out, out_start, used, ahead, lines
+    params, w_offset, b_offset, units, count, begin, end, A, a_offset, Z, z_offset, used, next_offset, lines
 ):
-    """Do as :func:`affine` for the inputs [begin, end), adding to what is in `out` where `begin` is not 0.
+    """Do as :func:`affine` for the inputs k in [begin, end); if `begin` is not 0, their terms are added to Z.
 
-    The first `used` lanes of the group hold samples; of half a group or less, no other lanes are computed in blocks,
-    which then have one size: some units are computed again, but there is less to compile. A layer that is not computed
-    in blocks has one piece, all inputs. For `ahead` and `lines` see :func:`affine_block`.
+    The first `used` lanes of the group hold samples. If these are at most half a group, blocks compute no other lanes;
+    these blocks have one size, which computes some units twice, but takes less time to compile. A layer without blocks
+    has one piece. For `next_offset` and `lines` see :func:`affine_block`.
     """
-    lanes = group_lanes(inputs)
+    lanes = group_lanes(A)
     if not in_blocks(count, units):
         for u in range(units):
-            z = zero_group(inputs) + load_scalar(params, b_offset + u)
+            z = zero_group(A) + load_scalar(params, b_offset + u)
             for k in range(count):
-                z = fma(load_scalar(params, w_offset + u * count + k), load_group(inputs, start + k * lanes), z)
-            store(out, out_start + u * lanes, z)
-    elif used > 2 * vector_lanes(inputs):
+                z = fma(load_scalar(params, w_offset + u * count + k), load_group(A, a_offset + k * lanes), z)
+            store(Z, z_offset + u * lanes, z)
+    elif used > 2 * vector_lanes(A):
         full = end_of_full_blocks(units, block_units())
         for u in range(0, full, block_units()):
             affine_block(
-                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out, out_start,
-                block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
+                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
+                block_inputs(A), lanes, next_offset, lines)  # fmt: skip
         for u in range(full, units, block_units() - 1):
             affine_block(
-                fewer_unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out,
-                out_start, block_inputs(inputs), lanes, ahead, lines)  # fmt: skip
+                fewer_unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
+                block_inputs(A), lanes, next_offset, lines)  # fmt: skip
     else:
         for u in range(0, units, block_units()):
             affine_block(
-                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, inputs, start, out, out_start,
-                half_block_inputs(inputs), used, ahead, lines)  # fmt: skip
+                unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
+                half_block_inputs(A), used, next_offset, lines)  # fmt: skip
 
 
 @njit(**INLINE)
 def in_blocks(count, units):
-    """Return whether a layer is computed for several units at once."""
+    """Return whether a layer is computed in blocks of several units."""
     return count >= BLOCK_INPUTS and units >= BLOCK_UNITS
 
 
 @njit(**INLINE)
 def inputs_of_piece(count, units, array):
-    """Return how many inputs of a layer make a piece; the last may be smaller, by less than the number of pieces."""
+    """Return how many of a layer's `count` inputs a piece has (see tuning.PIECE_INPUTS): all, if there is one piece.
+
+    The last piece may be smaller, by less than the number of pieces.
+    """
     if not in_blocks(count, units) or units * PIECE_INPUTS > PIECE_VECTORS * vector_lanes(array):
         return count
     pieces = (count + PIECE_INPUTS // 2) // PIECE_INPUTS
@@ -120,57 +124,59 @@ def inputs_of_piece(count, units, array):
 
 
 @njit(**INLINE)
-def affine_block(offsets, params, w_offset, b_offset, first, units, count, begin, end, inputs, start, out, out_start,
-                 like, used, ahead, lines):  # fmt: skip
-    """Do as :func:`affine_piece` for a block of units from `first` on; past the last unit, that one is computed again.
+def affine_block(offsets, params, w_offset, b_offset, first, units, count, begin, end, A, a_offset, Z, z_offset, like,
+                 used, next_offset, lines):  # fmt: skip
+    """Do as :func:`affine_piece` for a block of units from `first` on, ``z_u += sum_k w_uk a_k`` in registers.
 
-    `offsets` gives where its units begin. The lanes [0, used) are computed as many at once as `like` has. The
-    accumulators stay in registers, and what is loaded of the inputs is used for all units. Each pass over the inputs
-    asks for up to `lines` lines, one an input, of what comes next, which begins at ``inputs[ahead]``: from memory it
-    would come slower than it is used.
+    `offsets` is the function that gives the offsets of the block's units. The lanes [0, used) are computed in passes of
+    as many lanes as `like` has; a vector of inputs is loaded once for all units of the block. Each pass prefetches up
+    to `lines` cache lines, one per input, of the inputs that are computed next, which begin at ``A[next_offset]``:
+    memory delivers them more slowly than the block uses them.
     """
-    lanes, vector = group_lanes(inputs), vector_lanes(inputs)
-    rows, places = offsets(first, units - 1, count), offsets(first, units - 1, lanes)
+    lanes, width = group_lanes(A), vector_lanes(A)
+    w_rows, z_rows = offsets(first, units - 1, count), offsets(first, units - 1, lanes)
     biases = load_scalars(params, b_offset, offsets(first, units - 1, 1))
     for v in range(0, used, lanes_of(like)):
-        before = (blocks_before(first, block_units()) * used + v) // lanes_of(like)  # passes
-        line = ahead + (before * lines - begin) * vector
-        asking = smaller(begin + lines, end)
-        z = broadcast_each(like, biases) if begin == 0 else load_vectors_like(out, out_start + v, places, like)
-        for k in range(begin, asking):
-            prefetch(inputs, line + k * vector)
+        passes_before = (blocks_before(first, block_units()) * used + v) // lanes_of(like)
+        line = next_offset + (passes_before * lines - begin) * width
+        prefetch_end = smaller(begin + lines, end)
+        z = broadcast_each(like, biases) if begin == 0 else load_vectors_like(Z, z_offset + v, z_rows, like)
+        for k in range(begin, prefetch_end):
+            prefetch(A, line + k * width)
             z = rank1_update(
-                load_scalars(params, w_offset + k, rows), load_inputs(inputs, start + k * lanes + v, like), z
+                load_scalars(params, w_offset + k, w_rows), load_inputs(A, a_offset + k * lanes + v, like), z
             )
-        for k in range(asking, end):
+        for k in range(prefetch_end, end):
             z = rank1_update(
-                load_scalars(params, w_offset + k, rows), load_inputs(inputs, start + k * lanes + v, like), z
+                load_scalars(params, w_offset + k, w_rows), load_inputs(A, a_offset + k * lanes + v, like), z
             )
-        store_each(out, out_start + v, places, z)
+        store_each(Z, z_offset + v, z_rows, z)
 
 
 @njit(**INLINE)
-def backward_group(params, w_offset, units, count, dZ2, start, out):
-    """Write ``W' dZ2`` of one group to the beginning of `out` in place; W (count, units) starts at `w_offset`."""
+def backward_group(params, w2_offset, h, o, dZ2, z2_offset, out):
+    """Write ``W2' dZ2`` (h, G) of one group to the beginning of `out` in place: ``out_u = sum_r w_ru dz_r``.
+
+    W2 (o, h) begins at ``params[w2_offset]``, dZ2 (o, G) at ``dZ2[z2_offset]``.
+    """
     lanes, like = group_lanes(dZ2), block_inputs(dZ2)
-    for u in range(0, units, block_units()):
-        columns, places = unit_offsets(u, units - 1, 1), unit_offsets(u, units - 1, lanes)
+    for u in range(0, h, block_units()):
+        columns, out_rows = unit_offsets(u, h - 1, 1), unit_offsets(u, h - 1, lanes)
         for v in range(0, lanes, lanes_of(like)):
             back = zero_each(like, columns)
-            for r in range(count):
-                inputs = load_inputs(dZ2, start + r * lanes + v, like)
-                back = rank1_update(load_scalars(params, w_offset + r * units, columns), inputs, back)
-            store_each(out, v, places, back)
+            for r in range(o):
+                dz = load_inputs(dZ2, z2_offset + r * lanes + v, like)
+                back = rank1_update(load_scalars(params, w2_offset + r * h, columns), dz, back)
+            store_each(out, v, out_rows, back)
 
 
 @njit(**INLINE)
 def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset):
     """Write ``A1 = f(W1 X + b1)`` of `groups` groups in place, from ``A1[a1_offset]`` on.
 
-    Of the last group, only the first `last_lanes` lanes.
-
-    The sums of all groups take one piece of the inputs after the other (see tuning.PIECE_INPUTS), in the order of the
-    inputs. The passes over a piece of a group ask for the one that comes next, in this tile or the next one.
+    All groups take one piece of the inputs (see tuning.PIECE_INPUTS), then the next, in the order of the inputs. The
+    passes over a piece of a group prefetch what comes next: that piece of the next group, or the next piece, or the
+    next tile.
     """
     lanes = group_lanes(X)
     size = inputs_of_piece(d, h, X)
@@ -179,26 +185,22 @@ def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X,
     for begin in range(0, d, size):
         end = smaller(d, begin + size)
         for g in range(groups):
-            out, used = a1_offset + g * h * lanes, lanes if g < groups - 1 else last_lanes
-            ahead = (g + 1) * d + begin
+            z_offset, used = a1_offset + g * h * lanes, lanes if g < groups - 1 else last_lanes
+            next_row = (g + 1) * d + begin
             if g == groups - 1:
-                ahead = end if end < d else groups * d
+                next_row = end if end < d else groups * d
             affine_piece(
-                params, params_offset, params_offset + h * d, h, d, begin, end, X, x_offset + g * d * lanes, A1, out,
-                used, x_offset + ahead * lanes, lines)  # fmt: skip
+                params, params_offset, params_offset + h * d, h, d, begin, end, X, x_offset + g * d * lanes, A1,
+                z_offset, used, x_offset + next_row * lanes, lines)  # fmt: skip
             if end == d:
-                activate(activation, A1, out, h, used)
+                activate(activation, A1, z_offset, h, used)
 
 
 @njit(**INLINE)
 def forward_tile(
     params, params_offset, d, h, o, groups, last_lanes, activation, X, x_offset, A1, a1_offset, Z2, z2_offset
 ):
-    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place.
-
-    Parameters, X, A1 and Z2 begin at `params_offset`, `x_offset`, `a1_offset` and `z2_offset`. Only the first
-    `last_lanes` lanes of the last group hold samples.
-    """
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place."""
     lanes = group_lanes(X)
     w2 = params_offset + (d + 1) * h
     hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset)
@@ -214,20 +216,20 @@ def output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weight
 
         max(z, 0) - Y z + log(1 + e),
 
-    which is finite and exact for every z. Without weights the sum of the logs is the log of a product. Samples from
-    number `valid` of the tile on are the padding behind the last sample: they count for nothing. (Pair by pair, as what
-    is computed of a group needs more registers than there are.)
+    which is finite and accurate for every z. Without weights the sum of the logs is the log of a product. The tile's
+    sample s has the weight ``weights[first_sample + s]``; samples from number `valid` on are padding. (The loop takes
+    pairs of vectors, as a whole group would need more registers than there are.)
     """
-    lanes, step = group_lanes(Y), 2 * vector_lanes(Y)
+    lanes, width = group_lanes(Y), 2 * vector_lanes(Y)
     cost = 0.0
     for r in range(o):
         total = terms = excess = zero_pair(Y)
         base = excess + 1.0
         for g in range(groups):
-            for v in range(0, lanes, step):
-                at, sample = (g * o + r) * lanes + v, g * lanes + v
+            for v in range(0, lanes, width):
+                i, s = (g * o + r) * lanes + v, g * lanes + v
                 dz, term, a, b = output_terms(
-                    dZ2, at, Y, y_offset + at, weights, first_sample + sample, has_weights, valid - sample
+                    dZ2, i, Y, y_offset + i, weights, first_sample + s, has_weights, valid - s
                 )
                 total = total + dz
                 terms = terms + term
@@ -239,10 +241,11 @@ def output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weight
 
 @njit(**INLINE)
 def output_terms(dZ2, z2_offset, Y, y_offset, weights, first_sample, has_weights, left):
-    """Return, of two vectors of Z2, ``dz = w (sigmoid(z) - Y)``, the cost but for its log(1 + e), and e as a / b.
+    """Return (dz, term, a, b) for a pair of vectors of Z2, which begins at ``dZ2[z2_offset]``.
 
-    The two vectors stand at ``dZ2[z2_offset]``, and dz is written over them in place. With weights that log is in the
-    cost, and a is 0. Lanes from number `left` on count for nothing: there z becomes 0, and so are Y and the weights.
+    ``dz = w (sigmoid(z) - Y)`` is also written over Z2, in place. `term` is the cost without log(1 + e), and e = a / b.
+    With weights, `term` is the whole weighted cost, and a is 0. In lanes from number `left` on, the padding, z is set
+    to 0, and Y and the weights are 0, so that dz, term and a are 0.
     """
     lanes = 2 * vector_lanes(Y)
     z, target = load_pair(dZ2, z2_offset), load_pair(Y, y_offset)
@@ -254,7 +257,7 @@ def output_terms(dZ2, z2_offset, Y, y_offset, weights, first_sample, has_weights
     if has_weights:
         weight = load_pair(weights, first_sample)
         store(dZ2, z2_offset, a / b)
-        for v in range(z2_offset, z2_offset + lanes, vector_lanes(Y)):  # one kind of vector: log1p is compiled once
+        for v in range(z2_offset, z2_offset + lanes, vector_lanes(Y)):  # vector by vector: log1p is compiled once
             store(dZ2, v, log1p(load(dZ2, v)))
         dz, term, a = dz * weight, (term + load_pair(dZ2, z2_offset)) * weight, a * 0.0
     if left < lanes:
@@ -265,10 +268,11 @@ def output_terms(dZ2, z2_offset, Y, y_offset, weights, first_sample, has_weights
 
 @njit(**INLINE)
 def cost_of_tile(terms, excess, base):
-    """Return the summed cost from the sums of its terms and prod(1 + e) = 1 + excess / base, lane by lane.
+    """Return ``sum(terms) + sum(log(1 + excess / base))`` over the lanes; prod(1 + e) = 1 + excess / base in each lane.
 
-    With e = a / b, base = prod(b) and excess = prod(a + b) - prod(b), a sum of products that are not negative: where
-    all e are small it loses nothing. One vector takes in the other's with (1 + x) (1 + v) = 1 + (x v + x + v).
+    With e = a / b, base = prod(b) and excess = prod(a + b) - prod(b), formed as a sum of products that are not
+    negative: no digits are lost if all e are small. The two vectors of the pair are multiplied before the log, as
+    (1 + x) (1 + v) = 1 + (x v + x + v).
     """
     ratio = excess / base
     x, v = first_half(ratio), second_half(ratio)
@@ -277,26 +281,24 @@ def cost_of_tile(terms, excess, base):
 
 @njit(**INLINE)
 def lanes_used(valid, groups, like):
-    """Return how many lanes of the last group of a tile hold its `valid` samples, in pairs of vectors of `like`."""
-    step = 2 * vector_lanes(like)
+    """Return last_lanes of a tile with `valid` samples: those of its last group that hold samples, in whole pairs."""
+    width = 2 * vector_lanes(like)
     left = valid - (groups - 1) * group_lanes(like)
-    return (left + step - 1) // step * step
+    return (left + width - 1) // width * width
 
 
 @njit(**INLINE)
 def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, y_offset, weights, first_sample,
                  has_weights, A1, dZ2, scratch, gradient, gradient_offset):  # fmt: skip
-    """Return the summed cost of a tile of `groups` groups and add its gradient to `gradient` in place.
+    """Return the summed cost of a tile of `groups` groups and add its gradient to ``gradient[gradient_offset:]``.
 
-    The tile's X begins at ``X[x_offset]``, its Y at ``Y[y_offset]``, its weights at ``weights[first_sample]``; the
-    parameters at ``params[params_offset]``, the gradient at ``gradient[gradient_offset]``. Samples from number `valid`
-    on are padding. A1 (groups, h, G), dZ2 (groups, o, G) and scratch (S, G) are overwritten.
+    The tile's weights begin at ``weights[first_sample]``; samples from number `valid` on are padding. A1
+    (groups, h, G), dZ2 (groups, o, G) and scratch (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
     forward_tile(params, params_offset, d, h, o, groups, used, TANH, X, x_offset, A1, 0, dZ2, 0)
-    cost = output_cost(
-        o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, gradient_offset + (d + 1 + o)
-        * h)  # fmt: skip
+    b2 = gradient_offset + (d + 1 + o) * h
+    cost = output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, b2)
     backward_layers(
         params, params_offset, d, h, o, groups, used, X, x_offset, A1, 0, dZ2, 0, scratch, TANH, gradient,
         gradient_offset)  # fmt: skip
@@ -306,26 +308,24 @@ def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, 
 @njit(**INLINE)
 def backward_layers(params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
                     scratch, activation, gradient, gradient_offset):  # fmt: skip
-    """Add the tile's dW1, db1 and dW2 to `gradient` in place, from A1 and dZ2.
+    """Add a tile's dW1, db1 and dW2 to ``gradient[gradient_offset:]`` in place, from A1 and dZ2.
 
         dW2 = dZ2 A1',   dZ1 = (W2' dZ2) * f'(Z1),   db1 = sum(dZ1),   dW1 = dZ1 X'
 
-    The slope f'(Z1) of the activation follows from A1: 1 - A1^2 for tanh (see :func:`slope`). Only `last_lanes` lanes
-    of the last group count, in pairs of vectors: those that hold samples, and zeros of dZ2 behind. With many outputs
-    W2' dZ2 is done in blocks, a group at a time, in `scratch`, which products over samples use, too; then, and where
-    d > 2, A1 is overwritten. (A loop over the layers, as what is called is inlined once for each place from which it is
-    called, and takes a tenth of a second to compile.)
+    f'(Z1) follows from A1 (see :func:`activations.slope`). With many outputs, W2' dZ2 is computed in blocks, a group at
+    a time, in `scratch`, which the products over samples overwrite too. With many outputs or d > 2, dZ1 is written over
+    A1. (One call in a loop forms both products, as each call is inlined and takes a tenth of a second to compile.)
     """
     w2 = (d + 1) * h
-    many = in_blocks(o, h)
-    all_columns = many or in_panels(h, d, X) > 0
+    blocked = in_blocks(o, h)
+    all_columns = blocked or in_panels(h, d, X) > 0
     for layer in range(2, 0, -1):
         if layer == 2:
-            A, a_start, rows, first_row = dZ2, z2_offset, o, 0 if many else 1
-            B, b_start, columns, first_column = A1, a1_offset, h, 0
-            place = gradient_offset + w2
+            A, a_offset, rows, first_row = dZ2, z2_offset, o, 0 if blocked else 1
+            B, b_offset, columns, first_column = A1, a1_offset, h, 0
+            out_offset = gradient_offset + w2
         else:
-            if many:
+            if blocked:
                 backward_blocks(
                     params, params_offset, d, h, o, groups, last_lanes, A1, a1_offset, dZ2, z2_offset, scratch,
                     activation, gradient, gradient_offset)  # fmt: skip
@@ -333,46 +333,47 @@ def backward_layers(params, params_offset, d, h, o, groups, last_lanes, X, x_off
                 backward_units(
                     params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
                     activation, not all_columns, gradient, gradient_offset)  # fmt: skip
-            A, a_start, rows, first_row = A1, a1_offset, h, 0
-            B, b_start, columns, first_column = X, x_offset, d, 0 if all_columns else 2
-            place = gradient_offset
+            A, a_offset, rows, first_row = A1, a1_offset, h, 0
+            B, b_offset, columns, first_column = X, x_offset, d, 0 if all_columns else 2
+            out_offset = gradient_offset
         if first_row < rows and first_column < columns:
             products_over_samples(
-                first_row, rows, first_column, columns, groups, last_lanes, A, a_start, B, b_start, scratch, gradient,
-                place)  # fmt: skip
+                first_row, rows, first_column, columns, groups, last_lanes, A, a_offset, B, b_offset, scratch, gradient,
+                out_offset)  # fmt: skip
 
 
 @njit(**INLINE)
 def backward_units(params, params_offset, d, h, o, groups, last_lanes, X, x_offset, A1, a1_offset, dZ2, z2_offset,
                    activation, with_columns, gradient, gradient_offset):  # fmt: skip
-    """Do one pass for each hidden unit, which is all of a small network: dZ1, and beside it what needs no blocks.
+    """Add db1, the row of dW2 of output 0 and, `with_columns`, dW1 of inputs 0 and 1 to `gradient`, unit by unit.
 
-    That is db1, the row of dW2 of the first output and, `with_columns`, the columns of dW1 of the first two inputs.
+        dz1 = (sum_r w2_ru dz2_r) * f'(z1),   db1_u = sum(dz1),   dW2_0u = sum(dz2_0 a1),   dW1_uk = sum(dz1 x_k)
+
+    For a small network this is the whole backward pass. If d > 2, dZ1 is written over A1 in place.
     """
-    lanes, step = group_lanes(X), 2 * vector_lanes(X)
+    lanes, width = group_lanes(X), 2 * vector_lanes(X)
     b1 = h * d
     w2 = b1 + h
-    second = smaller(1, d - 1) * lanes
+    x1_row = smaller(1, d - 1) * lanes
     for u in range(h):
-        sum_dz1 = sum_w2 = sum_w1 = sum_w1b = zero_pair(X)
+        sum_b1 = sum_w2 = sum_x0 = sum_x1 = zero_pair(X)
         for g in range(groups):
             xg, ag, zg = x_offset + g * d * lanes, a1_offset + (g * h + u) * lanes, z2_offset + g * o * lanes
-            for v in range(0, lanes if g < groups - 1 else last_lanes, step):
+            for v in range(0, lanes if g < groups - 1 else last_lanes, width):
                 a1, dz2 = load_pair(A1, ag + v), load_pair(dZ2, zg + v)
                 back = load_scalar(params, params_offset + w2 + u) * dz2
                 for r in range(1, o):
-                    back = fma(
-                        load_scalar(params, params_offset + w2 + r * h + u), load_pair(dZ2, zg + r * lanes + v), back
-                    )
+                    weight = load_scalar(params, params_offset + w2 + r * h + u)
+                    back = fma(weight, load_pair(dZ2, zg + r * lanes + v), back)
                 dz1 = back * slope(activation, a1)
-                sum_dz1 = sum_dz1 + dz1
+                sum_b1 = sum_b1 + dz1
                 sum_w2 = fma(dz2, a1, sum_w2)
                 if with_columns:
-                    sum_w1 = fma(dz1, load_pair(X, xg + v), sum_w1)
-                    sum_w1b = fma(dz1, load_pair(X, xg + second + v), sum_w1b)
+                    sum_x0 = fma(dz1, load_pair(X, xg + v), sum_x0)
+                    sum_x1 = fma(dz1, load_pair(X, xg + x1_row + v), sum_x1)
                 if d > 2:
                     store(A1, ag + v, dz1)
-        sums = four_sums(sum_dz1, sum_w2, sum_w1, sum_w1b)
+        sums = four_sums(sum_b1, sum_w2, sum_x0, sum_x1)
         gradient[gradient_offset + b1 + u] += lane(sums, 0)
         gradient[gradient_offset + w2 + u] += lane(sums, 1)
         if with_columns:
@@ -384,15 +385,15 @@ def backward_units(params, params_offset, d, h, o, groups, last_lanes, X, x_offs
 @njit(**INLINE)
 def backward_blocks(params, params_offset, d, h, o, groups, last_lanes, A1, a1_offset, dZ2, z2_offset, scratch,
                     activation, gradient, gradient_offset):  # fmt: skip
-    """Write dZ1 over A1 in place and add db1 to `gradient` in place, with W2' dZ2 in blocks of hidden units."""
+    """Write ``dZ1 = (W2' dZ2) * f'(Z1)`` over A1 and add db1 to `gradient`, in place; W2' dZ2 is formed in blocks."""
     lanes = group_lanes(A1)
     b1 = h * d
     for g in range(groups):
         backward_group(params, params_offset + b1 + h, h, o, dZ2, z2_offset + g * o * lanes, scratch)
         for u in range(h):
-            at = a1_offset + (g * h + u) * lanes
-            dz1 = load_group(scratch, u * lanes) * slope(activation, load_group(A1, at))
+            i = a1_offset + (g * h + u) * lanes
+            dz1 = load_group(scratch, u * lanes) * slope(activation, load_group(A1, i))
             if g == groups - 1:
                 dz1 = mask_tail(dz1, last_lanes)
-            store(A1, at, dz1)
+            store(A1, i, dz1)
             gradient[gradient_offset + b1 + u] += sum_lanes(fold_group(dz1))

@@ -1,18 +1,22 @@
 """One tile of samples through a network of one or two inputs and one output, such as the tutorial's.
 
-The formulas are those of :mod:`layers`. With so few weights, those of a hidden unit stay in registers while all samples
-of the tile go by, and nothing is stored between the sum over the inputs and its tanh. To multiply those weights by
-2/ln(2) first costs next to nothing and takes two multiplications out of each tanh, of nine or seven (see
-:func:`elementary.tanh2`). Weights that overflow then, beyond 6e307 or in float32 1.1e38, may count as diverged:
-infinity times an input of 0, as in the padding, is not a number. The weight of the one output is the same for all
-samples, so the way back multiplies by it once a tile. Where there are registers enough (see :class:`target.Blocks`) it
-goes by blocks of units, which takes a third less time than unit after unit: what it loads of X and dZ2 serves all.
+The formulas are those of :mod:`layers`, A1 = tanh(W1 X + b1) and Z2 = W2 A1 + b2. With so few weights, three things are
+done differently:
+
+- The weights of a hidden unit stay in registers while all samples of the tile pass, and nothing is stored between the
+  sum over the inputs and its tanh.
+- The weights are multiplied by 2/ln(2), for :func:`elementary.tanh2`. This takes two multiplications out of each tanh,
+  of nine (float64) or seven (float32). Weights that overflow by it, beyond 6e307 or in float32 1.1e38, may count as
+  diverged, as infinity times an input of 0, such as padding, is NaN.
+- The backward pass multiplies by the weight of the one output once per tile, as it is the same for all samples. It
+  takes blocks of units if there are enough registers (see :class:`target.Blocks`): what it loads of X and dZ2 serves
+  the whole block, which saves a third of the time.
 """
 
 from numba import njit
 
 from fastnn2.kernels.nn.layers import output_cost
-from fastnn2.kernels.shared.tuning import FAR_SAMPLES, GROUP_VECTORS
+from fastnn2.kernels.shared.tuning import GROUP_VECTORS, PREFETCH_SAMPLES
 from fastnn2.kernels.simd.blocks import for_each, narrow_units, smaller, units_from
 from fastnn2.kernels.simd.elementary import LOG2_E, tanh2_quotient, tanh2_reduced
 from fastnn2.kernels.simd.lanes import four_sums, lane
@@ -33,7 +37,7 @@ from fastnn2.kernels.simd.vector import (
     zero_vector,
 )
 
-HALVES = 2.0 * LOG2_E  # how often ln(2)/2, the unit of tanh2, is in 1
+TANH2_SCALE = 2.0 * LOG2_E  # 2/ln(2): tanh(z) = tanh2(TANH2_SCALE * z)
 
 
 @njit(**INLINE)
@@ -42,68 +46,68 @@ def narrow_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, y
     """Return the summed cost of a tile and add its gradient to `gradient` in place, as :func:`layers.layered_tile`."""
     hidden(params, params_offset, d, h, groups, valid, X, x_offset, A1)
     outputs(params, params_offset, d, h, groups, valid, Y, y_offset, A1, dZ2)
-    cost = output_cost(
-        1, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, gradient_offset + (d + 2) * h
-    )
+    b2 = gradient_offset + (d + 2) * h
+    cost = output_cost(1, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, b2)
     backward(params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset)
     return cost
 
 
 @njit(**INLINE)
 def hidden(params, params_offset, d, h, groups, valid, X, x_offset, A1):
-    """Write ``A1 = tanh(W1 X + b1)``, which is tanh2(2/ln(2) (W1 X + b1)), in place.
+    """Write ``A1 = tanh(W1 X + b1) = tanh2(2/ln(2) (W1 X + b1))`` in place.
 
-    By pairs of vectors, of which three are under way, from one unit into the next: the sums of one, the reduction of
-    the one before, the quotient of the one before that. Each step of a tanh waits for the last one, and the next tanh
-    is often too far behind for a core to find work there meanwhile. So in turn they take a tenth less time.
+    The loop over pairs of vectors is a pipeline, which runs on from one unit to the next. A turn forms the sums of one
+    pair, the quotient of the pair two before it, and the reduction of the pair between. Each operation of a tanh waits
+    for the last one, and the next tanh is often too far behind for a core to fill these waits with it; the pipeline
+    takes a tenth less time.
 
-    Where many samples are left, it asks for X of the next tile, one row of each group in the pass for a unit: from
-    memory that would come slower than it is used. (All rows at once, and they wait for each other: a million samples
-    take 5 to 9 % longer.)
+    If many samples are left, X of the next tile is prefetched, one row per unit, as memory would deliver it more slowly
+    than it is used. (If all rows are requested at once, a million samples take 5 to 9 % longer.)
     """
-    second = smaller(1, d - 1)  # with one input, that one again, with a weight of 0
+    row1 = smaller(1, d - 1)  # with one input, x1 is x0, and w1 is 0
     next_tile = x_offset + groups * d * group_lanes(X)
-    z = z_next = f = t = zero_pair(X)  # of two pairs before the first, whose tanh, 0, goes where that of the first will
-    place = place_next = 0
+    z = z_next = f = t = zero_pair(X)  # fill the pipeline with two dummy pairs; their results are overwritten
+    offset = next_offset = 0
     for u in range(h):
-        bias = zero_pair(X) + HALVES * load_scalar(params, params_offset + h * d + u)
-        w = zero_pair(X) + HALVES * load_scalar(params, params_offset + u * d)
-        w_second = zero_pair(X) + HALVES * load_scalar(params, params_offset + u * d + second) * second
-        asks = u < d and valid > FAR_SAMPLES
+        bias = zero_pair(X) + TANH2_SCALE * load_scalar(params, params_offset + h * d + u)
+        w0 = zero_pair(X) + TANH2_SCALE * load_scalar(params, params_offset + u * d)
+        w1 = zero_pair(X) + TANH2_SCALE * load_scalar(params, params_offset + u * d + row1) * row1
+        prefetches = u < d and valid > PREFETCH_SAMPLES
         for pair in range(groups * GROUP_VECTORS // 2):
-            if asks:
-                prefetch_pair(X, next_tile + place_of_pair(pair, d, u, X))
-            z_after = affine_pair(pair, w, w_second, bias, d, second, X, x_offset)
-            store(A1, place, tanh2_quotient(z, f, t))
-            place, place_next = place_next, place_of_pair(pair, h, u, X)
-            z, z_next = z_next, z_after
+            if prefetches:
+                prefetch_pair(X, next_tile + pair_offset(pair, d, u, X))
+            z_new = affine_pair(pair, w0, w1, bias, d, row1, X, x_offset)
+            store(A1, offset, tanh2_quotient(z, f, t))
+            offset, next_offset = next_offset, pair_offset(pair, h, u, X)
+            z, z_next = z_next, z_new
             f, t = tanh2_reduced(z)
-    store(A1, place, tanh2_quotient(z, f, t))
+    store(A1, offset, tanh2_quotient(z, f, t))
     f, t = tanh2_reduced(z_next)
-    store(A1, place_next, tanh2_quotient(z_next, f, t))
+    store(A1, next_offset, tanh2_quotient(z_next, f, t))
 
 
 @njit(**INLINE)
-def affine_pair(pair, w, w_second, bias, d, second, X, x_offset):
-    """Return ``w X_0 + w_second X_second + bias`` of a pair of vectors."""
-    first, other = place_of_pair(pair, d, 0, X), place_of_pair(pair, d, second, X)
-    return fma(w_second, load_pair(X, x_offset + other), fma(w, load_pair(X, x_offset + first), bias))
+def affine_pair(pair, w0, w1, bias, d, row1, X, x_offset):
+    """Return ``w0 x0 + w1 x1 + bias`` of a pair of vectors, where x1 is row `row1` of X."""
+    offset0, offset1 = pair_offset(pair, d, 0, X), pair_offset(pair, d, row1, X)
+    return fma(w1, load_pair(X, x_offset + offset1), fma(w0, load_pair(X, x_offset + offset0), bias))
 
 
 @njit(**INLINE)
-def place_of_pair(pair, rows, row, array):
-    """Return where a pair of vectors of a row stands in groups of so many rows, counted from the first group on."""
-    of_group = GROUP_VECTORS // 2
-    return (pair // of_group * rows + row) * group_lanes(array) + pair % of_group * 2 * vector_lanes(array)
+def pair_offset(pair, rows, row, array):
+    """Return the offset of a pair of vectors of a row in a tile of `rows` rows; pairs are numbered across groups."""
+    pairs_of_group = GROUP_VECTORS // 2
+    group, pair = pair // pairs_of_group, pair % pairs_of_group
+    return (group * rows + row) * group_lanes(array) + pair * 2 * vector_lanes(array)
 
 
 @njit(**INLINE)
 def outputs(params, params_offset, d, h, groups, valid, Y, y_offset, A1, Z2):
-    """Write ``Z2 = W2 A1 + b2`` in place, and where many samples are left, ask for Y of the next tile."""
+    """Write ``Z2 = W2 A1 + b2`` in place; if many samples are left, prefetch Y of the next tile."""
     lanes = group_lanes(A1)
     w2 = params_offset + (d + 1) * h
     for g in range(groups):
-        if valid > FAR_SAMPLES:
+        if valid > PREFETCH_SAMPLES:
             prefetch_group(Y, y_offset + (groups + g) * lanes)
         z = zero_group(A1) + load_scalar(params, w2 + h)
         for u in range(h):
@@ -113,7 +117,7 @@ def outputs(params, params_offset, d, h, groups, valid, Y, y_offset, A1, Z2):
 
 @njit(**INLINE)
 def backward(params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset):
-    """Add dW1, db1 and dW2 to `gradient` in place, by blocks of units, then one by one what is left.
+    """Add dW1, db1 and dW2 to `gradient` in place: blocks of units, then single units.
 
     With q = dZ2 A1:  dW2 = sum(q),  db1 = w2 sum(dZ2 - q A1),  dW1 = w2 sum((dZ2 - q A1) X).
     """
@@ -130,36 +134,36 @@ def backward(params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient
 
 @njit(**INLINE)
 def backward_units(units, params, params_offset, d, h, groups, X, x_offset, A1, dZ2, gradient, gradient_offset):
-    """Do as :func:`backward` for a tuple of units; what is loaded of X and dZ2 is used for all."""
-    lanes, second = group_lanes(A1), smaller(1, d - 1) * group_lanes(A1)
-    sums = for_each(no_sums, (units,), (zero_vector(A1),))
+    """Do as :func:`backward` for a tuple of units; a vector of X or dZ2 is loaded once for all of them."""
+    lanes, x1_row = group_lanes(A1), smaller(1, d - 1) * group_lanes(A1)
+    sums = for_each(zero_sums, (units,), (zero_vector(A1),))
     for g in range(groups):
-        at = x_offset + g * d * lanes
+        xg = x_offset + g * d * lanes
         for v in range(0, lanes, vector_lanes(A1)):
-            dz2, inputs, seconds = load(dZ2, g * lanes + v), load(X, at + v), load(X, at + second + v)
-            sums = for_each(add_samples, (units, sums), (A1, g * h * lanes + v, dz2, inputs, seconds))
+            dz2, x0, x1 = load(dZ2, g * lanes + v), load(X, xg + v), load(X, xg + x1_row + v)
+            sums = for_each(add_samples, (units, sums), (A1, g * h * lanes + v, dz2, x0, x1))
     for_each(add_to_gradient, (units, sums), (params, params_offset, d, h, gradient, gradient_offset))
 
 
 @njit(**INLINE)
-def no_sums(unit, zero):
-    """Return the sums of a unit over no samples."""
+def zero_sums(unit, zero):
+    """Return the four sums of a unit over no samples."""
     return zero, zero, zero, zero
 
 
 @njit(**INLINE)
-def add_samples(unit, sums, A1, start, dz2, inputs, seconds):
-    """Return the sums of a unit of q, of dZ2 - q A1 and of that times each input, with one vector of samples more."""
-    a1 = load(A1, start + unit * group_lanes(A1))
+def add_samples(unit, sums, A1, a1_offset, dz2, x0, x1):
+    """Return the sums of a unit of q, s = dz2 - q a1, s x0 and s x1, with one vector of samples added."""
+    a1 = load(A1, a1_offset + unit * group_lanes(A1))
     q = dz2 * a1
-    slope = fma(-1.0 * q, a1, dz2)
-    sum_q, sum_slope, sum_first, sum_second = sums
-    return sum_q + q, sum_slope + slope, fma(slope, inputs, sum_first), fma(slope, seconds, sum_second)
+    s = fma(-1.0 * q, a1, dz2)
+    sum_q, sum_s, sum_x0, sum_x1 = sums
+    return sum_q + q, sum_s + s, fma(s, x0, sum_x0), fma(s, x1, sum_x1)
 
 
 @njit(**INLINE)
 def add_to_gradient(unit, sums, params, params_offset, d, h, gradient, gradient_offset):
-    """Add a unit's part of dW2, db1 and dW1 to `gradient` in place."""
+    """Add a unit's dW2, db1 and dW1 to `gradient` in place."""
     b1 = h * d
     w2 = b1 + h
     weight, totals = load_scalar(params, params_offset + w2 + unit), four_sums(sums[0], sums[1], sums[2], sums[3])

@@ -1,8 +1,8 @@
 """Parts of the hidden layer, for kernels whose threads share hidden units and not samples.
 
-The hidden units are cut into a fixed number of *parts*, whatever the threads. Each is a small network of its own, with
-parameters laid out as one; the outputs Z2 of the whole are the sum of theirs, and the biases of the outputs are those
-of part 0.
+The hidden units are cut into a fixed number of *parts*, whatever the number of threads. Each part is a small network
+with the parameter layout of :mod:`layers`; Z2 of the whole network is the sum of theirs. The output biases b2 belong to
+part 0, and are 0 in the other parts.
 """
 
 from numba import njit
@@ -16,7 +16,7 @@ first_unit = njit(**INLINE)(tuning.first_unit)
 
 @njit(**INLINE)
 def sum_of_parts(Z2, first, count, stride, i):
-    """Return the sum of a group of Z2, the one that begins at `i` in each part, over `count` parts from `first` on."""
+    """Return the group ``sum_c Z2[c * stride + i :][:G]`` over `count` parts c, from `first` on, in their order."""
     z = load_group(Z2, first * stride + i)
     for c in range(first + 1, first + count):
         z = z + load_group(Z2, c * stride + i)
@@ -25,9 +25,9 @@ def sum_of_parts(Z2, first, count, stride, i):
 
 @njit(**INLINE)
 def complete_gradient(gradients, gradient_offset, part, d, units, o, db2):
-    """Write db2 to the gradient of part 0, in place; return where the whole vectors of a part's parameters end.
+    """Write db2 to the gradient of part 0, in place; return where a part's parameters end, in whole vectors.
 
-    Its parameters begin at `gradient_offset`, as its gradient does.
+    The gradient and the parameters of the part begin at the same offset, `gradient_offset`.
     """
     b2 = (d + 1 + o) * units
     if part == 0:

@@ -1,25 +1,27 @@
 """Sums of products over samples, which are most of a gradient: dW1 = dZ1 X' and dW2 = dZ2 A1'.
 
-The plain formula is G += A B', for matrices A (rows, n) and B (columns, n), both laid out in groups (see
-:mod:`layers`), so that samples stand in the lanes of a vector. There are two ways to the sums:
+The plain formula is ``G_ij += sum_s A_is B_js``, for A (rows, n) and B (columns, n), both laid out in groups (see
+:mod:`layers`), with samples in the lanes of vectors. There are two ways to compute it:
 
-over lanes   vectors of A times vectors of B; at the end of a tile, a sum over the lanes for each weight, which takes a
-             quarter of the time where a tile has 16 vectors of samples.
-in lanes     some columns of B, a *panel*, are turned, so that columns stand in the lanes and samples come one after the
-             other. A number of A times a vector of the panel adds to the sums of as many weights as there are lanes.
-             What is turned is used for all rows; with few rows it does not pay.
+over lanes   A block of accumulators takes vectors of A times vectors of B, lane by lane. At the end of a tile each
+             weight needs a sum over the lanes of its accumulator, which takes a quarter of the time in a tile of 16
+             vectors.
+in lanes     Some columns of B are packed into a *panel*: transposed, so that the columns are in the lanes and the
+             samples follow each other. A number of A, broadcast, times a vector of the panel then adds to as many
+             weights as there are lanes, and no sum over lanes is left. A panel serves all rows of A; if these are few,
+             packing does not pay.
 
-Which way is taken follows from the shapes alone.
+The choice follows from the shapes alone, so the order of each sum does, too.
 """
 
 from numba import njit
 
 from fastnn2.kernels.shared.tuning import (
     COLUMN_GROUPS,
-    FAR_WEIGHTS,
     PANEL_ROWS,
     PANEL_SAMPLES,
     PANEL_VECTORS,
+    PREFETCH_WEIGHTS,
     SUMMED_SAMPLES,
     UPDATE_WIDTH,
 )
@@ -52,7 +54,7 @@ from fastnn2.kernels.simd.vector import INLINE, group_lanes, prefetch, prefetch_
 
 @njit(**INLINE)
 def in_panels(rows, columns, array):
-    """Return how many of `columns` columns go by panels, which are whole: none if rows are few."""
+    """Return how many of `columns` columns are computed in panels: all whole panels, or 0 if rows are few."""
     width = PANEL_VECTORS * vector_lanes(array)
     return columns // width * width if rows >= PANEL_ROWS else 0
 
@@ -60,10 +62,11 @@ def in_panels(rows, columns, array):
 @njit(**INLINE)
 def products_over_samples(first_row, rows, first_column, columns, groups, last_lanes, A, a_offset, B, b_offset, panel,
                           gradient, gradient_offset):  # fmt: skip
-    """Add the sums over the samples of ``A_i B_j`` to ``gradient[gradient_offset + i * columns + j]``, in place.
+    """Add ``sum_s A_is B_js`` to ``gradient[gradient_offset + i * columns + j]`` (float64), in place.
 
-    For the rows i of A from `first_row` on and the columns j from `first_column` on. Of the last group, the first
-    `last_lanes` lanes count. `panel`, of PANEL_SAMPLES times a panel's width, is overwritten.
+    For the rows i of A in [first_row, rows) and the columns j of the gradient, which are rows of B, in
+    [first_column, columns); over the samples s of a tile of `groups` groups, of the last group the first `last_lanes`
+    lanes. `panel`, PANEL_SAMPLES times a panel's width, is overwritten.
     """
     end = first_column + in_panels(rows - first_row, columns - first_column, A)
     if end > first_column:
@@ -80,14 +83,14 @@ def products_over_samples(first_row, rows, first_column, columns, groups, last_l
 def sums_over_lanes(
     first_row, rows, first_column, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient, gradient_offset
 ):
-    """Do as :func:`products_over_samples` with samples in the lanes.
+    """Do as :func:`products_over_samples`, with samples in the lanes.
 
-    A block of p x q sums loads p + q vectors for p * q products; a few columns, which stay in the first-level cache, go
-    with all rows, then the next few.
+    A block of p x q sums loads p + q vectors for p * q products. The columns go in strips that stay in the first-level
+    cache while all rows are computed.
     """
-    chunk, full = columns_at_a_time(groups), first_row + end_of_full_blocks(rows - first_row, block_rows())
-    for first in range(first_column, columns, chunk):
-        end = smaller(columns, first + chunk)
+    strip, full = columns_of_strip(groups), first_row + end_of_full_blocks(rows - first_row, block_rows())
+    for first in range(first_column, columns, strip):
+        end = smaller(columns, first + strip)
         for i in range(first_row, full, block_rows()):
             row_of_blocks(
                 row_offsets, i, rows, first, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient,
@@ -102,21 +105,24 @@ def sums_over_lanes(
 def row_of_blocks(
     offsets, i, rows, first, end, columns, groups, last_lanes, A, a_offset, B, b_offset, gradient, gradient_offset
 ):
-    """Do as :func:`sums_over_lanes` for some rows, from `i` on, as many as `offsets` gives, and columns up to `end`."""
-    lanes, step = group_lanes(A), vector_lanes(A)
+    """Do as :func:`sums_over_lanes` for the rows of one block, from `i` on, and the columns [first, end).
+
+    `offsets` is the function that gives the offsets of the block's rows.
+    """
+    lanes, width = group_lanes(A), vector_lanes(A)
     a_rows = offsets(i, rows - 1, lanes)
     for j in range(first, end, block_columns()):
         b_rows = column_offsets(j, columns - 1, lanes)
         sums = zero_accumulators(A, a_rows, b_rows)
         for g in range(groups):
             ag, bg = a_offset + g * rows * lanes, b_offset + g * columns * lanes
-            for v in range(0, lanes if g < groups - 1 else last_lanes, step):
+            for v in range(0, lanes if g < groups - 1 else last_lanes, width):
                 sums = rank1_update(load_vectors(A, ag + v, a_rows), load_vectors(B, bg + v, b_rows), sums)
         add_sums(gradient, gradient_offset + i * columns + j, columns, sums, rows - i, columns - j)
 
 
 @njit(**INLINE)
-def columns_at_a_time(groups):
+def columns_of_strip(groups):
     """Return how many columns of a tile stay in the first-level cache: whole blocks, at least one."""
     blocks = COLUMN_GROUPS // (groups * block_columns())
     return block_columns() if blocks < 1 else blocks * block_columns()
@@ -125,97 +131,94 @@ def columns_at_a_time(groups):
 @njit(**INLINE)
 def sums_in_lanes(first_row, rows, first_column, end, columns, groups, last_lanes, A, a_offset, B, b_offset, panel,
                   gradient, gradient_offset):  # fmt: skip
-    """Do as :func:`products_over_samples` for the columns up to `end`, whole panels, with columns in the lanes.
+    """Do as :func:`products_over_samples` for the columns [first_column, end), whole panels, with columns in the lanes.
 
-    Of PANEL_SAMPLES samples at a time, or fewer, each panel is turned and stays in the first-level cache while all rows
-    go by; then come the next samples of the same panel, as the sums of one panel stay in the second-level cache. Each
-    sum has one accumulator, to which products are added sample by sample. Where all terms are alike, they are all
-    rounded the same way; so, lest float32 lose digits, each SUMMED_SAMPLES samples have a sum of their own.
+    A panel holds PANEL_SAMPLES samples or fewer, and stays in the first-level cache while all rows are computed. Then
+    the next samples of the same columns are packed, as the sums of these columns stay in the second-level cache.
+
+    Each sum has one accumulator, to which products are added sample by sample. Terms that are alike are all rounded in
+    the same direction, so float32 would lose digits: there, SUMMED_SAMPLES samples at a time are summed from zero.
     """
-    lanes, width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
-    some = even_parts(groups, PANEL_SAMPLES // lanes)
-    far = rows * (end - first_column) > FAR_WEIGHTS
-    for j in range(first_column, end, width):
-        for g_first in range(0, groups, some):
-            g_end = smaller(groups, g_first + some)
-            ahead = panel_ahead(rows, (g_end - g_first) * width)
+    lanes, panel_width = group_lanes(A), PANEL_VECTORS * vector_lanes(A)
+    panel_groups = even_share(groups, PANEL_SAMPLES // lanes)
+    prefetches = rows * (end - first_column) > PREFETCH_WEIGHTS
+    for j in range(first_column, end, panel_width):
+        for g_first in range(0, groups, panel_groups):
+            g_end = smaller(groups, g_first + panel_groups)
+            share = prefetch_share(rows, (g_end - g_first) * panel_width)
             for g in range(g_first, g_end):
                 used = lanes if g < groups - 1 else last_lanes
-                pack_panel(B, b_offset + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * width)
-            for v in range(0, width, panel_block_lanes(A)):
+                pack_panel(B, b_offset + (g * columns + j) * lanes, used, panel, (g - g_first) * lanes * panel_width)
+            for v in range(0, panel_width, panel_block_lanes(A)):
                 for i in range(first_row, rows, panel_block_rows()):
-                    if far:
+                    if prefetches:
                         if g_first == 0:
                             prefetch_sums(gradient, gradient_offset + j + v, rows, columns, i, panel_block_lanes(A))
-                        if v == 0 and j + width < end:
-                            prefetch_panel(B, b_offset, columns, i, j + width, g_first, g_end, ahead)
+                        if v == 0 and j + panel_width < end:
+                            prefetch_panel(B, b_offset, columns, i, j + panel_width, g_first, g_end, share)
                     a_rows, vectors = panel_row_offsets(i, rows - 1, lanes), panel_offsets(A)
                     sums = zero_accumulators(A, a_rows, vectors)
                     for g in range(g_first, g_end):
-                        ag, at = a_offset + g * rows * lanes, (g - g_first) * lanes * width + v
+                        ag, panel_offset = a_offset + g * rows * lanes, (g - g_first) * lanes * panel_width + v
                         used = lanes if g < groups - 1 else last_lanes
                         if is_double(sums[0]):
-                            sums = add_samples(sums, used, A, ag, a_rows, panel, at, vectors)
+                            sums = add_samples(sums, used, A, ag, a_rows, panel, panel_offset, vectors)
                         else:
                             for s in range(0, used, SUMMED_SAMPLES):
-                                of_some = zero_accumulators(A, a_rows, vectors)
-                                of_some = add_samples(
-                                    of_some, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
-                                    at + s * width, vectors)  # fmt: skip
-                                sums = add_each(sums, of_some)
+                                partial = zero_accumulators(A, a_rows, vectors)
+                                partial = add_samples(
+                                    partial, smaller(SUMMED_SAMPLES, used - s), A, ag + s, a_rows, panel,
+                                    panel_offset + s * panel_width, vectors)  # fmt: skip
+                                sums = add_each(sums, partial)
                     add_sums_in_lanes(gradient, gradient_offset + j + v, panel_row_offsets(i, rows - 1, columns), sums)
 
 
 @njit(**INLINE)
-def even_parts(groups, most):
-    """Return how many groups at a time, at most so many, are parts of about one size."""
-    parts = (groups + most - 1) // most
-    return (groups + parts - 1) // parts
+def even_share(groups, most):
+    """Return at most `most`: how many of `groups` groups to take at a time, so that all times are about even."""
+    times = (groups + most - 1) // most
+    return (groups + times - 1) // times
 
 
 @njit(**INLINE)
-def add_samples(sums, count, A, a_offset, rows, panel, panel_offset, vectors):
-    """Return ``sums[i, j] + sum_s A_is B_js`` over `count` samples, one after the other; `count` is a multiple of four.
+def add_samples(sums, count, A, a_offset, a_rows, panel, panel_offset, vectors):
+    """Return ``sums_ij + sum_s A_is B_js`` over `count` samples, one after the other; `count` is a multiple of four.
 
-    Of the first sample, the numbers of A stand at `a_offset` behind each of `rows`, those of the panel at
-    `panel_offset`.
+    The number of A of row i and the first sample is ``A[a_offset + a_rows[i]]``; the panel's first sample begins at
+    ``panel[panel_offset]``, and its vector j is ``vectors[j]`` behind.
     """
-    width = PANEL_VECTORS * vector_lanes(A)
-    for s in range(0, count, 4):  # with one sample a turn, the loop takes 4 % longer
-        of_panel = panel_offset + s * width
-        sums = rank1_update(load_scalars(A, a_offset + s, rows), load_vectors(panel, of_panel, vectors), sums)
-        sums = rank1_update(
-            load_scalars(A, a_offset + s + 1, rows), load_vectors(panel, of_panel + width, vectors), sums
-        )
-        sums = rank1_update(
-            load_scalars(A, a_offset + s + 2, rows), load_vectors(panel, of_panel + 2 * width, vectors), sums
-        )
-        sums = rank1_update(
-            load_scalars(A, a_offset + s + 3, rows), load_vectors(panel, of_panel + 3 * width, vectors), sums
-        )
+    panel_width = PANEL_VECTORS * vector_lanes(A)
+    for s in range(0, count, 4):  # one sample per turn takes 4 % longer
+        row = panel_offset + s * panel_width
+        sums = rank1_update(load_scalars(A, a_offset + s, a_rows), load_vectors(panel, row, vectors), sums)
+        row += panel_width
+        sums = rank1_update(load_scalars(A, a_offset + s + 1, a_rows), load_vectors(panel, row, vectors), sums)
+        row += panel_width
+        sums = rank1_update(load_scalars(A, a_offset + s + 2, a_rows), load_vectors(panel, row, vectors), sums)
+        row += panel_width
+        sums = rank1_update(load_scalars(A, a_offset + s + 3, a_rows), load_vectors(panel, row, vectors), sums)
     return sums
 
 
 @njit(**INLINE)
 def pack_panel(B, b_offset, used, panel, panel_offset):
-    """Write a panel's columns of one group of B, the first at ``B[b_offset]``, to ``panel[panel_offset:]``, in place.
+    """Write ``panel_sj = B_js`` for a panel's columns j and the first `used` samples s of one group, in place.
 
-    There they stand side by side, sample by sample; of the group's lanes, the first `used`.
+    The first column of the group begins at ``B[b_offset]``, its first sample in the panel at ``panel[panel_offset]``.
     """
-    lanes, vector, width = group_lanes(B), vector_lanes(B), PANEL_VECTORS * vector_lanes(B)
+    lanes, width, panel_width = group_lanes(B), vector_lanes(B), PANEL_VECTORS * vector_lanes(B)
     columns = lane_offsets(B, lanes)
-    for j in range(0, width, vector):
-        for s in range(0, used, vector // 2):
+    for j in range(0, panel_width, width):
+        for s in range(0, used, width // 2):
             samples = load_transposed(B, b_offset + j * lanes + s, columns)
-            store_each(panel, panel_offset + s * width + j, offsets_of_each(samples, width), samples)
+            store_each(panel, panel_offset + s * panel_width + j, offsets_of_each(samples, panel_width), samples)
 
 
 @njit(**INLINE)
 def prefetch_sums(gradient, gradient_offset, rows, columns, first, count):
-    """Ask for what a block adds to, as large gradients are not in the cache.
+    """Prefetch `count` sums of each row of a block from row `first` on, as a large gradient is not in the cache.
 
-    That is `count` sums, from ``gradient[gradient_offset]`` on, of each row from `first` on; row i is `columns` times i
-    behind.
+    Row 0 begins at ``gradient[gradient_offset]``, row i ``i * columns`` behind.
     """
     for i in range(first, smaller(rows, first + panel_block_rows())):
         for k in range(0, count, UPDATE_WIDTH):
@@ -223,18 +226,18 @@ def prefetch_sums(gradient, gradient_offset, rows, columns, first, count):
 
 
 @njit(**INLINE)
-def panel_ahead(rows, count):
-    """Return how many of a panel's `count` columns of groups each block of rows asks for, so that all ask for all.
+def prefetch_share(rows, count):
+    """Return how many of `count` groups each block of rows prefetches, so that all blocks together prefetch all.
 
-    (Computed once for all blocks, as a division of integers takes as long as dozens of products.)
+    (It is computed once for all blocks, as an integer division takes as long as dozens of products.)
     """
     return (count * panel_block_rows() + rows - 1) // rows
 
 
 @njit(**INLINE)
-def prefetch_panel(B, b_offset, columns, first, j, g_first, g_end, ahead):
-    """Ask for `ahead` of the panel's columns of groups, from column `j` on, others for each block of rows of A."""
-    lanes, width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
-    begin = first // panel_block_rows() * ahead
-    for k in range(begin, smaller(begin + ahead, (g_end - g_first) * width)):
-        prefetch_group(B, b_offset + ((g_first + k // width) * columns + j + k % width) * lanes)
+def prefetch_panel(B, b_offset, columns, first, j, g_first, g_end, share):
+    """Prefetch `share` groups of the next panel, with columns from `j` on, in the turn of the rows from `first` on."""
+    lanes, panel_width = group_lanes(B), PANEL_VECTORS * vector_lanes(B)
+    begin = first // panel_block_rows() * share
+    for k in range(begin, smaller(begin + share, (g_end - g_first) * panel_width)):
+        prefetch_group(B, b_offset + ((g_first + k // panel_width) * columns + j + k % panel_width) * lanes)

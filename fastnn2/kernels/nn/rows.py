@@ -1,6 +1,6 @@
-"""From rows of samples, as scikit-learn has them, to a tile of groups, and back.
+"""From samples as rows, as scikit-learn has them, to a tile of groups, and back.
 
-X is (n, d), one row a sample, dense or in compressed sparse rows; tiles are (groups, d, G), as in :mod:`layers`.
+X is (n, d), dense or in compressed sparse rows (CSR); tiles are (groups, d, G), as in :mod:`layers`.
 """
 
 from numba import njit
@@ -10,50 +10,50 @@ from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 
 @njit(**INLINE)
-def clear_padding(tile, start, rows, count):
-    """Write zeros to the lanes behind the `count` samples of the tile that begins at ``tile[start]``, in place."""
+def clear_padding(tile, tile_offset, rows, count):
+    """Write zeros to the lanes behind the `count` samples of a tile of `rows` rows, in place."""
     lanes = group_lanes(tile)
     used = count % lanes
     if used > 0:
-        start += count // lanes * rows * lanes
+        tile_offset += count // lanes * rows * lanes
         for r in range(rows):
-            for i in range(start + r * lanes + used, start + (r + 1) * lanes):
+            for i in range(tile_offset + r * lanes + used, tile_offset + (r + 1) * lanes):
                 tile[i] = 0.0
 
 
 @njit(**INLINE)
-def place_of(s, rows, lanes):
-    """Return where the first number of sample `s` stands in a tile with so many rows."""
+def sample_offset(s, rows, lanes):
+    """Return the offset of row 0 of sample `s` in a tile of `rows` rows; row r is ``r * lanes`` behind it."""
     return s // lanes * rows * lanes + s % lanes
 
 
 @njit(**INLINE)
-def gather(X, d, order, has_order, first, count, tile, start):
-    """Lay out `count` rows of a dense X in the tile that begins at ``tile[start]``, in place.
+def gather(X, d, order, has_order, first, count, tile, tile_offset):
+    """Write `count` rows of a dense X (n, d) to the tile at ``tile[tile_offset]``, in place, with zeros as padding.
 
-    The rows are order[first], order[first + 1] ..., or first, first + 1 ... without an order. Blocks of eight samples
-    and eight features are turned in registers; the last block of features reaches back over the one before.
+    Sample s of the tile is row ``order[first + s]``, or ``first + s`` without an order. Blocks of eight samples and
+    eight features are transposed in registers; the last block of features overlaps the one before it.
     """
     lanes = group_lanes(tile)
-    clear_padding(tile, start, d, count)
-    blocks = count - count % 8 if d >= 8 else 0
-    for s in range(0, blocks, 8):
-        at = start + place_of(s, d, lanes)
-        offsets = eight_rows(order, has_order, first + s, d)
+    clear_padding(tile, tile_offset, d, count)
+    in_blocks = count - count % 8 if d >= 8 else 0
+    for s in range(0, in_blocks, 8):
+        offset = tile_offset + sample_offset(s, d, lanes)
+        row_offsets = eight_rows(order, has_order, first + s, d)
         for f in range(0, d, 8):
             k = smaller(f, d - 8)
-            columns = transposed(load_eights(X, k, offsets))
-            store_each(tile, at + k * lanes, offsets_of_each(columns, lanes), columns)
-    for s in range(blocks, count):
-        row = (order[first + s] if has_order else first + s) * d
-        at = start + place_of(s, d, lanes)
+            columns = transposed(load_eights(X, k, row_offsets))
+            store_each(tile, offset + k * lanes, offsets_of_each(columns, lanes), columns)
+    for s in range(in_blocks, count):
+        row_offset = (order[first + s] if has_order else first + s) * d
+        offset = tile_offset + sample_offset(s, d, lanes)
         for f in range(d):
-            tile[at + f * lanes] = X[row + f]
+            tile[offset + f * lanes] = X[row_offset + f]
 
 
 @njit(**INLINE)
 def eight_rows(order, has_order, s, d):
-    """Return where eight rows begin in X, those of samples number s, s + 1 ... of the order."""
+    """Return the offsets in X of eight rows: ``order[s]`` to ``order[s + 7]``, or s to s + 7 without an order."""
     if has_order:
         return (
             order[s] * d, order[s + 1] * d, order[s + 2] * d, order[s + 3] * d,
@@ -63,24 +63,24 @@ def eight_rows(order, has_order, s, d):
 
 
 @njit(**INLINE)
-def gather_sparse(values, columns, starts, d, order, has_order, first, count, tile, start):
-    """Do as :func:`gather` for compressed sparse rows: numbers `values` in `columns`, row i from ``starts[i]`` on."""
+def gather_sparse(values, columns, starts, d, order, has_order, first, count, tile, tile_offset):
+    """Do as :func:`gather` for CSR: row i has ``values[k]`` in ``columns[k]``, starts[i] <= k < starts[i + 1]."""
     lanes = group_lanes(tile)
     groups = (count + lanes - 1) // lanes
-    for i in range(start, start + groups * d * lanes):
+    for i in range(tile_offset, tile_offset + groups * d * lanes):
         tile[i] = 0.0
     for s in range(count):
         row = order[first + s] if has_order else first + s
-        at = start + place_of(s, d, lanes)
+        offset = tile_offset + sample_offset(s, d, lanes)
         for k in range(starts[row], starts[row + 1]):
-            tile[at + columns[k] * lanes] += values[k]
+            tile[offset + columns[k] * lanes] += values[k]
 
 
 @njit(**INLINE)
 def scatter(tile, o, first, count, out):
-    """Write the `count` samples of a tile to the rows of `out` (n, o) from row `first` on, in place."""
+    """Write the `count` samples of a tile (groups, o, G) to the rows of `out` (n, o) from `first` on, in place."""
     lanes = group_lanes(tile)
     for s in range(count):
-        at = place_of(s, o, lanes)
+        offset = sample_offset(s, o, lanes)
         for r in range(o):
-            out[(first + s) * o + r] = tile[at + r * lanes]
+            out[(first + s) * o + r] = tile[offset + r * lanes]

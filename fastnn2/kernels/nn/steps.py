@@ -1,7 +1,7 @@
-"""The steps of one iteration by themselves, over all samples: what the public forward, cost, backward and update run.
+"""Forward, cost, backward and update as separate steps over all samples, for the public functions of these names.
 
-Matrices over samples are laid out as in :mod:`layers`. The training loop has the same formulas without storing what
-these functions return; some are rounded otherwise there (see :func:`layers.output_cost` and :mod:`narrow`).
+Matrices over samples are laid out as in :mod:`layers`. The training loops compute the same formulas, but do not store
+all that these functions return, and round some of it differently (see :func:`layers.output_cost` and :mod:`narrow`).
 """
 
 from numba import njit
@@ -19,25 +19,28 @@ from fastnn2.kernels.simd.vector import group_lanes, load_group, mask_tail, sele
 
 @njit(**NOT_INLINED)
 def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
-    """Write ``Z1 = W1 X + b1``, ``A1 = tanh(Z1)``, ``Z2 = W2 A1 + b2`` and ``y = sigmoid(Z2)`` in place."""
+    """Write ``Z1 = W1 X + b1``, ``A1 = tanh(Z1)``, ``Z2 = W2 A1 + b2`` and ``y = sigmoid(Z2)`` in place.
+
+    X is (groups, d, G); Z1 and A1 are (groups, h, G); Z2 and y are (groups, o, G).
+    """
     forbid_inlining()
     lanes = group_lanes(X)
     w2 = h * d + h
     for g in range(groups):
-        hidden, output = g * h * lanes, g * o * lanes
-        affine(params, 0, h * d, h, d, X, g * d * lanes, Z1, hidden)
-        for at in range(hidden, hidden + h * lanes, lanes):
-            store(A1, at, tanh(load_group(Z1, at)))
-        affine(params, w2, w2 + o * h, o, h, A1, hidden, Z2, output)
-        for at in range(output, output + o * lanes, lanes):
-            store(y, at, sigmoid(load_group(Z2, at)))
+        a1_offset, z2_offset = g * h * lanes, g * o * lanes
+        affine(params, 0, h * d, h, d, X, g * d * lanes, Z1, a1_offset)
+        for i in range(a1_offset, a1_offset + h * lanes, lanes):
+            store(A1, i, tanh(load_group(Z1, i)))
+        affine(params, w2, w2 + o * h, o, h, A1, a1_offset, Z2, z2_offset)
+        for i in range(z2_offset, z2_offset + o * lanes, lanes):
+            store(y, i, sigmoid(load_group(Z2, i)))
 
 
 @njit(**NOT_INLINED)
 def cost(o, n, y, Y, weights, has_weights, total):
     """Write ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0, to `total`.
 
-    SUMMED_OUTPUTS are summed at a time, and those sums in float64.
+    The terms of SUMMED_OUTPUTS outputs are summed in the dtype of y, and these sums in float64.
     """
     forbid_inlining()
     lanes = group_lanes(y)
@@ -46,9 +49,9 @@ def cost(o, n, y, Y, weights, has_weights, total):
         for first in range(0, o, SUMMED_OUTPUTS):
             terms = zero_group(y)
             for r in range(first, smaller(o, first + SUMMED_OUTPUTS)):
-                p, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
-                terms = terms - select_equal(target, 0.0, 0.0, target * log(p))
-                terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * p))
+                output, target = load_group(y, (g * o + r) * lanes), load_group(Y, (g * o + r) * lanes)
+                terms = terms - select_equal(target, 0.0, 0.0, target * log(output))
+                terms = terms - select_equal(target, 1.0, 0.0, (1.0 - target) * log1p(-1.0 * output))
             if has_weights:
                 weight = load_group(weights, g * lanes)
                 terms = select_equal(weight, 0.0, 0.0, terms * weight)
@@ -60,7 +63,8 @@ def cost(o, n, y, Y, weights, has_weights, total):
 def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, scratch, gradient):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
-    ``dZ2 = w (y - Y)`` is written over y; A1 and scratch (S, G) are overwritten.
+    The formulas are those of :func:`layers.backward_layers`. ``dZ2 = w (y - Y)`` is written over y; A1 and scratch
+    (S, G) are overwritten.
     """
     forbid_inlining()
     lanes = group_lanes(X)
@@ -68,12 +72,12 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     b2 = h * d + h + o * h
     for g in range(groups):
         for r in range(o):
-            at = (g * o + r) * lanes
-            dz = load_group(y, at) - load_group(Y, at)
+            i = (g * o + r) * lanes
+            dz = load_group(y, i) - load_group(Y, i)
             if has_weights:
                 dz = dz * load_group(weights, g * lanes)
             dz = mask_tail(dz, n - g * lanes)
-            store(y, at, dz)
+            store(y, i, dz)
             gradient[b2 + r] += sum_lanes(fold_group(dz))
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)

@@ -9,12 +9,14 @@ from fastnn2.kernels.simd.vector import INLINE, fma, load, load_doubles, rounded
 
 @njit(**INLINE)
 def sum_in_pairs(gradients, gradients_offset, gradients_stride, count, first, last, sums_offset, sums_stride):
-    """Sum `count` gradients, a power of two, and return the place of the sum: (g0 + g1) + (g2 + g3), and so on.
+    """Sum the numbers [first, last) of `count` gradients, a power of two; return the offset of the sum.
 
-    Gradient c starts at ``gradients[gradients_offset + c * gradients_stride]``, and of each the numbers [first, last)
-    count. In this order a thread can sum its own chunks before it meets the others, and the number of threads changes
-    nothing. Half as many sums are kept from ``gradients[sums_offset]`` on, `sums_stride` apart; they are written in
-    place and may begin where the gradients do, with the same stride.
+    The order is a binary tree: neighbours are added, then the sums of neighbours: (g0 + g1) + (g2 + g3), and so on. A
+    thread that has a whole branch of the tree can sum it before the barrier, so the number of threads changes no bit.
+
+    Gradient c begins at ``gradients[gradients_offset + c * gradients_stride]``. The ``count / 2`` sums of the first
+    level are written to ``gradients[sums_offset + c * sums_stride]``, in place, and those of the later levels over
+    them. The sums may begin where the gradients do, with the same stride.
     """
     if count == 1:
         return gradients_offset
@@ -29,33 +31,33 @@ def sum_in_pairs(gradients, gradients_offset, gradients_stride, count, first, la
 
 
 @njit(**INLINE)
-def update(params, old, updated, new, gradients, start, first, last, l2, scaled_rate):
-    """Write ``new = old - scaled_rate (gradient + l2 old)`` for the parameters [first, last), in place.
+def update(params, params_offset, new_params, new_offset, gradients, gradient_offset, first, last, l2, scaled_rate):
+    """Write ``new_p = p - scaled_rate (gradient + l2 p)`` for the parameters [first, last), in place.
 
-    The old set starts at ``params[old]``, the new one at ``updated[new]``, the gradient (float64), summed over all
-    samples, at ``gradients[start]``. ``l2`` (float64) is the L2 penalty of each parameter: alpha for weights, 0 for
-    biases. `scaled_rate` is learning rate / n. Computed in float64 and rounded once to the dtype of `params`. Whole
-    vectors are read and written: [first, last) begins and ends at multiples of eight, and what stands behind the last
-    parameter is 0. Return whether all new parameters are finite.
+    Parameters begin at ``params[params_offset]``, new ones at ``new_params[new_offset]``, the gradient (float64, summed
+    over all samples) at ``gradients[gradient_offset]``. `l2` (float64) is the L2 penalty of each parameter: alpha for
+    weights, 0 for biases. `scaled_rate` is learning rate / n. The update is computed in float64 and rounded once.
+    [first, last) begins and ends at multiples of eight, and zeros follow the last parameter. Return whether all new
+    parameters are finite.
     """
-    wrong = zero_vector(gradients)
+    not_finite = zero_vector(gradients)
     for i in range(first, last, UPDATE_WIDTH):
-        gradient = load(gradients, start + i)
-        p = load_doubles(params, old + i)
-        store(updated, new + i, rounded(updated, p - scaled_rate * (gradient + load(l2, i) * p)))
-        p = load_doubles(updated, new + i)
-        wrong = wrong + (p - p)  # 0, or NaN where p is infinite or NaN
-    return sum_lanes(wrong) == 0.0
+        gradient = load(gradients, gradient_offset + i)
+        p = load_doubles(params, params_offset + i)
+        store(new_params, new_offset + i, rounded(new_params, p - scaled_rate * (gradient + load(l2, i) * p)))
+        p = load_doubles(new_params, new_offset + i)
+        not_finite = not_finite + (p - p)  # 0, or NaN if p is infinite or NaN
+    return sum_lanes(not_finite) == 0.0
 
 
 @njit(**INLINE)
-def sum_l2_squares(params, old, l2, first, last):
-    """Return the sum of ``l2 p^2`` over the parameters [first, last) of the set at ``params[old]``, in float64.
+def sum_l2_squares(params, params_offset, l2, first, last):
+    """Return the sum of ``l2 p^2`` over the parameters [first, last), in float64; they begin at `params_offset`.
 
-    As (l2 p) p: the square of a bias, which has no l2, may overflow, and 0 times infinity is not 0.
+    Formed as (l2 p) p: the square of a bias, whose l2 is 0, may overflow, and 0 times infinity is NaN.
     """
     total = zero_vector(l2)
     for i in range(first, last, UPDATE_WIDTH):
-        p = load_doubles(params, old + i)
+        p = load_doubles(params, params_offset + i)
         total = fma(load(l2, i) * p, p, total)
     return sum_lanes(total)

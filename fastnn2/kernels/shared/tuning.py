@@ -35,7 +35,7 @@ PANEL_ROWS = 32
 SUMMED_OUTPUTS = 32
 # With more weights than this by panels, their sums and the inputs may not be in a second-level cache, and are asked for
 # ahead. (To ask for what is there costs 2 %.)
-FAR_WEIGHTS = 20_000
+PREFETCH_WEIGHTS = 20_000
 
 # Columns times groups of a tile, 256 bytes each, that stay in the first-level cache while all rows go by.
 COLUMN_GROUPS = 64
@@ -52,7 +52,7 @@ ENOUGH_GROUPS = 6
 
 # With more samples left than this, X and Y of a narrow network may not be in a second-level cache, and each tile asks
 # for the next one. (To ask for what is there already costs 1 to 4 %.)
-FAR_SAMPLES = 30_000
+PREFETCH_SAMPLES = 30_000
 
 MAX_CHUNKS = 64  # enough for 64 cores
 # A chunk: so many multiplications or more (a hidden unit counts as WORK_OF_UNIT beside its inputs and outputs), and
