@@ -1,8 +1,8 @@
 """Every compiled function of fastnn2, and nothing else. Nothing here imports another room.
 
-In the order in which one is built on the other:
+Each folder may import those above it:
 
-shared   control words and the numbers behind all choices by shape; no Numba
+shared   control words, and the constants and formulas that choose by shape; no Numba
 simd     a vector type for Numba, blocks of vectors in registers, exp, tanh and log
 nn       one tile of samples through a network: layers, losses, optimizers, updates
 loops    whole training runs, one call on each thread of a team; the entries that Python calls
@@ -12,5 +12,5 @@ Read nn/layers.py and loops/train.py first.
 
 from fastnn2.kernels.shared.sources import source_hash
 
-# Taken before any kernel is imported. Where the files have changed since, nothing is compiled.
+# Taken before any kernel is imported. If a file has changed since then, nothing is compiled.
 LOADED_SOURCES = source_hash()

@@ -25,7 +25,7 @@ from fastnn2.kernels.shared.control_words import (
     STOP,
     WORD,
 )
-from fastnn2.kernels.shared.tuning import LOST_CYCLES
+from fastnn2.kernels.shared.tuning import MAX_WAIT_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.target import is_x86
 from fastnn2.kernels.simd.vector import INLINE, address
@@ -233,7 +233,7 @@ def let_time_pass(looks):
 @njit(**INLINE)
 def lost_too_much(waited, elapsed):
     """Return whether thread 0 should go on alone: it lost time at barriers, and more of it than it had for all else."""
-    return waited > LOST_CYCLES and 2 * waited > elapsed
+    return waited > MAX_WAIT_CYCLES and 2 * waited > elapsed
 
 
 @njit(**INLINE)

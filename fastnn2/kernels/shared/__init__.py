@@ -1,4 +1,4 @@
-"""What kernels share with those who call them: control words, choices by number, numbers chosen by shape. No Numba.
+"""What kernels and their callers share: control words, enumerations, and all that is chosen by shape. No Numba.
 
 Imports nothing of the project.
 """

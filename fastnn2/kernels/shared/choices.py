@@ -1,9 +1,9 @@
-"""What callers choose by number, as kernels have no strings."""
+"""Enumerations that callers pass to kernels as integers, as kernels have no strings."""
 
-# The activation of the hidden layer; the loss, with the activation of the outputs that belongs to it; and what is done
-# with a gradient.
+# The activation of the hidden layer; the loss, which implies the activation of the outputs; what the optimizer does
+# with a gradient (GRADIENT: return it).
 IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
 LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
-# Whether the tiles of an epoch are kept for the next one: no; yes; they were.
+# Whether the tiles of an epoch are kept for the next one: not kept; to be kept; kept by an earlier call.
 DROP, KEEP, KEPT = 0, 1, 2

@@ -1,4 +1,4 @@
-"""A hash of the sources of the kernels and of what compiles them, part of the key of everything that is compiled."""
+"""The hash of the sources of the kernels and of what compiles them: a part of the key of each stored kernel."""
 
 import hashlib
 import pathlib
