@@ -1,4 +1,4 @@
-"""The training loops, in which a team of threads stays for a whole run, and the entries that Python calls.
+"""The training loops, each one kernel call per thread for a whole run, and the entries that Python calls.
 
 May import nn, simd and shared.
 """

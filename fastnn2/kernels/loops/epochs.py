@@ -1,20 +1,29 @@
-"""The fused kernel of the estimators: epochs of mini-batches in one call on each thread of a team.
+"""Epochs of mini-batches for the estimators, where the threads share the samples; also inference.
 
-This one shares the samples of a mini-batch among the threads, which suits large ones; see :mod:`unit_epochs` for
-small ones. A mini-batch is cut into a fixed number of chunks, whatever the threads; chunk c belongs to thread c mod T.
-So are the parameters cut into as many parts for the update. A step is
+One call of :func:`epochs` on each thread of a team runs one epoch or more. It suits large mini-batches;
+:mod:`unit_epochs` is for small ones. A mini-batch is cut into *chunks*, whose number does not depend on the number of
+threads T; thread t has the chunks t, t + T, t + 2 T and so on. The parameters are cut into as many ranges, shared in
+the same way. A mini-batch takes
 
-    each thread     for its chunks, tile by tile: gather the samples, forward, loss, backward
+    each thread     for its chunks, tile by tile: gather the samples, forward, loss, backward; a gradient per chunk
     barrier
-    each thread     for its parts of the parameters: sum the chunks in their order, update
+    each thread     for its ranges of the parameters: sum the gradients of the chunks, update
     barrier
 
-and the same sums are formed in the same order by any number of threads.
+**The order of sums.** Within a chunk it is fixed (see :mod:`layers`); the gradients, losses and weights of the chunks
+are added in the order of the chunks, and so are the L2 penalties of the ranges. So the number of threads changes no
+bit.
+
+**Going on alone.** Thread 0 adds up the time that it waits at the first barriers. When that exceeds the rest, because
+other processes want the cores, it does all mini-batches after this one alone, which changes only the time.
+
+**Ctrl-C.** A thread that finds STOP marks the mini-batch as abandoned; all threads see the mark after the barrier and
+leave before the update.
 """
 
 from numba import njit
 
-from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, waits_dominate
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import activate_outputs, output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
@@ -29,12 +38,12 @@ from fastnn2.kernels.simd.vector import INLINE, fma, group_lanes, load_group, ze
 
 
 @njit(**INLINE)
-def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, tile, start):
-    """Lay out `count` samples in the tile that begins at ``tile[start]``, in place, from dense or sparse rows."""
+def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, tile, tile_offset):
+    """Write `count` samples of dense or sparse rows to the tile at ``tile[tile_offset]``, in place, as :mod:`rows`."""
     if is_sparse:
-        gather_sparse(X, columns, starts, d, order, has_order, first, count, tile, start)
+        gather_sparse(X, columns, starts, d, order, has_order, first, count, tile, tile_offset)
     else:
-        gather(X, d, order, has_order, first, count, tile, start)
+        gather(X, d, order, has_order, first, count, tile, tile_offset)
 
 
 @njit(**INLINE)
@@ -44,28 +53,36 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
            weight_tile, A1, dZ2, scratch):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
-    All flat: X (n, d) or the values of sparse rows with `columns` and `starts`; Y (n, o); weights (n,); order
-    (epochs, n), the samples in the order in which each epoch takes them, read if `has_order`; params, l2, moments
-    (parameters,); gradients (chunks, stride), float64, behind the parameters of each the sum of weights and the loss of
-    the chunk; penalties (chunks,); rates, the learning rate of each step; losses (epochs,), the mean loss of an epoch's
-    samples with the L2 penalty. A1, dZ2 and scratch (S, G) are this thread's own. So are the other tiles, for one tile
-    each; but where no order changes from epoch to epoch, they are kept, one set for all samples and all threads: laid
-    out in the first epoch (`keep` is KEEP; of the first call, where threads stay) or before (KEPT).
+    For the formulas of the update see :mod:`optimizers`; `batch` is the number of samples of a mini-batch. The loss of
+    an epoch is the mean over its mini-batches, weighted by their samples, of
+
+        (sum(w * losses of samples) + 1/2 sum(l2 p^2)) / sum(w)
+
+    All arrays are flat. For all threads: X (n, d), or the values of sparse rows with `columns` and `starts` (see
+    :func:`rows.gather_sparse`); Y (n, o); weights (n,); order (epochs, n), the order in which each epoch takes the
+    samples, read if `has_order`; params, l2 and moments (parameters,); gradients (chunks, stride), float64, each with
+    the sum of weights and the loss of the chunk in its last two numbers; penalties (chunks,); rates, the learning rate
+    of each mini-batch; losses (epochs,).
+
+    For this thread: A1, dZ2 and scratch (S, G), for one tile, and X_tile, Y_tile and weight_tile, which are laid out
+    anew for each tile if `keep` is DROP. Otherwise every epoch takes the samples in the same order, and these three
+    hold the tiles of all mini-batches, for all threads: laid out in the first epoch of the first call (KEEP) or by an
+    earlier run (KEPT).
     """
     lanes = group_lanes(X)
-    loss_place, weight_place = stride - 1, stride - 2
+    loss_offset, weight_offset = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
     vectors = (count_params + UPDATE_WIDTH - 1) // UPDATE_WIDTH
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
     lays_out_once = keep == KEEP and barriers == 0  # no barrier yet: this is the first call
-    yields = number = waited = 0
-    began = cycles()
+    yields = batches_done = waited = 0
+    begin_time = cycles()
     stopped = False
     for epoch in range(epochs):
-        first_sample = epoch * n if has_order else 0
-        summed = 0.0
+        epoch_offset = epoch * n if has_order else 0
+        loss_sum = 0.0
         for begin in range(0, n, batch):
             size = smaller(batch, n - begin)
             groups = (size + lanes - 1) // lanes
@@ -76,54 +93,57 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                 end = (c + 1) * groups // chunks
                 for g in range(c * groups // chunks, end, tile_groups):
                     if atomic_load(control, STOP) != 0:
-                        atomic_store(control, ABANDONED, number)
+                        atomic_store(control, ABANDONED, batches_done)
                         break
-                    in_tile = smaller(tile_groups, end - g)
-                    valid = smaller(in_tile * lanes, size - g * lanes)
-                    place = 0 if keep == DROP else (batch_groups * (begin // batch) + g) * lanes
+                    tile_size = smaller(tile_groups, end - g)
+                    valid = smaller(tile_size * lanes, size - g * lanes)
+                    # The tile's first sample in X_tile, Y_tile and weight_tile.
+                    tile_first = 0 if keep == DROP else (batch_groups * (begin // batch) + g) * lanes
                     if keep == DROP or (lays_out_once and epoch == 0):
-                        sample = first_sample + begin + g * lanes
-                        lay_out(X, columns, starts, is_sparse, d, order, has_order, sample, valid, X_tile, place * d)
-                        gather(Y, o, order, has_order, sample, valid, Y_tile, place * o)
+                        first = epoch_offset + begin + g * lanes
+                        lay_out(
+                            X, columns, starts, is_sparse, d, order, has_order, first, valid, X_tile, tile_first * d
+                        )
+                        gather(Y, o, order, has_order, first, valid, Y_tile, tile_first * o)
                         if has_weights:
-                            gather(weights, 1, order, has_order, sample, valid, weight_tile, place)
+                            gather(weights, 1, order, has_order, first, valid, weight_tile, tile_first)
                     if has_weights:
-                        for i in range(place, place + valid):
-                            gradients[gradient_offset + weight_place] += weight_tile[i]
-                    used = lanes_used(valid, in_tile, X)
-                    forward_tile(params, 0, d, h, o, in_tile, used, activation, X_tile, place * d, A1, 0, dZ2, 0)
-                    gradients[gradient_offset + loss_place] += output_loss(
-                        loss, o, in_tile, valid, dZ2, Y_tile, place * o, weight_tile, place, has_weights, gradients,
-                        gradient_offset + b2)  # fmt: skip
+                        for i in range(tile_first, tile_first + valid):
+                            gradients[gradient_offset + weight_offset] += weight_tile[i]
+                    used = lanes_used(valid, tile_size, X)
+                    forward_tile(params, 0, d, h, o, tile_size, used, activation, X_tile, tile_first * d, A1, 0, dZ2, 0)
+                    gradients[gradient_offset + loss_offset] += output_loss(
+                        loss, o, tile_size, valid, dZ2, Y_tile, tile_first * o, weight_tile, tile_first, has_weights,
+                        gradients, gradient_offset + b2)  # fmt: skip
                     backward_layers(
-                        params, 0, d, h, o, in_tile, used, X_tile, place * d, A1, 0, dZ2, 0, scratch, activation,
+                        params, 0, d, h, o, tile_size, used, X_tile, tile_first * d, A1, 0, dZ2, 0, scratch, activation,
                         gradients, gradient_offset)  # fmt: skip
             now = cycles()
-            if thread == 0 and lost_too_much(waited, now - began):
-                atomic_store(control, SERIAL_FROM, number)
+            if thread == 0 and waits_dominate(waited, now - begin_time):
+                atomic_store(control, SERIAL_FROM, batches_done)
             barriers += threads
-            before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
-            if yields != before:
+            yields_before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
+            if yields != yields_before:
                 waited += cycles() - now
-            if atomic_load(control, ABANDONED) == number:
+            if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True
                 break
 
-            total = 0.0
+            total_weight = 0.0
             batch_loss = 0.0
             for c in range(chunks):
-                total += gradients[c * stride + weight_place]
-                batch_loss += gradients[c * stride + loss_place]
+                total_weight += gradients[c * stride + weight_offset]
+                batch_loss += gradients[c * stride + loss_offset]
             if not has_weights:
-                total = float(size)
+                total_weight = float(size)
             for c in range(thread, chunks, threads):
                 penalties[c] = optimizer_step(
                     optimizer, params, c * vectors // chunks * UPDATE_WIDTH, (c + 1) * vectors // chunks * UPDATE_WIDTH,
-                    gradients, stride, chunks, l2, 1.0 / total, rates[number], first_moments, second_moments, beta_1,
-                    beta_2, epsilon, nesterov)  # fmt: skip
+                    gradients, stride, chunks, l2, 1.0 / total_weight, rates[batches_done], first_moments,
+                    second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
             barriers += threads
             yields = barrier(control, barriers, yields, LONG_SPINS)
-            if atomic_load(control, SERIAL_FROM) == number:
+            if atomic_load(control, SERIAL_FROM) == batches_done:
                 if thread != 0:
                     return
                 threads, waited = 1, 0
@@ -131,37 +151,38 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                 penalty = 0.0
                 for c in range(chunks):
                     penalty += penalties[c]
-                summed += (batch_loss + 0.5 * penalty) / total * size
-            number += 1
+                loss_sum += (batch_loss + 0.5 * penalty) / total_weight * size
+            batches_done += 1
         if stopped:
             break
         if thread == 0:
-            losses[epoch] = summed / n
+            losses[epoch] = loss_sum / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
-        atomic_store(control, BATCHES_DONE, number)
+        atomic_store(control, BATCHES_DONE, batches_done)
 
 
 @njit(**NOT_INLINED)
 def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
           X_tile, A1, y, not_finite):  # fmt: skip
-    """Write the outputs of the samples [first, last) to `out` (n, o) in place; no sample depends on another one.
+    """Write the outputs y of the samples [first, last) to `out` (n, o) in place; each depends on its sample alone.
 
-    ``not_finite[0]`` becomes 1 if one of the samples has a number that is not: times 0, it is not 0.
+    X is as in :func:`epochs`; X_tile, A1 and y, for one tile, are overwritten. ``not_finite[0]`` becomes 1 if one of
+    the samples has a number that is infinite or NaN.
     """
     forbid_inlining()
     lanes = group_lanes(X)
-    products = zero_group(X)
+    zero_or_nan = zero_group(X)  # 0 times a number that is not finite is NaN
     for sample in range(first, last, tile_groups * lanes):
         valid = smaller(tile_groups * lanes, last - sample)
         groups = (valid + lanes - 1) // lanes
         lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile, 0)
         for i in range(0, groups * d * lanes, lanes):
-            products = fma(load_group(X_tile, i), 0.0, products)
+            zero_or_nan = fma(load_group(X_tile, i), 0.0, zero_or_nan)
         used = lanes_used(valid, groups, X)
         forward_tile(params, 0, d, h, o, groups, used, activation, X_tile, 0, A1, 0, y, 0)
         for g in range(groups):
             activate_outputs(loss, o, y, g * o * lanes)
         scatter(y, o, sample, valid, out)
-    if sum_lanes(fold_group(products)) != 0.0:
+    if sum_lanes(fold_group(zero_or_nan)) != 0.0:
         not_finite[0] = 1

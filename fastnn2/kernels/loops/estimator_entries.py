@@ -10,7 +10,7 @@ from numba import njit
 from fastnn2.kernels.loops import epochs as mini_batches
 from fastnn2.kernels.loops import unit_epochs as small_batches
 from fastnn2.kernels.loops.float_mode import in_default_mode
-from fastnn2.kernels.loops.team import enter, stay
+from fastnn2.kernels.loops.team import begin_call, end_call
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 
 
@@ -22,7 +22,7 @@ def epoch_calls(control, thread, threads, d, h, o, n, batch, epochs, chunks, til
     """Run epochs of mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.epochs`."""
     forbid_inlining()
     call = 1
-    while enter(control, thread, call):
+    while begin_call(control, thread, call):
         mini_batches.epochs(
             control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss,
             optimizer, X, columns, starts, is_sparse, Y, weights, has_weights,
@@ -30,7 +30,7 @@ def epoch_calls(control, thread, threads, d, h, o, n, batch, epochs, chunks, til
             first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses,
             X_tile, Y_tile, weight_tile, A1, dZ2, scratch,
         )  # fmt: skip
-        if not stay(control, thread, threads):
+        if not end_call(control, thread, threads):
             break
         call += 1
 
@@ -43,7 +43,7 @@ def unit_epoch_calls(control, thread, threads, d, h, o, n, batch, epochs, parts,
     """Run epochs of small mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.unit_epochs`."""
     forbid_inlining()
     call = 1
-    while enter(control, thread, call):
+    while begin_call(control, thread, call):
         small_batches.unit_epochs(
             control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimizer, X,
             columns, starts, is_sparse, Y, weights, has_weights, order, has_order,
@@ -51,7 +51,7 @@ def unit_epoch_calls(control, thread, threads, d, h, o, n, batch, epochs, parts,
             second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2, Z2_stride,
             X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2,
         )  # fmt: skip
-        if not stay(control, thread, threads):
+        if not end_call(control, thread, threads):
             break
         call += 1
 

@@ -1,8 +1,19 @@
-"""How the threads of a team meet: a barrier and control words.
+"""How the threads of a team work together: atomics, waiting, calls, stealing of chunks, the barrier.
 
-A team is one kernel call on each of several threads, all with the same control array of int64 (see :mod:`tuning`).
-What kernels ask of the system or the processor as they run is in this file, with a plain fallback beside it; the
-floating-point mode is in :mod:`float_mode`.
+A *team* is one kernel call on each of the threads of a job, all with the same control words (see
+:mod:`control_words`). A thread that waits first spins, then yields its core, then sleeps.
+
+- The barrier is one counter, ARRIVED, which never goes back. Each thread adds 1 to it, and waits until it reaches the
+  number of arrivals at all barriers so far. The additions are sequentially consistent and the counter is polled with
+  acquire loads, so all that any thread wrote before a barrier is visible to all threads after it.
+- Workers, the threads other than 0, wait at the start of their kernel for thread 0, which begins its calls
+  (:func:`begin_call`) or releases all workers at once (:func:`release_workers`).
+- A thread takes the next chunk of a range by adding 1 to the range's control word (:func:`steal_chunk`), so each chunk
+  is taken once. It does not matter by which thread: each chunk has a gradient of its own, and the loop sums these in
+  a fixed order.
+
+All that kernels ask of the system or the processor at run time is in this file, with a fallback where it is
+missing; only the floating-point mode is in :mod:`float_mode`.
 """
 
 import os
@@ -30,19 +41,19 @@ from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.target import is_x86
 from fastnn2.kernels.simd.vector import INLINE, address
 
-# Looks at the counter before a thread gives its core away. A barrier among running threads takes fewer; where another
-# process has the core, waiting longer would keep the one that is waited for from running. The second is for steps whose
-# shares differ by several microseconds from thread to thread.
+# A thread polls a counter this often before it yields its core. A barrier among running threads takes fewer polls; if
+# another process has the core of a thread, to spin on would keep that thread from running. LONG_SPINS is for loops
+# whose threads' shares of the work differ by several microseconds.
 SPINS = 200
 LONG_SPINS = 2000
-# So often it gives its core away before it sleeps, some milliseconds, where it waits for the next call; a sleep is a
-# microsecond longer each time, up to so many, which keeps a core busy for a fiftieth of the time.
-YIELDS, LONGEST_SLEEP = 10_000, 1000
+# A thread that waits for a call then yields its core MAX_YIELDS times, which takes some milliseconds, before it sleeps.
+# Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core busy for 2 % of the time.
+MAX_YIELDS, MAX_SLEEP = 10_000, 1000
 
 
 @intrinsic
 def atomic_add(typingctx, array, word, value):
-    """Add `value` to ``array[word]`` in place and return what stood there before; ordered before and after all else."""
+    """Add `value` to ``array[word]`` in place and return the old value; sequentially consistent."""
 
     def codegen(context, builder, signature, args):
         pointer = _word(context, builder, signature, args)
@@ -53,7 +64,7 @@ def atomic_add(typingctx, array, word, value):
 
 @intrinsic
 def atomic_load(typingctx, array, word):
-    """Return ``array[word]``; what another thread wrote before it stored that value is seen from here on."""
+    """Return ``array[word]`` with acquire order: what its writer wrote before that value is visible from here on."""
 
     def codegen(context, builder, signature, args):
         return builder.load_atomic(_word(context, builder, signature, args), "acquire", 8)
@@ -63,7 +74,7 @@ def atomic_load(typingctx, array, word):
 
 @intrinsic
 def atomic_store(typingctx, array, word, value):
-    """Write ``array[word] = value`` in place, after all that this thread wrote before."""
+    """Write ``array[word] = value`` in place with release order: after all that this thread wrote before."""
 
     def codegen(context, builder, signature, args):
         pointer = _word(context, builder, signature, args)
@@ -80,7 +91,7 @@ def _word(context, builder, signature, args):
 
 @intrinsic
 def pause(typingctx):
-    """Tell the processor that this is a waiting loop (x86; elsewhere nothing)."""
+    """Tell the processor that this is a spinning loop (x86; elsewhere nothing)."""
 
     def codegen(context, builder, signature, args):
         if is_x86(builder.module):
@@ -92,7 +103,7 @@ def pause(typingctx):
 
 
 def _system_call(builder, name, *arguments):
-    """Build a call of the C library, on POSIX; elsewhere nothing."""
+    """Build a call of a function of the C library (POSIX; elsewhere nothing)."""
     if os.name == "posix":
         function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
         builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
@@ -111,7 +122,7 @@ def yield_core(typingctx):
 
 @intrinsic
 def sleep(typingctx, microseconds):
-    """Sleep so long, and some 50 to 100 microseconds more; it may wake on another core (POSIX; elsewhere nothing)."""
+    """Sleep for `microseconds` and 50 to 100 more; the thread may wake on another core (POSIX; elsewhere nothing)."""
 
     def codegen(context, builder, signature, args):
         _system_call(builder, "usleep", context.cast(builder, args[0], microseconds, types.int32))
@@ -122,7 +133,7 @@ def sleep(typingctx, microseconds):
 
 @intrinsic
 def cycles(typingctx):
-    """Return the time stamp of the processor, which counts at about its nominal clock (x86; elsewhere 0)."""
+    """Return the processor's time stamp counter, which counts at about its nominal clock (x86; elsewhere 0)."""
 
     def codegen(context, builder, signature, args):
         if not is_x86(builder.module):
@@ -135,12 +146,12 @@ def cycles(typingctx):
 
 
 @njit(**INLINE)
-def enter(control, thread, call):
-    """Return whether the team works: wait until thread 0 begins its call number `call`, counted from 1.
+def begin_call(control, thread, call):
+    """Begin call number `call`, counted from 1, in thread 0, or wait for it in a worker; return whether it takes place.
 
-    Its caller may say instead that no further call comes: at the end, or after a signal. What it does between two calls
-    may take long. Thread 0 does not begin where it finds STOP: if another thread failed, no barrier holds any more, and
-    STOP is set before that, so it is looked at after the count of barriers.
+    It does not if thread 0's caller has set SHUT_DOWN, at the end or after a signal, or if thread 0 finds STOP. The
+    wait may be long, as thread 0's caller does other work between two calls. When a worker fails, STOP is set first and
+    then ARRIVED, so that no barrier holds any more; so thread 0 reads ARRIVED before it looks at STOP.
     """
     if thread == 0:
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
@@ -153,52 +164,56 @@ def enter(control, thread, call):
 
 
 @njit(**INLINE)
-def wait_to_be_let_in(control):
-    """Return the iteration of train from which on this thread works, as thread 0 says; below 0 if none is left."""
+def wait_for_release(control):
+    """Wait in a worker until thread 0 releases it; return the iteration from which it works, below 0 for none."""
     atomic_add(control, READY, 1)
     return wait_for_call(control, 1) - 1
 
 
 @njit(**INLINE)
 def wait_for_call(control, call):
-    """Wait until thread 0 begins its call number `call` or does not come; return its last one's number, or below 0."""
-    looks = 0
+    """Wait until ENTERED is at least `call`, or SHUT_DOWN; return it."""
+    polls = 0
     while 0 <= atomic_load(control, ENTERED) < call:
-        looks = let_time_pass(looks)
+        polls = back_off(polls)
     return atomic_load(control, ENTERED)
 
 
 @njit(**INLINE)
-def stay(control, thread, threads):
-    """Return at the end of a call whether to wait for another one; thread 0 returns when all have come to the end.
+def end_call(control, thread, threads):
+    """Return at the end of a call whether this thread, a persistent worker, waits in the kernel for the next one.
 
-    Its caller reads and changes what the others have written and read, and they may be late with their last update.
+    Thread 0 returns when all workers are at the end of the call: its caller reads and changes the arrays that they
+    write and read, and they may still be in their last update.
     """
     if atomic_load(control, PERSISTENT) == 0:
         return False
     if thread != 0:
         atomic_add(control, CALLS_DONE, 1)
         return True
-    looks = 0
+    polls = 0
     while atomic_load(control, CALLS_DONE) < atomic_load(control, ENTERED) * (threads - 1):
-        looks = let_time_pass(looks)
+        polls = back_off(polls)
     return False
 
 
 @njit(**INLINE)
 def next_chunk_word(thread, iteration):
-    """Return the control word that says which chunk of a thread's range is to be taken next in an iteration.
+    """Return the index of the control word for the next chunk (or part) of a thread's range in an iteration (or round).
 
-    Or which part, in a round of train_wide.
+    There are two words per thread, used in turn: a thread sets up the one for the next iteration while others still
+    take chunks of this one.
     """
     return NEXT_CHUNKS + (2 * thread + iteration % 2) * WORD
 
 
 @njit(**INLINE)
 def steal_chunk(control, iteration, chunks, threads, victim, tried):
-    """Return a chunk that is this thread's now, below 0 if none is left; whose range it is of, and how many were empty.
+    """Take a chunk from the range of thread `victim`, or of the next thread that has any left.
 
-    The last two are what this function is told the next time in an iteration; at first, a thread's own number and 0.
+    Return (c, victim, tried): the chunk, below 0 if none is left in any range; the thread from whose range it is; and
+    how many ranges this thread has found empty. The caller passes the last two again in the same iteration; it begins
+    with its own number and 0.
     """
     while tried < threads:
         c = atomic_add(control, next_chunk_word(victim, iteration), 1)
@@ -211,7 +226,10 @@ def steal_chunk(control, iteration, chunks, threads, victim, tried):
 
 @njit(**INLINE)
 def release_workers(control, threads, chunks, iteration, barriers):
-    """Let the threads that wait to be let in work from an iteration on, all at once, with all chunks to be claimed."""
+    """Release all workers at once: they begin with `iteration`, in which no chunk is taken yet.
+
+    `barriers` is the number of arrivals at barriers before it.
+    """
     for t in range(threads):
         atomic_store(control, next_chunk_word(t, iteration), t * chunks // threads)
     atomic_store(control, BARRIERS, barriers)
@@ -219,48 +237,48 @@ def release_workers(control, threads, chunks, iteration, barriers):
 
 
 @njit(**INLINE)
-def let_time_pass(looks):
-    """Wait after so many looks in vain, the longer the more there were; return one more."""
-    if looks < LONG_SPINS:
+def back_off(polls):
+    """Wait a little, the longer the more `polls` were in vain; return ``polls + 1``."""
+    if polls < LONG_SPINS:
         pause()
-    elif looks < LONG_SPINS + YIELDS:
+    elif polls < LONG_SPINS + MAX_YIELDS:
         yield_core()
     else:
-        sleep(smaller(looks - LONG_SPINS - YIELDS, LONGEST_SLEEP))
-    return looks + 1
+        sleep(smaller(polls - LONG_SPINS - MAX_YIELDS, MAX_SLEEP))
+    return polls + 1
 
 
 @njit(**INLINE)
-def lost_too_much(waited, elapsed):
-    """Return whether thread 0 should go on alone: it lost time at barriers, and more of it than it had for all else."""
+def waits_dominate(waited, elapsed):
+    """Return whether thread 0 should go on alone: it has waited at barriers for long, and longer than it worked."""
     return waited > MAX_WAIT_CYCLES and 2 * waited > elapsed
 
 
 @njit(**INLINE)
 def report(control, thread, outcome):
-    """Write why the team stops, as thread 0 alone does."""
+    """Write why the team stops to OUTCOME, in thread 0 only."""
     if thread == 0:
         atomic_store(control, OUTCOME, outcome)
 
 
 @njit(**INLINE)
-def barrier(control, target, yields, patience):
-    """Wait until the team has come to barriers `target` times in all; what was written before it is seen after it.
+def barrier(control, target, yields, max_spins):
+    """Arrive at a barrier and wait until there are `target` arrivals in all: number of threads times barriers so far.
 
-    `target` is the number of threads times the number of barriers so far, so the counter never goes back and one word
-    serves every barrier. `patience` is how often it looks before it gives its core away. `yields` is at how many
-    barriers this thread has waited so long that it gave its core away; return it, one more if it was so at this one.
-    The fourth time, and at 8, 16, 32 and so on, it sleeps first: two new threads may have begun on the same core while
-    another one is idle, and a thread that wakes is placed anew. (A sleep takes longer than a short iteration, and
-    shares that differ by chance make many threads late: hence ever more seldom.)
+    All that a thread wrote before the barrier is visible to all threads after it. After `max_spins` polls a thread
+    yields its core. `yields` is the number of barriers at which this thread did so; it is returned, one larger if it
+    did so here. If it is then 4, 8, 16 or a higher power of two, the thread first sleeps: two new threads may have
+    begun on the same core while another core is idle, and the system chooses a core for a thread that wakes. (These
+    sleeps become rarer, as each takes longer than a short iteration, and threads also wait if their shares of the work
+    happen to differ.)
     """
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
         while atomic_load(control, ARRIVED) < target:
             spins += 1
-            if spins < patience:
+            if spins < max_spins:
                 pause()
-            elif spins == patience:
+            elif spins == max_spins:
                 yields += 1
                 if yields >= 4 and yields & (yields - 1) == 0:  # a power of two
                     sleep(1)

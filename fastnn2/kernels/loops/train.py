@@ -1,30 +1,42 @@
-"""The fused kernel: the whole of gradient descent in one call on each thread of a team.
+"""Gradient descent for fit: one call of this kernel on each thread of a team runs all iterations.
 
-Samples are cut into *chunks*, a number of them that follows from the shapes and not from the threads, and chunks into
-tiles. Each thread has a range of the chunks. An iteration is
+The threads share the samples. These are cut into *chunks*, whose number follows from the shapes and not from the number
+of threads, and chunks into tiles. Each thread has a range of the chunks. An iteration is
 
-    each thread     for its chunks, and others that it claims, tile by tile: forward, cost, backward; one gradient
-                    buffer a chunk
-                    sum its own chunks in pairs, if it has a whole branch of that tree (see tuning.count_shares)
+    each thread     for each chunk of its range, tile by tile: forward, cost, backward; a gradient buffer per chunk
+                    sum the gradients of its own chunks, if they are a whole branch of the tree below
     barrier
-    each thread     sum what all hand over, in pairs (of `shared`, costs one after the other);
-                    cost_j = sum / n + penalty; new parameters
+    each thread     sum the rest of the tree; cost_j = sum of costs / n + L2 penalty; new parameters
 
-so the same sums are formed in the same order by any number of threads. Small networks: every thread updates a set of
-parameters of its own, and as gradient buffers come in two sets, used in turn, one barrier an iteration is enough.
-Large networks (`shared`): each thread updates its own range of the one set, and a second barrier follows.
+**The order of sums.** Within a tile and a chunk it is fixed (see :mod:`layers`). Chunks are added in a binary tree:
+(g0 + g1) + (g2 + g3), and so on (see :func:`update.sum_in_pairs`). If the number of threads is a power of two, the
+chunks of a thread are a branch of that tree, which it sums before the barrier; otherwise the whole tree is summed after
+it. The additions are the same in both cases, so the number of threads changes no bit.
 
-Cores are seldom equally fast, as other processes use them, too. So where each thread has several chunks (`stealing`),
-one that is done with its range goes on with what is left of the others': a chunk is claimed by adding one to a control
-word of the range that it belongs to (see team.claim). Then no thread has a branch of its own.
+**Small networks.** Every thread forms the whole sum and updates parameters of its own, so that no thread waits for the
+update of another. There are two sets of gradient buffers, used in turn, so that a thread that is ahead does not
+overwrite what another one still reads: one barrier per iteration is enough.
 
-Thread 0 begins alone and lets the others in, all at once, at the first iteration that finds all of them waiting: a core
-that something else is busy on keeps a thread waiting for milliseconds. (Where they share one set of parameters, it
-waits for them.) They take its parameters, so nothing but the time depends on when they come.
+**Large networks** (`shared`). All threads share the parameters. Each thread sums and updates its own range of them, and
+a second barrier follows before any thread reads the new parameters; so one set of gradient buffers is enough. The costs
+of the chunks are added one after the other.
 
-Where an iteration takes microseconds and other processes want the cores, the team would wait for a time slice again and
-again. So thread 0 of such a job (`may_drop_workers`) adds up how long it waited; when that is more than all else, it
-goes on alone, which changes nothing but the time.
+**Stealing.** Cores are seldom equally fast, as other processes use them too. If each thread has several chunks
+(`stealing`), a thread that has finished its range goes on with chunks of the others' ranges (see
+:func:`team.steal_chunk`). No thread has a whole branch of the tree then, so the tree is summed after the barrier.
+
+**Beginning.** Thread 0 begins alone, and releases the workers, all at once, at the first iteration that finds all of
+them waiting: if something else is busy on a core, its thread may be late by milliseconds. Workers copy the parameters
+of thread 0. (If parameters are `shared`, thread 0 waits for the workers before it begins.) Only the time depends on
+when they join.
+
+**Going on alone.** If an iteration takes microseconds and other processes want the cores, the team would wait for a
+time slice again and again. So in such a job (`may_drop_workers`) thread 0 adds up the time that it waits at barriers;
+when that exceeds the rest, it goes on alone, which again changes only the time.
+
+**Ctrl-C and divergence.** A thread that finds STOP marks the iteration as abandoned; all threads see the mark after the
+barrier and leave before the update. There are two sets of parameters, used in turn, so those before an update that is
+not finite are still there, too.
 """
 
 from numba import njit
@@ -33,15 +45,15 @@ from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
     atomic_store,
+    back_off,
     barrier,
     cycles,
-    let_time_pass,
-    lost_too_much,
     next_chunk_word,
     release_workers,
     report,
     steal_chunk,
-    wait_to_be_let_in,
+    wait_for_release,
+    waits_dominate,
 )
 from fastnn2.kernels.nn.layers import layered_tile
 from fastnn2.kernels.nn.narrow import narrow_tile
@@ -76,41 +88,45 @@ def training_loop(tile):
 
     @njit(**NOT_INLINED)
     def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, stealing, may_drop_workers,
-              X, Y, weights, has_weights, params, params_of_first, params_stride, first, last, l2, has_l2, gradients,
-              gradients_stride, sums, A1, dZ2, scratch, costs, learning_rate, total_weight):  # fmt: skip
+              X, Y, weights, has_weights, params, params_of_thread_0, params_stride, first, last, l2, has_l2, gradients,
+              gradients_stride, sums_offset, A1, dZ2, scratch, costs, learning_rate, total_weight):  # fmt: skip
         """Train as one thread of a team; write costs, parameters and the control words in place.
-
-        Shapes, all flat: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in :mod:`layers`; params
-        (2, params_stride), the set of iteration j at j mod 2, and beside them thread 0's, which have the first set;
-        l2 (params_stride,) float64, the L2 penalty of each parameter; gradients (2, chunks, gradients_stride)
-        float64, one set if `shared`, the cost of a chunk at its end, and from ``gradients[sums]`` on place for half as
-        many as the threads hand over, for this thread alone; costs (iterations,) float64. For this thread alone: its
-        parameters, unless `shared`; the range [first, last) of the parameters that it updates; A1 (tile_groups, h, G),
-        dZ2 (tile_groups, o, G) and scratch (S, G). What belongs to a thread or a chunk starts on a 128-byte boundary;
-        sets of parameters and gradients are followed by zeros. For `shared`, `stealing` and `may_drop_workers` see
-        this module's docstring.
 
             cost_j = (sum(costs of samples) + 1/2 sum(l2 p^2)) / total_weight
             p <- p - learning_rate / total_weight * (gradient + l2 p)
+
+        All arrays are flat. For all threads: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in
+        :mod:`layers`; l2 (params_stride,) float64, the L2 penalty of each parameter; costs (iterations,) float64;
+        gradients (2, chunks, gradients_stride) float64, or (1, ...) if `shared`, with the cost of a chunk at the end of
+        its gradient.
+
+        For this thread: params (2, params_stride), the parameters of iteration j in set j mod 2, which are those of all
+        threads if `shared`; the range [first, last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2
+        (tile_groups, o, G) and scratch (S, G); and from ``gradients[sums_offset]`` on, unless `shared`, room for half
+        as many sums as there are gradients to add after the barrier. `params_of_thread_0` has the initial parameters
+        in set 0.
+
+        What belongs to a thread or a chunk begins on a 128-byte boundary; zeros follow each set of parameters and each
+        gradient. For `shared`, `stealing` and `may_drop_workers` see the module's docstring.
         """
         forbid_inlining()
         lanes = group_lanes(X)
         groups = (n + lanes - 1) // lanes
-        cost_place = gradients_stride - 1
+        cost_offset = gradients_stride - 1
         scaled_rate = learning_rate / total_weight
 
         j = barriers = 0
-        team = 1  # threads at work
-        workers_waiting = thread == 0 and threads > 1  # the others have not been let in
+        active = 1  # threads at work
+        workers_waiting = thread == 0 and threads > 1
         if thread != 0:
-            j = wait_to_be_let_in(control)
+            j = wait_for_release(control)
             if j < 0:
                 return
-            team, barriers = threads, atomic_load(control, BARRIERS)
+            active, barriers = threads, atomic_load(control, BARRIERS)
             if not shared:
                 for i in range(j % 2 * params_stride, (j % 2 + 1) * params_stride):
-                    params[i] = params_of_first[i]
-        yields = waited = looks = 0
+                    params[i] = params_of_thread_0[i]
+        yields = waited = polls = 0
         begin = cycles()
         while j < iterations:
             while (
@@ -119,26 +135,26 @@ def training_loop(tile):
                 and atomic_load(control, READY) < threads - 1
                 and atomic_load(control, STOP) == 0
             ):
-                looks = let_time_pass(looks)
+                polls = back_off(polls)
             if workers_waiting and atomic_load(control, READY) == threads - 1:
                 release_workers(control, threads, chunks, j, barriers)
-                team, workers_waiting = threads, False
-            old = (j % 2) * params_stride
-            new = params_stride - old
-            gradient_set = 0 if shared else (j % 2) * chunks * gradients_stride
-            shares = count_shares(chunks, team, shared or stealing)
-            own = thread * chunks // team
+                active, workers_waiting = threads, False
+            params_offset = (j % 2) * params_stride
+            new_offset = params_stride - params_offset
+            gradients_offset = 0 if shared else (j % 2) * chunks * gradients_stride
+            shares = count_shares(chunks, active, shared or stealing)
+            first_chunk = thread * chunks // active
             if stealing:
-                atomic_store(control, next_chunk_word(thread, j + 1), own)
-            c, victim, tried = own - 1, thread, 0
+                atomic_store(control, next_chunk_word(thread, j + 1), first_chunk)
+            c, victim, tried = first_chunk - 1, thread, 0
             while True:
                 if stealing:
-                    c, victim, tried = steal_chunk(control, j, chunks, team, victim, tried)
+                    c, victim, tried = steal_chunk(control, j, chunks, active, victim, tried)
                 else:
-                    c = c + 1 if c + 1 < (thread + 1) * chunks // team else -1
+                    c = c + 1 if c + 1 < (thread + 1) * chunks // active else -1
                 if c < 0:
                     break
-                gradient_offset = gradient_set + c * gradients_stride
+                gradient_offset = gradients_offset + c * gradients_stride
                 for i in range(gradient_offset, gradient_offset + gradients_stride):
                     gradients[i] = 0.0
                 end = (c + 1) * groups // chunks
@@ -147,20 +163,22 @@ def training_loop(tile):
                         atomic_store(control, ABANDONED, j)
                         break
                     size = smaller(tile_groups, end - g)
-                    first_sample = g * lanes  # the first sample of the tile
-                    gradients[gradient_offset + cost_place] += tile(
-                        params, old, d, h, o, size, n - first_sample, X, first_sample * d, Y, first_sample * o, weights,
-                        first_sample, has_weights, A1, dZ2, scratch, gradients, gradient_offset)  # fmt: skip
+                    first_sample = g * lanes  # of the tile
+                    gradients[gradient_offset + cost_offset] += tile(
+                        params, params_offset, d, h, o, size, n - first_sample, X, first_sample * d, Y,
+                        first_sample * o, weights, first_sample, has_weights, A1, dZ2, scratch, gradients,
+                        gradient_offset)  # fmt: skip
             if shares < chunks:
+                branch_offset = gradients_offset + first_chunk * gradients_stride
                 sum_in_pairs(
-                    gradients, gradient_set + own * gradients_stride, gradients_stride, chunks // shares, 0,
-                    gradients_stride, gradient_set + own * gradients_stride, gradients_stride)  # fmt: skip
+                    gradients, branch_offset, gradients_stride, chunks // shares, 0, gradients_stride, branch_offset,
+                    gradients_stride)  # fmt: skip
             now = cycles()
-            if may_drop_workers and thread == 0 and lost_too_much(waited, now - begin):
+            if may_drop_workers and thread == 0 and waits_dominate(waited, now - begin):
                 atomic_store(control, SERIAL_FROM, j)
-            barriers += team
-            before, yields = yields, barrier(control, barriers, yields, SPINS)
-            if yields != before:
+            barriers += active
+            yields_before, yields = yields, barrier(control, barriers, yields, SPINS)
+            if yields != yields_before:
                 waited += cycles() - now
             if atomic_load(control, ABANDONED) == j:
                 report(control, thread, INTERRUPTED)
@@ -168,23 +186,23 @@ def training_loop(tile):
             if atomic_load(control, SERIAL_FROM) == j:
                 if thread != 0:
                     break
-                team = 1
+                active = 1
                 may_drop_workers = 0
 
             cost = 0.0
             if shared:
                 for c in range(chunks):
-                    cost += gradients[gradient_set + c * gradients_stride + cost_place]
-                total = sum_in_pairs(
-                    gradients, gradient_set, gradients_stride, chunks, first, last, gradient_set, gradients_stride
-                )
-            else:
-                total = sum_in_pairs(
-                    gradients, gradient_set, chunks // shares * gradients_stride, shares, 0, gradients_stride, sums,
+                    cost += gradients[gradients_offset + c * gradients_stride + cost_offset]
+                total_offset = sum_in_pairs(
+                    gradients, gradients_offset, gradients_stride, chunks, first, last, gradients_offset,
                     gradients_stride)  # fmt: skip
-                cost = gradients[total + cost_place]
+            else:
+                total_offset = sum_in_pairs(
+                    gradients, gradients_offset, chunks // shares * gradients_stride, shares, 0, gradients_stride,
+                    sums_offset, gradients_stride)  # fmt: skip
+                cost = gradients[total_offset + cost_offset]
             if has_l2:
-                cost += 0.5 * sum_l2_squares(params, old, l2, 0, params_stride)
+                cost += 0.5 * sum_l2_squares(params, params_offset, l2, 0, params_stride)
             cost /= total_weight
             if not -INFINITY < cost < INFINITY:
                 report(control, thread, COST_NOT_FINITE)
@@ -192,11 +210,13 @@ def training_loop(tile):
             if thread == 0:
                 costs[j] = cost
 
-            finite = update(params, old, params, new, gradients, total, first, last, l2, scaled_rate)
+            finite = update(
+                params, params_offset, params, new_offset, gradients, total_offset, first, last, l2, scaled_rate
+            )
             if shared:
                 if not finite:
                     atomic_store(control, DIVERGED, j)
-                barriers += team
+                barriers += active
                 yields = barrier(control, barriers, yields, SPINS)
                 finite = atomic_load(control, DIVERGED) != j
             if not finite:

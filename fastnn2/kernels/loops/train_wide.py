@@ -1,19 +1,28 @@
-"""The fused kernel for very wide hidden layers: the hidden units are shared among the threads, not the samples.
+"""Gradient descent for fit with very wide hidden layers: the threads share the hidden units, not the samples.
 
-Where there are hundreds of thousands of parameters, a gradient for each chunk of samples, as in :mod:`train`, leaves
-room for a few chunks only. They have to be cleared and summed again, and with so few a slower core keeps all others
-waiting. Here the hidden layer is cut into parts (see :mod:`parts`), each with the one gradient of its parameters, and
-samples go by in *batches* of a few groups, so that what is computed for them stays in the cache. All that the threads
-exchange is Z2 of a batch. So a round of the loop, between two barriers, is
+With hundreds of thousands of parameters there is memory for few gradients only. :mod:`train`, with a gradient per chunk
+of samples, would have few chunks: their gradients would have to be cleared and summed in each iteration, and a slower
+core would keep all others waiting. Here the hidden layer is cut into *parts* (see :mod:`parts`), and there is one
+gradient of each parameter. The samples pass in *batches* of a few groups, so that A1 and Z2 of a batch stay in the
+cache. Z2 of a batch is all that the threads exchange. A round of the loop, from one barrier to the next, is
 
-    each thread     Z2 = sum of the parts; cost and dZ2 of the batch
-                    for parts that it claims (see team.claim):
-                        gradients; behind the last batch of an iteration, new parameters of the part
+    each thread     Z2 = sum of Z2 of all parts; cost and dZ2 of the batch
+                    for each part of its range, and parts that it steals (see :func:`team.steal_chunk`):
+                        backward pass of the batch, added to the gradient of the part
+                        after the last batch of an iteration: new parameters of the part
                         A1 = tanh(W1 X + b1) and Z2 of the part, for the next batch
+    barrier
 
-and the same sums are formed in the same order by any number of threads, whichever of them has a part. In the first
-round nothing has been computed yet. What is exchanged comes in two sets, used in turn, so that one barrier a round is
-enough; parameters too, so that an iteration that is not finished can be thrown away.
+**The order of sums.** Z2 is summed over the parts, and a part's gradient over the batches, in their order; every thread
+forms Z2, the cost and dZ2 of the whole batch for itself. It does not matter which thread computes a part, so the number
+of threads changes no bit.
+
+**One barrier per round.** Z2 of the parts has two sets, used in turn, so that a thread that is ahead does not overwrite
+what another one still reads; so have the L2 penalties. A part's A1, parameters and gradient are used only by the thread
+that has the part in this round.
+
+**Ctrl-C and divergence.** The parameters have two sets, used in turn: those before an iteration that is not finished,
+or whose new parameters are not finite, are still there. In the first round there is only the forward pass.
 """
 
 from numba import njit
@@ -22,13 +31,13 @@ from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
     atomic_store,
+    back_off,
     barrier,
-    let_time_pass,
     next_chunk_word,
     release_workers,
     report,
     steal_chunk,
-    wait_to_be_let_in,
+    wait_for_release,
 )
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used, output_cost
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
@@ -55,19 +64,19 @@ INFINITY = float("inf")
 
 
 @njit(**INLINE)
-def meet(control, thread, threads, parts):
-    """Return whether the team works: wait until all threads are there, which then begin at once.
+def start_team(control, thread, threads, parts):
+    """Wait until all threads are there, which then begin at once; return whether they do.
 
-    Thread 0, which lets the others in, does not wait on when the team is to stop: one may have failed on its way here.
+    Thread 0, which releases the others, gives up if it finds STOP: a thread may have failed before it came here.
     """
     if thread != 0:
-        return wait_to_be_let_in(control) >= 0
-    looks = 0
+        return wait_for_release(control) >= 0
+    polls = 0
     while atomic_load(control, READY) < threads - 1:
         if atomic_load(control, STOP) != 0:
             atomic_store(control, ENTERED, SHUT_DOWN)
             return False
-        looks = let_time_pass(looks)
+        polls = back_off(polls)
     release_workers(control, threads, parts, 0, 0)
     return True
 
@@ -78,38 +87,40 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                total_weight):  # fmt: skip
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
-    As :func:`train.train`, with its formulas, but params are (2, parts, stride), the set of iteration j
-    at j mod 2; l2 and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j at
-    j mod 2. Z2 (2, parts, Z2_stride) is that of each part for a batch, of B groups or fewer, and A1 (B, h, G) stands
-    part after part. For this thread alone: dZ2 (B, o, G), scratch (S, G), and db2 (o,), float64. What belongs to a part
-    or a thread, but for penalties, starts on a 128-byte boundary; behind parameters and gradients of a part there are
-    zeros.
+    As :func:`train.train`, but for the following arrays. For all threads: params (2, parts, stride), those of iteration
+    j in set j mod 2; l2 and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j in
+    set j mod 2; Z2 (2, parts, Z2_stride), of each part for a batch of B groups or fewer, written in round r to set r
+    mod 2; A1 (B, h, G), part after part, each (groups, units, G). For this thread: dZ2 (B, o, G), scratch (S, G), and
+    db2 (o,), float64.
+
+    What belongs to a part or a thread begins on a 128-byte boundary, but for penalties; zeros follow the parameters and
+    the gradient of a part.
     """
     forbid_inlining()
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
-    most = (groups + batches - 1) // batches
+    max_groups = (groups + batches - 1) // batches
     scaled_rate = learning_rate / total_weight
-    if not meet(control, thread, threads, parts):
+    if not start_team(control, thread, threads, parts):
         return
     cost = 0.0
-    yields = number = 0
-    j, batch = -1, batches - 1  # what goes back in this round; there is nothing yet
+    yields = rounds_done = 0
+    j, batch = -1, batches - 1  # the iteration and batch whose backward pass this round computes; -1: none
     while True:
-        old = (j + 2) % 2 * parts * stride
-        new = parts * stride - old
-        at, at_next = (number + 1) % 2 * parts, number % 2 * parts
+        old_offset = (j + 2) % 2 * parts * stride
+        new_offset = parts * stride - old_offset
+        z2_part, next_z2_part = (rounds_done + 1) % 2 * parts, rounds_done % 2 * parts
         is_last = batch == batches - 1
         next_batch = 0 if is_last else batch + 1
-        g, g_next = batch * groups // batches, next_batch * groups // batches
-        size, size_next = (batch + 1) * groups // batches - g, (next_batch + 1) * groups // batches - g_next
-        first_sample, next_sample = g * lanes, g_next * lanes
+        g, next_g = batch * groups // batches, next_batch * groups // batches
+        size, next_size = (batch + 1) * groups // batches - g, (next_batch + 1) * groups // batches - next_g
+        first_sample, next_sample = g * lanes, next_g * lanes
         used = lanes_used(smaller(n - first_sample, size * lanes), size, X)
-        used_next = lanes_used(smaller(n - next_sample, size_next * lanes), size_next, X)
+        next_used = lanes_used(smaller(n - next_sample, next_size * lanes), next_size, X)
 
         if j >= 0:
             for i in range(0, size * o * lanes, lanes):
-                store(dZ2, i, sum_of_parts(Z2, at, parts, Z2_stride, i))
+                store(dZ2, i, sum_of_parts(Z2, z2_part, parts, Z2_stride, i))
             if batch == 0:
                 cost = 0.0
                 for r in range(o):
@@ -119,10 +130,10 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
             )
             if is_last:
                 if has_l2:
-                    shrinking = 0.0
+                    penalty = 0.0
                     for c in range(parts):
-                        shrinking += penalties[j % 2 * parts + c]
-                    cost += 0.5 * shrinking
+                        penalty += penalties[j % 2 * parts + c]
+                    cost += 0.5 * penalty
                 cost /= total_weight
                 if not -INFINITY < cost < INFINITY:
                     report(control, thread, COST_NOT_FINITE)
@@ -130,21 +141,21 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                 if thread == 0:
                     costs[j] = cost
 
-        atomic_store(control, next_chunk_word(thread, number + 1), thread * parts // threads)
+        atomic_store(control, next_chunk_word(thread, rounds_done + 1), thread * parts // threads)
         victim, tried = thread, 0
         while True:
-            c, victim, tried = steal_chunk(control, number, parts, threads, victim, tried)
+            c, victim, tried = steal_chunk(control, rounds_done, parts, threads, victim, tried)
             if c < 0:
                 break
             if atomic_load(control, STOP) != 0:
-                atomic_store(control, ABANDONED, number)
+                atomic_store(control, ABANDONED, rounds_done)
                 break
             unit = first_unit(c, parts, h)
             units = first_unit(c + 1, parts, h) - unit
-            part_offset, a1_offset = c * stride, unit * most * lanes
-            params_offset = new + part_offset
+            part_offset, a1_offset = c * stride, unit * max_groups * lanes
+            params_offset = new_offset + part_offset
             if j >= 0:
-                params_offset = old + part_offset
+                params_offset = old_offset + part_offset
                 if batch == 0:
                     for i in range(part_offset, part_offset + stride):
                         gradients[i] = 0.0
@@ -153,20 +164,22 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                     TANH, gradients, part_offset)  # fmt: skip
                 if is_last:
                     last = complete_gradient(gradients, part_offset, c, d, units, o, db2)
-                    if not update(params, old, params, new, gradients, 0, part_offset, last, l2, scaled_rate):
+                    if not update(
+                        params, old_offset, params, new_offset, gradients, 0, part_offset, last, l2, scaled_rate
+                    ):
                         atomic_store(control, DIVERGED, j)
-                    params_offset = new + part_offset
+                    params_offset = new_offset + part_offset
             if not is_last or j + 1 < iterations:
                 forward_tile(
-                    params, params_offset, d, units, o, size_next, used_next, TANH, X, next_sample * d, A1, a1_offset,
-                    Z2, (at_next + c) * Z2_stride)  # fmt: skip
+                    params, params_offset, d, units, o, next_size, next_used, TANH, X, next_sample * d, A1, a1_offset,
+                    Z2, (next_z2_part + c) * Z2_stride)  # fmt: skip
                 if is_last and has_l2:
                     penalties[(j + 1) % 2 * parts + c] = sum_l2_squares(
-                        params, new, l2, part_offset, part_offset + stride
+                        params, new_offset, l2, part_offset, part_offset + stride
                     )
 
-        yields = barrier(control, (number + 1) * threads, yields, SPINS)
-        if atomic_load(control, ABANDONED) == number:
+        yields = barrier(control, (rounds_done + 1) * threads, yields, SPINS)
+        if atomic_load(control, ABANDONED) == rounds_done:
             report(control, thread, INTERRUPTED)
             break
         if is_last:
@@ -181,4 +194,4 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                 report(control, thread, FINISHED)
                 break
         batch = next_batch
-        number += 1
+        rounds_done += 1

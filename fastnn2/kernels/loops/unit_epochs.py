@@ -1,23 +1,29 @@
-"""The fused kernel of the estimators for small mini-batches: the hidden units are shared among the threads.
+"""Epochs of small mini-batches for the estimators: the threads share the hidden units, not the samples.
 
-In a mini-batch of 200 samples little is computed for each parameter, and to exchange parameters and gradients would
-take half as long as to compute them. So the hidden layer is cut into parts (see :mod:`parts`); each thread has some
-side by side, as many as others or one more, and alone reads and writes their parameters. All that the threads exchange
-is Z2, a few numbers for each sample:
+In a mini-batch of 200 samples little is computed for each parameter, and exchanging parameters and gradients would take
+half as long as computing them. So the hidden layer is cut into *parts* (see :mod:`parts`), whose number does not depend
+on the number of threads. Each thread has some adjacent parts, as many as the others or one more, and only it reads and
+writes their parameters. Z2, a few numbers per sample, is all that the threads exchange. A mini-batch takes
 
-    each thread     lay out the samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
+    each thread     gather all samples; for its parts: A1 = f(W1 X + b1), Z2 of the part
     barrier
-    each thread     Z2 = sum of the parts; loss and dZ2; for its parts: gradients, update
+    each thread     Z2 = sum of Z2 of all parts; loss and dZ2; for its parts: backward, update
 
-The number of parts is even. The parts of each half are summed in their order, and then the halves. One thread or two
-sum their halves before they meet, so that each reads one Z2 of the other and not one of each part; more threads sum all
-parts after it. What is exchanged comes in two sets, used in turn, so that one barrier a step is enough.
+**The order of sums.** The number of parts is even. Z2 is (sum of the first half of the parts) + (sum of the second
+half), each in the order of the parts. With one thread or two, each half belongs to one thread, which sums it before
+the barrier, so that the other thread reads one Z2 and not one per part; more threads sum the halves after the barrier.
+The additions are the same in both cases, so the number of threads changes no bit.
+
+**One barrier per mini-batch.** Z2 and the L2 penalties have two sets, used in turn, so that a thread that is ahead does
+not overwrite what another one still reads.
+
+Thread 0 goes on alone, and Ctrl-C is handled, as in :mod:`epochs`.
 """
 
 from numba import njit
 
 from fastnn2.kernels.loops.epochs import lay_out
-from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, lost_too_much
+from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, waits_dominate
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
@@ -36,68 +42,71 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2):  # fmt: skip
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
-    As :func:`epochs.epochs`, but params, l2, gradients (float64) and moments are (parts, stride);
-    penalties (2, parts); Z2 (2, parts, Z2_stride) holds that of each part, or behind the barrier that of each half in
-    its first part, for all samples of a mini-batch. The tiles are this thread's own and hold a whole mini-batch, A1
-    (groups, h, G) part after part; db2 (o,) is float64.
+    As :func:`epochs.epochs`, but for the following arrays. For all threads: params, l2, gradients (float64) and moments
+    (parts, stride); penalties (2, parts); Z2 (2, parts, Z2_stride), of each part for all samples of a mini-batch, or of
+    each half, at its first part, if it is summed before the barrier.
+
+    For this thread: X_tile, Y_tile and weight_tile, and dZ2 (groups, o, G), for a whole mini-batch; A1 (groups, h, G),
+    part after part, each (groups, units, G); scratch (S, G); db2 (o,), float64.
     """
     lanes = group_lanes(X)
     half = parts // 2
     barriers = atomic_load(control, BARRIERS)
-    yields = number = waited = 0
-    began = cycles()
+    yields = batches_done = waited = 0
+    begin_time = cycles()
     stopped = False
     for epoch in range(epochs):
-        first_sample = epoch * n if has_order else 0
-        summed = 0.0
+        epoch_offset = epoch * n if has_order else 0
+        loss_sum = 0.0
         for begin in range(0, n, batch):
             size = smaller(batch, n - begin)
             groups = (size + lanes - 1) // lanes
             used = lanes_used(size, groups, X)
-            at = number % 2 * parts
-            own, end = thread * parts // threads, (thread + 1) * parts // threads
+            z2_part = batches_done % 2 * parts  # the first part in this mini-batch's set of Z2
+            first_part, end_part = thread * parts // threads, (thread + 1) * parts // threads
             if atomic_load(control, STOP) != 0:
-                atomic_store(control, ABANDONED, number)
-            lay_out(X, columns, starts, is_sparse, d, order, has_order, first_sample + begin, size, X_tile, 0)
-            gather(Y, o, order, has_order, first_sample + begin, size, Y_tile, 0)
-            total = float(size)
+                atomic_store(control, ABANDONED, batches_done)
+            first = epoch_offset + begin
+            lay_out(X, columns, starts, is_sparse, d, order, has_order, first, size, X_tile, 0)
+            gather(Y, o, order, has_order, first, size, Y_tile, 0)
+            total_weight = float(size)
             if has_weights:
-                gather(weights, 1, order, has_order, first_sample + begin, size, weight_tile, 0)
-                total = 0.0
+                gather(weights, 1, order, has_order, first, size, weight_tile, 0)
+                total_weight = 0.0
                 for i in range(size):
-                    total += weight_tile[i]
-            for c in range(own, end):
+                    total_weight += weight_tile[i]
+            for c in range(first_part, end_part):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 forward_tile(
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
-                    Z2, (at + c) * Z2_stride)  # fmt: skip
-                # Here, as thread 0 adds those of all parts after this step's one barrier.
-                penalties[at + c] = sum_l2_squares(params, 0, l2, c * stride, (c + 1) * stride)
-            left_to_sum = half
+                    Z2, (z2_part + c) * Z2_stride)  # fmt: skip
+                # Before the barrier, as thread 0 adds those of all parts after it, when others may update already.
+                penalties[z2_part + c] = sum_l2_squares(params, 0, l2, c * stride, (c + 1) * stride)
+            terms_of_half = half
             if threads <= 2:
-                left_to_sum = 1
-                for first in range(at + thread * half, at + parts, threads * half):
+                terms_of_half = 1
+                for c in range(z2_part + thread * half, z2_part + parts, threads * half):
                     for i in range(0, groups * o * lanes, lanes):
-                        store(Z2, first * Z2_stride + i, sum_of_parts(Z2, first, half, Z2_stride, i))
+                        store(Z2, c * Z2_stride + i, sum_of_parts(Z2, c, half, Z2_stride, i))
             now = cycles()
-            if thread == 0 and lost_too_much(waited, now - began):
-                atomic_store(control, SERIAL_FROM, number)
+            if thread == 0 and waits_dominate(waited, now - begin_time):
+                atomic_store(control, SERIAL_FROM, batches_done)
             barriers += threads
-            before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
-            if yields != before:
+            yields_before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
+            if yields != yields_before:
                 waited += cycles() - now
-            if atomic_load(control, ABANDONED) == number:
+            if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True
                 break
 
             for i in range(0, groups * o * lanes, lanes):
-                first_half = sum_of_parts(Z2, at, left_to_sum, Z2_stride, i)
-                store(dZ2, i, first_half + sum_of_parts(Z2, at + half, left_to_sum, Z2_stride, i))
+                first_half = sum_of_parts(Z2, z2_part, terms_of_half, Z2_stride, i)
+                store(dZ2, i, first_half + sum_of_parts(Z2, z2_part + half, terms_of_half, Z2_stride, i))
             for r in range(o):
                 db2[r] = 0.0
             batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
-            for c in range(own, end):
+            for c in range(first_part, end_part):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
                 part_offset = c * stride
@@ -108,26 +117,25 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     scratch, activation, gradients, part_offset)  # fmt: skip
                 last = complete_gradient(gradients, part_offset, c, d, units, o, db2)
                 optimizer_step(
-                    optimizer, params, part_offset, last, gradients, 0, 1, l2, 1.0 / total, rates[number],
+                    optimizer, params, part_offset, last, gradients, 0, 1, l2, 1.0 / total_weight, rates[batches_done],
                     first_moments, second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
-            if (
-                atomic_load(control, SERIAL_FROM) == number
-            ):  # and once more, as thread 0 takes over the parts of the others
+            if atomic_load(control, SERIAL_FROM) == batches_done:
+                # One more barrier, as thread 0 takes over the parts of the others.
                 barriers += threads
                 barrier(control, barriers, yields, LONG_SPINS)
                 if thread != 0:
                     return
                 threads, waited = 1, 0
             if thread == 0:
-                shrinking = 0.0
+                penalty = 0.0
                 for c in range(parts):
-                    shrinking += penalties[at + c]
-                summed += (batch_loss + 0.5 * shrinking) / total * size
-            number += 1
+                    penalty += penalties[z2_part + c]
+                loss_sum += (batch_loss + 0.5 * penalty) / total_weight * size
+            batches_done += 1
         if stopped:
             break
         if thread == 0:
-            losses[epoch] = summed / n
+            losses[epoch] = loss_sum / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
-        atomic_store(control, BATCHES_DONE, number)
+        atomic_store(control, BATCHES_DONE, batches_done)
