@@ -60,6 +60,7 @@ def fit(
 
 BOTH = {"alpha": 0.5, "weighted": True}
 OPTIONS = ({"alpha": 0.5}, {"weighted": True}, BOTH)
+PENALTY = {"alpha": 20.0}  # most of the cost of a few samples: of a small penalty, a sum hides the last bits
 # shape, n, iterations, options; by kernel
 OF_THREADS: dict[str, tuple[tuple[str, int, int, dict[str, Any]], ...]] = {
     "train_narrow": (
@@ -98,7 +99,7 @@ def narrow_rows() -> Iterator[Row]:
     kernel = "train_narrow"
     for dtype in DTYPES:
         for n in COUNTS:
-            yield fit(f"fit {kernel}, samples, {dtype}", kernel, "2-5-1", n, dtype, 10)
+            yield fit(f"fit {kernel}, samples, {dtype}", kernel, "2-12-1", n, dtype, 10)
         for d in (1, 2):
             for h in (1, 2, 3, 4, 5, 7, 8, 9, 12, 33, 100):
                 group = f"fit {kernel}, shapes, {dtype}"
@@ -107,6 +108,7 @@ def narrow_rows() -> Iterator[Row]:
         for options in OPTIONS:
             for n in (7, 300):
                 yield fit(group, kernel, "2-5-1", n, dtype, 20, **options)
+        yield fit(group, kernel, "2-5-1", 9, dtype, 5, **PENALTY)
         for shape in ("1-7-1", "2-7-1"):
             for weighted in (False, True):
                 yield fit(group, kernel, shape, 700, dtype, 40, scale=20, weighted=weighted)
@@ -119,7 +121,9 @@ def layered_rows() -> Iterator[Row]:
     kernel = "train"
     for dtype in DTYPES:
         for n in COUNTS:
-            yield fit(f"fit {kernel}, samples, {dtype}", kernel, "9-7-3", n, dtype, 5)
+            yield fit(f"fit {kernel}, samples, {dtype}", kernel, "9-16-3", n, dtype, 5)
+        for n in (1025, 2500):
+            yield fit(f"fit {kernel}, samples, {dtype}", kernel, "3-2-2", n, dtype, 5)
         for n in COUNTS[:-2]:
             yield fit(f"fit {kernel}, samples, panels, {dtype}", kernel, "70-36-2", n, dtype, 3)
         for place, shape in enumerate(SHAPES.split()):
@@ -129,6 +133,7 @@ def layered_rows() -> Iterator[Row]:
         for shape in ("9-7-3", "100-50-2"):
             for options in OPTIONS:
                 yield fit(group, kernel, shape, 300, dtype, 10, **options)
+            yield fit(group, kernel, shape, 9, dtype, 5, **PENALTY)
         for weighted in (False, True):
             yield fit(group, kernel, "3-4-2", 300, dtype, 40, scale=20, weighted=weighted)
         for iterations in (1, 2, 3, 50, 200):
@@ -144,6 +149,7 @@ def wide_rows() -> Iterator[Row]:
         group = f"fit {kernel}, options, {dtype}"
         for options in OPTIONS:
             yield fit(group, kernel, "220-600-1", 100, dtype, 3, **options)
+        yield fit(group, kernel, "220-600-1", 9, dtype, 3, **PENALTY)
         yield fit(group, kernel, "400-640-2", 5, dtype, 3)
         yield fit(group, kernel, "12-9500-1", 70, dtype, 2, alpha=0.5)
         yield fit(group, kernel, "60-1900-12", 40, dtype, 3, weighted=True)
