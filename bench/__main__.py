@@ -49,7 +49,7 @@ def parse(arguments):
         known = rows.known_names()
     if unknown := [name for name in options.only or () if name not in known]:
         parser.error(f"--only {', '.join(unknown)}: expected {', '.join(known)}")
-    if options.readme and not options.readme.is_file():  # said now, not after forty minutes
+    if options.readme and not options.readme.is_file():  # better now than after forty minutes
         parser.error(f"there is no {options.readme}")
     if options.docs and options.only and not options.json:
         parser.error("--docs needs the figures in a file: add --json")
@@ -59,12 +59,12 @@ def parse(arguments):
 
 
 def measure_all(options, path):
-    """Return all results as one dict; what there is after each part is kept in a file beside `path`, if given."""
+    """Return all results as one dict. After each part, they are written to a file beside `path`, if given."""
     from bench import busy, cases, estimators, measure, peak, peers, slope, startup
 
     for name in peers.NAMES:
         try:
-            peers.load(name)  # so that what is said about the BLAS is about all of them
+            peers.load(name)  # so that the environment describes every BLAS that they load
         except peers.Unavailable as error:
             print(f"{name} is skipped: {error}")
     results = {"environment": environment.describe(), "quick": options.quick}
@@ -95,19 +95,19 @@ def measure_all(options, path):
 
 
 def partial_of(path):
-    """Return where results are kept until all are there: a run of forty minutes may fail in its last part."""
+    """Return the file for unfinished results, as a run of forty minutes may fail in its last part."""
     return path.with_suffix(".partial.json")
 
 
 def wanted(case, options):
-    """Return whether a cell of the grid is to be measured; one that is asked for by name always is."""
+    """Return whether a cell of the grid is measured; one given by name always is."""
     if options.only and case.name in options.only:
         return True
     return (not options.only or "grid" in options.only) and (case.quick or not options.quick)
 
 
 def write(results, path):
-    """Write what stands in the JSON as tables and pictures beside it."""
+    """Write tables and pictures beside the JSON."""
     from bench import pictures, report
 
     path.with_suffix(".md").write_text(report.markdown(results))

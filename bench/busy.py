@@ -1,4 +1,4 @@
-"""Busy loops beside the tutorial's job on two threads: a barrier that only spins made it hundreds of times slower."""
+"""The tutorial's job on two threads beside busy loops, where a barrier that only spins is hundreds of times slower."""
 
 import statistics
 import subprocess
@@ -14,7 +14,7 @@ ROUNDS = 11
 def run(quick=False, say=print):
     """Return the median times in seconds, quiet and busy, and their ratio."""
     job = measure.prepare("fastnn2_fit", cases.TUTORIAL, "float64", 2)
-    # No thread_limit: what fastnn2 runs on is in the job.
+    # No thread_limit: the job itself says on how many threads fastnn2 runs.
     quiet_times = measure.rounds([(job, None)], ROUNDS)[0]
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(max(2, usable_cores()))]
     try:

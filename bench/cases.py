@@ -1,4 +1,4 @@
-"""The grid: what is trained, for how many iterations, from which weights."""
+"""The grid: shapes, data, initial weights and numbers of iterations."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -7,14 +7,14 @@ import numpy as np
 
 from fastnn2 import reference
 
-BLOCK = 1 << 20  # samples that are made at once, so that making them takes no more memory than holding them
+BLOCK = 1 << 20  # samples are drawn in blocks, so that temporary arrays stay small
 
 
 @dataclass(frozen=True)
 class Case:
-    """A training run; `iterations` are enough for the whole call, layout included, to count.
+    """A training run. The time of a whole call is measured, layout included, so iterations are many enough to dominate.
 
-    The learning rates are small enough for float32 to follow float64 to the last iteration.
+    Learning rates are so small that float32 follows float64 to the last iteration.
     """
 
     n: int
@@ -50,7 +50,7 @@ GRID = (
     Case(5_000, 784, 1024, learning_rate=0.005, quick=False),
     Case(10_000, 64, 64, o=10, iterations=40),
 )
-FIRST_COST, LAST_COST = 0.7383781203733911, 0.06791109327547613  # of the tutorial's job, in float64
+FIRST_COST, LAST_COST = 0.7383781203733911, 0.06791109327547613  # the tutorial's, in float64
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +61,7 @@ def problem(case):
     if case.d == 2:
         X, Y = moons(case.n)
     else:
-        # A random network of twice the size is the teacher; a tenth of the labels is wrong.
+        # A random network with twice as many hidden units labels the samples; a tenth of the labels is flipped.
         rng = np.random.default_rng(7)
         X = rng.standard_normal((case.d, case.n))
         teacher = reference.init_params(X, np.empty((case.o, 1)), 2 * case.h, random_state=rng)
@@ -71,7 +71,7 @@ def problem(case):
 
 
 def tutorial():
-    """Return the tutorial's own data and weights: one generator draws the weights first and the moons after them."""
+    """Return the tutorial's data and weights, drawn from one generator: weights first, moons after them."""
     from sklearn.datasets import make_moons
 
     rng = np.random.RandomState(3)
@@ -81,7 +81,7 @@ def tutorial():
 
 
 def moons(n, noise=0.2, seed=7):
-    """Return two interleaving half circles: X (2, n), and Y (1, n) which says on which one a sample is."""
+    """Return two interleaving half circles: X (2, n), and Y (1, n), which says to which of them a sample belongs."""
     rng = np.random.default_rng(seed)
     X, Y = np.empty((2, n)), np.empty((1, n))
     for start in range(0, n, BLOCK):
@@ -97,7 +97,7 @@ def moons(n, noise=0.2, seed=7):
 
 @cache
 def expected_cost(case):
-    """Return the last cost by the reference, in float64: what every peer has to reach before it is timed."""
+    """Return the reference's last cost in float64, which every peer has to reach before it is timed."""
     X, Y, params = problem(case)
     cost_ = reference.fit(X, Y, case.learning_rate, case.h, case.iterations, init=params)[1]
     if not cost_[-1] < cost_[0]:

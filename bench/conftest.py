@@ -1,4 +1,4 @@
-"""What the bench needs of pytest: OpenBLAS as it is, other people's warnings let through, the environment shown."""
+"""Settings for pytest: OpenBLAS chooses its own kernels, warnings of peers pass, the environment is shown."""
 
 from pathlib import Path
 
@@ -13,12 +13,14 @@ HERE = Path(__file__).parent
 def pytest_report_header(config):
     lines = environment.as_lines(environment.describe())
     if READ_TOO_EARLY:
-        lines.append(f"{', '.join(READ_TOO_EARLY)} was read by OpenBLAS before it was unset: peers look slow; unset it")
+        lines.append(
+            f"{', '.join(READ_TOO_EARLY)} was read by OpenBLAS before it could be removed, so peers look slow; unset it"
+        )
     return ["bench: " + line for line in lines]
 
 
 def pytest_collection_modifyitems(items):
-    # The project turns warnings into errors; those of the peers are not its own.
+    # The project turns warnings into errors, but cannot answer for those of the peers.
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
@@ -26,7 +28,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def run_peer(benchmark):
-    """Return a function that times a peer: once to its right cost, then rounds of whole runs on warm code."""
+    """Return a function that times a peer: whole runs, after a first one that has reached the right cost."""
     from bench import measure, peers
 
     def run(name, case, dtype, threads):

@@ -1,6 +1,6 @@
-"""The state that figures depend on: which BLAS kernel, how many threads, what processor, which versions.
+"""What figures depend on: the processor, versions, which BLAS kernel runs on how many threads.
 
-Imports nothing at the top that could load NumPy: :func:`clear_openblas` has to come first.
+Nothing imported at the top may load NumPy, as :func:`clear_openblas` has to run before it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# They make OpenBLAS run kernels for another processor than this one: every peer with a matrix product would look slow.
+# These make OpenBLAS use kernels for another processor, and every peer with a matrix product look slow.
 OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 # Microarchitectures by family and model, as a virtual machine often hides the processor's own name.
 PROCESSORS = {("25", "17"): "Zen 4", ("6", "85"): "Cascade Lake", ("6", "207"): "Emerald Rapids"}
@@ -24,18 +24,18 @@ PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "scipy", "t
 
 
 def clear_openblas():
-    """Take the OPENBLAS settings out of the environment; return those that a loaded OpenBLAS has read already."""
+    """Remove OpenBLAS's settings from the environment; return those that a loaded OpenBLAS may have read already."""
     found = [name for name in OPENBLAS_SETTINGS if os.environ.pop(name, None) is not None]
     return found if "numpy" in sys.modules else []
 
 
 def start_again():
-    """Run this very command again, in place of this process, with the environment as it now is."""
+    """Replace this process by a new one with the same command and the present environment."""
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def describe():
-    """Return a dict that says on what the figures were measured."""
+    """Return a dict that describes machine and software."""
     from bench.inside import usable_cores
 
     return {

@@ -1,7 +1,7 @@
 """scikit-learn's class and fastnn2's, on the same data with the same parameters: whole fits and predictions.
 
-Both have to reach the same before they are timed. scikit-learn counts with one thread of BLAS or with all, whichever is
-faster.
+They are timed only if they reach the same loss or probabilities. For scikit-learn, the faster of two settings counts:
+one thread of BLAS, or all.
 """
 
 import statistics
@@ -18,9 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 from bench import measure
 
-SIDES = (("sklearn", 1), ("sklearn", None), ("fastnn2", None))  # who, and on how many threads of BLAS
-L_BFGS_TOLERANCE = 1e-3  # relative, of the last loss: its path is chaotic
-FITTED = 5_000  # rows to fit the model on that then predicts all rows
+SIDES = (("sklearn", 1), ("sklearn", None), ("fastnn2", None))  # and how many threads BLAS may use
+L_BFGS_TOLERANCE = 1e-3  # relative, of the last loss: rounding changes the path of L-BFGS
+FITTED = 5_000  # rows for the fit of the model that then predicts all rows
 
 
 def two_classes(n):
@@ -36,13 +36,13 @@ def standardised(load):
 
 @dataclass(frozen=True)
 class Job:
-    """What both do, from data and parameters; `wanted` is for each dtype how many times faster fastnn2 is to be."""
+    """Data and parameters for both classes; `wanted` says for each dtype how many times faster fastnn2 should be."""
 
     title: str
     data: Callable
     wanted: dict
     params: dict = field(default_factory=dict)
-    predicts: bool = False  # and does not fit
+    predicts: bool = False  # whether predict_proba is timed, not fit
     quick: bool = True  # whether it is part of the quick run
 
 
@@ -72,7 +72,7 @@ JOBS = (
 
 
 def run(quick=False, say=print):
-    """Time every job in every dtype; in float64 alone where it is to be quick.
+    """Time every job in every dtype; in a quick run only the short ones in float64.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def run(quick=False, say=print):
 
 
 def timed(calls, count):
-    """Return the figures of a row from so many rounds; the ratio is the median of those of the rounds."""
+    """Return the figures of a row from `count` rounds; the ratio is the median of the ratios of the rounds."""
     one, several, own = measure.rounds([(calls[who], threads) for who, threads in SIDES], count)
     theirs, threads = (one, 1) if statistics.median(one) <= statistics.median(several) else (several, None)
     ratios = measure.ratios_by_round(theirs, own)
@@ -123,12 +123,12 @@ def classes():
 
 
 def prepare(job, dtype):
-    """Return what to time of each side, warm: each has run once, and reached what the other has.
+    """Return the calls to time, one for each class. Each has run once, and both reached the same.
 
     Raises
     ------
     AssertionError
-        They reached something else.
+        Losses, epochs or probabilities differ.
     """
     X, y = job.data()
     return (predictions if job.predicts else fits)(job, X.astype(dtype), y, dtype)
@@ -147,7 +147,7 @@ def fits(job, X, y, dtype):
 
 
 def predictions(job, X, y, dtype):
-    """Return the predictions of each side by one and the same model, which scikit-learn fits."""
+    """Return predict_proba of both classes for one model, which scikit-learn has fitted."""
     theirs, own = classes().values()
     model = silently(theirs(random_state=0, **job.params).fit, X[:FITTED], y[:FITTED])
     models = {"sklearn": model, "fastnn2": own.from_sklearn(model)}
@@ -159,7 +159,7 @@ def predictions(job, X, y, dtype):
 
 
 def silently(call, *arguments):
-    """Call without warnings that it did not converge: the number of iterations is what was asked for."""
+    """Call without warnings about convergence, as the number of iterations is given."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return call(*arguments)

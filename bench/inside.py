@@ -1,7 +1,7 @@
 """Everything that the bench imports from fastnn2's private modules: the one place to change when a module moves.
 
-What is compared with peers goes through the public functions and classes. Measuring the machine needs the kernels' own
-vectors, and a count of cores that agrees with the package's.
+Comparisons with peers use the public functions and classes only. Measuring the machine needs the vectors of the
+kernels, and the same number of cores as the package.
 """
 
 from fastnn2.codegen.processor import Processor

@@ -1,4 +1,4 @@
-"""How a run is timed: equal costs first, then rounds in which every peer has its turn."""
+"""How runs are timed: all peers reach the same cost first, and then take turns in rounds."""
 
 import contextlib
 import gc
@@ -10,20 +10,20 @@ from bench import cases, peers
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
 ROUNDS, QUICK_ROUNDS = 5, 3
-# The threads of OpenBLAS and OpenMP go on spinning for some 30 ms after their work and would take the next peer's time.
+# Threads of OpenBLAS and OpenMP spin for about 30 ms after their work, and would slow down the next peer.
 PAUSE = 0.05
-# A core that has rested takes a millisecond or two to come to speed: nothing to a long run, a third of the shortest.
+# Runs shorter than this have an untimed run first: an idle core needs a millisecond or two to reach its full clock,
+# which is a third of the shortest run.
 SHORT = 0.3
-# On a machine with neighbours a core is up to 40 % slower for seconds at a time, and five short runs may all fall into
-# such a while. So where they are short, fastnn2 on all cores and the peers that may be its fastest, those that took at
-# most CLOSE times as long as that one, have so many rounds more.
+# On a shared machine a core may be 40 % slower for seconds, long enough for five short runs. So fastnn2 and its fastest
+# peers, those within CLOSE times the fastest one, have MORE_ROUNDS further rounds where their runs are short.
 MORE_ROUNDS, CLOSE = 20, 1.5
-LOOPS_ARE_LONG = 500  # weights, from which on a quick run leaves plain loops out
+LOOPS_ARE_LONG = 500  # weights in W1 above which a quick run leaves out the plain Numba loop
 
 
 @contextlib.contextmanager
 def thread_limit(threads):
-    """Let all libraries use at most so many threads; None lets them use what they want."""
+    """Limit all libraries to this number of threads; None sets no limit."""
     if threads is None:
         yield
         return
@@ -42,14 +42,14 @@ def thread_limit(threads):
 
 
 def prepare(name, case, dtype, threads):
-    """Return the run of a peer, warm: it has run once and reached the cost that it has to reach.
+    """Return a peer's run, warm: it has been called once and has reached the right cost.
 
     Raises
     ------
     Unavailable
-        The peer cannot take part, with the reason.
+        The peer cannot take part; the message says why.
     AssertionError
-        It reached another cost: what it computes is not the same job, and no time of it means anything.
+        It reached another cost, so it does another job, and its time means nothing.
     """
     peer = peers.load(name)
     X, Y, params = cases.problem(case)
@@ -68,7 +68,7 @@ def check_cost(cost, case, dtype, name):
 
 
 def timed(run, threads):
-    """Return the seconds that one run takes, warm: a short one is run once before, untimed, after the pause."""
+    """Return the seconds of one run, after the pause; a short run is preceded by an untimed one."""
     with thread_limit(threads):
         time.sleep(PAUSE)
         seconds = _seconds(run)
@@ -82,12 +82,12 @@ def _seconds(run):
 
 
 def count_rounds(quick):
-    """Return how often a run is timed at the least, but for long ones on one thread (see :func:`rounds_of_a_cell`)."""
+    """Return how often a run is timed at least; long ones on one thread less often (:func:`rounds_of_a_cell`)."""
     return QUICK_ROUNDS if quick else ROUNDS
 
 
 def rounds(runs, count):
-    """Time several runs in turns, A B C A B C ..., so that a noisy minute hits all of them.
+    """Time several runs in turns, A B C A B C ..., so that a slow minute hits all of them.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def rounds(runs, count):
 
 
 def slopes(shorter, longer, few, many):
-    """Return seconds an iteration, one figure a round, from its run of `few` iterations and its run of `many`."""
+    """Return seconds an iteration, one figure a round, from the times of runs of `few` and of `many` iterations."""
     return [(b - a) / (many - few) for a, b in zip(shorter, longer, strict=True)]
 
 
@@ -129,9 +129,9 @@ def ratio(times, own):
 
 
 def rounds_of_a_cell(runs, quick):
-    """Return the times of all runs of a cell; long ones on one thread, half of all the time, are timed less often.
+    """Return the times of all runs of a cell. Long ones on one thread are timed less often.
 
-    They are there to compare threads: where there are several cores, the fastest peer of a long cell uses them.
+    They would take half of the bench's time, and the fastest peer of a long cell uses all cores anyway.
     """
     times = rounds(runs, QUICK_ROUNDS)
     again = [i for i, (_, threads) in enumerate(runs) if threads != 1 or times[i][-1] < SHORT]
@@ -140,24 +140,24 @@ def rounds_of_a_cell(runs, quick):
 
 
 def go_on(runs, times, chosen, count):
-    """Time some of the runs, by number, for so many rounds more; what they take is added to `times` in place."""
-    if chosen:  # rounds of nothing would only collect garbage
+    """Time the `chosen` runs, given by their indices, for `count` further rounds; append to `times` in place."""
+    if chosen:
         for i, more in zip(chosen, rounds([runs[i] for i in chosen], count), strict=True):
             times[i] += more
 
 
 def rows_of(case, quick=False):
-    """Yield (peer, dtype, threads) for all that could run a case."""
+    """Yield (peer, dtype, threads) for every peer that could run a case."""
     for dtype in ("float64", "float32"):
         for name in peers.NAMES:
             if quick and (name == "torch_compiled" or (name == "numba_plain" and case.d * case.h > LOOPS_ARE_LONG)):
-                continue  # compiling takes longer than all else; loops over single numbers are far behind there
+                continue  # torch.compile takes longer than all others together; plain loops are far behind there
             if name == "numpy_reference" and (case != cases.TUTORIAL or dtype != "float64"):
-                continue  # the plain formulas are the faster of the two; here they are compared
+                continue  # NumPy's plain formulas are faster; the tutorial's job shows both
             try:
                 choices = peers.load(name).THREADS
             except peers.Unavailable:
-                choices = (None,)  # prepare says why
+                choices = (None,)  # prepare() raises the reason
             for threads in choices:
                 if not (quick and threads == 1 and case != cases.TUTORIAL and len(choices) > 1):
                     yield name, dtype, threads
@@ -216,9 +216,9 @@ def quartiles(values):
 
 
 def contenders(rows, dtype):
-    """Return the row of fastnn2 on all cores and those of its peers, the fastest first; nothing where one is missing.
+    """Return fastnn2's row on all cores and then those of its peers, the fastest first; () where either is missing.
 
-    A peer counts with all cores or with one, whichever is faster: some lose more by a second thread than they gain.
+    A peer counts with all cores or with one, whichever is faster, as some are slower on two threads than on one.
     """
     own = [row for row in rows if (row["peer"], row["dtype"], row["threads"]) == ("fastnn2_fit", dtype, None)]
     others = [row for row in rows if row["dtype"] == dtype and row["peer"] != "fastnn2_fit"]
@@ -226,7 +226,7 @@ def contenders(rows, dtype):
 
 
 def short_contenders(rows, dtype):
-    """Return the rows that have more rounds: those of fastnn2 and of the peers that may be its fastest, or none."""
+    """Return the rows that get further rounds: fastnn2 and its fastest peers, if their runs are short."""
     if not (found := contenders(rows, dtype)):
         return []
     own, fastest, *others = found

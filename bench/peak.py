@@ -1,16 +1,15 @@
-"""How close the engine is to the machine: a share of the FMA peak, and of a bound from counted operations.
+"""How close the engine is to the machine: its share of the FMA peak, and of a bound from counted operations.
 
-**Matrix-bound cells.** Multiplications and additions of the products with X, the hidden layer and the outputs, an
-iteration (see :func:`flops`), through the time of an iteration, as a share of what a loop of FMAs in registers does on
-as many cores. tanh and all else count for nothing.
+**Matrix-bound cells.** The rate of the multiplications and additions in the matrix products (see :func:`flops`), as a
+share of the rate of a loop of FMAs in registers on the same number of cores. tanh and everything else count as nothing.
 
-**The tutorial's job.** Vector operations are counted in the kernels (see :data:`COUNTS`). A core is taken to do two of
-fma, mul and add a cycle, as Intel's do (one with adders beside two units for fma and mul could do more); where its
-units for fma and mul are half as wide as a vector (Zen 4), one fma or mul, with an add beside it: their rate is
-measured. Divisions have a unit of their own. Two things about it are measured: how often it can begin one, and for how
-many cycles each keeps the units for fma and mul from their work, as it passes through one of them (on Zen 4, and 64
-bytes, three in float64 and two in float32). As all work at once, an iteration cannot take less than the largest of
-these: the operations; fma and mul, and what divisions take from their units; the divisions.
+**The tutorial's job.** A bound for the time of an iteration, from the vector operations in the kernels (see
+:data:`COUNTS`). A core is assumed to do two operations (fma, mul or add) a cycle, as Intel's do; a core with separate
+adders could do more. The rate of fma is measured, as the fma units of some processors (Zen 4) are half as wide as a
+vector of 64 bytes. Divisions run on a unit of their own. Measured are how often it can begin a division, and for how
+many cycles each division occupies the fma units (on Zen 4 three in float64 and two in float32). As all units work at
+the same time, an iteration takes at least the longest of three times: that of all operations, that of the fma units,
+and that of the divider.
 """
 
 import statistics
@@ -23,9 +22,9 @@ QUICK_CELLS = ("20000x64x64",)
 ITERATIONS = (10, 30)
 SHARE, TIMES_BOUND = 0.7, 1.6  # what is wanted
 
-# Operations on one vector of samples: (fma and mul, add). What runs on other units (minimum, absolute, select, shifts
-# and additions of bits, loads and stores) is left out, as are sums over lanes and the update. So the bound is a true
-# one: nothing that computes this way can be faster.
+# Operations on one vector of samples: (fma and mul, add). Left out are operations on other units (minimum, absolute,
+# select, shifts and additions of bits, loads and stores), sums over lanes, and the update. So nothing that works this
+# way can be faster than the bound.
 COUNTS = {
     # kernels/narrow.py, hidden and outputs: an fma an input
     "affine, an input": {"float64": (1, 0), "float32": (1, 0)},
@@ -71,7 +70,7 @@ def count(case, dtype):
 def seconds_of_iteration(case, dtype, choices, iterations=ITERATIONS, rounds=measure.ROUNDS):
     """Return {threads: (slope, whole)}: seconds an iteration between two numbers of them, and of a whole call.
 
-    Both are medians of so many rounds.
+    Both are medians over `rounds`.
     """
     fit = peers.load("fastnn2_fit")
     X, Y, params = cases.problem(case)
@@ -100,8 +99,8 @@ def run(quick=False, say=print):
         result["peak"][dtype] = peak
         say(
             f"  {dtype}: {peak['one']:.0f} GFLOP/s a core ({peak['all']:.0f} with {cores} cores at work), "
-            f"a division of {VECTOR_BYTES} bytes every {peak['cycles_of_division']:.1f} cycles, each of which keeps "
-            f"fma from its units for {peak['fma_cycles_of_division']:.1f}"
+            f"a division of {VECTOR_BYTES} bytes every {peak['cycles_of_division']:.1f} cycles, each of which "
+            f"occupies the fma units for {peak['fma_cycles_of_division']:.1f}"
         )
     result["loop"] = machine.inner_loop(machine.fma_twelve)
     loop = result["loop"]
@@ -121,8 +120,8 @@ def run(quick=False, say=print):
 def shares(case, dtype, cores, say):
     """Return rows for one thread and for all: GFLOP/s a core, as a share of the peak.
 
-    Where others use the machine, its speed changes from minute to minute: this peak is the mean of one right before the
-    cell and one right behind it.
+    The speed of a shared machine changes from minute to minute, so this peak is the mean of one measured just before
+    the cell and one just after it.
     """
     at_work = {1: 1, None: cores}
     before = {threads: machine.gflops(dtype, count) for threads, count in at_work.items()}
@@ -144,7 +143,7 @@ def shares(case, dtype, cores, say):
 
 
 def bound(dtype, hertz, peak, say):
-    """Return the tutorial's job on one thread beside the least time that its operations take."""
+    """Return the time of the tutorial's job on one thread, and the least time that its operations take."""
     multiplications, additions, divisions = count(cases.TUTORIAL, dtype)
     operations, lanes = multiplications + additions, VECTOR_BYTES * 8 // int(dtype[-2:])
     fmas = min(2.0, peak["one"] * 1e9 / (2 * lanes * hertz))  # a cycle
@@ -152,7 +151,7 @@ def bound(dtype, hertz, peak, say):
     side_by_side = max(cycles, multiplications / fmas + divisions * peak["fma_cycles_of_division"], of_divisions)
     before = machine.clock()
     seconds = seconds_of_iteration(cases.TUTORIAL, dtype, (1,), (1000, 5000), rounds=measure.MORE_ROUNDS)[1][0]
-    beside = (before + machine.clock()) / 2  # as in shares
+    beside = (before + machine.clock()) / 2  # just before and after, as in shares()
     least, one_after_the_other = side_by_side / beside, (cycles + of_divisions) / beside
     say(
         f"  tutorial's job {dtype}, 1 thread: {seconds * 1e6:.2f} us an iteration, {seconds / least:.2f} times the "

@@ -1,4 +1,4 @@
-"""From the JSON to Markdown: every figure of the tables was measured, the lost cells are printed like the rest."""
+"""Markdown tables from the JSON. Cells in which a peer is faster are shown like all others."""
 
 import textwrap
 
@@ -10,7 +10,7 @@ PEERS = ("NumPy", "Numba", "scikit-learn", "torch", "torch.compile", "JAX")
 
 
 def format_number(value, digits=3):
-    """Return a number with so many significant digits, and never an exponent."""
+    """Return a number with at least this many significant digits, without an exponent."""
     if value >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return f"{value:#.{digits}g}".rstrip(".")
@@ -37,12 +37,12 @@ def shown(value):
 def grid_table(results, dtype, threads=None):
     """Return the table of one dtype: microseconds an iteration, and how many times faster fastnn2 is."""
     titles = [title for title in PEERS if any(time_of(cell, title, dtype, threads) for cell in results["grid"])]
-    if threads is None:  # no choice of threads: its one column stands beside the others
+    if threads is None:  # Numba runs on one thread only; its time is shown here, too
         titles = [title for title in PEERS if title in titles or title == "Numba"]
     rows = []
     for cell in results["grid"]:
         own = time_of(cell, "fastnn2", dtype, threads)
-        if own is None:  # a quick run has one thread for the tutorial's job alone
+        if own is None:  # a quick run measures one thread for the tutorial's job only
             continue
         peers = {title: time_of(cell, title, dtype, 1 if title == "Numba" else threads) for title in titles}
         measured = {title: us for title, us in peers.items() if us}
@@ -59,12 +59,12 @@ def ratio_text(ratio):
 
 
 def times_text(times):
-    """Return how many times faster fastnn2 is, with a digit more where it is hardly faster, or slower."""
+    """Return how many times faster fastnn2 is, with two decimals where the two are close."""
     return f"{times:.1f}" if times >= 1.15 else f"{times:.2f}"
 
 
 def bold(times):
-    """Return the same, in bold type where it is faster."""
+    """Return the same text, in bold type where fastnn2 is faster."""
     return f"**{times_text(times)}**" if times > 1 else times_text(times)
 
 
@@ -80,7 +80,7 @@ def grid_part(results):
 
 
 def single_part(results):
-    """Return the tables for one thread, and who was left out."""
+    """Return the tables for one thread, and the peers that were left out."""
     parts = []
     for dtype in DTYPES:
         if not any(time_of(cell, "fastnn2", dtype, 1) for cell in results["grid"]):
@@ -106,7 +106,7 @@ def startup_part(results):
 
 
 def peak_part(results):
-    """Return what share of the machine's rates the engine reaches."""
+    """Return the share of the machine's rates that the engine reaches."""
     peak = results["peak"]
     rows = [
         [
@@ -156,7 +156,7 @@ def slope_part(results):
 
 
 def independent_fits(of_dtype):
-    """Return what the machine itself gives to a core more, where that was measured."""
+    """Return the speed-up of independent fits, where it was measured."""
     if "independent" not in of_dtype:
         return ""  # an earlier run
     return (
@@ -166,7 +166,7 @@ def independent_fits(of_dtype):
 
 
 def busy_part(results):
-    """Return what busy neighbours cost."""
+    """Return the times with and without busy loops."""
     busy = results["busy"]
     return (
         f"The tutorial's job on 2 threads: {busy['quiet'] * 1e3:.1f} ms, and "

@@ -1,13 +1,12 @@
 """Time per sample and iteration against the number of samples, and what a second thread gives.
 
-The time is the slope between two numbers of iterations, so that layout and start of the threads, which are paid once,
-drop out. All sizes have their turn in every round, and they are compared round by round: where others use the machine,
-its speed changes from minute to minute.
+The time is the slope between two numbers of iterations, which leaves out layout and the start of the threads. All
+sizes take turns in every round and are compared round by round, as the speed of a shared machine changes from minute to
+minute.
 
-What more threads can give is up to the machine: its cores may share units, caches or power with each other and with
-what others do. So where the threads of a team wait for each other most often, at the smallest size that counts, their
-time stands beside that of as many fits on one thread each, side by side, which have a part of the samples and never
-meet.
+What a second thread can give depends on the machine: its cores may share units, caches or power. So at FLAT_FROM
+samples, the smallest size that counts, the time of a team is compared with that of independent fits: one for each core,
+on one thread, with a share of the samples, without any synchronisation.
 """
 
 import itertools
@@ -18,12 +17,12 @@ from bench.inside import on_threads, usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7 GB
-FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from this size on, what is wanted
-# The longer of two runs has so many samples times iterations, and not fewer iterations than this; the other a quarter.
+FLAT_FROM, SPREAD, SPEED_UP = 10_000, 1.2, 1.85  # from FLAT_FROM samples on, these figures are wanted
+# The longer of two runs processes SAMPLES samples in all, in at least FEWEST iterations; the shorter one a quarter.
 SAMPLES, FEWEST = 40_000_000, 16
 ROUNDS = 7
 THREADS = (1, None)
-INDEPENDENT = "independent"  # instead of a number of threads: as many fits as there are cores
+INDEPENDENT = "independent"  # in place of a number of threads: a fit for each core
 
 
 def iterations_for(n):
@@ -41,7 +40,7 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
         ``rows``: n, dtype, threads (1 or None), ``ns`` a sample and iteration and its quartiles, ``times`` that all
         threads are as fast as one; ``cores``; and for each dtype ``spread``, how many times as long a sample takes at
         the slowest size from 10,000 on as at the fastest, ``speed_up``, the smallest ``times`` from there on, and
-        ``independent``, the ``times`` of fits that never meet.
+        ``independent``, the ``times`` of independent fits.
     """
     sizes = SIZES[:-1] if quick else SIZES + (LARGEST,) * largest
     slopes = slopes_of_rounds(sizes, dtypes, measure.QUICK_ROUNDS if quick else ROUNDS)
@@ -65,8 +64,8 @@ def run(quick=False, say=print, largest=False, dtypes=("float64", "float32")):
 def slopes_of_rounds(sizes, dtypes, rounds):
     """Return {(n, dtype, threads): nanoseconds a sample and iteration, one figure a round}.
 
-    In each round, the first run of a size and dtype has all its memory from the system, which on a virtual machine may
-    fetch it from the host: a fifth of a second for ten million samples. So that run counts for nothing.
+    In each round, the first run of a size and dtype is not counted: it gets its memory from the system, which on a
+    virtual machine may fetch it from the host, and takes 0.2 s longer at ten million samples.
     """
     fit = peers.load("fastnn2_fit")
     keys, runs = [], []
@@ -75,10 +74,12 @@ def slopes_of_rounds(sizes, dtypes, rounds):
         params = cases.reference.init_params(X, Y, 5)
         choices = (*THREADS, INDEPENDENT) if n == FLAT_FROM else THREADS
         for dtype in dtypes:
-            x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # once, for all runs
+            x, y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)  # shared by all runs
             few, many = iterations_for(n)
             for threads, iterations in ((None, few), *itertools.product(choices, (few, many))):
-                keys.append((n, dtype, threads, iterations))  # the first comes again, and the last time is kept
+                keys.append(
+                    (n, dtype, threads, iterations)
+                )  # the first key comes twice; the dict keeps its second time
                 arguments = params, 0.3, iterations, dtype
                 if threads == INDEPENDENT:
                     runs.append((independent_fits(x, y, arguments), None))
@@ -96,7 +97,7 @@ def slopes_of_rounds(sizes, dtypes, rounds):
 
 
 def independent_fits(X, Y, arguments):
-    """Return a run of fits on one thread each, side by side, that share the samples and never meet."""
+    """Return a run of fits side by side, on one thread each, with a share of the samples each."""
     cores = usable_cores()
     parts = [slice(part * Y.shape[-1] // cores, (part + 1) * Y.shape[-1] // cores) for part in range(cores)]
     fit = peers.load("fastnn2_fit")
@@ -106,9 +107,9 @@ def independent_fits(X, Y, arguments):
 
 
 def summary(rows, slopes, dtype):
-    """Return how much the figures of a dtype differ from size to size, and what more threads give at the least.
+    """Return how much the figures of a dtype differ between sizes, and the least speed-up of all threads.
 
-    Each size is compared with the mean of all sizes in the same round; the median over the rounds counts.
+    Each size is compared with the mean of all sizes in the same round; then the median over the rounds is taken.
     """
     times = {row["n"]: row["times"] for row in rows if row["dtype"] == dtype and row["n"] >= FLAT_FROM}
     spread = {}

@@ -1,7 +1,7 @@
-"""Start-up: whole processes, from the shell's point of view, for one short job.
+"""Start-up: the time of whole processes that do one short job.
 
-Each script is run in its turn (A B C A B C ...), and its process is timed from start to end. The job is the tutorial's,
-its data and weights come from a file, and its last cost is checked.
+Scripts take turns (A B C A B C ...), and each process is timed from start to end. The job is the tutorial's; its data
+and weights come from a file, and its last cost is checked.
 """
 
 import os
@@ -42,10 +42,10 @@ JOBS = {
     "job: torch": ("torch_eager", "warm"),
     "job: scikit-learn": ("scikit_learn", "warm"),
 }
-# Nothing wanted depends on these, which take half of the whole time.
+# These take half of the time, and no figure in WANTED needs them; a quick run leaves them out.
 LONG = ("job: fastnn2, no store", "job: JAX", "job: torch", "job: scikit-learn")
 COMMAND = "fastnn2 moons --no-plot"
-# What is wanted: (figure, of what, at most); times are in seconds.
+# Limits: (script, how it is compared, with which other script, at most); differences are in seconds.
 WANTED = (
     ("job: fastnn2", "times", "job: NumPy", 0.6),
     ("import fastnn2", "more than", "import numpy", 0.040),
@@ -55,7 +55,7 @@ WANTED = (
 
 
 class Script:
-    """A process to run: its command, its environment, and which folder has its kernels."""
+    """A process to run: its command, its folder of kernels (`cache`), and whether that is warm, empty, or off."""
 
     def __init__(self, name, arguments, cache, store="warm", cost=False):
         self.name, self.arguments, self.cache, self.store, self.cost = name, arguments, cache, store, cost
@@ -65,8 +65,8 @@ class Script:
         """Run the process once; return its time, or raise RuntimeError with its last line of errors."""
         environment = {**os.environ, "FASTNN2_CACHE_DIR": str(self.cache)}
         environment.pop("FASTNN2_STORE", None)
-        # A package that pip has installed has its byte code beside it, and so has every peer here: fastnn2, too, even
-        # where the shell tells Python to keep none.
+        # Installed peers have their byte code beside them. So has fastnn2, even where the shell tells Python to write
+        # none.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if self.store == "off":
             environment["FASTNN2_STORE"] = "off"
@@ -83,7 +83,7 @@ class Script:
 
 
 def scripts(folder):
-    """Return all scripts; `folder` gets the data and the stores of kernels."""
+    """Return all scripts. Data and stores of kernels are written to `folder`."""
     X, Y, params = cases.problem(cases.TUTORIAL)
     data = folder / "moons.npz"
     np.savez(data, X=X, Y=Y, **params)
@@ -113,7 +113,7 @@ def run(quick=False, say=print):
             if quick and script.name in LONG:
                 continue
             try:
-                script.run()  # fills the store, the byte code and the disk's cache
+                script.run()  # fills the store, the byte code and the file cache
                 ready.append(script)
             except RuntimeError as error:
                 skipped.append({"name": script.name, "reason": str(error)})
@@ -131,7 +131,7 @@ def run(quick=False, say=print):
 
 
 def judge(medians):
-    """Return each wanted figure that was measured, beside its limit."""
+    """Return each figure in WANTED that was measured, with its limit."""
     found = []
     for name, how, other, limit in WANTED:
         if name not in medians or (other and other not in medians):

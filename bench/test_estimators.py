@@ -1,4 +1,4 @@
-"""scikit-learn's class and fastnn2's through pytest-benchmark; ``python -m bench`` lets the two take turns."""
+"""scikit-learn's class and fastnn2's in pytest-benchmark; in ``python -m bench`` the two take turns."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """The grid through pytest-benchmark, for its ``--benchmark-compare`` and ``-k``.
 
-Here each peer has all its rounds in one go; ``python -m bench`` lets them take turns, which a noisy machine needs, and
-makes the tables. The tutorial's job is in :mod:`bench.test_tutorial`.
+Here each peer has all its rounds in a row. ``python -m bench`` makes the tables; its peers take turns, which a noisy
+machine needs. The tutorial's job is in :mod:`bench.test_tutorial`.
 """
 
 import pytest

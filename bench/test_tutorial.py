@@ -1,4 +1,4 @@
-"""The tutorial's job, 500 samples, 5 hidden units, 5,000 iterations, by everything that can do it."""
+"""The tutorial's job, 500 samples, 5 hidden units and 5,000 iterations, by all peers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The comparison: every row in its turn, what is printed, and the exit code."""
+"""The comparison: it measures row by row, prints the results, and returns the exit code."""
 
 import contextlib
 import statistics
@@ -18,7 +18,7 @@ MARKS = {pairs.FAILED: "FAILED", pairs.NOT_MEASURED: "NOT MEASURED"}
 
 
 def print_now(line):
-    """Print a line, also where the output is a file that somebody watches."""
+    """Print a line at once, also to a file or pipe."""
     print(line, flush=True)
 
 
@@ -68,20 +68,20 @@ def run(checkout, names=(), json_path=None, say=print_now):
 
 
 def compare(row, sides, data):
-    """Return what is known of a row after its pairs, as a dict; where a side cannot do it, ``error`` says which."""
+    """Measure a row; return a dict with its ratio, or with an ``error`` where a side cannot do it."""
     begin = time.perf_counter()
     found = {"part": row.part, "name": row.name}
     same_bits = []
     try:
         if row.data:
             rows.write_data(row, data)
-        if not row.job:  # byte code is written, and kernels are compiled, before anything is timed
+        if not row.job:  # the first processes write byte code and compile kernels, and are not timed
             same_bits.append(len({side.run(arguments(row, data))[1] for side in sides}) == 1)
         start = partial(workers if row.job else scripts, row, sides, data, same_bits)
         with busy_loops(row.busy):
             estimate, times = pairs.take(start, starts=pairs.STARTS if row.job else 1)
     except Failure as error:
-        # This checkout has to do all that the other one can do.
+        # This checkout has to do everything; the other one may be too old.
         verdict = pairs.FAILED if error.label == "this" else pairs.NOT_MEASURED
         return found | {"verdict": verdict, "error": str(error)}
     finally:

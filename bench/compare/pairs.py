@@ -1,4 +1,4 @@
-"""Ratios of pairs: how many are taken, the interval of their median, and what follows from it."""
+"""Ratios of pairs: how many are taken, the interval of their median, and the verdict."""
 
 import statistics
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from bench import measure
 BATCH, MOST_PAIRS = 25, 200
 STARTS = 3  # of the processes of both sides, for the first batch
 CONFIDENCE = 0.95
-WIDEST = 0.06  # an interval wider than this share of its median measures nothing
-SLOWER, MEAN_SLOWER = 1.03, 1.01  # the most that a row's median and the geometric mean may be
+WIDEST = 0.06  # an interval wider than this share of its median counts as not measured
+SLOWER, MEAN_SLOWER = 1.03, 1.01  # limits of a row's median and of the geometric mean
 MEASURED, FAILED, NOT_MEASURED = "measured", "failed", "not measured"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The median of so many ratios and its interval."""
+    """The median of the ratios of a row, and its interval."""
 
     pairs: int
     median: float
@@ -27,7 +27,7 @@ class Estimate:
 
     @classmethod
     def of(cls, ratios):
-        """Return the estimate from ratios; the interval is the exact one of order statistics.
+        """Return the estimate from ratios. The interval is exact for any distribution, from order statistics.
 
         >>> Estimate.of([1.0 + i / 100 for i in range(25)])
         Estimate(pairs=25, median=1.12, low=1.07, high=1.17, quartiles=(1.06, 1.18))
@@ -38,12 +38,12 @@ class Estimate:
 
     @property
     def is_narrow(self):
-        """Whether the interval says something; not where it is NaN, as that of fewer than six ratios."""
+        """Whether the interval is narrow enough; False where it is NaN, as with fewer than six ratios."""
         return self.high - self.low <= WIDEST * self.median
 
     @property
     def verdict(self):
-        """What the row counts as; where the interval is wide, it fails only if all of it is above the limit."""
+        """What the row counts as; a wide interval fails only if it lies above the limit as a whole."""
         if self.is_narrow:
             return FAILED if self.median > SLOWER and self.low > 1.0 else MEASURED
         return FAILED if self.low > SLOWER else NOT_MEASURED
@@ -52,16 +52,16 @@ class Estimate:
 def take(processes, batch=BATCH, most=MOST_PAIRS, starts=STARTS):
     """Take pairs until the interval is narrow enough, or there are `most`.
 
-    A row that looks slower at any time gets them all: its verdict is then that of one large sample, not of the first
-    small one that happened to pass or to fail.
+    A row that looks slower after any batch gets all pairs, so that neither a failure nor a later pass is the chance of
+    one small sample.
 
     Parameters
     ----------
     processes : callable
-        Starts the processes of both sides: a context manager whose value ``pair(number)`` times both, in an order that
-        alternates with `number`, and returns the seconds of this side and of the other. The first batch has several
-        starts and each further one its own, as code and data lie elsewhere in each process, which alone can make it
-        some percent faster or slower.
+        Returns a context manager that starts the processes of both sides. Its value ``pair(number)`` times both, in an
+        order that alternates with `number`, and returns the seconds of this side and of the other. The first batch has
+        `starts` starts and each further batch one, as addresses of code and data differ from process to process, which
+        alone can change the speed by some percent.
 
     Returns
     -------
@@ -81,12 +81,12 @@ def take(processes, batch=BATCH, most=MOST_PAIRS, starts=STARTS):
 
 
 def conclusion(rows):
-    """Return what all rows say together.
+    """Return the conclusion from all rows.
 
     Parameters
     ----------
     rows : list of dict
-        With ``name``, ``verdict`` and, where there are ratios, ``ratio``, their median.
+        With ``name``, ``verdict`` and, where there are any pairs, ``ratio``, the median.
 
     Returns
     -------

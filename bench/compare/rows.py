@@ -1,4 +1,4 @@
-"""What is compared: the rows of the bench, with fewer iterations, and what else a user waits for."""
+"""The rows of a comparison: the jobs of the bench with fewer iterations, start-up, and how soon Ctrl-C stops a fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from bench import cases, estimators
 DTYPES = ("float64", "float32")
 PARTS = ("grid", "one-thread", "estimators", "startup", "first-fit", "busy", "interrupt")
 
-# Iterations of the larger cells, for runs of a tenth to half a second; the others keep those of the grid.
+# Fewer iterations for the larger cells, so that a run takes at most half a second; other cells keep those of the grid.
 ITERATIONS = {
     "1000000x2x5": 10, "100000x30x32": 10, "20000x64x64": 10, "50000x100x100": 5, "20000x784x128": 3,
     "5000x784x1024": 2, "10000x64x64x10": 10,
@@ -20,10 +20,11 @@ ON_ONE_THREAD = (
     ("500x2x5", "float64"), ("500x2x5", "float32"), ("10000x2x5", "float32"), ("2000x10x16", "float64"),
     ("20000x64x64", "float64"), ("20000x784x128", "float32"), ("5000x784x1024", "float32"),
 )  # fmt: skip
-# Estimators with fewer epochs, for runs of some 30 ms.
+# Fewer epochs for some estimators, so that a run takes about 30 ms.
 EPOCHS = {"10,000 x 30, two classes": 10, "digits": 40}
-TARGET_SECONDS, BUSY_SECONDS = 0.03, 0.2  # of one measurement: beside busy loops time comes in slices of milliseconds
-STOPS = 15  # in one measurement
+# What one measurement takes at least. Beside busy loops, the system gives out the cores in slices of milliseconds.
+TARGET_SECONDS, BUSY_SECONDS = 0.03, 0.2
+STOPS = 15  # signals in one measurement
 ENDLESS = 1_000_000  # iterations or epochs
 ENDLESS_TRAINING = {"max_iter": ENDLESS, "tol": 0, "n_iter_no_change": ENDLESS}
 
@@ -43,26 +44,26 @@ print(cost_[-1].hex(), *(float(array.sum()).hex() for array in params.values()))
 class Row:
     """Something that both sides do.
 
-    A row with a `job` is done by a worker that stays alive (see :mod:`bench.compare.worker`); one without is a process,
-    started anew each time, whose arguments are `script` with the path of the data filled in.
+    A row with a `job` is done in a worker that stays alive (see :mod:`bench.compare.worker`). One without a job is a
+    new process for each measurement; its arguments are `script`, with the path of the data filled in.
     """
 
     part: str
     name: str
-    data: Callable | None = None  # returns a dict of arrays
+    data: Callable | None = None  # returns a dict of arrays, the data of both sides
     dtype: str = "float64"
     job: str | None = None
     options: dict = field(default_factory=dict)
-    short: dict = field(default_factory=dict)  # options of a short run before, where a run is endless
+    short: dict = field(default_factory=dict)  # options for a short run before an endless one
     way: str = "repeated"
-    seconds: float = TARGET_SECONDS  # that one measurement is to take
+    seconds: float = TARGET_SECONDS  # of one measurement, at least
     busy: bool = False  # whether busy loops run beside it
     script: tuple[str, ...] = ()
     fresh: bool = False  # whether the process begins without compiled kernels
     printed: bool = True  # whether what it prints is a result
 
     def repeats(self, seconds):
-        """Return how often a run that takes so long is repeated in one measurement."""
+        """Return how often a run of this duration is repeated in one measurement."""
         return STOPS if self.way == "interrupted" else max(1, round(self.seconds / seconds))
 
 
@@ -157,5 +158,5 @@ def chosen(names):
 
 
 def write_data(row, path):
-    """Write the arrays of a row to a file, which both sides read."""
+    """Write the arrays of a row to a file that both sides read."""
     np.savez(path, **row.data())

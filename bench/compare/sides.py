@@ -1,4 +1,4 @@
-"""The two sides: a copy of each checkout's package, and the processes that import fastnn2 from it."""
+"""The two sides of a comparison: copies of both checkouts' packages, and processes that import fastnn2 from them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import environment
 
 WORKER = Path(__file__).with_name("worker.py")
-PATIENCE = 300  # seconds until a process that does not answer is given up
+PATIENCE = 300  # seconds to wait for a process
 
 
 class Failure(Exception):
@@ -26,8 +26,8 @@ class Failure(Exception):
 class Side:
     """A checkout of fastnn2.
 
-    The package is copied, so that nothing is written to the checkout, and changes made to it during the comparison do
-    not count.
+    The package is copied, so that nothing is written to the checkout, and changes to its files during the comparison
+    have no effect.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Side:
         "this" or "other".
     checkout : Path
     folder : Path
-        Gets the copy, the compiled kernels, and is where processes run.
+        A new folder for the copy and the compiled kernels; processes run in it.
     """
 
     def __init__(self, label, checkout, folder):
@@ -43,20 +43,20 @@ class Side:
         self.commit = environment.commit(checkout)
         shutil.copytree(checkout / "fastnn2", folder / "fastnn2", ignore=shutil.ignore_patterns("__pycache__"))
         self.environment = {**os.environ, "PYTHONPATH": str(folder), "FASTNN2_CACHE_DIR": str(folder / "kernels")}
-        # Both sides keep kernels and byte code, as an installed package does.
+        # Both sides store kernels and byte code, as an installed package does.
         for name in (*environment.OPENBLAS_SETTINGS, "FASTNN2_STORE", "PYTHONDONTWRITEBYTECODE"):
             self.environment.pop(name, None)
 
     def check_import(self, file):
-        """Raise Failure where `file`, of an imported fastnn2, is not the one of this side."""
+        """Raise Failure unless `file`, the ``__file__`` of an imported fastnn2, belongs to this side."""
         expected = self.folder / "fastnn2" / "__init__.py"
         if Path(file).resolve() != expected.resolve():
             raise Failure(self.label, f"fastnn2 is imported from {file}, not from {expected}")
 
     def run(self, arguments, fresh=False):
-        """Run Python with these arguments in a process of its own; return its seconds and what it printed.
+        """Run Python with these arguments in a new process; return its seconds and what it printed.
 
-        Where it is to be `fresh`, no kernels have been compiled before.
+        A `fresh` one begins with an empty folder of kernels.
         """
         settings = self.environment
         if fresh:
@@ -83,8 +83,8 @@ class Worker:
     def __init__(self, side):
         self.side = side
         self._errors = (side.folder / "errors.txt").open("w+")
-        # In a session of its own, as Ctrl-C in the terminal is for the process that compares; -P keeps the script's
-        # folder from the path.
+        # A session of its own, so that Ctrl-C in a terminal reaches the comparing process only. -P keeps the folder of
+        # the script off the import path.
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER)], env=side.environment, cwd=side.folder, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self._errors, text=True, start_new_session=True,
@@ -110,7 +110,7 @@ class Worker:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # the reason is where the answer would be
+            pass  # _answer() finds the reason
         answer = self._answer()
         if "error" in answer:
             raise Failure(self.side.label, answer["error"])

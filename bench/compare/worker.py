@@ -1,7 +1,7 @@
-"""One side of a comparison: prepares a job and times it whenever it is told to, with fastnn2 from PYTHONPATH.
+"""One side of a comparison: a process that prepares a job, and times it once for each order.
 
-Orders come as lines of JSON on standard input, and answers go to what was standard output. The script belongs to the
-checkout that compares, and fastnn2 to either side, which may be much older: only its public names are used.
+Orders are lines of JSON on standard input; answers are lines of JSON on standard output. The script comes from the
+checkout that compares, and fastnn2 from PYTHONPATH. That one may be much older, so only its public names are used.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ import warnings
 
 import numpy as np
 
-PAUSE = 0.05  # seconds after which threads of BLAS no longer spin, in this process or in that of the other side
-WARM_SECONDS = 0.005  # a core that has rested takes a millisecond or two to come to speed
-LONG = 0.3  # seconds, from which on a run needs no warm-up
+PAUSE = 0.05  # seconds: threads of BLAS, in either process, spin for about 30 ms after their work
+WARM_SECONDS = 0.005  # an idle core needs a millisecond or two to reach its full clock
+LONG = 0.3  # seconds; longer runs need no warm-up
 SIGNAL_AFTER = 0.02  # seconds of training until Ctrl-C
 
 
@@ -58,11 +58,11 @@ class Repeated:
 
 
 class Interrupted:
-    """A run too long to wait for; what is timed is how long it takes to end after a signal."""
+    """A run that would take minutes; the time from a signal to its end is measured."""
 
     def __init__(self, run, arrays_of):
         self.run = run
-        self.digest = None  # where it stops is up to chance
+        self.digest = None  # each run stops elsewhere
         self.seconds = SIGNAL_AFTER + self.time(2)
 
     def time(self, repeats):
@@ -99,7 +99,7 @@ def digest(result):
 
 
 def fit(data, dtype, *, learning_rate, iterations, threads=None):
-    """Return a run of fastnn2.fit from given parameters, and what its arrays are."""
+    """Return a run of fastnn2.fit from given parameters, and a function that names the arrays of its result."""
     import fastnn2
 
     X, Y = data["X"].astype(dtype), data["Y"].astype(dtype)
@@ -114,7 +114,7 @@ def fit(data, dtype, *, learning_rate, iterations, threads=None):
 
 
 def estimator(data, dtype, *, name, params):
-    """Return a run of an estimator's fit, and what its arrays are."""
+    """Return a run of an estimator's fit, and a function that names the arrays of its result."""
     import fastnn2
 
     X, y = data["X"].astype(dtype), data["y"]
@@ -146,7 +146,7 @@ def prepare(order):
     with np.load(order["data"]) as data:
         arguments = data, order["dtype"]
         make = JOBS[order["job"]]
-        if order["short"]:  # a signal amid imports or a compile would be another thing to time
+        if order["short"]:  # imports and compiles first: a signal during these is another case
             run, _ = make(*arguments, **order["options"] | order["short"])
             run()
         return WAYS[order["way"]](*make(*arguments, **order["options"]))
@@ -154,9 +154,9 @@ def prepare(order):
 
 def main():
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else is printed is no answer
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background does not have
-    warnings.simplefilter("ignore")  # a model that does not converge: the number of iterations is what was asked for
+    os.dup2(2, 1)  # other prints go to standard error
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # processes in the background may ignore SIGINT
+    warnings.simplefilter("ignore")  # about convergence, as the number of iterations is given
     import fastnn2
 
     def answer(**values):

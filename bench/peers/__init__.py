@@ -1,16 +1,15 @@
-"""Everything that trains the network, one module each.
+"""The peers, one module each: everything that trains the network.
 
 A module has
 
 - ``TITLE``, for tables,
-- ``THREADS``: (1, None) where one thread and all cores (None) can be chosen, else what it always runs on,
-- ``prepare(X, Y, params, learning_rate, iterations, dtype, threads)``, which brings data and weights to where the
-  peer wants them, in `dtype`, and returns a function without arguments: one whole run, from the initial weights,
-  with the cost computed at every iteration. It returns the last cost and the parameters. Its first call may
-  compile; later ones do not.
+- ``THREADS``: (1, None) where one thread or all cores (None) can be chosen, else the only choice,
+- ``prepare(X, Y, params, learning_rate, iterations, dtype, threads)``, which converts data and weights to what the peer
+  needs, in `dtype`, and returns a function without arguments. This does one whole run, from the initial weights, with
+  the cost computed at every iteration, and returns the last cost and the parameters. Only its first call may compile.
 
-How many threads a library uses is set from outside, by :func:`bench.measure.thread_limit`. This file imports nothing,
-as the start-up scripts go through it.
+:func:`bench.measure.thread_limit` sets the number of threads of a library. This file imports nothing at its top, as the
+start-up scripts import it.
 """
 
 NAMES = (
@@ -26,11 +25,11 @@ NAMES = (
 
 
 class Unavailable(Exception):
-    """A peer that cannot take part, with the reason."""
+    """A peer cannot take part; the message says why."""
 
 
 def load(name):
-    """Return the module of a peer; raise Unavailable where what it needs is not installed."""
+    """Return the module of a peer; raise Unavailable where a package that it needs is missing."""
     import importlib
 
     try:

@@ -1,9 +1,9 @@
-"""JAX: the whole descent one ``jit`` with ``lax.scan``; the gradient by JAX, which was faster than the formulas."""
+"""JAX: all iterations in one ``jit`` with ``lax.scan``, with JAX's own gradient, which is faster than the formulas."""
 
 import jax
 import jax.numpy as jnp
 
-jax.config.update("jax_enable_x64", True)  # without it float64 is float32; arrays below have their dtype by themselves
+jax.config.update("jax_enable_x64", True)  # else float64 becomes float32; the arrays below have explicit dtypes
 
 TITLE = "JAX"
 THREADS = (None,)  # XLA takes all cores; a process cannot choose

@@ -9,14 +9,14 @@ from bench.peers import Unavailable
 
 TITLE = "Numba"
 THREADS = (1,)
-# A loop over single numbers does about so many multiplications and additions a second; past so many seconds it is left
-# out.
+# A loop over single numbers does about RATE multiplications and additions a second; where a run would take longer than
+# PATIENCE seconds, this peer is left out.
 RATE, PATIENCE = 1e9, 20.0
 
 
 @njit
 def fit(X, Y, W1, b1, W2, b2, learning_rate, cost_):
-    """Train; write parameters and costs in place. X is (n, d) and Y (n, o): what is read together lies together."""
+    """Train; write parameters and costs in place. X is (n, d) and Y (n, o), so that a sample is contiguous."""
     n, d = X.shape
     o, h = W2.shape
     a1, dz2 = np.empty_like(b1), np.empty_like(b2)
@@ -49,11 +49,11 @@ def fit(X, Y, W1, b1, W2, b2, learning_rate, cost_):
                 for k in range(d):
                     dW1[u, k] += dz1 * X[i, k]
         cost_[j] = cost / n
-        step = W1.dtype.type(learning_rate / n)
-        W1 -= step * dW1
-        b1 -= step * db1
-        W2 -= step * dW2
-        b2 -= step * db2
+        scaled_rate = W1.dtype.type(learning_rate / n)
+        W1 -= scaled_rate * dW1
+        b1 -= scaled_rate * db1
+        W2 -= scaled_rate * dW2
+        b2 -= scaled_rate * db2
 
 
 def prepare(X, Y, params, learning_rate, iterations, dtype, threads):

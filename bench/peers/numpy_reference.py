@@ -1,4 +1,4 @@
-"""fastnn2.reference, the oracle of all tests; float64 only."""
+"""fastnn2.reference, the NumPy specification; float64 only."""
 
 from fastnn2 import reference
 

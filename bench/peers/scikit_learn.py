@@ -1,4 +1,4 @@
-"""MLPClassifier, set so that it does the tutorial's full-batch descent and nothing else."""
+"""MLPClassifier, with parameters that make it do the tutorial's full-batch gradient descent."""
 
 import warnings
 
@@ -11,7 +11,7 @@ THREADS = (1, None)
 
 
 class GivenWeights(MLPClassifier):
-    """MLPClassifier that begins with weights handed in; `fit` has no parameter for them."""
+    """MLPClassifier that begins with given weights, for which `fit` has no parameter."""
 
     def _init_coef(self, fan_in, fan_out, dtype):
         coef, intercept = next(self.given)
@@ -42,7 +42,7 @@ def prepare(X, Y, params, learning_rate, iterations, dtype, threads):
     def run():
         model.given = iter(layers)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is what was asked for
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is given
             model.fit(X, labels)
         trained = {f"W{layer}": coef.T for layer, coef in enumerate(model.coefs_, 1)}
         trained |= {f"b{layer}": intercept[:, None] for layer, intercept in enumerate(model.intercepts_, 1)}

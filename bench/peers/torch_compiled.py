@@ -12,7 +12,7 @@ THREADS = (None,)  # the compiled code has the number of threads built in
 
 @functools.lru_cache(maxsize=1)
 def forget_other_cases(*shapes):
-    """Drop the code that was compiled for other shapes; that for the ninth would be run uncompiled, without a word."""
+    """Drop code compiled for other shapes: from the ninth shape on, torch would silently run uncompiled."""
     torch.compiler.reset()
 
 
@@ -22,7 +22,7 @@ def prepare(X, Y, params, learning_rate, iterations, dtype, threads):
     run = torch_eager.prepare(X, Y, params, learning_rate, iterations, dtype, threads, step=compiled)
     try:
         torch_eager.prepare(X, Y, params, learning_rate, 1, dtype, threads, step=compiled)()
-    except Exception as error:  # a compiler that is missing or fails shows itself in many ways
+    except Exception as error:  # a missing or failing compiler raises many types
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise Unavailable(f"it does not compile here: {lines[0]}") from error
     return run

@@ -1,4 +1,4 @@
-"""PyTorch, operation by operation; the gradient is written out, as autograd and an optimizer were slower by far."""
+"""PyTorch, operation by operation; the gradient is written out, as autograd and an optimizer are far slower."""
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
