@@ -55,7 +55,7 @@ def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_with_every_loss_and_optimiser(activation, loss, dtype):
+def test_every_activation_with_every_loss_and_optimizer(activation, loss, dtype):
     shape = (9, 6, 3, 75, 40)
     for optimizer, options in OPTIMIZERS.items():
         job = descent(shape, activation, loss, dtype, **options)
