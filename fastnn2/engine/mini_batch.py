@@ -49,7 +49,7 @@ class Network:
 
 
 class SampleMatrix:
-    """Samples as rows, dense or sparse, in the dtype of a run: what the kernels read of X."""
+    """X as the kernels read it: samples as rows, dense or sparse, in the dtype of a run."""
 
     def __init__(self, X: Any, dtype: Any) -> None:
         self.sparse = hasattr(X, "tocsr")
@@ -64,14 +64,14 @@ class SampleMatrix:
         self.n, self.d = X.shape
 
     def check_network(self, network: Network) -> None:
-        """Refuse a network with another number of inputs, as kernels go by that wherever they read these samples."""
+        """Raise ValueError if the network has another number of inputs: kernels would read outside the samples."""
         if self.d != network.d:
             raise ValueError(
                 f"X has {self.d} features, but the coefficients of the model are for {network.d}; fit the model again"
             )
 
     def arguments(self) -> tuple[Any, ...]:
-        """Return what a kernel takes for X."""
+        """Return the arguments of a kernel that stand for X."""
         return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
 
 
@@ -86,7 +86,7 @@ class MiniBatchTrainer:
     Parameters
     ----------
     network : Network
-    X : Rows
+    X : SampleMatrix
     Y : ndarray (n, o)
         Targets in the dtype of the run.
     sample_weight : ndarray (n,) or None

@@ -1,8 +1,8 @@
 """scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, on fastnn2's kernels.
 
-All that knows scikit-learn's private names lives here: the classes (``mlp``), what they replace of scikit-learn
-(``sklearn_hooks``), its optimizers' state (``optimizer_state``) and the limit on BLAS threads (``blas``). May import
-engine and below, not functional.
+Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``sklearn_hooks`` the methods that replace
+scikit-learn's, ``optimizer_state`` the state of its optimizers, ``conversion`` models of one class from the other,
+``blas`` the limit on BLAS threads. May import engine and below, not functional.
 """
 
 from fastnn2.estimators.mlp import TESTED, MLPClassifier, MLPRegressor

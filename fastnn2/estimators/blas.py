@@ -1,4 +1,7 @@
-"""One BLAS thread while a team of ours works between calls of BLAS, whose threads would spin on the team's cores."""
+"""One BLAS thread while a team of threads works between calls of BLAS.
+
+BLAS keeps its own threads spinning for a while after each call, on the cores that the team needs.
+"""
 
 import contextlib
 import threading
@@ -10,20 +13,20 @@ from sklearn.utils.parallel import _get_threadpool_controller
 
 
 class _User:
-    """Whoever wants one thread; once it is gone, a signal or not, it counts no more."""
+    """A block that wants one thread. It counts while it is alive, even if a signal cuts its cleanup short."""
 
 
 _lock = threading.Lock()
 _users = weakref.WeakSet[_User]()
-_limit: Any = None  # while there is one, it knows the numbers of threads from before
+_limit: Any = None  # while it is set, it holds the numbers of threads from before
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread until the last of those who asked for it, in whatever order they leave, has left.
+    """Limit BLAS to one thread until the last of all overlapping blocks ends.
 
-    A signal may come at any place: nobody is counted twice, and what was there before the limit is not forgotten before
-    it is there again.
+    A signal may arrive at any line. No block counts twice, and the original numbers of threads are kept until they are
+    restored.
     """
     global _limit
     user = _User()
@@ -32,7 +35,7 @@ def one_blas_thread() -> Iterator[None]:
             _users.add(user)
             controller = _get_threadpool_controller()
             if _limit is None:
-                _limit = controller.limit(limits=None)  # takes note of what is there
+                _limit = controller.limit(limits=None)  # only records the present numbers
             controller.limit(limits=1, user_api="blas")
         yield
     finally:

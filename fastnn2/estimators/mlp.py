@@ -1,7 +1,7 @@
-"""scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, with fastnn2's kernels inside.
+"""scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, on fastnn2's kernels.
 
-They are subclasses of scikit-learn's own: parameters, checks, tags, routing and attributes come with them. What is
-replaced stands in :mod:`fastnn2.estimators.sklearn_hooks`.
+They are subclasses of scikit-learn's classes and inherit their parameters, checks, tags, routing and attributes.
+:mod:`fastnn2.estimators.sklearn_hooks` has the methods that are replaced.
 """
 
 import warnings
@@ -40,29 +40,29 @@ _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 class MLPClassifier(OneHiddenLayer, SklearnClassifier):
     """scikit-learn's MLPClassifier for one hidden layer: the same model, many times faster.
 
-    Parameters are those of :class:`sklearn.neural_network.MLPClassifier`, in its order and with its defaults, and two
-    more at the end.
+    Parameters are those of :class:`sklearn.neural_network.MLPClassifier`, in its order and with its defaults, and then
+    two more.
 
     Parameters
     ----------
     hidden_layer_sizes : int or (int,)
-        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
+        Number of hidden units. Exactly one hidden layer is supported; for another number use scikit-learn's class.
     activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
  tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
  n_iter_no_change, max_fun
-        As scikit-learn has them.
+        As in scikit-learn.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, a factor of the weights of its samples, 1 for a class that is not in the dict; "balanced"
-        makes all classes weigh the same. For one class a sample, not for several labels.
+        The weight of each sample is multiplied by that of its class, which is 1 for a class that is not in the dict.
+        "balanced" gives all classes the same total weight. Multilabel y is not supported.
     n_threads : int or None, default=None
-        At most so many threads; None takes as many as may be used and are worth it, and one inside a worker of joblib.
-        The model does not depend on it.
+        Largest number of threads. None chooses by the available cores and the amount of work, and takes 1 inside a
+        worker of joblib. The model does not depend on it.
 
     Attributes
     ----------
     validation_loss_curve_ : list of float or None
-        With early stopping, the loss on the validation set after each epoch; beside it all attributes that
-        scikit-learn's class has.
+        With early stopping, the loss on the validation set after each epoch. All attributes of scikit-learn's class
+        are there too.
 
     Examples
     --------
@@ -73,14 +73,14 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
     >>> model.score(X, y) > 0.95
     True
 
-    Classes of different sizes, with weights that even them out:
+    Classes of different sizes, with weights that balance them:
 
     >>> y = (X[:, 0] > 1.5).astype(int)
     >>> model = MLPClassifier(max_iter=1000, random_state=0, class_weight="balanced").fit(X, y)
     >>> model.classes_
     array([0, 1])
 
-    The loss on the validation set, beside its scores:
+    The loss on the validation set:
 
     >>> model = MLPClassifier(early_stopping=True, random_state=0, n_threads=1).fit(X, y)
     >>> len(model.validation_loss_curve_) == len(model.validation_scores_)
@@ -164,14 +164,14 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         -------
         self
         """
-        model: MLPClassifier = self._fit_and_tell(X, y, sample_weight)
+        model: MLPClassifier = self._fit_with_callbacks(X, y, sample_weight)
         return model
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
-                'class_weight is "balanced", which partial_fit cannot know from a part of the samples; pass a dict of '
-                "weights"
+                'class_weight is "balanced", which partial_fit cannot compute from a part of the samples; pass a dict '
+                "of weights"
             )
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
@@ -180,12 +180,12 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
             return sample_weight
         if self._label_binarizer.y_type_.startswith("multilabel"):
             raise ValueError(
-                "class_weight is for one class a sample, and y has several labels; pass sample_weight instead"
+                "class_weight needs one class for each sample, and y is multilabel; pass sample_weight instead"
             )
-        number = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+        class_numbers = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
         classes = self.classes_.tolist()
         if isinstance(self.class_weight, str):
-            counts = np.bincount(number, minlength=len(classes))
+            counts = np.bincount(class_numbers, minlength=len(classes))
             by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         else:
             unknown = [name for name in self.class_weight if name not in classes]
@@ -194,7 +194,7 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
             for name, weight in self.class_weight.items():
                 _check_weight(name, weight)
             by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
-        by_sample = by_class[number]
+        by_sample = by_class[class_numbers]
         if not by_sample.any():
             raise ValueError("class_weight is 0 for the classes of all samples; expected at least one above 0")
         return by_sample if sample_weight is None else by_sample * sample_weight
@@ -202,8 +202,8 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
     def to_sklearn(self) -> SklearnClassifier:
         """Return scikit-learn's own model with the same parameters and, if this one is fitted, the same predictions.
 
-        Whatever knows scikit-learn's class, such as exporters to ONNX, takes it; reading its pickle needs no fastnn2.
-        A class_weight is not kept, as scikit-learn's class has none.
+        Programs that know scikit-learn's class, such as exporters to ONNX, accept it, and its pickle can be read
+        without fastnn2. A class_weight is left out, as scikit-learn's class has none.
 
         Examples
         --------
@@ -231,7 +231,7 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
 
 
 def _check_weight(name: Any, weight: Any) -> None:
-    """Refuse a weight of a class that is no finite number of 0 or more."""
+    """Raise ValueError if the weight of a class is not a finite number of 0 or more."""
     try:
         accepted = 0 <= float(weight) < np.inf
     except (TypeError, ValueError, OverflowError):
@@ -243,27 +243,27 @@ def _check_weight(name: Any, weight: Any) -> None:
 class MLPRegressor(OneHiddenLayer, SklearnRegressor):
     """scikit-learn's MLPRegressor for one hidden layer: the same model, many times faster.
 
-    Parameters are those of :class:`sklearn.neural_network.MLPRegressor`, in its order and with its defaults, and one
-    more at the end.
+    Parameters are those of :class:`sklearn.neural_network.MLPRegressor`, in its order and with its defaults, and then
+    one more.
 
     Parameters
     ----------
     loss : {"squared_error", "poisson"}
     hidden_layer_sizes : int or (int,)
-        Hidden units. Exactly one layer; for more, or none, use scikit-learn's class.
+        Number of hidden units. Exactly one hidden layer is supported; for another number use scikit-learn's class.
     activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state,\
  tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,\
  n_iter_no_change, max_fun
-        As scikit-learn has them.
+        As in scikit-learn.
     n_threads : int or None, default=None
-        At most so many threads; None takes as many as may be used and are worth it, and one inside a worker of joblib.
-        The model does not depend on it.
+        Largest number of threads. None chooses by the available cores and the amount of work, and takes 1 inside a
+        worker of joblib. The model does not depend on it.
 
     Attributes
     ----------
     validation_loss_curve_ : list of float or None
-        With early stopping, the loss on the validation set after each epoch; beside it all attributes that
-        scikit-learn's class has.
+        With early stopping, the loss on the validation set after each epoch. All attributes of scikit-learn's class
+        are there too.
 
     Examples
     --------
@@ -350,7 +350,7 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         -------
         self
         """
-        model: MLPRegressor = self._fit_and_tell(X, y, sample_weight)
+        model: MLPRegressor = self._fit_with_callbacks(X, y, sample_weight)
         return model
 
     def to_sklearn(self) -> SklearnRegressor:
@@ -382,5 +382,5 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
         return ours
 
 
-# Where users find them, and where pickles have always named them.
+# The public name, which pickles contain.
 MLPClassifier.__module__ = MLPRegressor.__module__ = "fastnn2.estimators"

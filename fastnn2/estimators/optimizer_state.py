@@ -1,7 +1,8 @@
-"""scikit-learn's optimizer, whose numbers and state the kernels work with.
+"""The state of scikit-learn's optimizer, copied to the kernels and back.
 
-The object stays what ``partial_fit`` and a pickle carry along: it keeps its hyperparameters, whatever is set on the
-model meanwhile. Its lists hold one array for each of the model's, weights first.
+The model keeps scikit-learn's optimizer object, so that ``partial_fit`` and pickles work as in scikit-learn: the object
+keeps its hyperparameters even if the model's change later. Its lists hold one array for each array of parameters,
+weights first.
 """
 
 from typing import Any
@@ -31,12 +32,12 @@ def new_optimizer(model: Any) -> Any:
 
 
 def is_adam(optimizer: Any) -> bool:
-    """Return whether it is Adam, and not stochastic descent with momentum."""
+    """Return whether the optimizer is Adam; else it is SGD."""
     return isinstance(optimizer, AdamOptimizer)
 
 
 def kernel_options(optimizer: Any) -> dict[str, Any]:
-    """Return the optimizer's numbers as :class:`fastnn2.engine.mini_batch.MiniBatchTrainer` takes them."""
+    """Return the optimizer's hyperparameters as :class:`fastnn2.engine.mini_batch.MiniBatchTrainer` takes them."""
     if is_adam(optimizer):
         return {
             "optimizer": choices.ADAM,
@@ -47,69 +48,70 @@ def kernel_options(optimizer: Any) -> dict[str, Any]:
     return {"optimizer": choices.SGD, "beta_1": optimizer.momentum, "nesterov": optimizer.nesterov}
 
 
-def rates(optimizer: Any, epochs: int, n_batches: int, seen: int, n: int) -> Array:
-    """Return the learning rate of every step of the next epochs, after `seen` samples, `n` an epoch."""
+def learning_rates(optimizer: Any, epochs: int, n_batches: int, samples_seen: int, n: int) -> Array:
+    """Return the learning rate of every mini-batch of the next `epochs`, which have `n` samples each."""
     if is_adam(optimizer):
-        by_step: Array = _adam_rates(optimizer, optimizer.t + 1.0 + np.arange(epochs * n_batches))
-        return by_step
+        by_batch: Array = _adam_rates(optimizer, optimizer.t + 1.0 + np.arange(epochs * n_batches))
+        return by_batch
     by_epoch = np.full(epochs, float(optimizer.learning_rate))
     if optimizer.lr_schedule == "invscaling":
-        by_epoch[1:] = optimizer.learning_rate_init / (seen + n * np.arange(1, epochs) + 1.0) ** optimizer.power_t
+        samples = samples_seen + n * np.arange(1, epochs)
+        by_epoch[1:] = optimizer.learning_rate_init / (samples + 1.0) ** optimizer.power_t
     return np.repeat(by_epoch, n_batches)
 
 
 def _adam_rates(optimizer: Any, t: Any) -> Any:
-    """Return the learning rate of Adam's steps number t, with the corrections of its moments' bias."""
+    """Return the learning rates of Adam's updates number `t`, with its bias correction."""
     return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
 
 
-def _lists(optimizer: Any) -> dict[str, str]:
-    """Return what the optimizer's lists are in the kernel."""
+def _moments(optimizer: Any) -> dict[str, str]:
+    """Return which attribute of the trainer each list of the optimizer corresponds to."""
     if is_adam(optimizer):
         return {"ms": "first_moments", "vs": "second_moments"}
     return {"velocities": "first_moments"}
 
 
-def load(optimizer: Any, descent: MiniBatchTrainer) -> None:
-    """Bring the optimizer's state to the kernel."""
-    for name, of_kernel in _lists(optimizer).items():
-        lists = getattr(optimizer, name)
-        setattr(descent, of_kernel, flatten(lists[:2], lists[2:]))
+def load_state(optimizer: Any, trainer: MiniBatchTrainer) -> None:
+    """Copy the optimizer's state to the trainer."""
+    for name, moment in _moments(optimizer).items():
+        arrays = getattr(optimizer, name)
+        setattr(trainer, moment, flatten(arrays[:2], arrays[2:]))
     if is_adam(optimizer):
-        descent.batches_done = optimizer.t
+        trainer.batches_done = optimizer.t
 
 
-def count_steps(optimizer: Any, descent: MiniBatchTrainer) -> None:
-    """Take over the number of Adam's steps, from which its rate follows."""
-    if is_adam(optimizer) and optimizer.t != descent.batches_done:
-        optimizer.t = descent.batches_done
+def copy_count(optimizer: Any, trainer: MiniBatchTrainer) -> None:
+    """Set Adam's number of updates, and the learning rate that follows from it, to the trainer's."""
+    if is_adam(optimizer) and optimizer.t != trainer.batches_done:
+        optimizer.t = trainer.batches_done
         optimizer.learning_rate = _adam_rates(optimizer, float(optimizer.t))
 
 
-def store(optimizer: Any, descent: MiniBatchTrainer, like: list[Array]) -> None:
-    """Bring the optimizer's state from the kernel to new arrays like those of the model."""
-    count_steps(optimizer, descent)
-    for name, of_kernel in _lists(optimizer).items():
-        lists = [np.empty_like(array) for array in like]
-        write(getattr(descent, of_kernel), lists[:2], lists[2:])
-        setattr(optimizer, name, lists)
+def store_state(optimizer: Any, trainer: MiniBatchTrainer, like: list[Array]) -> None:
+    """Copy the trainer's state to new arrays of the optimizer, with the shapes and dtypes of those in `like`."""
+    copy_count(optimizer, trainer)
+    for name, moment in _moments(optimizer).items():
+        arrays = [np.empty_like(array) for array in like]
+        write(getattr(trainer, moment), arrays[:2], arrays[2:])
+        setattr(optimizer, name, arrays)
 
 
 def flatten(coefs: Any, intercepts: Any) -> Array:
-    """Return W1, b1, W2, b2 one after the other from scikit-learn's lists, whose matrices are transposed."""
+    """Return W1, b1, W2, b2 in one flat array; scikit-learn's matrices are their transposes."""
     (first, second), (b1, b2) = coefs, intercepts
     return np.concatenate([first.T.ravel(), b1, second.T.ravel(), b2])
 
 
 def packed_order(coefs: Any, intercepts: Any) -> Array:
-    """Return where in a flat set each parameter stands, in the order in which scikit-learn packs its lists."""
+    """Return the place in :func:`flatten`'s array of each parameter, in the order in which scikit-learn packs them."""
     lists = [np.empty(array.shape, dtype=np.int64) for array in (*coefs, *intercepts)]
     write(np.arange(sum(array.size for array in lists)), lists[:2], lists[2:])
     return np.concatenate([array.ravel() for array in lists])
 
 
 def write(flat: Array, coefs: Any, intercepts: Any) -> None:
-    """Write a flat set to scikit-learn's lists, in place."""
+    """Write an array of :func:`flatten` to scikit-learn's lists, in place."""
     (first, second), (b1, b2) = coefs, intercepts
     d, h = first.shape
     o = second.shape[1]

@@ -1,7 +1,7 @@
-"""Where scikit-learn's MLP classes spend their time, done by fastnn2's kernels: a mixin for its two classes.
+"""The methods of scikit-learn's MLP classes that fastnn2 replaces, in a mixin for both classes.
 
-It replaces the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. With the other
-modules of this folder it is all that knows scikit-learn's private names.
+They are those that take the time: the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. Each does
+what scikit-learn's own does, on fastnn2's kernels.
 """
 
 import warnings
@@ -19,14 +19,14 @@ from fastnn2.engine.inference import outputs
 from fastnn2.engine.mini_batch import MiniBatchTrainer, Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.optimizer_state import (
-    count_steps,
+    copy_count,
     flatten,
     kernel_options,
-    load,
+    learning_rates,
+    load_state,
     new_optimizer,
     packed_order,
-    rates,
-    store,
+    store_state,
     write,
 )
 from fastnn2.kernels.shared import choices
@@ -41,22 +41,23 @@ LOSSES = {
     "exp": choices.POISSON,
 }  # by the activation of the outputs
 
-# Of the orders of samples, or the learning rates of steps, that are made for one call of the kernel.
-NUMBERS_AT_ONCE = 1_000_000
+# The most entries in the arrays of sample orders, or of learning rates, that are made for one call of the kernel.
+ENTRIES_PER_CALL = 1_000_000
 
-# With a smaller share of numbers that are not zero, SciPy's product with a sparse matrix beats ours with a dense tile.
+# Below this share of nonzero numbers SciPy's product with a sparse matrix is faster than the kernels, which unpack
+# sparse rows to dense tiles.
 SPARSE = 0.1
 
-# Fits and callbacks hand these on while a fit lasts; they are not part of a fitted model.
-TRANSIENT = ("_task", "_descent")
+# Attributes that exist only while a fit runs; pickles and conversions leave them out.
+TRANSIENT = ("_task", "_trainer")
 
 
 class _Stopped(Exception):
-    """A callback wants L-BFGS to stop: evaluations so far, and the last loss."""
+    """A callback stops L-BFGS; the arguments are the number of evaluations and the last loss."""
 
 
 class OneHiddenLayer(CallbackSupportMixin):
-    """What both estimators replace of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
+    """Both estimators' replacements for methods of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
 
     _no_improvement_count: int
     best_loss_: Any
@@ -80,12 +81,15 @@ class OneHiddenLayer(CallbackSupportMixin):
             name = type(self).__name__
             raise ValueError(
                 f"hidden_layer_sizes is {self.hidden_layer_sizes!r}, {len(sizes)} hidden layers; fastnn2's {name} has "
-                f"one, for example (100,). For more, use sklearn.neural_network.{name}"
+                f"exactly one, for example (100,). For another number use sklearn.neural_network.{name}"
             )
 
     # Forward
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        """Do as scikit-learn's own, but look for what is not finite amid the prediction, not before it."""
+        """Predict as scikit-learn's own method does.
+
+        The kernel notes whether X is finite as it reads X, which saves scikit-learn's pass over X before it.
+        """
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
@@ -94,26 +98,27 @@ class OneHiddenLayer(CallbackSupportMixin):
             sparse: Array = super()._forward_pass_fast(X, check_input=False)
             return sparse
         single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
-        rows = SampleMatrix(X, np.float32 if single else np.float64)
-        predicted, are_finite = outputs(self._network(), rows, flatten(self.coefs_, self.intercepts_), self.n_threads)
+        samples = SampleMatrix(X, np.float32 if single else np.float64)
+        params = flatten(self.coefs_, self.intercepts_)
+        predicted, are_finite = outputs(self._network(), samples, params, self.n_threads)
         if check_input and not are_finite:
             self._check_finite(X)
         return predicted
 
     def _check_finite(self, X: Any) -> None:
-        """Raise scikit-learn's error for what is not finite, unless it is set to allow it."""
+        """Raise scikit-learn's error if X is not finite, unless its configuration allows that."""
         check_array(X, accept_sparse=["csr", "csc"], estimator=self, input_name="X")
 
     # Fit
     def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
-        """Return the weights of samples, times those of their classes; y as the network learns it."""
+        """Return the weights of samples times those of their classes; y is encoded for the network."""
         return sample_weight
 
-    def _fit_and_tell(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        """Fit, and tell the callbacks of scikit-learn, if there are any, of the fit and of each epoch."""
+    def _fit_with_callbacks(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Fit, and call scikit-learn's callbacks, if any are set, for the fit and for each epoch."""
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        # L-BFGS does not know before how often it will want loss and gradient.
+        # How often L-BFGS evaluates the loss is not known in advance.
         context = self._init_callback_context(max_subtasks=None if self.solver == "lbfgs" else self.max_iter)
         context.call_on_fit_task_begin(**about)
         self._task: Any = (context, about) if getattr(self, "_skl_callbacks", None) else None
@@ -125,20 +130,20 @@ class OneHiddenLayer(CallbackSupportMixin):
         return self
 
     def _subtask(self, name: str) -> Any:
-        """Tell the callbacks that a part of the fit begins, if there are any, and return it."""
+        """Call the callbacks, if any are set, at the start of a subtask of the fit; return its context."""
         if getattr(self, "_task", None) is None:
             return None
         context, about = self._task
-        part = context.subcontext(task_name=name)
-        part.call_on_fit_task_begin(**about)
-        return part
+        subtask = context.subcontext(task_name=name)
+        subtask.call_on_fit_task_begin(**about)
+        return subtask
 
-    def _subtask_ends(self, part: Any) -> bool:
-        """Tell the callbacks that a part of the fit has ended; return whether one wants to stop."""
-        if part is None:
+    def _subtask_ends(self, subtask: Any) -> bool:
+        """Call the callbacks at the end of a subtask; return whether one stops the fit."""
+        if subtask is None:
             return False
         _, about = self._task
-        return bool(part.call_on_fit_task_end(**about, reconstruction_attributes=self._as_fitted))
+        return bool(subtask.call_on_fit_task_end(**about, reconstruction_attributes=self._as_fitted))
 
     def _as_fitted(self) -> dict[str, Any]:
         return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [i.copy() for i in self.intercepts_]}
@@ -151,7 +156,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
         intercept_grads: Any, layer_units: Any, incremental: bool,
     ) -> None:  # fmt: skip
-        """Do as scikit-learn's own, with many epochs in one call where nothing has to be decided between them."""
+        """Fit as scikit-learn's own method does, with as many epochs as possible in each call of the kernel."""
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = new_optimizer(self)
         if self.early_stopping and incremental:
@@ -164,56 +169,57 @@ class OneHiddenLayer(CallbackSupportMixin):
         else:
             self.validation_loss_curve_ = None
         n = X.shape[0]
-        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # a model that joblib mapped
-            self.coefs_, self.intercepts_ = (
-                [array.copy() for array in each] for each in (self.coefs_, self.intercepts_)
-            )
+        if not all(array.flags.writeable for array in self.coefs_ + self.intercepts_):  # mapped by joblib
+            self.coefs_ = [array.copy() for array in self.coefs_]
+            self.intercepts_ = [array.copy() for array in self.intercepts_]
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
-        descent = self._new_descent(
+        trainer = self._new_trainer(
             SampleMatrix(X, dtype), y, sample_weight, self._batch_size(n), **kernel_options(self._optimizer)
         )
-        load(self._optimizer, descent)
+        load_state(self._optimizer, trainer)
         try:
-            with descent.persistent_workers():
-                self._descend(descent, validation, incremental)
-            self._take(descent)
+            with trainer.persistent_workers():
+                self._run_epochs(trainer, validation, incremental)
+            self._copy_back(trainer)
         except BaseException as error:
-            self._take(descent)  # once more, if Ctrl-C came amid the first time
+            self._copy_back(trainer)  # again, in case Ctrl-C has cut the first copy short
             if not isinstance(error, KeyboardInterrupt):
                 raise
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
-    def _descend(self, descent: MiniBatchTrainer, validation: Any, incremental: bool) -> None:
-        """Run epochs until one of the reasons to stop, or until KeyboardInterrupt."""
-        n = descent.X.n
+    def _run_epochs(self, trainer: MiniBatchTrainer, validation: Any, incremental: bool) -> None:
+        """Run epochs until the fit converges, reaches `max_iter`, or is stopped by a callback or KeyboardInterrupt."""
+        n = trainer.X.n
         order = np.arange(n)
-        # Whoever looks at the model between epochs finds it as it is then; else that would take 4 % of a short fit.
-        is_watched = validation is not None or getattr(self, "_task", None) is not None
+        # Parameters are copied back after each epoch only if validation or a callback reads them: the copies would take
+        # 4 % of a short fit.
+        is_read_between_epochs = validation is not None or getattr(self, "_task", None) is not None
         self.n_iter_ = 0
-        going_on = True
-        while going_on:
-            part = self._subtask("epoch")
-            epochs = self._epochs_at_once(n, descent.n_batches, incremental)
+        continues = True
+        while continues:
+            subtask = self._subtask("epoch")
+            epochs = self._epochs_per_call(n, trainer.n_batches, incremental)
             orders = None
             if self.shuffle:
                 orders = np.empty((epochs, n), dtype=np.int64)
                 for row in orders:
                     order = order[shuffled(n, self._random_state)]
                     row[:] = order
-            check_batch_weights(descent, orders)
-            losses, interrupted = descent.run(rates(self._optimizer, epochs, descent.n_batches, self.t_, n), orders)
-            count_steps(self._optimizer, descent)
-            if is_watched:
-                self._take(descent)
+            check_batch_weights(trainer, orders)
+            rates = learning_rates(self._optimizer, epochs, trainer.n_batches, self.t_, n)
+            losses, interrupted = trainer.run(rates, orders)
+            copy_count(self._optimizer, trainer)
+            if is_read_between_epochs:
+                self._copy_back(trainer)
             if len(losses):
-                going_on = self._epochs_end(losses.tolist(), n, validation) and not incremental
+                continues = self._epochs_end(losses.tolist(), n, validation) and not incremental
             if interrupted:
                 raise KeyboardInterrupt
-            if self._subtask_ends(part):
+            if self._subtask_ends(subtask):
                 break
-            if going_on and self.n_iter_ == self.max_iter:
+            if continues and self.n_iter_ == self.max_iter:
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
                     "hasn't converged yet.",
@@ -222,13 +228,13 @@ class OneHiddenLayer(CallbackSupportMixin):
                 )
                 break
 
-    def _take(self, descent: MiniBatchTrainer) -> None:
-        """Take the parameters and the state of the optimizer from the kernel."""
-        write(descent.params, self.coefs_, self.intercepts_)
-        store(self._optimizer, descent, self.coefs_ + self.intercepts_)
+    def _copy_back(self, trainer: MiniBatchTrainer) -> None:
+        """Copy the parameters and the state of the optimizer from the trainer to the model."""
+        write(trainer.params, self.coefs_, self.intercepts_)
+        store_state(self._optimizer, trainer, self.coefs_ + self.intercepts_)
 
     def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:
-        """Return what is left for training, and (X, y, targets, weights) for validation."""
+        """Return (X, y, weights) for training, then (X, y, encoded y, weights) for validation in one tuple."""
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
         arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
         parts = train_test_split(
@@ -253,23 +259,23 @@ class OneHiddenLayer(CallbackSupportMixin):
             )
         return int(min(self.batch_size, n))
 
-    def _new_descent(self, X: SampleMatrix, y: Any, sample_weight: Any, batch: int, **options: Any) -> MiniBatchTrainer:
+    def _new_trainer(self, X: SampleMatrix, y: Any, sample_weight: Any, batch: int, **options: Any) -> MiniBatchTrainer:
         params = flatten(self.coefs_, self.intercepts_)
         return MiniBatchTrainer(
             self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
             **options,
         )  # fmt: skip
 
-    def _epochs_at_once(self, n: int, n_batches: int, incremental: bool) -> int:
-        """Return for how many epochs nothing has to be decided: no stop can come before the last of them."""
+    def _epochs_per_call(self, n: int, n_batches: int, incremental: bool) -> int:
+        """Return a number of epochs before the last of which the fit cannot stop, and nothing reads the model."""
         if incremental or self.early_stopping or self.verbose or getattr(self, "_task", None):
             return 1
         until_stop = self.n_iter_no_change + 1 - self._no_improvement_count
-        numbers = n if self.shuffle else n_batches
-        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, NUMBERS_AT_ONCE // numbers)))
+        entries = n if self.shuffle else n_batches
+        return int(max(1, min(until_stop, self.max_iter - self.n_iter_, ENTRIES_PER_CALL // entries)))
 
     def _epochs_end(self, losses: list[float], n: int, validation: Any) -> bool:
-        """Do what scikit-learn does after each epoch; return whether to go on."""
+        """Update the model as scikit-learn does after each epoch; return whether the fit continues."""
         self.loss_curve_ += losses
         self.n_iter_ += len(losses)
         self.t_ += n * len(losses)
@@ -285,38 +291,38 @@ class OneHiddenLayer(CallbackSupportMixin):
         self._optimizer.iteration_ends(self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
             return True
-        what = "Validation score" if self.early_stopping else "Training loss"
-        message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+        name = "Validation score" if self.early_stopping else "Training loss"
+        message = f"{name} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
         if self._optimizer.trigger_stopping(message, self.verbose):
             return False
         self._no_improvement_count = 0
         return True
 
     def _validate(self, X: Any, y: Any, targets: Any, weights: Any) -> None:
-        """Take loss and score on the validation set after an epoch."""
+        """Append the score and the loss on the validation set; `targets` is y as the network learns it."""
         self._update_no_improvement_count(True, X, y, weights)
         name = "binary_log_loss" if self.out_activation_ == "logistic" else self.loss
         predicted = self._forward_pass_fast(X, check_input=False)
         loss = LOSS_FUNCTIONS[name](targets.reshape(len(targets), -1), predicted, weights)
         self.validation_loss_curve_.append(float(loss))
 
-    # L-BFGS: SciPy's, which wants loss and gradient as float64
+    # L-BFGS is SciPy's; it takes loss and gradient in float64
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
         sample_weight = self._with_class_weight(y, sample_weight)
         try:
-            self._descent = self._new_gradient(X, y, sample_weight)
-            check_batch_weights(self._descent, None)
-            with one_blas_thread(), self._descent.persistent_workers():
+            self._trainer = self._new_gradient_trainer(X, y, sample_weight)
+            check_batch_weights(self._trainer, None)
+            with one_blas_thread(), self._trainer.persistent_workers():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
             self.n_iter_, self.loss_ = stopped.args
             self.coefs_ = [array.copy() for array in self.coefs_]
             self.intercepts_ = [array.copy() for array in self.intercepts_]
         finally:
-            self.__dict__.pop("_descent", None)
+            self.__dict__.pop("_trainer", None)
 
-    def _new_gradient(self, X: Any, y: Any, sample_weight: Any) -> MiniBatchTrainer:
-        """Return what computes loss and gradient, with parameters in the order in which scikit-learn packs them."""
+    def _new_gradient_trainer(self, X: Any, y: Any, sample_weight: Any) -> MiniBatchTrainer:
+        """Return a trainer that computes loss and gradient, with parameters in the order of scikit-learn's packing."""
         order = packed_order(self.coefs_, self.intercepts_)
         params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
         return MiniBatchTrainer(
@@ -327,21 +333,21 @@ class OneHiddenLayer(CallbackSupportMixin):
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any, *lists: Any
     ) -> tuple[float, Array]:
-        part = self._subtask("evaluation")
-        descent = getattr(self, "_descent", None)
-        if descent is None:  # not called by a fit
-            descent = self._new_gradient(X, y, sample_weight)
+        subtask = self._subtask("evaluation")
+        trainer = getattr(self, "_trainer", None)
+        if trainer is None:  # the caller is not a fit
+            trainer = self._new_gradient_trainer(X, y, sample_weight)
 
         def prepare() -> None:
             self._unpack(packed_coef_inter)
-            descent.params = packed_coef_inter
+            trainer.params = packed_coef_inter
 
-        losses, interrupted = descent.run(np.zeros(1), prepare=prepare)
+        losses, interrupted = trainer.run(np.zeros(1), prepare=prepare)
         if interrupted:
             raise KeyboardInterrupt
-        if self._subtask_ends(part):
-            raise _Stopped(part.task_id + 1, float(losses[0]))
-        return float(losses[0]), descent.first_moments
+        if self._subtask_ends(subtask):
+            raise _Stopped(subtask.task_id + 1, float(losses[0]))
+        return float(losses[0]), trainer.first_moments
 
 
 def shuffled(n: int, random_state: Any) -> Array:
@@ -351,13 +357,13 @@ def shuffled(n: int, random_state: Any) -> Array:
     return permutation
 
 
-def check_batch_weights(descent: MiniBatchTrainer, orders: Array | None) -> None:
-    """Refuse a mini-batch whose weights are all zero: its mean loss is not a number."""
-    weights = descent.weights
+def check_batch_weights(trainer: MiniBatchTrainer, orders: Array | None) -> None:
+    """Raise ZeroDivisionError if the weights of a mini-batch sum to zero, as its mean loss would be 0 / 0."""
+    weights = trainer.weights
     if weights is None or weights.all():
         return
     for order in [np.arange(len(weights))] if orders is None else orders:
-        sums = np.add.reduceat(weights[order], np.arange(0, len(weights), descent.batch))
+        sums = np.add.reduceat(weights[order], np.arange(0, len(weights), trainer.batch))
         if not sums.all():
             raise ZeroDivisionError(
                 "Weights sum to zero, can't be normalized: a mini-batch has only samples of weight 0. Leave such "

@@ -283,9 +283,11 @@ def test_warns_like_scikit_learn():
 
 @pytest.mark.parametrize("sizes", [(5, 3), [5, 5, 5], ()])
 def test_other_numbers_of_layers_are_refused(sizes):
-    with pytest.raises(ValueError, match=r"hidden layers; fastnn2's MLPClassifier has one.*sklearn\.neural_network"):
+    with pytest.raises(
+        ValueError, match=r"hidden layers; fastnn2's MLPClassifier has exactly one.*sklearn\.neural_network"
+    ):
         fastnn2.MLPClassifier(sizes).fit(*DATA["cancer"])
-    with pytest.raises(ValueError, match=r"hidden layers; fastnn2's MLPRegressor has one"):
+    with pytest.raises(ValueError, match=r"hidden layers; fastnn2's MLPRegressor has exactly one"):
         fastnn2.MLPRegressor.from_sklearn(theirs.MLPRegressor(hidden_layer_sizes=sizes))
 
 
@@ -311,7 +313,7 @@ def test_partial_fit_is_for_stochastic_solvers_without_early_stopping():
     assert "partial_fit is only available for stochastic optimizers. lbfgs" in str(error.value.__cause__)
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
         fastnn2.MLPClassifier(early_stopping=True).partial_fit(*DATA["cancer"], classes=[0, 1])
-    with pytest.raises(ValueError, match='class_weight is "balanced", which partial_fit cannot know'):
+    with pytest.raises(ValueError, match='class_weight is "balanced", which partial_fit cannot compute'):
         fastnn2.MLPClassifier(class_weight="balanced").partial_fit(*DATA["cancer"], classes=[0, 1])
 
 
@@ -399,7 +401,7 @@ def test_copies_predict_the_same_bits(tmp_path):
     for copied in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model"), mapped):
         assert_same_bits(copied.predict_proba(X), expected)
     assert_same_bits(clone(model).fit(X, y).predict_proba(X), expected)
-    assert not any(key.startswith("_task") or key == "_descent" for key in vars(model))
+    assert not any(key.startswith("_task") or key == "_trainer" for key in vars(model))
     mapped.partial_fit(X, y)  # its arrays are read-only
     model.partial_fit(X, y)
     assert_same_bits(mapped.predict_proba(X), model.predict_proba(X))
@@ -715,7 +717,7 @@ def test_several_fits_at_once_from_threads():
         ({"solver": "sgd"}, {"momentum": 0.1, "nesterovs_momentum": False, "learning_rate": "invscaling"}),
     ],
 )
-def test_partial_fit_goes_on_with_the_optimiser_that_it_began_with(before, after):
+def test_partial_fit_continues_with_the_optimizer_that_it_began_with(before, after):
     X, y = DATA["cancer"]
     one, other = pair("cancer", **before)
     for model in (one, other):
@@ -744,7 +746,7 @@ def test_class_weight_of_classes_that_are_not_there():
     for solver in ("adam", "lbfgs"):
         with pytest.raises(ValueError, match="class_weight is 0 for the classes of all samples; expected at least one"):
             fastnn2.MLPClassifier(class_weight=dict.fromkeys(range(10), False), solver=solver).fit(X, y)
-    with pytest.raises(ValueError, match="class_weight is for one class a sample"):
+    with pytest.raises(ValueError, match="class_weight needs one class for each sample"):
         fastnn2.MLPClassifier(class_weight={0: 1.0}).fit(*DATA["labels"])
     with pytest.raises(ValueError, match=r"requires y to be passed|y cannot be None"):
         fastnn2.MLPClassifier(class_weight="balanced").fit(X, None)
@@ -866,21 +868,21 @@ def test_an_evaluation_that_is_not_finite_leaves_nothing_behind(name, activation
     model = getattr(fastnn2, KINDS[name])(
         hidden_layer_sizes=13, activation=activation, solver="lbfgs", max_iter=1, random_state=0
     ).fit(X[:70], y[:70])
-    descent = model._new_descent(
+    trainer = model._new_trainer(
         sklearn_hooks.SampleMatrix(X[:70], np.float64),
         np.eye(10)[y[:70]] if name == "digits" else y[:70, np.newaxis],
         None,
         70,
         optimizer=choices.GRADIENT,
     )  # fmt: skip
-    finite = descent.params
-    descent.run(np.zeros(1))
-    expected = descent.first_moments
-    descent.params = np.full_like(finite, np.inf)
-    descent.run(np.zeros(1))
-    descent.params = finite
-    descent.run(np.zeros(1))
-    assert_same_bits(descent.first_moments, expected)
+    finite = trainer.params
+    trainer.run(np.zeros(1))
+    expected = trainer.first_moments
+    trainer.params = np.full_like(finite, np.inf)
+    trainer.run(np.zeros(1))
+    trainer.params = finite
+    trainer.run(np.zeros(1))
+    assert_same_bits(trainer.first_moments, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
