@@ -49,7 +49,10 @@ class Network:
 
 
 class SampleMatrix:
-    """X as the kernels read it: samples as rows, dense or sparse, in the dtype of a run."""
+    """X as the kernels read it: samples as rows, dense or sparse, in the dtype of a run.
+
+    The kernels follow the indices of a sparse X unchecked; the caller has checked them.
+    """
 
     def __init__(self, X: Any, dtype: Any) -> None:
         self.sparse = hasattr(X, "tocsr")

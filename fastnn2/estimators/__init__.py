@@ -2,7 +2,8 @@
 
 Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``sklearn_hooks`` the methods that replace
 scikit-learn's, ``optimizer_state`` the state of its optimizers, ``conversion`` models of one class from the other,
-``blas`` the limit on BLAS threads. May import engine and below, not functional.
+``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads. May import engine and below, not
+functional.
 """
 
 from fastnn2.estimators.mlp import TESTED, MLPClassifier, MLPRegressor

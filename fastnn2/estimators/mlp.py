@@ -30,9 +30,11 @@ from sklearn.base import _fit_context
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from fastnn2.estimators.conversion import converted
 from fastnn2.estimators.sklearn_hooks import OneHiddenLayer
+from fastnn2.estimators.sparse_input import checked
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 
@@ -165,6 +167,26 @@ class MLPClassifier(OneHiddenLayer, SklearnClassifier):
         self
         """
         model: MLPClassifier = self._fit_with_callbacks(X, y, sample_weight)
+        return model
+
+    @available_if(lambda model: model._check_solver())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
+        """Run one epoch, as scikit-learn's ``partial_fit`` does.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array_like (n_samples,), optional
+        classes : array_like (n_classes,), optional
+            All classes, at the first call.
+
+        Returns
+        -------
+        self
+        """
+        y = checked(y, "y")  # scikit-learn reads y before it calls _fit
+        model: MLPClassifier = super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
         return model
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:

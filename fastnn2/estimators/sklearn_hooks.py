@@ -29,6 +29,7 @@ from fastnn2.estimators.optimizer_state import (
     store_state,
     write,
 )
+from fastnn2.estimators.sparse_input import checked
 from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +92,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         The kernel notes whether X is finite as it reads X, which saves scikit-learn's pass over X before it.
         """
         if check_input:
+            X = checked(X, "X")
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=False)
         if hasattr(X, "nnz") and X.nnz < SPARSE * X.shape[0] * X.shape[1]:
             if check_input:
@@ -109,6 +111,22 @@ class OneHiddenLayer(CallbackSupportMixin):
         """Raise scikit-learn's error if X is not finite, unless its configuration allows that."""
         check_array(X, accept_sparse=["csr", "csc"], estimator=self, input_name="X")
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return scikit-learn's score of the predictions for X: accuracy of a classifier, R2 of a regressor.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array_like (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        score: float = super().score(X, checked(y, "y"), sample_weight)
+        return score
+
     # Fit
     def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
         """Return the weights of samples times those of their classes; y is encoded for the network."""
@@ -116,6 +134,7 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     def _fit_with_callbacks(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Fit, and call scikit-learn's callbacks, if any are set, for the fit and for each epoch."""
+        X, y = checked(X, "X"), checked(y, "y")
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         # How often L-BFGS evaluates the loss is not known in advance.
@@ -150,6 +169,8 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         self._check_one_hidden_layer()
+        if incremental:  # the caller is partial_fit; `fit` does this before it calls callbacks
+            X, y = checked(X, "X"), checked(y, "y")
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
     def _fit_stochastic(
