@@ -4,28 +4,10 @@ They are subclasses of scikit-learn's classes and inherit their parameters, chec
 :mod:`fastnn2.estimators.sklearn_hooks` has the methods that are replaced.
 """
 
-import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import sklearn
-
-TESTED = (1, 9)  # the version of scikit-learn that this is tested with
-
-_found = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
-if _found < TESTED:
-    raise ImportError(
-        f"fastnn2's MLPClassifier and MLPRegressor need scikit-learn {TESTED[0]}.{TESTED[1]} or newer and found "
-        f"{sklearn.__version__}; pip install --upgrade scikit-learn"
-    )
-if _found > TESTED:
-    warnings.warn(
-        f"fastnn2's MLPClassifier and MLPRegressor are tested with scikit-learn {TESTED[0]}.{TESTED[1]} and found "
-        f"{sklearn.__version__}, whose private parts may differ",
-        stacklevel=2,
-    )
-
 from sklearn.base import _fit_context
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor

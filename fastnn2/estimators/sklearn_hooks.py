@@ -1,7 +1,7 @@
 """The methods of scikit-learn's MLP classes that fastnn2 replaces, in a mixin for both classes.
 
 They are those that take the time: the stochastic fit, the loss and gradient for L-BFGS, and the forward pass. Each does
-what scikit-learn's own does, on fastnn2's kernels.
+what scikit-learn's own does, on fastnn2's kernels. ``hook_signatures`` lists the names.
 """
 
 import warnings
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, validate_data
 from fastnn2.engine.inference import outputs
 from fastnn2.engine.mini_batch import MiniBatchTrainer, Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
+from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.optimizer_state import (
     copy_count,
     flatten,
@@ -134,6 +135,7 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     def _fit_with_callbacks(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Fit, and call scikit-learn's callbacks, if any are set, for the fit and for each epoch."""
+        warn_of_changed_signatures()
         X, y = checked(X, "X"), checked(y, "y")
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
@@ -170,6 +172,7 @@ class OneHiddenLayer(CallbackSupportMixin):
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         self._check_one_hidden_layer()
         if incremental:  # the caller is partial_fit; `fit` does this before it calls callbacks
+            warn_of_changed_signatures()
             X, y = checked(X, "X"), checked(y, "y")
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 

@@ -659,39 +659,6 @@ def test_ctrl_c_ends_lbfgs_as_in_scikit_learn():
     assert done.stdout == "interrupted\nTrue 5\n"
 
 
-VERSION = """
-import warnings, sklearn
-sklearn.__version__ = {version!r}
-try:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        from fastnn2 import MLPClassifier
-    print([str(w.message) for w in caught if "fastnn2" in str(w.message)])
-except ImportError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [
-        (sklearn.__version__, "[]"),
-        ("9.9.0", "are tested with scikit-learn 1.9 and found 9.9.0"),
-        ("1.8.1", "need scikit-learn 1.9 or newer and found 1.8.1; pip install --upgrade scikit-learn"),
-    ],
-)
-def test_other_versions_of_scikit_learn(version, expected):
-    done = subprocess.run(
-        [sys.executable, "-c", VERSION.format(version=version)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    assert expected in done.stdout
-    assert tuple(int(part) for part in sklearn.__version__.split(".")[:2]) == fastnn2.estimators.TESTED
-
-
 def test_several_fits_at_once_from_threads():
     X, y = DATA["digits"]
     expected = fastnn2.MLPClassifier(max_iter=3, random_state=0).fit(X, y).loss_curve_
