@@ -11,7 +11,6 @@ unknown it gives address 0 to all of them without a word.
 object files are not ELF.
 """
 
-import ctypes
 import functools
 import gc
 import hashlib
@@ -20,7 +19,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import struct
 import sys
 import threading
 import time
@@ -30,12 +28,11 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite
-import llvmlite.binding as llvm
 import numpy as np
 
 from fastnn2.codegen.elf import undefined_symbols
+from fastnn2.codegen.loader import load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.signatures import SIGNATURES, THREAD_ENTRY
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.sources import source_hash
 
@@ -46,32 +43,7 @@ ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmo
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 
 _functions: dict[tuple[str, Any], Callable[..., None]] = {}
-_engines: list[Any] = []  # an engine owns the memory of its code
 _lock = threading.RLock()
-
-
-class Kernel:
-    """An entry as a function that takes addresses and numbers.
-
-    Attributes
-    ----------
-    thread_entry : int
-        Where the function is that a thread of the system can begin with, on the words of all arguments.
-    words : struct.Struct
-        How these words are packed.
-    """
-
-    def __init__(self, name: str, address: int, thread_entry: int) -> None:
-        self.name, self.thread_entry = name, thread_entry
-        self.words = struct.Struct("".join("d" if word == "float" else "q" for word in SIGNATURES[name].split()))
-        self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ctypes(name))(address)
-        self._results = ctypes.create_string_buffer(64)  # that no kernel has, and Numba has place for
-        self._at_results = ctypes.addressof(self._results)
-
-    def __call__(self, *arguments: Any) -> None:
-        """Run it, without Python's lock."""
-        if self._function(self._at_results, self._at_results, *arguments) != 0:
-            raise RuntimeError(f"the kernel {self.name} failed, which it never should: please report it")
 
 
 def _renew_lock() -> None:
@@ -115,18 +87,11 @@ def kernel(name: str, dtype: Any) -> Callable[..., None]:
 
 def _make(name: str, dtype: str) -> Callable[..., None]:
     if not enabled():
-        compiled: Any = run_uninterrupted("compile_function", name, dtype)
-        _engines.append(compiled)
-        return ctypes.CFUNCTYPE(None, *_ctypes(name))(compiled.address)
+        return wrap_compiled(run_uninterrupted("compile_function", name, dtype), name)
     processor = Processor.here()
     found = find(name, dtype, processor)
     content, symbol = found if found else compile_and_keep(name, dtype, processor)
-    return _load(content, symbol, name)
-
-
-def _ctypes(name: str) -> list[Any]:
-    as_ctypes = {"int": ctypes.c_int64, "float": ctypes.c_double}
-    return [as_ctypes.get(word, ctypes.c_void_p) for word in SIGNATURES[name].split()]
+    return load_object(content, symbol, name)
 
 
 # Files
@@ -336,18 +301,3 @@ def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: s
     except BaseException:  # a full disk, or Ctrl-C
         os.unlink(temporary)
         raise
-
-
-def _load(content: bytes, symbol: str, name: str) -> Kernel:
-    """Hand an object to LLVM's loader and return its function."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    library = ctypes.CDLL(None)
-    for allowed in undefined_symbols(content):
-        llvm.add_symbol(allowed, ctypes.cast(getattr(library, allowed), ctypes.c_void_p).value)
-    machine = llvm.Target.from_default_triple().create_target_machine()
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(content))
-    engine.finalize_object()
-    _engines.append(engine)
-    return Kernel(name, engine.get_function_address(symbol), engine.get_function_address(THREAD_ENTRY))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
-from fastnn2.codegen.store import Kernel
+from fastnn2.codegen.loader import Kernel
 from fastnn2.threads.cores import affinity
 
 ATTRIBUTES_BYTES = 256  # of a pthread_attr_t, and room to spare: it has 56 on x86-64, 64 on Arm

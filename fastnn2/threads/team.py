@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.store import Kernel, is_terminal
+from fastnn2.codegen.store import is_terminal
 from fastnn2.kernels.shared import control_words
 from fastnn2.threads.cores import affinity
 from fastnn2.threads.native import Call, NativeThreads, cores_apart
