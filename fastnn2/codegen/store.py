@@ -1,11 +1,9 @@
 """The kernel store: machine code of the kernels in files, so that a process runs them without importing Numba.
 
 ``kernel(name, dtype)`` returns a function to call. It looks for an object file made for exactly this processor, then
-for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. A file
-is one line of JSON and the object. Its name has a hash of all that the machine code depends on, the sources of the
-kernels and the versions of the compiler, so an old file is never found. Before LLVM sees a byte, owner, length, hash
-and the list of undefined symbols are checked: LLVM's loader crashes on a damaged object, and where one symbol is
-unknown it gives address 0 to all of them without a word.
+for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. The name
+of a file has a hash of all that the machine code depends on, the sources of the kernels and the versions of the
+compiler, so an old file is never found. What is in a file, and which files are trusted, is in :mod:`store_files`.
 
 ``FASTNN2_CACHE_DIR`` sets the folder; ``FASTNN2_STORE=off`` compiles in memory with plain Numba, as do systems whose
 object files are not ELF.
@@ -16,7 +14,6 @@ import gc
 import hashlib
 import importlib
 import importlib.util
-import json
 import os
 import pathlib
 import sys
@@ -30,16 +27,21 @@ from typing import Any
 import llvmlite
 import numpy as np
 
-from fastnn2.codegen.elf import undefined_symbols
 from fastnn2.codegen.loader import load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
+from fastnn2.codegen.store_files import (
+    SUFFIX,
+    DamagedFileError,
+    Entry,
+    Folder,
+    UntrustedFolderError,
+    check_symbols,
+    open_folder,
+)
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.sources import source_hash
 
-FORMAT = 1
-# What machine code may call: functions of the C library that are the same everywhere (fma is exact).
-ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmove", "fma", "fmaf"})
-
+FORMAT = 2
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 
 _functions: dict[tuple[str, Any], Callable[..., None]] = {}
@@ -56,10 +58,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_renew_lock
     )
-
-
-class DamagedFileError(Exception):
-    """A file of the store cannot be used, with the reason."""
 
 
 def is_terminal(stream: Any) -> bool:
@@ -89,8 +87,8 @@ def _make(name: str, dtype: str) -> Callable[..., None]:
     if not enabled():
         return wrap_compiled(run_uninterrupted("compile_function", name, dtype), name)
     processor = Processor.here()
-    found = find(name, dtype, processor)
-    content, symbol = found if found else compile_and_keep(name, dtype, processor)
+    entry = find(name, dtype, processor)
+    content, symbol = (entry.content, entry.symbol) if entry else compile_and_keep(name, dtype, processor)
     return load_object(content, symbol, name)
 
 
@@ -122,69 +120,60 @@ def source_key() -> str:
 
 def path_of(name: str, dtype: str, processor: Processor) -> pathlib.Path:
     """Return where the store keeps an entry made for exactly this processor."""
-    return folder() / f"{name}-{dtype}-{source_key()}-{processor.key}.kernel"
+    return folder() / f"{_prefix(name, dtype)}{processor.key}{SUFFIX}"
 
 
-def find(name: str, dtype: str, processor: Processor) -> tuple[bytes, str] | None:
-    """Return (object, symbol) from the store, or None: for this processor, else the richest one that it includes."""
+def _prefix(name: str, dtype: str) -> str:
+    return f"{name}-{dtype}-{source_key()}-"
+
+
+def find(name: str, dtype: str, processor: Processor, use: bool = True) -> Entry | None:
+    """Return an entry of the store, or None: made for this processor, else for the richest one that it includes.
+
+    With `use`, it is noted in the store that the entry was used.
+    """
     exact = path_of(name, dtype, processor)
     try:
-        others = sorted(set(exact.parent.glob(f"{name}-{dtype}-{source_key()}-*.kernel")) - {exact})
-    except OSError:  # such as a name that is too long
-        others = []
-    best: tuple[bytes, str] | None = None
-    features = -1
-    for path in [exact, *others]:
-        try:
-            made_for, symbol, content = read(path)
-        except (OSError, DamagedFileError):
-            continue
-        if path == exact and made_for == processor:
-            return content, symbol
-        if processor.runs(made_for) and len(made_for.features) > features:
-            best, features = (content, symbol), len(made_for.features)
-    return best
+        with open_folder(exact.parent) as opened:
+            entry = _read(opened, exact.name)
+            if entry is None or entry.processor != processor:
+                others = [_read(opened, other) for other in opened.names(_prefix(name, dtype)) if other != exact.name]
+                fitting = [one for one in (entry, *others) if one and processor.runs(one.processor)]
+                entry = max(fitting, key=lambda one: len(one.processor.features), default=None)
+            if entry and use:
+                opened.set_used(entry)
+            return entry
+    except OSError:  # no folder yet, or one that is not to be used
+        return None
 
 
-def stored(name: str, dtype: str, processor: Processor) -> bool:
-    """Return whether the store has an entry made for exactly this processor, in good order."""
+def _read(opened: Folder, file: str) -> Entry | None:
     try:
-        return read(path_of(name, dtype, processor))[0] == processor
+        return opened.read(file)
     except (OSError, DamagedFileError):
-        return False
+        return None
 
 
-def read(path: pathlib.Path) -> tuple[Processor, str, bytes]:
-    """Return (processor, symbol, object) of a file; raise DamagedFileError where it is not to be trusted."""
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        if hasattr(os, "geteuid") and (status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022):
-            raise DamagedFileError(f"{path} belongs to another user, or others may write to it")
-        line, _, content = file.read().partition(b"\n")
+def read(path: pathlib.Path) -> Entry:
+    """Return what a file of the store holds; raise DamagedFileError or OSError where it is not to be used."""
+    with open_folder(path.parent) as opened:
+        return opened.read(path.name)
+
+
+def stored(name: str, dtype: str, processor: Processor) -> Entry | None:
+    """Return the entry made for exactly this processor, or None where the store has none in good order."""
     try:
-        header = json.loads(line)
-        checked, symbol = header.pop("sha256"), header["symbol"]
-        processor = Processor(header["triple"], header["cpu"], frozenset(header["features"]))
-        length = header["length"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedFileError(f"{path} does not begin with the header of a kernel") from error
-    if len(content) != length or checked != _hash(header, content):
-        raise DamagedFileError(f"{path} is damaged: its length or hash is not what its header says")
-    _check_symbols(content)
-    return processor, symbol, content
+        entry = read(path_of(name, dtype, processor))
+    except (OSError, DamagedFileError):
+        return None
+    return entry if entry.processor == processor else None
 
 
-def _hash(header: dict[str, Any], content: bytes) -> str:
-    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + b"\n" + content).hexdigest()
-
-
-def _check_symbols(content: bytes) -> None:
-    try:
-        unknown = set(undefined_symbols(content)) - ALLOWED_SYMBOLS
-    except ValueError as error:
-        raise DamagedFileError(f"the machine code is {error}") from error
-    if unknown:
-        raise DamagedFileError(f"the machine code calls {', '.join(sorted(unknown))}, which it may not")
+def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str, keep: bool = False) -> None:
+    """Write an entry; with `keep`, it stays however long nobody uses it. Raise OSError where it cannot be written."""
+    path = path_of(name, dtype, processor)
+    with open_folder(path.parent, make=True) as opened:
+        opened.write(path.name, processor, content, symbol, keep)
 
 
 def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes, str]:
@@ -193,21 +182,28 @@ def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes
     try:
         write(name, dtype, processor, content, symbol)
     except OSError as error:
-        _warn_once(folder(), error.strerror or str(error))
+        reason, remedy = explain(error)
+        does = "neither reads nor keeps" if isinstance(error, UntrustedFolderError) else "cannot keep its"
+        _warn_once(
+            f"fastnn2 {does} compiled kernels in {folder()} ({reason}), so every process compiles them again; {remedy}"
+        )
     return content, symbol
 
 
+def explain(error: OSError) -> tuple[str, str]:
+    """Return why a kernel cannot be kept, and what the user can do about it."""
+    if isinstance(error, UntrustedFolderError):
+        return str(error), error.remedy
+    return error.strerror or str(error), "set FASTNN2_CACHE_DIR to a folder that you can write to"
+
+
 @functools.cache
-def _warn_once(where: pathlib.Path, reason: str) -> None:
+def _warn_once(message: str) -> None:
     package = str(pathlib.Path(__file__).parents[1])
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1  # the caller's line, not one of ours
-    warnings.warn(
-        f"fastnn2 cannot keep its compiled kernels in {where} ({reason}), so every process compiles them again; set "
-        "FASTNN2_CACHE_DIR to a folder that you can write to",
-        stacklevel=level,
-    )
+    warnings.warn(message, stacklevel=level)
 
 
 def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = True) -> tuple[bytes, str]:
@@ -225,7 +221,7 @@ def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = 
     finally:
         if show:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-    _check_symbols(content)
+    check_symbols(content)
     return content, symbol
 
 
@@ -276,28 +272,3 @@ def run_uninterrupted(name: str, *arguments: Any) -> Any:
     if error is not None:
         raise error
     return result
-
-
-def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str) -> None:
-    """Write an object to the store: to a temporary name first, so that nobody sees half a file."""
-    header: dict[str, Any] = {
-        "triple": processor.triple,
-        "cpu": processor.cpu,
-        "features": sorted(processor.features),
-        "symbol": symbol,
-        "length": len(content),
-    }
-    header["sha256"] = _hash(header, content)
-    import tempfile  # only here: a process with a warm store starts sooner
-
-    path = path_of(name, dtype, processor)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with open(handle, "wb") as file:
-            file.write(json.dumps(header).encode() + b"\n" + content)
-        os.chmod(temporary, 0o644)  # a store that root fills is for every user
-        os.replace(temporary, path)
-    except BaseException:  # a full disk, or Ctrl-C
-        os.unlink(temporary)
-        raise

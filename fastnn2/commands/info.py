@@ -1,10 +1,11 @@
 """``fastnn2 info`` and ``fastnn2 warmup``: what is installed, what processor this is, what is compiled."""
 
+import contextlib
 import importlib.metadata
 import platform
 import sys
 
-from fastnn2.codegen import store
+from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.codegen.signatures import DTYPES, SIGNATURES
 from fastnn2.threads.cores import usable_cores
@@ -34,6 +35,14 @@ def show() -> int:
         print("kernel store   off: kernels are compiled by Numba in every process")
         return 0
     print(f"kernel store   {store.folder()}")
+    try:
+        store_files.open_folder(store.folder()).close()
+    except FileNotFoundError:
+        pass  # the first kernel makes it
+    except OSError as error:
+        reason, remedy = store.explain(error)
+        print(f"not used       {reason}; every process compiles its kernels; {remedy}")
+        return 0
     unusable: list[str] = []
     for name in SIGNATURES:
         states = [f"{dtype} {_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
@@ -47,13 +56,13 @@ def _state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> 
     """Return the state of a kernel in a few words; add to `unusable` why it cannot be used where that is so."""
     if store.stored(name, dtype, processor):
         return "ready"
-    if store.find(name, dtype, processor):
+    if store.find(name, dtype, processor, use=False):
         return "ready (lesser processor)"
     try:
         store.read(store.path_of(name, dtype, processor))
     except OSError:
         pass
-    except store.DamagedFileError as error:
+    except store_files.DamagedFileError as error:
         unusable.append(str(error))
         return "unusable"
     return "not compiled yet"
@@ -71,16 +80,31 @@ def warm_up(level: str | None) -> int:
         raise ValueError("the kernel store is off (FASTNN2_STORE=off, or this system has no ELF objects)")
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
-    missing = [pair for pair in wanted if not store.stored(*pair, processor)]
+    try:
+        store_files.open_folder(store.folder(), make=True).close()
+    except OSError as error:
+        raise _cannot_keep(error) from error
+    missing = [pair for pair in wanted if not _keep(*pair, processor)]
     shown = store.is_terminal(sys.stderr)
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
         content, symbol = store.compile_entry(name, dtype, processor, announce=False)
         try:
-            store.write(name, dtype, processor, content, symbol)
+            store.write(name, dtype, processor, content, symbol, keep=True)
         except OSError as error:
-            raise OSError(
-                f"cannot keep kernels in {str(store.folder())!r} ({error.strerror}); set FASTNN2_CACHE_DIR to a folder "
-                "that you can write to"
-            ) from error
+            raise _cannot_keep(error) from error
     print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
     return 0
+
+
+def _cannot_keep(error: OSError) -> OSError:
+    reason, remedy = store.explain(error)
+    return OSError(f"cannot keep kernels in {str(store.folder())!r} ({reason}); {remedy}")
+
+
+def _keep(name: str, dtype: str, processor: Processor) -> bool:
+    """Return whether the store has a kernel; mark it as one that stays, if another command or program compiled it."""
+    entry = store.stored(name, dtype, processor)
+    if entry and not entry.keep:
+        with contextlib.suppress(OSError):  # nothing is removed from a folder that cannot be written to
+            store.write(name, dtype, processor, entry.content, entry.symbol, keep=True)
+    return entry is not None

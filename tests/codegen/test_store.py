@@ -10,6 +10,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+import time
 import types
 
 import llvmlite.binding as llvm
@@ -18,6 +19,7 @@ from data import PATIENCE
 
 import fastnn2
 from fastnn2.codegen import store
+from fastnn2.codegen.store_files import DAY, DamagedFileError
 
 pytestmark = pytest.mark.skipif(not store.HAS_ELF, reason="no store on this system")
 
@@ -255,6 +257,7 @@ DAMAGES = {
     "no hash": with_header(lambda header: {key: value for key, value in header.items() if key != "sha256"}),
     "another symbol": with_header(lambda header: {**header, "symbol": "abort"}),
     "no symbol": with_header(lambda header: {key: value for key, value in header.items() if key != "symbol"}),
+    "no word on whether it stays": with_header(lambda header: {k: v for k, v in header.items() if k != "keep"}),
     "features of the wrong kind": with_header(lambda header: {**header, "features": [[1]]}),
     "length of the wrong kind": with_header(lambda header: {**header, "length": str(header["length"])}),
 }
@@ -266,7 +269,7 @@ def test_damaged_files_are_refused(folder, damage, monkeypatch):
     path = store.path_of("update", "float64", store.Processor.here())
     store.read(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(store.DamagedFileError, match=r"kernel|damaged"):
+    with pytest.raises(DamagedFileError, match=r"kernel|damaged"):
         store.read(path)
 
 
@@ -487,6 +490,46 @@ def test_a_full_disk(tmp_path, right):
     assert result.result == right.update
     assert_one_warning(result, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_folder_that_others_may_write_to(folder, right, filled):
+    """Nothing is read from there and nothing is written; one warning has the command that mends it."""
+    if not filled:
+        for path in folder.iterdir():
+            path.unlink()
+    folder.chmod(0o777)
+    before = {path: path.stat() for path in folder.iterdir()}
+    result = run(WITH_WARNINGS, folder)
+    assert result.compiled
+    assert result.result == right.update
+    ((kind, message),) = result.warnings
+    assert kind == "UserWarning"
+    assert message == (
+        f"fastnn2 neither reads nor keeps compiled kernels in {folder} (others may write to it: its mode is 0777), so "
+        f"every process compiles them again; to mend it: chmod go-w {folder}"
+    )
+    assert {path: path.stat() for path in folder.iterdir()} == before
+    folder.chmod(0o755)
+    result = run(WITH_WARNINGS, folder)
+    assert (result.compiled, result.warnings) == (not filled, [])
+
+
+def test_entries_of_earlier_versions_go(folder, right):
+    """With the write of a new one, where nobody used them for long. Those in use stay, however old they are."""
+    path, used = file_in_use(folder), file_in_use(folder, "train_narrow")
+    key = path.name.split("-")[2]
+    earlier = [folder / path.name.replace(key, 16 * digit) for digit in "ab"]
+    for file in earlier:
+        shutil.copy(path, file)
+    path.unlink()
+    for file, days in zip([*earlier, used], (89, 91, 200), strict=True):
+        then = time.time() - days * DAY
+        os.utime(file, (then, then))
+    assert run_without_numba(FIT, folder).result == right.fit
+    assert time.time() - used.stat().st_mtime < DAY
+    assert run(UPDATE, folder).compiled
+    assert [file.exists() for file in (*earlier, used, path)] == [True, False, True, True]
 
 
 def test_half_a_file_of_a_process_that_was_killed(folder, right):

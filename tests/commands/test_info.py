@@ -3,11 +3,12 @@
 import importlib.metadata
 import os
 import platform
+import time
 
 import numpy as np
 import pytest
 
-from fastnn2.codegen import store
+from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.codegen.signatures import DTYPES, SIGNATURES
 from fastnn2.commands import info
@@ -97,6 +98,74 @@ def test_a_file_that_others_may_write_is_named(empty_store, capsys):
     assert lines["update"] == "float64 unusable, float32 unusable"
     path = store.path_of("update", "float64", here)
     assert lines["unusable"].startswith(f"{path} belongs to another user, or others may write to it; it is compiled")
+
+
+@STORE
+def test_a_link_in_place_of_a_file_is_named(empty_store, capsys):
+    path = store.path_of("update", "float64", Processor.here())
+    path.symlink_to(empty_store / "elsewhere")
+    lines = shown(capsys)
+    assert lines["update"] == "float64 unusable, float32 not compiled yet"
+    assert lines["unusable"].startswith(f"{path} is a symbolic link, which is not followed; it is compiled")
+
+
+@STORE
+def test_a_folder_that_is_not_trusted(empty_store, capsys):
+    """Nothing is said of the kernels in it, as none of them is used; and `warmup` compiles none."""
+    empty_store.chmod(0o775)
+    lines = shown(capsys)
+    assert lines["kernel store"] == str(empty_store)
+    assert lines["not used"] == (
+        "others may write to it: its mode is 0775; every process compiles its kernels; "
+        f"to mend it: chmod go-w {empty_store}"
+    )
+    assert not set(lines) & set(SIGNATURES)
+    with pytest.raises(OSError, match=r"cannot keep kernels in '/.+' \(others may write to it: .* chmod go-w /"):
+        info.warm_up(None)
+    empty_store.chmod(0o755)
+    assert list(empty_store.iterdir()) == []
+    assert set(SIGNATURES) < set(shown(capsys))
+
+
+@STORE
+def test_a_look_is_no_use(empty_store, capsys):
+    store.compile_and_keep("update", "float64", Processor.here())
+    path = store.path_of("update", "float64", Processor.here())
+    then = time.time() - 5 * store_files.DAY
+    os.utime(path, (then, then))
+    assert shown(capsys)["update"] == "float64 ready, float32 not compiled yet"
+    assert path.stat().st_mtime == pytest.approx(then, abs=1)
+    assert store.find("update", "float64", Processor.here())
+    assert path.stat().st_mtime == pytest.approx(time.time(), abs=60)
+
+
+@STORE
+def test_warmup_marks_what_a_program_has_compiled(empty_store, capsys, monkeypatch):
+    """All that it says is there stays there, not only what it compiled itself."""
+    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    here = Processor.here()
+    store.compile_and_keep("update", "float64", here)
+    before = store.stored("update", "float64", here)
+    assert not before.keep
+    for compiled in (1, 0):
+        assert info.warm_up(None) == 0
+        assert f"2 kernels for {here.cpu} in {empty_store}, {compiled} of them compiled now" in capsys.readouterr().out
+        entries = [store.stored("update", dtype, here) for dtype in DTYPES]
+        assert [entry.keep for entry in entries] == [True, True]
+        assert (entries[0].symbol, entries[0].content) == (before.symbol, before.content)
+
+
+@STORE
+def test_warmup_where_nothing_is_missing_and_nothing_can_be_written(empty_store, capsys, monkeypatch):
+    def write(*arguments, **options):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    for dtype in DTYPES:
+        store.compile_and_keep("update", dtype, Processor.here())
+    monkeypatch.setattr(store, "write", write)
+    assert info.warm_up(None) == 0
+    assert "0 of them compiled now" in capsys.readouterr().out
 
 
 @STORE

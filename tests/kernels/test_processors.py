@@ -181,7 +181,7 @@ def test_subprocess_ran_kernels_for_the_other_processor(target, dtype):
     name, folder = target
     if os.environ.get("FASTNN2_STORE", "").lower() == "off":
         pytest.skip("there is no store to look into")
-    made = [store.read(path)[0] for path in folder.glob(f"train-{dtype}-*.kernel")]
+    made = [store.read(path).processor for path in folder.glob(f"train-{dtype}-*.kernel")]
     assert [(processor.cpu, processor.features) for processor in made] == [(name, TARGETS[name][0])]
 
 
