@@ -60,7 +60,7 @@ def fit(
 
 BOTH = {"alpha": 0.5, "weighted": True}
 OPTIONS = ({"alpha": 0.5}, {"weighted": True}, BOTH)
-PENALTY = {"alpha": 20.0}  # most of the cost of a few samples: of a small penalty, a sum hides the last bits
+PENALTY = {"alpha": 20.0}  # most of the cost of a few samples; of a smaller penalty, the sum hides the last bits
 # shape, n, iterations, options; by kernel
 OF_THREADS: dict[str, tuple[tuple[str, int, int, dict[str, Any]], ...]] = {
     "train_narrow": (
@@ -81,6 +81,7 @@ OF_THREADS: dict[str, tuple[tuple[str, int, int, dict[str, Any]], ...]] = {
         ("64-300-10", 1100, 2, BOTH),
         ("12-20-1", 20_000, 2, {"weighted": True}),
         ("100-500-5", 5000, 1, {"alpha": 0.5}),
+        ("100-50-2", 5000, 6, {}),
     ),
     "train_wide": (("220-601-1", 600, 2, {}), ("130-1030-2", 290, 3, BOTH)),
 }
@@ -108,7 +109,7 @@ def narrow_rows() -> Iterator[Row]:
         for options in OPTIONS:
             for n in (7, 300):
                 yield fit(group, kernel, "2-5-1", n, dtype, 20, **options)
-        yield fit(group, kernel, "2-5-1", 9, dtype, 5, **PENALTY)
+        yield fit(group, kernel, "2-100-1", 9, dtype, 5, **PENALTY)
         for shape in ("1-7-1", "2-7-1"):
             for weighted in (False, True):
                 yield fit(group, kernel, shape, 700, dtype, 40, scale=20, weighted=weighted)
