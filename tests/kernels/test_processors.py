@@ -1,8 +1,7 @@
 """The same bits on every processor.
 
-Kernels are compiled for other processors in subprocesses, as Numba reads NUMBA_CPU_NAME and NUMBA_CPU_FEATURES once.
-With the name alone it keeps the features of the processor that it runs on. This file is also the script that the
-subprocess runs.
+Kernels for other processors are compiled in subprocesses, as Numba reads NUMBA_CPU_NAME and NUMBA_CPU_FEATURES once.
+(With the name alone, Numba keeps the features of this processor.) The subprocesses run this file as a script.
 """
 
 import os
@@ -24,12 +23,12 @@ from fastnn2.codegen import store
 from fastnn2.codegen.processor import LEVELS, Processor
 
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
-TESTS = pathlib.Path(__file__).parents[1]  # where the script finds data.py
+TESTS = pathlib.Path(__file__).parents[1]  # the script imports data.py from there
 pytestmark = pytest.mark.skipif(not IS_X86, reason="needs an x86-64 processor")
 
-# Name for LLVM -> features, what must not be in the assembly, and what must be, so that the check is of the right text:
-# zmm are the registers of AVX-512, ymm of AVX, vfmadd is the fused instruction, fma the function of the C library.
-# The features are as LLVM lists them for a processor: with 64bit, without x87, which all have.
+# LLVM's name -> features, a pattern that must not be in the assembly, and patterns that must be, as otherwise the text
+# may not be that of the kernels. zmm are registers of AVX-512, ymm of AVX; vfmadd is the fused instruction, fma the C
+# library's function. In LLVM's lists, 64bit is a feature, and x87, which all processors have, is not.
 V1, V3 = (frozenset(LEVELS[level].split()) - {"x87"} | {"64bit"} for level in ("x86-64", "x86-64-v3"))
 TARGETS = {
     "haswell": (V3, "zmm", ("ymm", "vfmadd")),
@@ -51,10 +50,10 @@ def jobs():
     X, Y, init, weights = problem(220, 600, 2, 700)
     result["wide"] = (X, Y, init, weights, 0.1, 3)
     X, Y, init, weights = problem(3, 4, 1, 300)
-    init["W2"] *= 200  # outputs from exp's denormal end to its other one
-    result["sure"] = (20 * X, Y, init, weights, 0.0, 40)
+    init["W2"] *= 200  # Z2 covers the whole range of exp, denormal results included
+    result["saturated"] = (20 * X, Y, init, weights, 0.0, 40)
     for d in (1, 2):
-        X, Y, init, weights = problem(d, 7, 1, 700)  # a block of units, and two more
+        X, Y, init, weights = problem(d, 7, 1, 700)  # a block of units and two single ones
         init["W2"] *= 200
         result[f"narrow-{d}"] = (20 * X, Y, init, weights, 0.25, 40)
     return result
@@ -71,7 +70,7 @@ def run(job, dtype):
 
 
 def run_estimators(dtype):
-    """Return what two models have learnt, by name: of small mini-batches, and of ones whose samples are shared."""
+    """Return the results of two models, by name: threads share the hidden units of one, the samples of the other."""
     from fastnn2 import MLPRegressor
 
     random = np.random.RandomState(5)
@@ -94,8 +93,8 @@ def run_estimators(dtype):
     for name, model in models.items():
         with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
             model.fit(X, y)
-        learnt = {"loss": np.array(model.loss_curve_), "prediction": model.predict(X), "W1": model.coefs_[0]}
-        result |= {f"{name} {what}": array for what, array in learnt.items()}
+        arrays = {"loss": np.array(model.loss_curve_), "prediction": model.predict(X), "W1": model.coefs_[0]}
+        result |= {f"{name} {key}": array for key, array in arrays.items()}
     return result
 
 
@@ -112,7 +111,7 @@ def as_job(arrays):
 
 
 def in_subprocess(folder):
-    """Run the jobs whose arrays are in `folder`; write results and the assembly of the kernels beside them."""
+    """Run the jobs whose arrays are in `folder`; write their results and the assembly of kernels to it."""
     from fastnn2.codegen.compile import compile_assembly
 
     here = Processor.here()
@@ -133,14 +132,14 @@ def assemblies(folder, dtype):
 
 
 def missing_for(name):
-    """Return the features that kernels for a processor need and this one has not."""
+    """Return the features that kernels for a processor need and this processor lacks."""
     features, _, _ = TARGETS[name]
     return sorted(features - Processor.here().features)
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """Run the jobs with kernels for each processor, all at once; return name -> process and its folder."""
+    """Start the subprocesses of all processors at once; yield name -> process and its folder."""
     processes = {}
     for name, (features, _, _) in TARGETS.items():
         if missing_for(name):
@@ -151,7 +150,7 @@ def started(tmp_path_factory):
         environment = os.environ | {
             "NUMBA_CPU_NAME": name,
             "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in sorted(features)),
-            # A store of its own: from a common one it would take kernels for a lesser processor, where there are some.
+            # A store of its own: from a common one it would take kernels for a processor with fewer features.
             "FASTNN2_CACHE_DIR": str(folder),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])),
             "PYTHONWARNINGS": "error",
@@ -167,7 +166,7 @@ def started(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=TARGETS)
 def target(request, started):
-    """Return the name of a processor and the folder with all that came out of the jobs."""
+    """Return the name of a processor and the folder with its results and assembly."""
     name = request.param
     if name not in started:
         pytest.skip(f"this processor lacks {', '.join(missing_for(name))} and cannot run kernels for {name}")
@@ -217,8 +216,8 @@ def test_training_loops_run_in_the_default_mode(target, dtype):
 
 
 def test_assembly_for_avx512_has_its_registers():
-    # Otherwise their absence above would say nothing. No processor is needed to compile for one, but a process of its
-    # own: what has been compiled for other vector registers would be in the way.
+    # Shows that the tests above would find such registers. Any processor can compile for AVX-512, but not this process:
+    # one process compiles for one kind of vector registers.
     features = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
     processor = Processor(Processor.here().triple, "skylake-avx512", features)
     code = (
@@ -233,7 +232,9 @@ def test_assembly_for_avx512_has_its_registers():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("job", ["published", "outputs", "shared", "pieces", "wide", "sure", "narrow-1", "narrow-2"])
+@pytest.mark.parametrize(
+    "job", ["published", "outputs", "shared", "pieces", "wide", "saturated", "narrow-1", "narrow-2"]
+)
 def test_other_processors_give_the_same_bits(target, job, dtype):
     _, folder = target
     with np.load(folder / f"{job}-{dtype}.result.npz") as arrays:
@@ -250,7 +251,7 @@ def test_other_processors_give_estimators_the_same_bits(target, dtype):
 @pytest.mark.parametrize("name", LEVELS)
 def test_levels_are_of_64_bits_and_run_here_where_their_features_are(name):
     level = Processor.level(name)
-    # LLVM ends the process where it is told to do without.
+    # LLVM ends the process if this feature is switched off.
     assert "-64bit" not in level.feature_string().split(",")
     if Processor.here().features >= V3 and name != "x86-64-v4":
         assert Processor.here().runs(level)

@@ -9,8 +9,8 @@ done differently:
   of nine (float64) or seven (float32). Weights that overflow by it, beyond 6e307 or in float32 1.1e38, may count as
   diverged, as infinity times an input of 0, such as padding, is NaN.
 - The backward pass multiplies by the weight of the one output once per tile, as it is the same for all samples. It
-  takes blocks of units if there are enough registers (see :class:`target.Blocks`): what it loads of X and dZ2 serves
-  the whole block, which saves a third of the time.
+  takes blocks of units if there are enough registers (see :class:`target.Blocks`): each vector of X or dZ2 that it
+  loads serves the whole block, which saves a third of the time.
 """
 
 from numba import njit

@@ -1,8 +1,8 @@
 """Parts of the hidden layer, for kernels whose threads share hidden units and not samples.
 
-The hidden units are cut into a fixed number of *parts*, whatever the number of threads. Each part is a small network
-with the parameter layout of :mod:`layers`; Z2 of the whole network is the sum of theirs. The output biases b2 belong to
-part 0, and are 0 in the other parts.
+The hidden units are cut into *parts*, whose number does not depend on the number of threads. Each part is a small
+network with the parameter layout of :mod:`layers`; Z2 of the whole network is the sum of theirs. The output biases b2
+belong to part 0, and are 0 in the other parts.
 """
 
 from numba import njit

@@ -40,14 +40,14 @@ def update(params, params_offset, new_params, new_offset, gradients, gradient_of
     [first, last) begins and ends at multiples of eight, and zeros follow the last parameter. Return whether all new
     parameters are finite.
     """
-    not_finite = zero_vector(gradients)
+    zero_or_nan = zero_vector(gradients)
     for i in range(first, last, UPDATE_WIDTH):
         gradient = load(gradients, gradient_offset + i)
         p = load_doubles(params, params_offset + i)
         store(new_params, new_offset + i, rounded(new_params, p - scaled_rate * (gradient + load(l2, i) * p)))
         p = load_doubles(new_params, new_offset + i)
-        not_finite = not_finite + (p - p)  # 0, or NaN if p is infinite or NaN
-    return sum_lanes(not_finite) == 0.0
+        zero_or_nan = zero_or_nan + (p - p)  # NaN if p is infinite or NaN
+    return sum_lanes(zero_or_nan) == 0.0
 
 
 @njit(**INLINE)

@@ -37,7 +37,7 @@ PANEL_ROWS = 32
 # Terms that are alike are all rounded in the same direction; short sums keep float32 accurate for thousands of outputs.
 SUMMED_OUTPUTS = 32
 # With more weights than this in panels, their sums and the inputs may be outside the second-level cache, and are
-# prefetched. (To prefetch what is in the cache costs 2 %.)
+# prefetched. (Prefetching data that are in the cache costs 2 %.)
 PREFETCH_WEIGHTS = 20_000
 
 # Columns times groups (256 bytes each) of a tile that stay in the first-level cache while all rows are computed.
@@ -55,7 +55,7 @@ SECOND_CACHE_BYTES = 1_400_000
 ENOUGH_GROUPS = 6
 
 # With more samples left than this, X and Y of a network of few inputs may be outside the second-level cache, and each
-# tile prefetches the next one. (To prefetch what is in the cache costs 1 to 4 %.)
+# tile prefetches the next one. (Prefetching data that are in the cache costs 1 to 4 %.)
 PREFETCH_SAMPLES = 30_000
 
 MAX_CHUNKS = 64  # enough for 64 cores

@@ -13,9 +13,9 @@ from fastnn2.kernels.shared.tuning import GROUP_VECTORS
 from fastnn2.kernels.simd.vector import Vector, converted, lane_numbers, lane_type
 
 
-def part_of(builder, value, start, count):
-    """Build the LLVM vector of the lanes [start, start + count) of `value`."""
-    return builder.shuffle_vector(value, value, lane_numbers(range(start, start + count)))
+def part_of(builder, value, first, count):
+    """Build the LLVM vector of the lanes [first, first + count) of `value`."""
+    return builder.shuffle_vector(value, value, lane_numbers(range(first, first + count)))
 
 
 @intrinsic

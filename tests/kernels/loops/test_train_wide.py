@@ -1,4 +1,4 @@
-"""The kernel of very wide hidden layers, by fit: on networks that need it, and on small ones cut as those are."""
+"""The kernel for very wide hidden layers, called by fit: on networks that need it, and on small ones in small parts."""
 
 import _thread
 import re
@@ -27,15 +27,15 @@ from fastnn2.engine.layout import to_groups
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads import team
 
-# d, h, o, n: parts of one size and of two, one batch and several with a rest, whole groups and a few samples.
-AVX512_TILES = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
-# d, h, o, n of small networks: few units in a part or one, inputs and outputs in blocks or not, many outputs.
+# d, h, o, n: parts of one size and of two; one batch, and several of two sizes; whole groups, and a few samples.
+LARGE = [(220, 600, 1, 700), (130, 1030, 3, 300), (400, 640, 2, 5)]
+# d, h, o, n of small networks: parts of a few units or one; layers in blocks or not; many outputs.
 SMALL = [(3, 1, 1, 40), (1, 4, 2, 90), (3, 10, 1, 600), (9, 31, 3, 333), (70, 64, 1, 257), (17, 85, 11, 500)]
 
 
 @pytest.fixture
 def all_are_wide(monkeypatch):
-    """Let the kernel train every network of more than two inputs or one output, in small parts and batches."""
+    """Let train_wide train every network of more than two inputs or one output, in small parts and batches."""
     for name, number in {"WIDE_UNITS": 1, "WIDE_PARAMS": 1, "WIDE_PART_UNITS": 5, "WIDE_GROUPS": 2}.items():
         monkeypatch.setattr(tuning, name, number)
 
@@ -48,7 +48,7 @@ def assert_wide_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.75)])
-@pytest.mark.parametrize("shape", AVX512_TILES, ids=str)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
 def test_one_iteration_equals_the_reference(shape, weighted, alpha, dtype):
     assert_wide_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads=2)
 
@@ -60,7 +60,7 @@ def test_one_iteration_of_a_small_network_equals_the_reference(shape, weighted, 
     assert_wide_iteration_equals_the_reference(shape, dtype, weighted, alpha, n_threads=2)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which is the same for all examples
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the fixture does the same for all examples
 @given(
     d=st.integers(3, 40),
     h=st.integers(1, 120),
@@ -104,7 +104,7 @@ def test_threads_and_split_runs_do_not_change_a_bit(shape, dtype, all_are_wide):
     assert_same_bits((params, np.concatenate(costs)), expected)
 
 
-def test_the_networks_above_are_cut_as_they_should_be(all_are_wide):
+def test_the_networks_above_cover_several_numbers_of_parts_and_batches(all_are_wide):
     parts = {tuning.count_wide_parts(h) for _, h, _, _ in SMALL}
     assert parts >= {1, 2, 12, 16}
     batches = {tuning.count_batches(n, h, o, dtype) for _, h, o, n in SMALL for dtype in DTYPES}
@@ -125,7 +125,7 @@ def test_two_threads_and_four_share_the_units_evenly(h):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("o", [1, 100, 1000])
 @pytest.mark.parametrize("h", [600, 5000, 10**6])
-def test_what_is_kept_for_a_batch_is_bounded(h, o, dtype):
+def test_memory_for_a_batch_is_bounded(h, o, dtype):
     n = 10**6
     groups = -(-tuning.count_groups(n, dtype) // tuning.count_batches(n, h, o, dtype))
     for rows in (h, tuning.count_wide_parts(h) * o):
@@ -145,7 +145,7 @@ def test_no_more_threads_than_parts(n_threads):
 def test_behind_the_parameters_of_a_part_there_is_room_for_whole_vectors(
     h, part_units, dtype, all_are_wide, monkeypatch
 ):
-    """Four sums are added at once and eight parameters updated: what stands behind the last one is 0 and stays 0."""
+    """Sums are added in fours and parameters updated in eights; numbers behind the last one are 0 and stay 0."""
     monkeypatch.setattr(tuning, "WIDE_PART_UNITS", part_units)
     d, o, n = 3, 2, 100
     X, Y, init, _ = problem(d, h, o, n, dtype)
@@ -162,32 +162,32 @@ def test_behind_the_parameters_of_a_part_there_is_room_for_whole_vectors(
             assert_same_bits(behind, np.zeros_like(behind))
 
 
-# How it ends
+# Divergence, Ctrl-C, failing threads
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("rate", "alpha", "what"), [(1e307, 0.0, "cost is"), (1.0, 1e40, "cost is"), (1e308, 1e10, "parameters after")]
+    ("rate", "alpha", "message"), [(1e307, 0.0, "cost is"), (1.0, 1e40, "cost is"), (1e308, 1e10, "parameters after")]
 )
-def test_divergence_hands_back_the_last_finite_iteration(rate, alpha, what, n_threads, all_are_wide):
+def test_divergence_returns_the_last_finite_iteration(rate, alpha, message, n_threads, all_are_wide):
     X, Y, init, _ = problem(3, 40, 2, 400)
-    with pytest.raises(fastnn2.TrainingDiverged, match=what) as caught:
+    with pytest.raises(fastnn2.TrainingDiverged, match=message) as caught:
         fastnn2.fit(X, Y, rate, 40, 50, init=init, alpha=alpha, n_threads=n_threads)
     done = int(re.search(r"at iteration (\d+)", str(caught.value))[1])
     params, cost_ = fastnn2.fit(X, Y, rate, 40, done, init=init, alpha=alpha)
     assert_same_bits(caught.value.params, params)
     assert_same_bits(caught.value.cost_[:done], cost_)
-    assert len(caught.value.cost_) == done + (what != "cost is")
+    assert len(caught.value.cost_) == done + (message != "cost is")
     assert np.isfinite(caught.value.cost_).all()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("seconds", [0.0, 0.013, 0.1])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, monkeypatch):
+def test_an_interrupt_returns_whole_iterations(dtype, seconds, n_threads, monkeypatch):
     before = _thread._count()
     X, Y, init, _ = problem(220, 600, 1, 700, dtype)
-    fastnn2.fit(X, Y, 0.01, 600, 1, init=init)  # the kernel is there
+    fastnn2.fit(X, Y, 0.01, 600, 1, init=init)  # compiles the kernel
 
     def interrupted(*arguments):
         time.sleep(seconds)
@@ -205,10 +205,10 @@ def test_an_interrupt_hands_back_whole_iterations(dtype, seconds, n_threads, mon
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
+def test_an_interrupt_stops_within_an_iteration(n_threads, monkeypatch):
     h, n, controls = 600, 40_000, []
     X, Y, init, _ = problem(220, h, 1, n, "float32")
-    fastnn2.fit(X[:, :100], Y[:, :100], 0.01, h, 1, init=init)  # the kernel is there
+    fastnn2.fit(X[:, :100], Y[:, :100], 0.01, h, 1, init=init)  # compiles the kernel
 
     def interrupted(watched, *_):
         controls.append(watched.control)
@@ -217,12 +217,12 @@ def test_an_interrupt_is_heeded_amid_an_iteration(n_threads, monkeypatch):
     monkeypatch.setattr(team, "monitor", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted, match="after 0 of 100 iterations"):
         fastnn2.fit(X, Y, 0.01, h, 100, init=init, n_threads=n_threads)
-    rounds = controls[0][control_words.ARRIVED] // n_threads  # of an iteration of a tenth of a second or more
+    rounds = controls[0][control_words.ARRIVED] // n_threads  # an iteration takes at least 0.1 s
     assert rounds < tuning.count_batches(n, h, 1, "float32") - 1
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_nobody_waits_for_a_thread_that_failed(failing, monkeypatch):
+def test_no_thread_waits_for_one_that_failed(failing, monkeypatch):
     before = _thread._count()
     X, Y, init, _ = problem(220, 600, 1, 300)
     keep_from_kernels(failing, monkeypatch)

@@ -1,4 +1,4 @@
-"""The hidden layer of a tile, which takes its inputs in pieces, against the same layer with all inputs at once."""
+"""The hidden layer of a tile, which takes many inputs in pieces, against the same layer with all inputs at once."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def at_once(flat, d, h, groups, X, A1):
     lanes = group_lanes(X)
     for g in range(groups):
         layers.affine(flat, 0, h * d, h, d, X, g * d * lanes, A1, g * h * lanes)
-    for at in range(0, groups * h * lanes, lanes):
-        store(A1, at, tanh(load_group(A1, at)))
+    for i in range(0, groups * h * lanes, lanes):
+        store(A1, i, tanh(load_group(A1, i)))
 
 
 @njit
@@ -34,7 +34,7 @@ def inputs_of_piece(d, h, X):
 
 
 def most_units(dtype):
-    """How many units a layer in pieces has at most."""
+    """Return the largest number of units of a layer with pieces."""
     return tuning.PIECE_VECTORS * tuning.VECTOR_BYTES // np.dtype(dtype).itemsize // tuning.PIECE_INPUTS
 
 
@@ -62,11 +62,11 @@ def test_pieces_change_no_bit(d, h, groups, vectors, dtype):
     X = random.uniform(-1, 1, (d, groups * lanes)).astype(dtype)
     flat = (random.uniform(-1, 1, h * d + h) / np.sqrt(d)).astype(dtype)
     X_groups, _ = layout.to_groups(X, X.dtype)
-    of_pieces, whole = (layout.aligned_zeros(groups * h * lanes, dtype) for _ in range(2))
-    in_pieces(flat, d, h, groups, last_lanes, X_groups, of_pieces)
+    pieces, whole = (layout.aligned_zeros(groups * h * lanes, dtype) for _ in range(2))
+    in_pieces(flat, d, h, groups, last_lanes, X_groups, pieces)
     at_once(flat, d, h, groups, X_groups, whole)
-    of_pieces, whole = (A1.reshape(groups, h, lanes) for A1 in (of_pieces, whole))
-    np.testing.assert_array_equal(of_pieces[:-1], whole[:-1])
-    np.testing.assert_array_equal(of_pieces[-1, :, :last_lanes], whole[-1, :, :last_lanes])
+    pieces, whole = (A1.reshape(groups, h, lanes) for A1 in (pieces, whole))
+    np.testing.assert_array_equal(pieces[:-1], whole[:-1])
+    np.testing.assert_array_equal(pieces[-1, :, :last_lanes], whole[-1, :, :last_lanes])
     A1 = np.tanh(flat[: h * d].reshape(h, d).astype(float) @ X.astype(float) + flat[h * d :, None])
     np.testing.assert_allclose(whole.transpose(1, 0, 2).reshape(h, -1), A1, atol=100 * np.finfo(dtype).eps)

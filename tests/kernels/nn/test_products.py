@@ -1,4 +1,4 @@
-"""Sums of products over samples against NumPy's matrix product, on both ways and at their crossovers."""
+"""Sums of products over samples against NumPy's matrix product: over lanes, in lanes, and at the crossovers."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ def in_panels(rows, columns, array):
 
 
 @njit
-def sums_of_products(first_row, rows, first_column, columns, groups, last_lanes, A, B, panel, gradient, into):
+def sums_of_products(first_row, rows, first_column, columns, groups, last_lanes, A, B, panel, gradient, offset):
     products.products_over_samples(
-        first_row, rows, first_column, columns, groups, last_lanes, A, 0, B, 0, panel, gradient, into
+        first_row, rows, first_column, columns, groups, last_lanes, A, 0, B, 0, panel, gradient, offset
     )
 
 
@@ -28,7 +28,7 @@ def panel_width(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_which_columns_go_by_panels(dtype):
+def test_which_columns_are_computed_in_panels(dtype):
     width, array = panel_width(dtype), np.empty(0, dtype)
     few = tuning.PANEL_ROWS - 1
     for columns in (1, width // 2, width, 5 * width):
@@ -43,7 +43,7 @@ def in_groups(M, groups, lanes):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("groups", [1, 3, 9])  # with 9, panels are turned several times
+@pytest.mark.parametrize("groups", [1, 3, 9])  # 9 do not fit in one panel
 @pytest.mark.parametrize("first_row", [0, 1])
 @pytest.mark.parametrize("rows", [3, tuning.PANEL_ROWS, tuning.PANEL_ROWS + 1, 37])
 @pytest.mark.parametrize("columns", [1, 7, 8, 15, 16, 19, 31, 33, 49, 65, 71, 130])
@@ -52,35 +52,35 @@ def test_against_matrix_product(columns, rows, first_row, groups, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("far", [False, True])
-def test_where_sums_and_inputs_are_asked_for_ahead(far, dtype):
+@pytest.mark.parametrize("prefetches", [False, True])
+def test_where_sums_and_inputs_are_prefetched(prefetches, dtype):
     rows, width = 125, panel_width(dtype)
-    columns = tuning.FAR_WEIGHTS // (rows * width) * width + far * width
+    columns = tuning.PREFETCH_WEIGHTS // (rows * width) * width + prefetches * width
     weights = rows * in_panels(rows, columns, np.empty(0, dtype))
-    assert (weights > tuning.FAR_WEIGHTS) == far
+    assert (weights > tuning.PREFETCH_WEIGHTS) == prefetches
     assert_products(columns, rows, 0, 9, dtype)
 
 
 def assert_products(columns, rows, first_row, groups, dtype):
-    # Small integers: every product and sum is exact, so equality is too.
+    # Small integers, so that all products and sums are exact.
     lanes = tuning.group_size(dtype)
     last_lanes = lanes // 2
     first_column = min(2, columns - 1)
     A = RANDOM.randint(-3, 4, (rows, groups * lanes)).astype(dtype)
     B = RANDOM.randint(-3, 4, (columns, groups * lanes)).astype(dtype)
-    into, behind = 5, 7
-    gradient = RANDOM.randint(-9, 9, into + rows * columns + behind).astype(float)
+    offset, behind = 5, 7
+    gradient = RANDOM.randint(-9, 9, offset + rows * columns + behind).astype(float)
     expected = gradient.copy()
     used = (groups - 1) * lanes + last_lanes
     exact = A[:, :used].astype(float) @ B[:, :used].astype(float).T
     exact[:first_row] = exact[:, :first_column] = 0
-    expected[into : into + rows * columns] += exact.ravel()
+    expected[offset : offset + rows * columns] += exact.ravel()
     panel = np.full(tuning.PANEL_SAMPLES * panel_width(dtype), np.nan, dtype)
-    beyond = np.full(lanes, np.nan, dtype)  # nothing of it may count
+    beyond = np.full(lanes, np.nan, dtype)  # behind the last group; must not be read into a sum
     sums_of_products(
         first_row, rows, first_column, columns, groups, last_lanes,
         np.concatenate([in_groups(A, groups, lanes), beyond]), np.concatenate([in_groups(B, groups, lanes), beyond]),
-        panel, gradient, into,
+        panel, gradient, offset,
     )  # fmt: skip
     np.testing.assert_array_equal(gradient, expected)
 
@@ -99,14 +99,14 @@ def zero_or_one(rows, n):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", [1, 4, 16])
-@pytest.mark.parametrize("of_a", [constant, uniform])
-@pytest.mark.parametrize("of_b", [constant, uniform, zero_or_one])
-def test_rounding(of_a, of_b, groups, dtype):
-    # Terms of one sign: partial sums are as large as they can be. Equal terms: each is rounded as the one before.
+@pytest.mark.parametrize("make_a", [constant, uniform])
+@pytest.mark.parametrize("make_b", [constant, uniform, zero_or_one])
+def test_rounding(make_a, make_b, groups, dtype):
+    # Terms of one sign make partial sums as large as possible; equal terms are all rounded in the same direction.
     lanes, rows, columns = tuning.group_size(dtype), tuning.PANEL_ROWS, panel_width(dtype)
     panel = np.empty(tuning.PANEL_SAMPLES * panel_width(dtype), dtype)
     for _ in range(10):
-        A, B = of_a(rows, groups * lanes).astype(dtype), of_b(columns, groups * lanes).astype(dtype)
+        A, B = make_a(rows, groups * lanes).astype(dtype), make_b(columns, groups * lanes).astype(dtype)
         gradient = np.zeros(rows * columns)
         A_groups, B_groups = in_groups(A, groups, lanes), in_groups(B, groups, lanes)
         sums_of_products(0, rows, 0, columns, groups, lanes, A_groups, B_groups, panel, gradient, 0)

@@ -14,23 +14,23 @@ RANDOM = np.random.RandomState(5)
 
 
 @njit
-def offsets(first, last, step):
+def offsets(first, last, stride):
     return (
-        blocks.unit_offsets(first, last, step),
-        blocks.row_offsets(first, last, step),
-        blocks.panel_row_offsets(first, last, step),
-        blocks.fewer_unit_offsets(first, last, step),
-        blocks.fewer_row_offsets(first, last, step),
+        blocks.unit_offsets(first, last, stride),
+        blocks.row_offsets(first, last, stride),
+        blocks.panel_row_offsets(first, last, stride),
+        blocks.fewer_unit_offsets(first, last, stride),
+        blocks.fewer_row_offsets(first, last, stride),
     )
 
 
-@pytest.mark.parametrize(("first", "last", "step"), [(2, 20, 3), (2, 4, 3), (4, 4, 1)])
-def test_offsets_stay_at_the_last_row(first, last, step):
+@pytest.mark.parametrize(("first", "last", "stride"), [(2, 20, 3), (2, 4, 3), (4, 4, 1)])
+def test_offsets_repeat_the_last_row(first, last, stride):
     shape = target.blocks()
-    units, rows, panel_rows, fewer_units, fewer_rows = offsets(first, last, step)
-    assert units == tuple(min(first + i, last) * step for i in range(shape.units))
-    assert rows == tuple(min(first + i, last) * step for i in range(shape.rows))
-    assert panel_rows == tuple(min(first + i, last) * step for i in range(shape.panel_rows))
+    units, rows, panel_rows, fewer_units, fewer_rows = offsets(first, last, stride)
+    assert units == tuple(min(first + i, last) * stride for i in range(shape.units))
+    assert rows == tuple(min(first + i, last) * stride for i in range(shape.rows))
+    assert panel_rows == tuple(min(first + i, last) * stride for i in range(shape.panel_rows))
     assert fewer_units == units[:-1]
     assert fewer_rows == rows[:-1]
 
@@ -40,55 +40,55 @@ def test_blocks_of_two_sizes(size):
     for rows in range(1, 60):
         full = tuning.end_of_full_blocks(rows, size)
         begins = [*range(0, full, size), *range(full, rows, size - 1)]
-        assert len(begins) == -(-rows // size)  # as many as without the smaller ones
+        assert len(begins) == -(-rows // size)  # as many blocks as without the smaller ones
         assert [tuning.blocks_before(begin, size) for begin in begins] == list(range(len(begins)))
         last = rows - begins[-1]
         assert full % size == 0
         last_is_full = last == size - (full < rows)
         assert last_is_full or full == 0
-        # From (size - 1)^2 rows on, there are enough for up to size - 1 smaller blocks, all that are ever wanted.
+        # (size - 1)^2 rows are enough for size - 1 smaller blocks, and more are never needed.
         assert last_is_full or rows < (size - 1) ** 2
 
 
 @njit
-def doubled_and_moved(value, numbers, array, by):
-    total = vector.fma(2.0, numbers, by)
-    vector.store(array, value * vector.vector_lanes(array), total)
-    return total, value
+def scale_and_store(unit, x, out, shift):
+    y = vector.fma(2.0, x, shift)
+    vector.store(out, unit * vector.vector_lanes(out), y)
+    return y, unit
 
 
 @njit
-def write(value, array):
-    array[value] = value
+def write_number(unit, out):
+    out[unit] = unit
 
 
 @njit
-def of_three(first, vectors, out, numbers):
+def for_three(first, vectors, out, numbers):
     units = (first, first + 1, first + 2)
     loaded = blocks.load_vectors(vectors, 0, blocks.offsets_of_each(units, vector.vector_lanes(vectors)))
-    both = blocks.for_each(doubled_and_moved, (units, loaded), (out, 0.5))
-    blocks.for_each(write, (units,), (numbers,))
-    return both[0][1], both[1][1], both[2][1]
+    results = blocks.for_each(scale_and_store, (units, loaded), (out, 0.5))
+    blocks.for_each(write_number, (units,), (numbers,))
+    return results[0][1], results[1][1], results[2][1]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_function_for_each_element_of_tuples(dtype):
     lanes = group_size(dtype) // tuning.GROUP_VECTORS
     vectors, out, numbers = RANDOM.standard_normal((3, lanes)).astype(dtype), np.zeros((4, lanes), dtype), np.zeros(4)
-    assert of_three(1, vectors.ravel(), out.reshape(-1), numbers) == (1, 2, 3)
+    assert for_three(1, vectors.ravel(), out.reshape(-1), numbers) == (1, 2, 3)
     np.testing.assert_array_equal(out[0], 0)
     np.testing.assert_allclose(out[1:], 2 * vectors + 0.5, rtol=1e-6)
     np.testing.assert_array_equal(numbers, [0, 1, 2, 3])
 
 
 @njit
-def of_different_lengths(array):
-    blocks.for_each(write, ((0, 1), (0, 1, 2)), ())
+def for_different_lengths(array):
+    blocks.for_each(write_number, ((0, 1), (0, 1, 2)), ())
 
 
 def test_tuples_of_different_lengths_are_refused():
     with pytest.raises(TypingError, match="for_each takes tuples of one length"):
-        of_different_lengths(np.zeros(4))
+        for_different_lengths(np.zeros(4))
 
 
 @njit
@@ -127,7 +127,7 @@ def affine(weights, biases, last, X, out, size):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_numbers_times_a_group(dtype):
+def test_layer_of_one_block(dtype):
     size = group_size(dtype)
     units = target.blocks().units
     weights, biases = RANDOM.randint(-9, 9, (units, 2)).astype(dtype), RANDOM.randint(-9, 9, (units, 1)).astype(dtype)

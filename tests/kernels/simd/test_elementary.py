@@ -1,4 +1,4 @@
-"""exp, tanh, log, log1p and sigmoid kernels against mpmath: at most 4 ulp, over the whole range of both dtypes."""
+"""exp, tanh, log, log1p and sigmoid against mpmath: at most 4 ulp, over the whole range of both dtypes."""
 
 import math
 
@@ -15,8 +15,7 @@ from fastnn2.kernels.simd.vector import group_lanes, load_group, store
 
 INF, NAN = math.inf, math.nan
 
-# Precision of the exact value: 1 + x of the smallest number needs more than a thousand bits, which mpmath's log1p and
-# expm1 do for themselves; for the rest this is plenty.
+# Bits of the exact values. 1 + x needs more than a thousand if x is tiny; mpmath's log1p takes care of that itself.
 mpmath.mp.prec = 150
 
 
@@ -43,8 +42,8 @@ EXACT = {
     "sigmoid": exact_sigmoid,
 }
 
-# Where the kernels take another branch, change the integer of their range reduction or clamp, and where a result
-# overflows or becomes denormal: points are dense around these.
+# Arguments at which a kernel takes another branch, changes the integer of its range reduction or clamps, and at which a
+# result overflows or becomes denormal. Test points are dense around these.
 HALF_LN2 = math.log(2) / 2
 BRANCHES = {
     "exp": [
@@ -82,7 +81,7 @@ DRIVERS = {name: driver(name) for name in EXACT}
 
 
 def apply(name, x):
-    """Return the kernel's results for a flat array of any length."""
+    """Return the results of the kernel for a flat array of any length."""
     padded = np.zeros(-(-len(x) // group_size(x.dtype)) * group_size(x.dtype), dtype=x.dtype)
     padded[: len(x)] = x
     out = np.full_like(padded, NAN)
@@ -91,7 +90,7 @@ def apply(name, x):
 
 
 def points(name, dtype):
-    """Return arguments of a function: magnitudes of all sizes, denormals, and dense near the branches."""
+    """Return arguments of a function: magnitudes of all sizes, denormals, many near the branches."""
     source = np.random.default_rng(5)
     info = np.finfo(dtype)
     smallest, largest = float(info.smallest_subnormal), float(info.max)
@@ -123,7 +122,7 @@ def points(name, dtype):
 
 
 def exact_value(name, x):
-    """Return the function's value, as far as the dtype can tell it: far outside, what has the same rounding."""
+    """Return the value of the function; for arguments far outside, one that rounds to the same number."""
     if name in ("exp", "exp_negative", "exp_quotient", "sigmoid"):
         x = max(-2000.0, min(2000.0, x))
     elif name in ("tanh", "tanh2"):
@@ -132,7 +131,7 @@ def exact_value(name, x):
 
 
 def error_in_ulp(result, exact, dtype):
-    """Return |result - exact| in units of the last place of a number of the size of `exact`, denormal or not.
+    """Return |result - exact| in units in the last place of `exact`, which may be denormal.
 
     Infinity counts as the number that would follow the largest one.
     """
@@ -144,7 +143,7 @@ def error_in_ulp(result, exact, dtype):
     unit = mpf(2) ** (exponent - info.nmant)
     if math.isinf(result):
         result = mpf(2) ** info.maxexp * (1 if result > 0 else -1)
-        exact = max(-abs(result), min(abs(result), exact))  # what is larger rounds to infinity too
+        exact = max(-abs(result), min(abs(result), exact))  # larger numbers round to infinity too
     return float(abs(mpf(result) - exact) / unit)
 
 
@@ -190,7 +189,7 @@ SPECIAL = [(name, *pair) for name, pairs in SPECIAL_OF.items() for pair in pairs
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("name", "argument", "expected"), SPECIAL)
 def test_zeros_infinities_and_nan(name, argument, expected, dtype):
-    # Alone and among other numbers: a lane does not look at its neighbours.
+    # A special value changes no other lane.
     x = np.full(2 * group_size(dtype), 0.75, dtype=dtype)
     usual = apply(name, x)[0]
     x[[0, 5, -1]] = argument
@@ -215,7 +214,9 @@ def test_denormals_are_not_flushed(name, dtype):
         x = np.array([smallest], dtype=dtype)
         assert abs(apply(name, x)[0] - math.log(smallest)) <= ULP * np.spacing(np.array(-math.log(smallest), dtype))
     else:
-        x = np.array([math.log(smallest) + 0.1, math.log(smallest) + 2.0], dtype=dtype)  # about 1.1 and 7.4 of them
+        x = np.array(
+            [math.log(smallest) + 0.1, math.log(smallest) + 2.0], dtype=dtype
+        )  # logs of about 1.1 and 7.4 times the smallest number
         assert (apply(name, x) == np.array([1, 7], dtype=dtype) * smallest).all()
 
 

@@ -1,4 +1,4 @@
-"""Blocks of sums, added to a gradient, against NumPy."""
+"""Adding a block of sums to a gradient, against NumPy."""
 
 import numpy as np
 import pytest
@@ -12,19 +12,21 @@ RANDOM = np.random.RandomState(5)
 
 
 @njit
-def outer(A, B, step, gradient, at, stride, rows, columns):
-    a_rows, b_rows = blocks.row_offsets(0, 5, step), blocks.column_offsets(0, 5, step)
-    of_block = blocks.zero_accumulators(A, a_rows, b_rows)
-    for v in range(0, step, vector.vector_lanes(A)):
-        of_block = blocks.rank1_update(blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), of_block)
-    sums.add_sums(gradient, at, stride, of_block, rows, columns)
+def add_products(A, B, size, gradient, offset, stride, rows, columns):
+    a_rows, b_rows = blocks.row_offsets(0, 5, size), blocks.column_offsets(0, 5, size)
+    accumulators = blocks.zero_accumulators(A, a_rows, b_rows)
+    for v in range(0, size, vector.vector_lanes(A)):
+        accumulators = blocks.rank1_update(
+            blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), accumulators
+        )
+    sums.add_sums(gradient, offset, stride, accumulators, rows, columns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("columns", [1, 2, 3, 4, 9])
 def test_sums_of_products(rows, columns, dtype):
-    # Small integers: every product and sum is exact, so equality is too.
+    # Small integers, so that all products and sums are exact.
     size = group_size(dtype)
     A = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
     B = RANDOM.randint(-9, 9, (6, size)).astype(dtype)
@@ -35,5 +37,5 @@ def test_sums_of_products(rows, columns, dtype):
     for i in range(min(rows, shape.rows)):
         for j in range(min(columns, shape.columns)):
             expected[3 + i * stride + j] += A[i].astype(float) @ B[j].astype(float)
-    outer(A.ravel(), B.ravel(), size, gradient, 3, stride, rows, columns)
+    add_products(A.ravel(), B.ravel(), size, gradient, 3, stride, rows, columns)
     assert (gradient == expected).all()

@@ -1,4 +1,4 @@
-"""Register blocks: chosen by the vector registers, for the processor that is compiled for."""
+"""The shapes of register blocks: chosen by the vector registers of the processor that kernels are compiled for."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.simd import target
 
-WITH_WIDE_REGISTERS = {"x86-64-v4"}
+WITH_AVX512 = {"x86-64-v4"}
 
 
 @pytest.fixture(autouse=True)
-def nothing_chosen(monkeypatch):
+def no_choice_yet(monkeypatch):
     monkeypatch.setattr(target, "_chosen", [])
 
 
@@ -42,23 +42,23 @@ def test_a_process_has_one_choice(first, second):
 @pytest.mark.parametrize("level", LEVELS)
 def test_levels(level):
     target.choose(Processor.level(level).features)
-    assert target.blocks() == (target.AVX512_TILES if level in WITH_WIDE_REGISTERS else target.AVX2_TILES)
+    assert target.blocks() == (target.AVX512_TILES if level in WITH_AVX512 else target.AVX2_TILES)
 
 
-def test_without_a_choice_it_is_this_processor(monkeypatch):
+def test_default_is_the_processor_of_numba(monkeypatch):
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+avx512f")
     assert target.blocks() == target.AVX512_TILES
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
-    assert target.blocks() == target.AVX512_TILES  # asked once
+    assert target.blocks() == target.AVX512_TILES  # the choice is kept
     monkeypatch.setattr(target, "_chosen", [])
     assert target.blocks() == target.AVX2_TILES
 
 
-@pytest.mark.parametrize("shape", [target.AVX512_TILES, target.AVX2_TILES], ids=["wide", "narrow"])
+@pytest.mark.parametrize("shape", [target.AVX512_TILES, target.AVX2_TILES], ids=["AVX-512", "AVX2"])
 def test_accumulators_and_operands_fit_in_the_registers(shape):
-    registers, of_a_vector = (32, 1) if shape is target.AVX512_TILES else (16, 2)
-    assert (shape.units * shape.vectors + shape.vectors + 1) * of_a_vector <= registers
+    registers, per_vector = (32, 1) if shape is target.AVX512_TILES else (16, 2)
+    assert (shape.units * shape.vectors + shape.vectors + 1) * per_vector <= registers
     assert shape.columns in (2, 4)
-    assert shape.units == tuning.PART_UNITS  # so no part of a layer ends amid a block
-    assert (shape.rows * shape.columns + shape.columns + 1) * of_a_vector <= registers
-    assert (shape.narrow_units * 4 + 3 + 1) * of_a_vector <= registers  # four sums each; dZ2 and two inputs; A1
+    assert shape.units == tuning.PART_UNITS  # so that no part of a layer ends inside a block
+    assert (shape.rows * shape.columns + shape.columns + 1) * per_vector <= registers
+    assert (shape.narrow_units * 4 + 3 + 1) * per_vector <= registers  # four sums each; dZ2 and two inputs; A1

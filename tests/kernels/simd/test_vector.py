@@ -1,4 +1,4 @@
-"""The vector type: every function against NumPy, lane by lane, and the order of every sum, bit by bit."""
+"""The vector type: each function against NumPy, lane by lane, and the order of each sum, bit by bit."""
 
 from fractions import Fraction
 
@@ -18,14 +18,14 @@ def dtype(request):
     return request.param
 
 
-def random_lanes(dtype, count, seed=0, spread=12):
-    """Return numbers of both signs, of sizes from about 2^-spread to 2^spread."""
+def random_lanes(dtype, count, seed=0, exponents=12):
+    """Return numbers of both signs, of sizes from about 2^-exponents to 2^exponents."""
     source = np.random.default_rng(seed)
-    return (source.standard_normal(count) * 2.0 ** source.integers(-spread, spread, count)).astype(dtype)
+    return (source.standard_normal(count) * 2.0 ** source.integers(-exponents, exponents, count)).astype(dtype)
 
 
 def halves(values):
-    """Sum as sum_lanes does: the second half is added to the first until one number is left, in float64."""
+    """Sum as sum_lanes: add the second half to the first until one number is left, in float64."""
     values = np.asarray(values, dtype=np.float64)
     while len(values) > 1:
         middle = len(values) // 2
@@ -34,25 +34,24 @@ def halves(values):
 
 
 @njit
-def copy_groups(source, at, target, to):
-    vector.store(target, to, vector.load_group(source, at))
+def copy_group(source, i, target, j):
+    vector.store(target, j, vector.load_group(source, i))
 
 
 @njit
-def copy_vector(source, at, target, to):
-    vector.store(target, to, vector.load(source, at))
+def copy_vector(source, i, target, j):
+    vector.store(target, j, vector.load(source, i))
 
 
-@pytest.mark.parametrize(("copy", "vectors"), [(copy_groups, GROUP_VECTORS), (copy_vector, 1)])
-@pytest.mark.parametrize(("at", "to"), [(0, 0), (3, 1), (1, 5)])
-def test_load_and_store_move_their_lanes_and_no_others(copy, vectors, at, to, dtype):
-    itemsize = np.dtype(dtype).itemsize
-    lanes = 4 if vectors is None else vectors * VECTOR_BYTES // itemsize
+@pytest.mark.parametrize(("copy", "vectors"), [(copy_group, GROUP_VECTORS), (copy_vector, 1)])
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (3, 1), (1, 5)])  # indices that are not aligned
+def test_load_and_store_move_their_lanes_and_no_others(copy, vectors, i, j, dtype):
+    lanes = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
     source = np.arange(1, 101, dtype=dtype)
     target = np.zeros(100, dtype=dtype)
     expected = target.copy()
-    expected[to : to + lanes] = source[at : at + lanes]
-    copy(source, at, target, to)  # addresses that are not multiples of anything
+    expected[j : j + lanes] = source[i : i + lanes]
+    copy(source, i, target, j)
     assert (target == expected).all()
 
 
@@ -68,17 +67,18 @@ def test_lanes(dtype):
 
 
 @njit
-def zeros(out, where):
+def zeros(out, i):
     vector.store(out, 0, vector.zero_group(out))
-    vector.store(out, where, vector.zero_vector(out))
+    vector.store(out, i, vector.zero_vector(out))
 
 
 def test_zero_group_and_zero_vector(dtype):
-    group, vector = group_size(dtype), group_size(dtype) // GROUP_VECTORS
-    out = np.ones(group + vector + 2, dtype=dtype)
-    zeros(out, group + 1)
-    assert (out == 0).sum() == group + vector
-    assert out[group] == 1
+    lanes = group_size(dtype)
+    zero_lanes = lanes + lanes // GROUP_VECTORS
+    out = np.ones(zero_lanes + 2, dtype=dtype)
+    zeros(out, lanes + 1)
+    assert (out == 0).sum() == zero_lanes
+    assert out[lanes] == 1
     assert out[-1] == 1
 
 
@@ -123,16 +123,16 @@ def multiply_add(a, b, c, out):
 def test_fma_rounds_once(dtype):
     lanes = group_size(dtype)
     a, b = random_lanes(dtype, lanes, 1), random_lanes(dtype, lanes, 2)
-    c = -(a * b)  # all but the rounding error of the product cancels
+    c = -(a * b)  # only the rounding error of the product is left
     out = np.empty(2 * lanes, dtype=dtype)
     multiply_add(a, b, c, out)
     exact = [Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)) for x, y, z in zip(a, b, c, strict=True)]
-    spread = [Fraction(float(b[0])) * Fraction(float(x)) + Fraction(1, 2) for x in a]
+    broadcast = [Fraction(float(b[0])) * Fraction(float(x)) + Fraction(1, 2) for x in a]
     assert sum(value != 0 for value in exact) > lanes // 2  # two roundings would give 0 everywhere
-    # The errors of products are exact in the dtype, and float of a Fraction rounds once; for float32 a product has
-    # at most 48 bits, and the second sum few enough too, so that rounding by way of float64 is right as well.
+    # The errors of products are exact in the dtype, and float of a Fraction rounds once. In float32 a product has at
+    # most 48 bits, and the second sum has few enough, too, so that rounding it to float64 first changes nothing.
     assert (out[:lanes] == np.array([float(value) for value in exact]).astype(dtype)).all()
-    assert (out[lanes:] == np.array([float(value) for value in spread]).astype(dtype)).all()
+    assert (out[lanes:] == np.array([float(value) for value in broadcast]).astype(dtype)).all()
 
 
 @njit
@@ -153,10 +153,10 @@ def test_selections_and_bounds(dtype):
     lanes = group_size(dtype)
     special = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan], dtype=dtype)
     pairs = np.array([(x, y) for x in special for y in special], dtype=dtype)
-    for start in range(0, len(pairs), lanes):
+    for first in range(0, len(pairs), lanes):
         a, b = random_lanes(dtype, lanes, 1), random_lanes(dtype, lanes, 2)
-        part = pairs[start : start + lanes]
-        a[: len(part)], b[: len(part)] = part.T
+        some = pairs[first : first + lanes]
+        a[: len(some)], b[: len(some)] = some.T
         out = np.empty(8 * lanes, dtype=dtype)
         choose(a, b, out)
         less, equal = a < b, a == b  # false where one is NaN
@@ -164,45 +164,45 @@ def test_selections_and_bounds(dtype):
         half = np.full_like(a, 0.5)
         expected += [np.where(half < a, half, a), np.where(half > a, half, a), np.where(less, a, b)]
         expected += [np.where(a > b, a, b)]
-        expected = np.concatenate([part.astype(dtype) for part in expected])
+        expected = np.concatenate([values.astype(dtype) for values in expected])
         np.testing.assert_array_equal(out, expected)
         assert (np.signbit(out) == np.signbit(expected))[~np.isnan(expected)].all()
         bounded = out.reshape(8, lanes)[4:]
-        assert (np.isnan(bounded[:2]) == np.isnan(a)).all(), "a NaN in x comes through minimum and maximum"
+        assert (np.isnan(bounded[:2]) == np.isnan(a)).all(), "minimum and maximum return a NaN in x"
         assert (np.isnan(bounded[2:]) == np.isnan(b)).all()
 
 
 @njit
-def keep(a, count, out):
+def mask(a, count, out):
     vector.store(out, 0, vector.mask_tail(vector.load_group(a, 0), count))
 
 
 @pytest.mark.parametrize(
     "count", [-(2**63), 3 - 2**32, -1, 0, 1, 2, 7, "lanes-1", "lanes", "lanes+1", 2**31, 2**32 + 3]
 )
-def test_keep_first(count, dtype):
+def test_mask_tail(count, dtype):
     lanes = group_size(dtype)
     if isinstance(count, str):
         count = lanes + int(count.removeprefix("lanes") or 0)
     a = random_lanes(dtype, lanes)
-    a[1::3] = np.nan  # what is dropped may be NaN: it is set to zero, not multiplied by it
+    a[1::3] = np.nan  # also NaN becomes zero: the tail is selected, not multiplied by zero
     out = np.empty_like(a)
-    keep(a, count, out)
+    mask(a, count, out)
     expected = np.where(np.arange(lanes) < count, a, a.dtype.type(0))
     assert out.tobytes() == expected.tobytes()
 
 
 @njit
 def sums(a, out):
-    lanes, step = vector.group_lanes(a), vector.vector_lanes(a)
+    lanes, width = vector.group_lanes(a), vector.vector_lanes(a)
     group = vector.load_group(a, 0)
     vector.store(out, 0, lane_kernels.fold_group(group))
     four = lane_kernels.four_sums(
-        vector.load(a, 0), vector.load(a, step), vector.load(a, 2 * step), vector.load(a, 3 * step)
+        vector.load(a, 0), vector.load(a, width), vector.load(a, 2 * width), vector.load(a, 3 * width)
     )  # fmt: skip
     return (
         lane_kernels.sum_lanes(group),
-        lane_kernels.sum_lanes(vector.load(a, lanes - step)),
+        lane_kernels.sum_lanes(vector.load(a, lanes - width)),
         [lane_kernels.lane(four, i) for i in range(4)],
     )
 
@@ -210,9 +210,9 @@ def sums(a, out):
 SEEDS = range(5)
 
 
-def test_numbers_for_the_sums_tell_one_order_from_another(dtype):
+def test_some_orders_of_a_sum_differ(dtype):
     for seed in SEEDS:
-        a = random_lanes(dtype, group_size(dtype), seed, spread=30).astype(np.float64)
+        a = random_lanes(dtype, group_size(dtype), seed, exponents=30).astype(np.float64)
         if halves(a) != np.cumsum(a)[-1]:
             return
     pytest.fail("all orders give the same sums")
@@ -220,15 +220,15 @@ def test_numbers_for_the_sums_tell_one_order_from_another(dtype):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sums_over_lanes_have_one_order(seed, dtype):
-    lanes, step = group_size(dtype), group_size(dtype) // GROUP_VECTORS
-    a = random_lanes(dtype, lanes, seed, spread=30)  # so far apart that float32 numbers too lose digits in float64
-    folded = np.empty(step, dtype=dtype)
+    lanes, width = group_size(dtype), group_size(dtype) // GROUP_VECTORS
+    a = random_lanes(dtype, lanes, seed, exponents=30)  # sizes differ so much that sums lose digits in float64
+    folded = np.empty(width, dtype=dtype)
     whole, last, four = sums(a, folded)
-    v = a.reshape(GROUP_VECTORS, step)
+    v = a.reshape(GROUP_VECTORS, width)
     assert folded.tobytes() == ((v[0] + v[2]) + (v[1] + v[3])).tobytes()
     assert whole == halves(a)
     assert last == halves(v[3])
-    for lanes, result in zip(v, four, strict=True):  # side by side, they are added in their own dtype
+    for lanes, result in zip(v, four, strict=True):  # several sums at once are formed in their dtype
         while len(lanes) > 1:
             lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
         assert result == lanes[0]
@@ -242,7 +242,7 @@ def parts(a, out):
     return lane_kernels.lane(vector.load(a, 0), 3), vector.load_scalar(a, 5)
 
 
-def test_halves_lane_and_number(dtype):
+def test_halves_lane_and_scalar(dtype):
     a = random_lanes(dtype, group_size(dtype))
     out = np.empty_like(a)
     assert parts(a, out) == (a[3], a[5])
