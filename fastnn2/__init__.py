@@ -3,7 +3,7 @@
 >>> import fastnn2
 >>> params, cost_ = fastnn2.fit([[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1], 0.3, 5, 1000)
 
-The functions are those of the tutorial; :mod:`fastnn2.reference` has them in plain NumPy.
+The functions have the names and arguments of the tutorial; :mod:`fastnn2.reference` has them in plain NumPy.
 """
 
 import importlib
@@ -35,8 +35,8 @@ __all__ = [
     "update",
 ]
 
-# Imported when first asked for, so that the command can catch Ctrl-C while NumPy is imported.
-_HOME = {
+# These are imported on first use, so that the command can catch Ctrl-C while NumPy is imported.
+_MODULES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "init_params": "functional.steps",
@@ -50,18 +50,18 @@ _HOME = {
 }
 
 
-def _get(name: str) -> Any:
+def _load(name: str) -> Any:
     if name == "reference":
         return importlib.import_module("fastnn2.reference")
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'fastnn2' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastnn2.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"fastnn2.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
-if not TYPE_CHECKING:  # or every misspelt name would have a type
-    __getattr__ = _get
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept misspelt names
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

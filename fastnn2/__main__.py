@@ -1,4 +1,4 @@
-"""``python -m fastnn2`` is the command ``fastnn2``."""
+"""``python -m fastnn2`` runs the command ``fastnn2``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The errors that carry what was trained so far."""
+"""Errors of training that carry the parameters and costs reached so far."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ Params = dict[str, "np.ndarray[Any, Any]"]
 
 
 class _Stopped(BaseException):
-    """What both carry, through copies and pickles too."""
+    """An error with `params` and `cost_`, which copies and pickles keep."""
 
     def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
         super().__init__(message)
@@ -23,14 +23,14 @@ class _Stopped(BaseException):
 
 
 class TrainingInterrupted(_Stopped, KeyboardInterrupt):
-    """Training was stopped by Ctrl-C; nothing trained is lost.
+    """Training was stopped by Ctrl-C. The error carries all that was trained.
 
     Attributes
     ----------
     params : dict
-        The parameters after the last whole iteration: ``fit`` goes on from them with ``init=params``.
+        The parameters after the last complete iteration; ``fit`` continues from them with ``init=params``.
     cost_ : ndarray
-        The costs of the iterations that were done, float64.
+        The costs of the completed iterations, float64.
     """
 
 
@@ -40,7 +40,7 @@ class TrainingDiverged(_Stopped, ValueError):
     Attributes
     ----------
     params : dict
-        The last parameters that were all finite.
+        The last set of parameters in which all are finite.
     cost_ : ndarray
-        The finite costs up to there, float64.
+        The finite costs up to then, float64.
     """

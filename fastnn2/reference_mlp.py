@@ -1,4 +1,4 @@
-"""What the estimators compute, in plain NumPy: the public name of :mod:`fastnn2.reference.mlp`."""
+"""The NumPy specification of the estimators: the public name of :mod:`fastnn2.reference.mlp`."""
 
 from fastnn2.reference.mlp import (
     ACTIVATIONS,

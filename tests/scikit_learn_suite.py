@@ -1,4 +1,4 @@
-"""A plugin of pytest: scikit-learn's tests of its MLP classes find fastnn2's in their place."""
+"""A pytest plugin that lets scikit-learn's tests of its MLP classes test fastnn2's classes."""
 
 import sklearn.neural_network
 

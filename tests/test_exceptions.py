@@ -1,4 +1,4 @@
-"""The errors that carry what was trained: through copies, pickles and pools of processes."""
+"""TrainingDiverged and TrainingInterrupted keep params and cost_ through copies, pickles and process pools."""
 
 import concurrent.futures
 import copy
@@ -16,16 +16,16 @@ KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_copies_carry_what_was_trained(kind, again):
-    error = again(kind("why", {"W1": np.ones((2, 2))}, np.arange(3.0)))
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copies_keep_params_and_costs(kind, duplicate):
+    error = duplicate(kind("why", {"W1": np.ones((2, 2))}, np.arange(3.0)))
     assert isinstance(error, kind)
     assert str(error) == "why"
     assert (error.params["W1"] == 1).all()
     assert error.cost_.tolist() == [0, 1, 2]
 
 
-def test_kinds():
+def test_errors_are_subclasses_of_builtin_errors():
     assert issubclass(fastnn2.TrainingDiverged, ValueError)
     assert issubclass(fastnn2.TrainingInterrupted, KeyboardInterrupt)
 
@@ -34,7 +34,7 @@ def diverge():
     fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 1e308, 2, 50, alpha=1e10)
 
 
-def test_out_of_another_process():
+def test_error_from_another_process_keeps_params():
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         outcome = pool.submit(diverge)
@@ -44,7 +44,7 @@ def test_out_of_another_process():
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_what_a_thread_raises_is_raised(n_threads, monkeypatch):
+def test_error_of_a_thread_is_raised_by_fit(n_threads, monkeypatch):
     def broken(name, dtype):
         def call(*arguments):
             raise RuntimeError("broken kernel")

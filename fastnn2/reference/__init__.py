@@ -1,7 +1,7 @@
 """The NumPy specification of the network; every kernel is tested against it. Imports nothing else of the project.
 
-``fastnn2.reference`` has the tutorial's functions (``network``), ``fastnn2.reference_mlp`` what the estimators compute
-(``mlp``).
+``network`` has the tutorial's functions, which users find in ``fastnn2.reference``; ``mlp`` has the algorithm of the
+estimators, which users find in ``fastnn2.reference_mlp``.
 """
 
 from fastnn2.reference.network import backward, cost, fit, forward, init_params, predict, sigmoid, update

@@ -1,8 +1,8 @@
-"""The estimators' algorithm in plain NumPy: activations, losses, optimizers, and an epoch of mini-batches.
+"""The NumPy specification of the estimators: activations, losses, optimizers, and one epoch of mini-batches.
 
-The twin of the kernels in ``kernels/activations.py``, ``losses.py``, ``optimizers.py`` and ``epochs.py``; nothing of
-the project is imported. Samples are columns, as in :mod:`fastnn2.reference`: X (d, n), Y (o, n), and parameters are a
-dict with W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
+The kernels in ``kernels/nn/activations.py``, ``losses.py`` and ``optimizers.py`` and in ``kernels/loops/epochs.py`` are
+tested against it. Samples are columns, as in :mod:`fastnn2.reference`: X (d, n), Y (o, n), and parameters are a dict
+with W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 Params = dict[str, Array]
 
-WEIGHTS = ("W1", "W2")  # what the penalty is for
+WEIGHTS = ("W1", "W2")  # the L2 penalty applies to these
 
 
 def sigmoid(x: Array) -> Array:
@@ -30,7 +30,7 @@ def softmax(z: Array) -> Array:
     return result
 
 
-# The activations of the hidden layer, and their slopes, from the activation's value a.
+# The activations of the hidden layer, and their derivatives as functions of the activation's value a.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda z: z,
     "logistic": sigmoid,
@@ -45,20 +45,20 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def clipped(y: Array) -> Array:
-    """Return y, no less than eps and no more than 1 - eps of its dtype, so that its logarithm is finite."""
+def clip(y: Array) -> Array:
+    """Return y clipped to [eps, 1 - eps] of its dtype, so that log(y) and log(1 - y) are finite."""
     eps = np.finfo(y.dtype).eps
     return np.clip(y, eps, 1 - eps)
 
 
-def poisson(Y: Array, y: Array) -> Array:
-    """Return Y log(Y / y) - Y + y, summed over the outputs, where 0 log 0 is 0."""
+def poisson_loss(Y: Array, y: Array) -> Array:
+    """Return Y log(Y / y) - Y + y, summed over the outputs; 0 log 0 is taken as 0."""
     ratio = np.where(Y == 0, 1.0, Y) / y
     result: Array = (np.where(Y == 0, 0.0, Y * np.log(ratio)) - Y + y).sum(axis=0)
     return result
 
 
-# The activation of the outputs, and the loss of each sample, by the name of the loss.
+# The activation of the outputs, and the loss of each sample, keyed by the name of the loss.
 OUTPUTS: dict[str, Callable[[Array], Array]] = {
     "log_loss": sigmoid,
     "cross_entropy": softmax,
@@ -66,10 +66,10 @@ OUTPUTS: dict[str, Callable[[Array], Array]] = {
     "poisson": np.exp,
 }
 LOSSES: dict[str, Callable[[Array, Array], Array]] = {
-    "log_loss": lambda Y, y: -(Y * np.log(clipped(y)) + (1 - Y) * np.log(1 - clipped(y))).sum(axis=0),
-    "cross_entropy": lambda Y, y: -(Y * np.log(clipped(y))).sum(axis=0),
+    "log_loss": lambda Y, y: -(Y * np.log(clip(y)) + (1 - Y) * np.log(1 - clip(y))).sum(axis=0),
+    "cross_entropy": lambda Y, y: -(Y * np.log(clip(y))).sum(axis=0),
     "squared_error": lambda Y, y: 0.5 * ((Y - y) ** 2).mean(axis=0),
-    "poisson": poisson,
+    "poisson": poisson_loss,
 }
 
 
@@ -89,9 +89,9 @@ def loss_and_gradient(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> tuple[float, Params]:
-    """Return the mean loss with its penalty alpha/(2n) (|W1|^2 + |W2|^2), and the gradients dW1, db1, dW2, db2.
+    """Return the mean loss with the penalty alpha/(2n) (|W1|^2 + |W2|^2), and the gradients dW1, db1, dW2, db2.
 
-    With weights, n is their sum. The gradient with respect to Z2 is y - Y for every loss.
+    With sample weights, n is their sum. The gradient with respect to Z2 is y - Y for every loss.
     """
     w = np.ones(X.shape[1]) if sample_weight is None else sample_weight
     n = w.sum()
@@ -110,7 +110,7 @@ def loss_and_gradient(
 
 
 def sgd(params: Params, gradients: Params, state: list[Params], rate: float, momentum: float, nesterov: bool) -> None:
-    """Make a step of stochastic descent with momentum in place; `state` is [velocities]."""
+    """Take a step of SGD with momentum in place; `state` is [velocities]."""
     (velocities,) = state
     for name, p in params.items():
         step = -rate * gradients["d" + name]
@@ -121,7 +121,7 @@ def sgd(params: Params, gradients: Params, state: list[Params], rate: float, mom
 def adam(
     params: Params, gradients: Params, state: list[Params], rate: float, beta_1: float, beta_2: float, epsilon: float
 ) -> None:
-    """Make a step of Adam in place; `state` is [first moments, second moments], the bias corrections part of `rate`."""
+    """Take a step of Adam in place; `state` is [first moments, second moments], and `rate` has the bias corrections."""
     first, second = state
     for name, p in params.items():
         g = gradients["d" + name]
@@ -143,9 +143,9 @@ def epoch(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> float:
-    """Run over all samples once, `batch` of them at a time in `order`; return the mean loss.
+    """Visit all samples once in `order`, `batch` of them at a time; return the mean loss.
 
-    ``make_step(params, gradients, number)`` changes the parameters after each mini-batch.
+    ``make_step(params, gradients, number)`` updates the parameters after each mini-batch.
     """
     summed = 0.0
     for number, begin in enumerate(range(0, len(order), batch)):

@@ -1,4 +1,4 @@
-"""The two-layer network in plain NumPy: what every other part of fastnn2 is checked against.
+"""The two-layer network in plain NumPy: the specification that every kernel is tested against.
 
 Samples are columns. X is (d, n), Y is (o, n); W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
 
@@ -6,8 +6,8 @@ Samples are columns. X is (d, n), Y is (o, n); W1 (h, d), b1 (h, 1), W2 (o, h), 
     Z2 = W2 A1 + b2      y = sigmoid(Z2)
     cost = -1/n sum(Y log y + (1 - Y) log(1 - y)) + alpha/(2n) (|W1|^2 + |W2|^2)
 
-Each function has its twin of the same name and arguments at the top level of fastnn2: compiled but for sigmoid,
-which is this one, and init_params, which checks and calls this one; fastnn2.fit also takes dtype, n_threads and
+fastnn2 has a function of the same name and arguments for each of these. Those are compiled, except for sigmoid, which
+is this one, and init_params, which checks its arguments and calls this one. fastnn2.fit also takes dtype, n_threads and
 progress.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 __all__ = ["backward", "cost", "fit", "forward", "init_params", "predict", "sigmoid", "update"]
 
 Array = np.ndarray[Any, Any]
-ArrayLike = Any  # what np.asarray takes
+ArrayLike = Any  # anything that np.asarray accepts
 Params = dict[str, Array]
 
 
@@ -33,12 +33,12 @@ def sigmoid(x: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        The same shape, float64 (float32 where x is), between 0 and 1. With e = e^-|x| nothing overflows.
+        The same shape, float64 (float32 if x is), between 0 and 1. Computed from e^-|x|, which cannot overflow.
 
     Raises
     ------
     TypeError
-        x has anything but real numbers.
+        x has something other than real numbers.
 
     Examples
     --------
@@ -60,15 +60,15 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
     ----------
     X : array_like (d, n)
     Y : array_like (o, n) or (n,)
-        Only the numbers of rows count; (n,) is one row.
+        Of X and Y, only the numbers of rows are used; (n,) is one row.
     hidden_size : int
         Number of hidden units h.
     init : {"he", "small"}
         Weights are standard normal draws, W1 first, times sqrt(2/d) and sqrt(2/h) (He et al., "Delving Deep into
         Rectifiers", 2015), or times 0.01. Biases are zero.
     random_state : int, RandomState, Generator or None
-        Where the draws come from; an int seeds a legacy RandomState, None takes fresh entropy. The global random
-        state is neither read nor changed.
+        The source of the draws; an int seeds a legacy RandomState, None takes fresh entropy. The global random state
+        is neither read nor changed.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
 
 
 def forward(X: ArrayLike, params: Params) -> tuple[Array, Params]:
-    """Return the network's outputs and what led to them.
+    """Return the network's outputs and the intermediate results.
 
     Parameters
     ----------
@@ -132,16 +132,16 @@ def cost(
     actual : array_like (o, n)
         Targets in [0, 1].
     sample_weight : array_like (n,), optional
-        The mean is then weighted: n is the sum of the weights.
+        The mean is then weighted, and n is the sum of the weights.
     params : dict, optional
-        For the penalty: W1 and W2.
+        Needed for the penalty, which uses W1 and W2.
     alpha : float
         L2 penalty; adds alpha/(2n) (|W1|^2 + |W2|^2).
 
     Returns
     -------
     float
-        In float64. A certain and right prediction costs 0 (0 log 0 is 0), a certain and wrong one infinity.
+        Computed in float64. A prediction of 0 or 1 costs 0 if it is right (0 log 0 is taken as 0), else infinity.
 
     Examples
     --------
@@ -161,12 +161,12 @@ def penalty(params: Params | None, alpha: float) -> float:
     if alpha == 0:
         return 0.0
     if params is None:
-        raise ValueError("alpha is given without params")
+        raise ValueError("alpha is given without params; pass params=, whose W1 and W2 are penalised")
     return alpha / 2 * sum(float(np.square(params[name], dtype=float).sum()) for name in ("W1", "W2"))
 
 
 def cost_from_Z2(Z2: Array, Y: Array, w: Array, params: Params, alpha: float) -> float:
-    """Return the cost from Z2, finite and exact however sure the network is.
+    """Return the cost computed from Z2: finite and exact even where y rounds to 0 or 1.
 
     -Y log y - (1 - Y) log(1 - y) = max(z, 0) - Y z + log(1 + e^-|z|) with y = sigmoid(z).
     """
@@ -198,7 +198,7 @@ def backward(
     Returns
     -------
     dict
-        dW1, db1, dW2, db2, each of the shape of its parameter.
+        dW1, db1, dW2, db2, each with the shape of its parameter.
     """
     X, Y = np.asarray(X), np.atleast_2d(Y)
     w = np.ones(Y.shape[1]) if sample_weight is None else np.asarray(sample_weight)
@@ -259,7 +259,7 @@ def fit(
     hidden_size : int
     number_of_iterations : int
     init : {"he", "small"} or dict
-        As for :func:`init_params`, or parameters to go on from.
+        As for :func:`init_params`, or parameters to continue from.
     random_state : int, RandomState, Generator or None
     alpha : float
     sample_weight : array_like (n,), optional

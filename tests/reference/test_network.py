@@ -1,4 +1,4 @@
-"""The plain NumPy reference, which all else is compared with: published figures, hand work, slopes, scikit-learn."""
+"""The NumPy reference: published figures, steps worked by hand, central differences, scikit-learn."""
 
 import inspect
 import warnings
@@ -33,7 +33,7 @@ def test_published_figures():
     trained, cost_ = reference.fit(X, Y, 0.3, 5, 5000, init=params)
     assert abs(cost_[0] - PUBLISHED_FIRST_COST) <= PUBLISHED_FIRST_TOLERANCE
     assert abs(cost_[-1] - PUBLISHED_LAST_COST) <= PUBLISHED_LAST_TOLERANCE
-    # random_state=3 draws the same initial parameters by itself.
+    # random_state=3 draws the same initial parameters.
     assert_same_bits(reference.init_params(X, Y, 5), params)
     assert (reference.predict(X, trained) == Y).mean() > 0.96
 
@@ -60,7 +60,7 @@ def test_step_worked_by_hand(name):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.0, 1.5])
 @pytest.mark.parametrize("shape", [(2, 5, 1, 40), (3, 4, 2, 30), (1, 1, 1, 10), (5, 3, 4, 17)])
-def test_gradient_by_central_differences(shape, alpha, weighted):
+def test_gradient_equals_central_differences(shape, alpha, weighted):
     X, Y, params, weights = problem(*shape)
     keywords = {"sample_weight": weights if weighted else None, "alpha": alpha}
     _, cache = reference.forward(X, params)
@@ -85,7 +85,15 @@ def test_sigmoid_neither_overflows_nor_warns():
     np.testing.assert_allclose(y[4] + y[7], 1, rtol=1e-15)
     assert np.isnan(reference.sigmoid(np.nan))
     assert reference.sigmoid(np.float32([1.0])).dtype == np.float32
-    for dtype in ("u1", "u4", "u8", "i1", "?", "f2", ">f8"):  # an unsigned -1 is a large number
+    for dtype in (
+        "u1",
+        "u4",
+        "u8",
+        "i1",
+        "?",
+        "f2",
+        ">f8",
+    ):  # the negative of an unsigned number would be a large number
         y = reference.sigmoid(np.array([0, 1], dtype))
         assert y.dtype == np.float64
         np.testing.assert_array_equal(y, reference.sigmoid([0.0, 1.0]))
@@ -95,12 +103,12 @@ def test_sigmoid_neither_overflows_nor_warns():
     assert fastnn2.sigmoid is reference.sigmoid
 
 
-def test_cost_of_certain_predictions():
+def test_cost_of_predictions_of_0_and_1():
     assert reference.cost([[0.0, 1.0]], [[0, 1]]) == 0
     assert reference.cost([[1.0, 0.5]], [[0, 1]]) == np.inf
     assert reference.cost([[0.0, 0.5]], [[1, 1]]) == np.inf
     assert reference.cost([[0.0, 0.5]], [[0.5, 1]]) == np.inf
-    # A sample without weight does not count, not even an infinite cost.
+    # A sample of weight 0 does not count, even if its cost is infinite.
     assert reference.cost([[1.0, 0.5]], [[0, 1]], sample_weight=[0, 2]) == np.log(2)
 
 
@@ -116,14 +124,14 @@ def test_cost_equals_log_loss_of_scikit_learn():
     )
 
 
-def test_cost_of_outputs_is_the_sum_of_their_costs():
+def test_cost_of_several_outputs_is_the_sum_of_their_costs():
     X, Y, params, weights = problem(3, 4, 3, 50)
     y, _ = reference.forward(X, params)
     single = [reference.cost(y[r : r + 1], Y[r : r + 1], sample_weight=weights) for r in range(3)]
     np.testing.assert_allclose(reference.cost(y, Y, sample_weight=weights), sum(single), rtol=1e-14)
 
 
-def test_penalty_counts_weights_and_not_biases():
+def test_penalty_includes_weights_but_not_biases():
     X, Y, params, weights = problem(3, 4, 2, 50)
     y, _ = reference.forward(X, params)
     squares = (params["W1"] ** 2).sum() + (params["W2"] ** 2).sum()
@@ -134,7 +142,7 @@ def test_penalty_counts_weights_and_not_biases():
     np.testing.assert_allclose(extra, 3.0 / (2 * weights.sum()) * squares, rtol=1e-12)
 
 
-def test_fit_of_a_very_sure_network_has_a_finite_exact_cost():
+def test_cost_of_fit_is_exact_where_the_output_rounds_to_1():
     # Z2 = 1000 for both samples, one right and one wrong: y is 1 to the last digit, and the mean cost 500.
     params = {"W1": np.zeros((1, 1)), "b1": np.full((1, 1), 30.0), "W2": np.full((1, 1), 1e3), "b2": np.zeros((1, 1))}
     X, Y = np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])
@@ -144,10 +152,10 @@ def test_fit_of_a_very_sure_network_has_a_finite_exact_cost():
     assert trained["W2"][0, 0] == 999.75
     assert trained["b2"][0, 0] == -0.25
     assert trained["W1"][0, 0] == 0
-    assert reference.cost(reference.forward(X, params)[0], Y) == np.inf  # from y alone it cannot be told
+    assert reference.cost(reference.forward(X, params)[0], Y) == np.inf  # computed from y, the cost is infinite
 
 
-def test_cost_of_fit_is_that_of_the_parameters_before_each_update():
+def test_costs_of_fit_belong_to_the_parameters_before_each_update():
     X, Y, params, weights = problem(3, 4, 2, 30)
     keywords = {"alpha": 0.5, "sample_weight": weights}
     _, cost_ = reference.fit(X, Y, RATE, 4, 3, init=params, **keywords)
@@ -157,7 +165,7 @@ def test_cost_of_fit_is_that_of_the_parameters_before_each_update():
         params, _ = reference.fit(X, Y, RATE, 4, 1, init=params, **keywords)
 
 
-def test_fit_goes_on_from_parameters_and_takes_flat_targets():
+def test_fit_continues_from_parameters_and_accepts_one_dimensional_targets():
     X, Y, params, _ = problem(2, 3, 1, 20)
     kept = {name: value.copy() for name, value in params.items()}
     whole = reference.fit(X, Y, RATE, 3, 7, init=params)
@@ -170,7 +178,7 @@ def test_fit_goes_on_from_parameters_and_takes_flat_targets():
     assert none.shape == (0,)
 
 
-def test_predict_is_above_one_half():
+def test_predict_is_1_only_above_one_half():
     params = {"W1": np.zeros((1, 1)), "b1": np.zeros((1, 1)), "W2": np.zeros((2, 1)), "b2": np.array([[0.0], [1e-9]])}
     labels = reference.predict(np.zeros((1, 3)), params)
     assert labels.tolist() == [[0, 0, 0], [1, 1, 1]]
@@ -187,7 +195,7 @@ def test_update_returns_new_arrays():
 X, Y = np.zeros((3, 4)), np.zeros((2, 4))
 
 
-def test_initial_parameters_of_an_int_are_legacy_draws_in_the_tutorials_order():
+def test_init_params_from_an_int_are_legacy_draws_in_the_order_of_the_tutorial():
     params = reference.init_params(X, Y, 6, random_state=11)
     source = np.random.RandomState(11)
     expected = source.randn(6, 3) * np.sqrt(2 / 3)
@@ -201,7 +209,7 @@ def test_initial_parameters_of_an_int_are_legacy_draws_in_the_tutorials_order():
 
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
-def test_initial_parameters_from_a_generator_go_on_where_it_stands(make):
+def test_init_params_continue_the_stream_of_a_generator(make):
     source = make(7)
     first, second = (reference.init_params(X, Y, 6, random_state=source) for _ in range(2))
     assert (first["W1"] != second["W1"]).all()
@@ -210,7 +218,7 @@ def test_initial_parameters_from_a_generator_go_on_where_it_stands(make):
     assert_same_bits(first["W2"], again.standard_normal((2, 6)) * np.sqrt(2 / 6))
 
 
-def test_initial_parameters_from_fresh_entropy_differ():
+def test_init_params_from_fresh_entropy_differ():
     first, second = (reference.init_params(X, Y, 6, random_state=None) for _ in range(2))
     assert (first["W1"] != second["W1"]).all()
 
@@ -230,7 +238,7 @@ def test_global_random_state_is_neither_read_nor_changed(random_state):
         np.random.set_state(kept)
 
 
-def test_names_and_arguments_are_those_of_the_compiled_functions():
+def test_compiled_functions_have_the_same_names_and_arguments():
     for name in ("forward", "cost", "backward", "update", "predict"):
         plain = list(inspect.signature(getattr(reference, name)).parameters.values())
         compiled = list(inspect.signature(getattr(fastnn2, name)).parameters.values())
