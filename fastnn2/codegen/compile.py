@@ -1,8 +1,8 @@
-"""From a kernel entry to machine code, with Numba; imported only where a kernel has to be compiled.
+"""Compile a kernel entry with Numba; this module is imported only when a kernel has to be compiled.
 
-Two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all that it
-calls, then LLVM optimises the whole once. :func:`compile_function` is plain :func:`numba.cfunc`, for
-``FASTNN2_STORE=off``.
+There are two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all
+functions that it calls, and LLVM optimises them together once. :func:`compile_function` uses plain :func:`numba.cfunc`,
+for ``FASTNN2_STORE=off``.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from fastnn2.codegen.signatures import MODULES, SIGNATURES
 from fastnn2.kernels.simd.target import choose
 
 
-def entry_of(name):
+def find_entry(name):
     """Return the Python function of an entry."""
     return getattr(importlib.import_module(f"fastnn2.kernels.loops.{MODULES[name]}"), name)
 
@@ -36,13 +36,13 @@ def argument_types(name, dtype):
 
 def _check_jit_enabled():
     if config.DISABLE_JIT:
-        raise ValueError("NUMBA_DISABLE_JIT is set, and a kernel has to be compiled: unset it")
+        raise ValueError("NUMBA_DISABLE_JIT is set, but a kernel has to be compiled; unset it")
 
 
 def compile_function(name, dtype):
     """Compile an entry with :func:`numba.cfunc` and return the result."""
     _check_jit_enabled()
-    entry = entry_of(name)
+    entry = find_entry(name)
     with short_pipeline():
         return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(entry)
 
@@ -50,15 +50,15 @@ def compile_function(name, dtype):
 def compile_object(name, dtype, cpu, features):
     """Compile an entry for a processor; return the object file as bytes and the name of its function.
 
-    The function has Numba's calling convention: two pointers for results that are not used come first. Beside it there
-    is THREAD_ENTRY.
+    The function has Numba's calling convention: its first two arguments are pointers for results, which kernels do not
+    use. The object file also has the function THREAD_ENTRY.
     """
     module, machine, symbol = compile_module(name, dtype, cpu, features)
     return machine.emit_object(module), symbol
 
 
 def compile_assembly(name, dtype, cpu, features):
-    """Return the assembly of an entry for a processor, to look at."""
+    """Return the assembly of an entry for a processor, for inspection."""
     module, machine, _ = compile_module(name, dtype, cpu, features)
     return machine.emit_assembly(module)
 
@@ -67,18 +67,18 @@ def compile_module(name, dtype, cpu, features):
     """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
     _check_jit_enabled()
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
-    module, symbol = build_module(entry_of(name), argument_types(name, dtype))
+    module, symbol = build_module(find_entry(name), argument_types(name, dtype))
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
-    optimise(module, machine)
+    optimize(module, machine)
     return module, machine, symbol
 
 
-def optimise(module, machine):
-    """Run LLVM's passes at level 3: the tutorial's job gains 3 % over level 2, the compile loses 0.02 s.
+def optimize(module, machine):
+    """Run LLVM's passes at level 3: the tutorial's job is 3 % faster than with level 2, the compile 0.02 s slower.
 
-    Kernels say themselves what is done side by side; loops are vectorised for those that only clear or copy numbers. To
-    unroll them beyond that gains nothing and takes a quarter of LLVM's time.
+    Kernels use explicit vectors. Loop vectorisation is on for the loops that only clear or copy numbers. Unrolling is
+    off: it gains nothing and takes a quarter of LLVM's time.
     """
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True

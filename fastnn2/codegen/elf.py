@@ -1,6 +1,7 @@
 """The undefined symbols of an object file, read from its ELF tables.
 
-Layout: System V ABI, "ELF-64 Object File Format". Only what LLVM writes is needed: 64 bits, little endian.
+The format is "ELF-64 Object File Format" of the System V ABI. Only files as LLVM writes them are read: 64-bit and
+little-endian.
 """
 
 import struct
@@ -12,12 +13,15 @@ SYMBOL = struct.Struct("<IBBHQQ")
 
 
 def is_elf(content: bytes) -> bool:
-    """Whether an object is a 64-bit little-endian ELF file."""
+    """Return whether an object is a 64-bit little-endian ELF file."""
     return content[:6] == b"\x7fELF\x02\x01"
 
 
 def undefined_symbols(content: bytes) -> list[str]:
-    """Return the names of the symbols that an object uses and does not define; raise ValueError if it is none."""
+    """Return the names of the symbols that an object uses but does not define.
+
+    Raise ValueError if the object is not such a file or its tables are damaged.
+    """
     if not is_elf(content):
         raise ValueError("not a 64-bit little-endian ELF file")
     try:
@@ -34,8 +38,8 @@ def _undefined_symbols(content: bytes) -> list[str]:
     for _, kind, _, _, offset, length, link, *_ in sections:
         if kind == SYMBOL_TABLE:
             strings = sections[link][4]
-            for at in range(offset + SYMBOL.size, offset + length, SYMBOL.size):  # the first symbol is empty
-                name, _, _, section, _, _ = SYMBOL.unpack_from(content, at)
+            for symbol in range(offset + SYMBOL.size, offset + length, SYMBOL.size):  # the first symbol is empty
+                name, _, _, section, _, _ = SYMBOL.unpack_from(content, symbol)
                 if section == UNDEFINED and name:
                     names.append(content[strings + name : content.index(b"\0", strings + name)].decode())
     return names

@@ -1,4 +1,4 @@
-"""Which processor machine code is made for, and what it may run on."""
+"""The processor for which machine code is compiled, and whether that code runs on another one."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ import os
 
 import llvmlite.binding as llvm
 
-# The levels of x86-64 that distributions use, with the features of each (System V psABI).
+# The levels of x86-64 and their features, as Linux distributions use them (System V psABI).
 _V1 = "64bit cmov cx8 fxsr mmx sse sse2"
 _V2 = f"{_V1} cx16 sahf popcnt sse3 sse4.1 sse4.2 ssse3 crc32"
 _V3 = f"{_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"
@@ -17,7 +17,7 @@ LEVELS = {"x86-64": _V1, "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 
 @dataclasses.dataclass(frozen=True)
 class Processor:
-    """A processor as LLVM knows it: target triple, name, and the features that may be used."""
+    """A processor in LLVM's terms: target triple, name, and the features that code may use."""
 
     triple: str
     cpu: str
@@ -25,7 +25,7 @@ class Processor:
 
     @classmethod
     def here(cls) -> "Processor":
-        """Return this processor, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name."""
+        """Return the processor of this machine, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name."""
         return _here(os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES"))
 
     @classmethod
@@ -35,35 +35,35 @@ class Processor:
 
     @property
     def has_fma(self) -> bool:
-        """Whether it multiplies and adds in one instruction, as every 64-bit processor of Arm does."""
+        """Whether it has fused multiply-add instructions, as all 64-bit Arm processors have."""
         return "fma" in self.features or self.triple.startswith(("aarch64", "arm64"))
 
     @property
     def key(self) -> str:
-        """A short hash, for file names."""
+        """A short hash for file names."""
         text = f"{self.triple} {self.cpu} {' '.join(sorted(self.features))}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def feature_string(self) -> str:
-        """The features as LLVM wants them; those that are missing are switched off, whatever the name stands for.
+        """Return the features in LLVM's format: "+" for each one, "-" for the others that the name may imply.
 
-        All but 64-bit mode, which is no choice: without it LLVM ends the process.
+        64-bit mode is never switched off, as LLVM would end the process.
         """
         missing = set(_host_features()) - self.features - {"64bit"}
         return ",".join([f"+{name}" for name in sorted(self.features)] + [f"-{name}" for name in sorted(missing)])
 
     def runs(self, other: "Processor") -> bool:
-        """Whether machine code made for `other` runs on this processor."""
+        """Return whether machine code compiled for `other` runs on this processor."""
         return self.triple == other.triple and other.features <= self.features
 
 
 @functools.cache
 def _host_features() -> dict[str, bool]:
-    """All features that LLVM asks this processor for: name -> whether it has it."""
+    """Return all features that LLVM can detect: name -> whether this machine has it."""
     return dict(llvm.get_host_cpu_features())
 
 
-# What LLVM takes for granted with a feature: without it, code for that feature cannot be made.
+# What LLVM assumes with a feature: with the right side switched off, it cannot generate code for the left side.
 _IMPLIED = {
     "avx512f": "avx2 fma f16c",
     "fma": "avx",
@@ -77,19 +77,19 @@ _IMPLIED = {
 }
 
 
-def _closed(features: set[str], triple: str) -> frozenset[str]:
-    """Return features with all that they imply, and on x86-64 with those that every processor has."""
+def _with_implied(features: set[str], triple: str) -> frozenset[str]:
+    """Return features with all that they imply, and on x86-64 with those that every such processor has."""
     if not triple.startswith("x86_64"):
         return frozenset(features)
-    closed = features | set(_V1.split())
-    if any(name.startswith("avx512") for name in closed):
-        closed.add("avx512f")
-    waiting = list(closed)
-    while waiting:
-        more = set(_IMPLIED.get(waiting.pop(), "").split()) - closed
-        closed |= more
-        waiting += more
-    return frozenset(closed)
+    result = features | set(_V1.split())
+    if any(name.startswith("avx512") for name in result):
+        result.add("avx512f")
+    pending = list(result)
+    while pending:
+        more = set(_IMPLIED.get(pending.pop(), "").split()) - result
+        result |= more
+        pending += more
+    return frozenset(result)
 
 
 @functools.cache
@@ -97,8 +97,8 @@ def _here(name: str | None, features: str | None) -> Processor:
     triple = llvm.get_default_triple()
     if features is not None:
         enabled = {word.strip()[1:] for word in features.split(",") if word.strip().startswith("+")}
-    elif name == "generic":  # Numba's word for what every processor of this kind has
+    elif name == "generic":  # Numba's name for a processor with no optional features
         enabled = set()
     else:
         enabled = {name for name, present in _host_features().items() if present}
-    return Processor(triple, name or llvm.get_host_cpu_name(), _closed(enabled, triple))
+    return Processor(triple, name or llvm.get_host_cpu_name(), _with_implied(enabled, triple))

@@ -1,7 +1,7 @@
-"""The arguments of the kernel entries, one word each; nothing here needs Numba.
+"""The types of the arguments of the kernel entries, without Numba.
 
-``int`` and ``float`` are 64-bit numbers; ``ints*``, ``floats*`` and ``reals*`` point to int64, float64, and to the
-dtype that the entry is compiled for.
+``int`` and ``float`` are 64-bit numbers. ``ints*`` points to int64, ``floats*`` to float64, and ``reals*`` to the dtype
+that the entry is compiled for.
 """
 
 _TRAIN = (
@@ -27,9 +27,9 @@ SIGNATURES = {
     "int reals* reals* reals* reals* reals* reals* floats*",
     "infer": "reals* int int int int int int int int reals* ints* ints* int reals* reals* reals* reals* ints*",
 }
-# The module that has an entry; what an entry does not need is not imported to compile it.
+# The module of each entry. There are two, so that compiling an entry imports less that it does not need.
 MODULES = dict.fromkeys(SIGNATURES, "entries") | dict.fromkeys(("epochs", "unit_epochs", "infer"), "estimator_entries")
 DTYPES = ("float64", "float32")
-# Each object file has also a function of this name, which takes a pointer to the words: all that a thread of the system
-# can be handed.
+# Each object file also has a function of this name, which takes one pointer to all arguments, packed in 64-bit words:
+# the start function of a native thread gets a single pointer.
 THREAD_ENTRY = "fastnn2_thread"

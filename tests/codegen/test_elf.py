@@ -41,14 +41,14 @@ def compile_for(triple, source=SOURCE):
 
 
 @pytest.mark.parametrize("triple", [TRIPLE, "aarch64-unknown-linux-gnu"])
-def test_what_is_used_and_not_defined(triple):
+def test_undefined_symbols_are_found(triple):
     content = compile_for(triple)
     assert is_elf(content)
     names = [name for name in undefined_symbols(content) if name != "_GLOBAL_OFFSET_TABLE_"]
     assert sorted(names) == ["counter", "fma", "sched_yield"]
 
 
-def test_nothing_undefined():
+def test_object_without_undefined_symbols():
     source = 'target triple = "{triple}"\ndefine i64 @alone(i64 %x) {{\n  ret i64 %x\n}}\n'
     assert undefined_symbols(compile_for(TRIPLE, source)) == []
 
@@ -64,7 +64,7 @@ def test_nothing_undefined():
         b"\x7fELF\x02\x02" + bytes(100),  # big-endian
     ],
 )
-def test_no_elf_of_ours(content):
+def test_other_file_formats_raise(content):
     assert not is_elf(content)
     with pytest.raises(ValueError, match="not a 64-bit little-endian ELF file"):
         undefined_symbols(content)

@@ -1,4 +1,4 @@
-"""Which processor machine code is made for, and what it may run on."""
+"""The processor for which code is compiled: the host, the environment, the levels of x86-64, and their features."""
 
 import dataclasses
 import itertools
@@ -8,7 +8,7 @@ import pytest
 
 from fastnn2.codegen.processor import LEVELS, Processor
 
-HOST = dict(llvm.get_host_cpu_features())
+HOST_FEATURES = dict(llvm.get_host_cpu_features())
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def without(processor, *features):
 def test_here_is_the_host(here):
     assert here.triple == llvm.get_default_triple()
     assert here.cpu == llvm.get_host_cpu_name()
-    assert here.features == {name for name, present in HOST.items() if present}
+    assert here.features == {name for name, present in HOST_FEATURES.items() if present}
 
 
-def test_the_environment_names_another(here, monkeypatch):
+def test_environment_names_another_processor(here, monkeypatch):
     monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
     assert Processor.here().cpu == "haswell"
     assert Processor.here().features == here.features
@@ -38,14 +38,14 @@ def test_the_environment_names_another(here, monkeypatch):
     assert {"avx2", "fma", "sse2"} <= named.features
     assert not any(name.startswith("avx512") for name in named.features)
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
-    if here.triple.startswith("x86_64"):  # every such processor has these, and LLVM cannot do without
+    if here.triple.startswith("x86_64"):  # every x86-64 processor has these features
         assert Processor.here().features == Processor.level("x86-64").features
     else:
         assert Processor.here().features == frozenset()
 
 
 @pytest.mark.parametrize("features", ["+avx2", "+fma", "+avx512f", "", "+avx,+avx2,+fma,-avx512f", "+avx512vl"])
-def test_features_come_with_what_they_imply(features, here, monkeypatch):
+def test_features_include_those_that_they_imply(features, here, monkeypatch):
     if not here.triple.startswith("x86_64"):
         pytest.skip("features of x86-64")
     monkeypatch.setenv("NUMBA_CPU_FEATURES", features)
@@ -55,7 +55,7 @@ def test_features_come_with_what_they_imply(features, here, monkeypatch):
         assert implied in found or name not in found
 
 
-def test_key(here):
+def test_key_depends_on_triple_name_and_features(here):
     assert here.key == dataclasses.replace(here).key
     others = [
         without(here, min(here.features)),
@@ -66,7 +66,7 @@ def test_key(here):
     assert here.key.isalnum()
 
 
-def test_runs(here):
+def test_runs_code_for_the_same_or_fewer_features(here):
     lesser = without(here, min(here.features))
     assert here.runs(here)
     assert here.runs(lesser)
@@ -75,23 +75,23 @@ def test_runs(here):
     assert not here.runs(dataclasses.replace(lesser, triple="aarch64-apple-darwin"))
 
 
-def test_feature_string(here):
+def test_feature_string_has_each_feature_once(here):
     on = set(here.feature_string().split(","))
     assert {f"+{name}" for name in here.features} <= on
-    gone = min(here.features - {"64bit"})
-    off = without(here, gone).feature_string().split(",")
-    assert f"-{gone}" in off
-    assert f"+{gone}" not in off
-    assert len(off) == len({name[1:] for name in off})  # each feature once
+    removed = min(here.features - {"64bit"})
+    words = without(here, removed).feature_string().split(",")
+    assert f"-{removed}" in words
+    assert f"+{removed}" not in words
+    assert len(words) == len({word[1:] for word in words})
 
 
-def test_what_is_off_on_the_host_is_off(here):
+def test_feature_string_switches_off_what_the_host_lacks(here):
     words = here.feature_string().split(",")
-    assert {f"-{name}" for name, present in HOST.items() if not present} <= set(words)
+    assert {f"-{name}" for name, present in HOST_FEATURES.items() if not present} <= set(words)
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_levels(name):
+def test_features_of_the_levels(name):
     level = Processor.level(name)
     assert level.cpu == name
     assert level.triple == llvm.get_default_triple()
@@ -100,19 +100,19 @@ def test_levels(name):
     assert ("avx512f" in level.features) == (name == "x86-64-v4")
 
 
-def test_each_level_runs_the_one_below():
+def test_each_level_runs_code_for_the_level_below():
     levels = [Processor.level(name) for name in LEVELS]
     for lower, higher in itertools.pairwise(levels):
         assert higher.runs(lower)
         assert not lower.runs(higher)
 
 
-def test_no_such_level():
+def test_unknown_level_raises():
     with pytest.raises(KeyError, match="x86-64-v9"):
         Processor.level("x86-64-v9")
 
 
-@pytest.mark.skipif(not llvm.get_default_triple().startswith("x86_64"), reason="the levels are of x86-64")
+@pytest.mark.skipif(not llvm.get_default_triple().startswith("x86_64"), reason="needs x86-64")
 @pytest.mark.parametrize("name", LEVELS)
 def test_llvm_knows_the_features_of_the_levels(name, capfd):
     llvm.initialize_all_targets()
@@ -120,21 +120,21 @@ def test_llvm_knows_the_features_of_the_levels(name, capfd):
     level = Processor.level(name)
     target = llvm.Target.from_triple(level.triple)
     target.create_target_machine(cpu=level.cpu, features=level.feature_string())
-    assert "not a recognized" not in capfd.readouterr().err  # LLVM complains on standard error and goes on
+    assert "not a recognized" not in capfd.readouterr().err  # LLVM prints to standard error and continues
 
 
 @pytest.mark.parametrize(
     ("name", "feature"),
     [("x86-64", "sse2"), ("x86-64-v2", "sse4.2"), ("x86-64-v3", "avx2"), ("x86-64-v4", "avx512vl")],
 )
-def test_here_runs_the_levels_that_it_has(here, name, feature):
-    # All that LLVM asks a processor for must do: what it does not know of must not keep a level from being found.
-    if not HOST.get(feature):
+def test_host_runs_code_for_its_levels(here, name, feature):
+    # A feature that LLVM cannot detect must not exclude a level.
+    if not HOST_FEATURES.get(feature):
         pytest.skip(f"this processor has no {feature}")
     assert here.runs(Processor.level(name))
 
 
-def test_multiply_and_add_in_one_instruction():
+def test_has_fma():
     assert Processor.level("x86-64-v3").has_fma
     assert not Processor.level("x86-64-v2").has_fma
     for triple in ("aarch64-unknown-linux-gnu", "arm64-apple-darwin23.0.0"):
