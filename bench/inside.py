@@ -8,6 +8,6 @@ from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 from fastnn2.kernels.simd.vector import INLINE, fma, load, store
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.parallel_for import on_threads
+from fastnn2.threads.parallel_for import parallel_for
 
-__all__ = ["INLINE", "VECTOR_BYTES", "Processor", "fma", "load", "on_threads", "store", "usable_cores"]
+__all__ = ["INLINE", "VECTOR_BYTES", "Processor", "fma", "load", "parallel_for", "store", "usable_cores"]

@@ -13,7 +13,7 @@ import itertools
 import statistics
 
 from bench import cases, measure, peers
-from bench.inside import on_threads, usable_cores
+from bench.inside import parallel_for, usable_cores
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LARGEST = 100_000_000  # on request: data in both dtypes and their layout take 7 GB
@@ -103,7 +103,7 @@ def independent_fits(X, Y, arguments):
     fit = peers.load("fastnn2_fit")
     jobs = [fit.prepare(X[:, part], Y[..., part], *arguments, 1) for part in parts]
 
-    return lambda: on_threads(lambda _, job: job(), jobs, cores)
+    return lambda: parallel_for(lambda _, job: job(), jobs, cores)
 
 
 def summary(rows, slopes, dtype):

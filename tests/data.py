@@ -1,4 +1,4 @@
-"""Data, published figures and tolerances: all tests take them from here."""
+"""Problems, published figures, tolerances and helper functions that the tests share."""
 
 import _thread
 import os
@@ -14,33 +14,33 @@ from fastnn2.threads import native
 
 DTYPES = ("float64", "float32")
 
-# The tutorial prints the first; the last is that of the same run by the plain formulas.
+# The tutorial prints the first cost. The last cost is that of the same run with the formulas of the reference.
 PUBLISHED_FIRST_COST = 0.7383781203733911
 PUBLISHED_LAST_COST = 0.06791109327547613
 PUBLISHED_FIRST_TOLERANCE = 1e-15
 PUBLISHED_LAST_TOLERANCE = 1e-12
 
-# One step: |difference| <= TOLERANCE * (sum of the magnitudes of the terms). A sum may cancel to 0, so no bound
-# relative to the result can hold.
+# One step: |difference| <= TOLERANCE * (sum of the magnitudes of the terms). A bound relative to the result would not
+# hold, as a sum may cancel to 0.
 TOLERANCE = {"float64": 1e-13, "float32": 1e-6}
-# Tens of iterations, relative to the largest number of an array: rounding errors of one step go through the next.
+# Tens of iterations, relative to the largest number of an array, as rounding errors carry over from step to step.
 ITERATIONS_TOLERANCE = {"float64": 2e-14, "float32": 4e-6}
-# Elementary functions, in units in the last place of the exact value.
+# Elementary functions, in units in the last place (ulp) of the exact value.
 ULP = 4
-# A slope by central differences, relative.
+# A derivative by central differences, relative.
 DIFFERENCES_TOLERANCE = 1e-6
 
-# Seconds after which a process or a thread that a test waits for is taken to hang. Not a statement about speed: on a
-# slow or busy machine a process that compiles every kernel takes minutes.
+# Seconds after which a process or a thread that a test waits for is considered to hang. On a slow or busy machine, a
+# process that compiles every kernel takes minutes.
 PATIENCE = 600
 
-RATE = 0.3  # a learning rate for all tests that need no other
+RATE = 0.3  # the learning rate of all tests that need no particular one
 
 
 def published_data():
     """Return X (2, 500), Y (1, 500) and the initial parameters of the published run.
 
-    The tutorial's notebook seeds once; the initial weights come first, then the moons.
+    The tutorial's notebook seeds NumPy once, and draws first the initial weights, then the moons.
     """
     from sklearn.datasets import make_moons
 
@@ -58,7 +58,7 @@ def published_data():
 def problem(d, h, o, n, dtype="float64", seed=0):
     """Return X, Y, params and weights of a random problem, all rounded to `dtype`.
 
-    Targets are 0, 1 and numbers between; biases are not zero; some weights are zero, the first is not.
+    Targets are 0, 1 and numbers between; biases are not zero; some sample weights are zero, but not the first.
     """
     source = np.random.default_rng([seed, d, h, o, n])
     X = source.standard_normal((d, n))
@@ -76,7 +76,7 @@ def problem(d, h, o, n, dtype="float64", seed=0):
 
 
 def as_double(*values):
-    """Return arrays, dicts of arrays and None in float64: what the reference computes from the same rounded inputs."""
+    """Return arrays, dicts of arrays and None in float64, for the reference to start from the same rounded inputs."""
     return tuple(
         value
         if value is None
@@ -88,7 +88,7 @@ def as_double(*values):
 
 
 def sample_counts(d, h, o, dtype):
-    """Return the sample counts at which something changes: name -> n."""
+    """Return the numbers of samples at which the layout or the division of the work changes: name -> n."""
     group = tuning.group_size(dtype)
     tile = tuning.count_tile_groups(d, h, o) * group
     return {
@@ -108,12 +108,12 @@ def sample_counts(d, h, o, dtype):
 
 
 COUNT_NAMES = tuple(sample_counts(1, 1, 1, "float64"))
-# Without those at which the number of chunks changes, of which training alone has any.
+# Without those at which the number of chunks changes, as only training has chunks.
 STEP_COUNT_NAMES = tuple(name for name in COUNT_NAMES if name not in ("halves-1", "halves", "chunk+1"))
 
 
-# Sums of the magnitudes of the terms: the formulas of the reference, with + for every - and magnitudes for all numbers.
-# Where a term is itself the result of a sum, it hands on that sum's magnitude times its derivative.
+# Sums of the magnitudes of the terms: the formulas of the reference, with + for - and the magnitudes of all numbers.
+# A term that is itself the result of a sum contributes that sum's magnitude times its derivative.
 
 
 def forward_magnitudes(X, params):
@@ -126,7 +126,7 @@ def forward_magnitudes(X, params):
 
 
 def backward_magnitudes(X, Y, params, cache, weights, alpha, inherited=None):
-    """Return the magnitudes for dW1, db1, dW2 and db2; `inherited` has those of the cache (else it is exact)."""
+    """Return the magnitudes for dW1, db1, dW2 and db2; `inherited` has those of the cache, None if it is exact."""
     w = np.ones(Y.shape[1]) if weights is None else weights
     A1, y = abs(cache["A1"]), cache["y"]
     of_A1, of_y = (A1, y) if inherited is None else (inherited["A1"], inherited["y"])
@@ -153,16 +153,16 @@ def cost_magnitude(X, Y, params, weights, alpha):
 
 
 def assert_close(result, expected, magnitude, dtype, what=""):
-    """Assert |difference| <= TOLERANCE * magnitude, number by number."""
+    """Assert |difference| <= TOLERANCE * magnitude for each number."""
     result = np.asarray(result, dtype=float)
     assert result.shape == np.shape(expected), what
     excess = abs(result - expected) / (TOLERANCE[dtype] * np.maximum(magnitude, np.finfo(float).tiny))
-    # A comparison with NaN is false, so NaN does not pass.
+    # A comparison with NaN is false, so NaN fails.
     assert (excess <= 1).all(), f"{what}: {np.max(excess):.3g} times the tolerance"
 
 
 def assert_same_bits(result, expected):
-    """Assert that arrays, or dicts or tuples of arrays, are the same bit for bit."""
+    """Assert that arrays, or dicts or tuples of arrays, are equal bit for bit."""
     if isinstance(expected, dict):
         assert result.keys() == expected.keys()
         for name in expected:
@@ -177,7 +177,7 @@ def assert_same_bits(result, expected):
 
 
 def central_differences(cost, params, step=1e-5):
-    """Return the slope of ``cost(params)`` for every parameter, by central differences, in float64."""
+    """Return the derivative of ``cost(params)`` for each parameter, by central differences, in float64."""
     slopes = {}
     for name, value in params.items():
         slope = np.empty_like(value)
@@ -192,8 +192,8 @@ def central_differences(cost, params, step=1e-5):
     return slopes
 
 
-# A step worked by hand. tanh(ln 2) = 3/5, tanh(ln 3) = 4/5, sigmoid(ln 3) = 3/4: with these weights every number of the
-# step is a fraction, some times ln 3.
+# A step worked by hand. As tanh(ln 2) = 3/5, tanh(ln 3) = 4/5 and sigmoid(ln 3) = 3/4, all numbers of the step are
+# fractions, some of them times ln 3.
 #
 #     Z1 = [[ln 2, 0], [0, ln 3]]   A1 = [[3/5, 0], [0, 4/5]]   Z2 = [[ln 3, -ln 3]]   y = [[3/4, 1/4]]
 #
@@ -216,7 +216,7 @@ HAND_PARAMS = {
 }
 HAND_RATE = 0.5
 HAND_TOLERANCE = 1e-15
-# name -> (keywords, cost, gradients, parameters after the step); the fractions above, to 16 digits
+# name -> (keywords, cost, gradients, parameters after the step): the fractions above to 16 digits
 HAND_STEPS = {
     "plain": (
         {},
@@ -272,15 +272,15 @@ def assert_iteration_equals_the_reference(shape, n, dtype, weighted, alpha, n_th
 
 
 def assert_nearly(result, expected, dtype):
-    """Assert equality to the tolerance of tens of iterations."""
+    """Assert that (params, costs) agree to the tolerance of tens of iterations."""
     bound = ITERATIONS_TOLERANCE[dtype]
     np.testing.assert_allclose(result[1], expected[1], rtol=0, atol=bound * expected[1].max())
     for name, value in expected[0].items():
         np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
 
 
-def keep_from_kernels(failing, monkeypatch):
-    """Let the thread of a team with this number fail before it is in its kernel."""
+def fail_before_kernel(failing, monkeypatch):
+    """Make the thread with number `failing` raise an error before it enters its kernel."""
     kernel = store.kernel
 
     def failing_kernel(name, dtype):
@@ -297,18 +297,18 @@ def keep_from_kernels(failing, monkeypatch):
 
 
 def assert_ended(before, count=_thread._count):
-    """Assert that no more threads are left than `before`; a member of a team says that it is done, then ends."""
-    give_up = time.monotonic() + 2
-    while count() > before and time.monotonic() < give_up:
+    """Assert that at most `before` threads are left, soon: a thread reports that it is done just before it ends."""
+    deadline = time.monotonic() + 2
+    while count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert count() <= before
 
 
-def threads_of_the_system():
-    """Return how many threads this process has, those that run no Python included."""
+def count_os_threads():
+    """Return the number of threads of this process, native ones included."""
     return len(os.listdir("/proc/self/task"))
 
 
-def has_native():
-    """Return whether a team of two can be had that runs no Python but in the caller."""
-    return bool(native.cores_apart(2)) and os.path.isdir("/proc/self/task") and store.enabled()
+def can_use_native_threads():
+    """Return whether a team of two can be the caller and a native thread."""
+    return bool(native.other_cores(2)) and os.path.isdir("/proc/self/task") and store.enabled()

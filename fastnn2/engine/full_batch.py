@@ -16,8 +16,8 @@ from fastnn2.engine.layout import address, aligned_zeros, padded, unpack_params,
 from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.native import Call
-from fastnn2.threads.team import Team, is_short, run_team
+from fastnn2.threads.native import KernelCall
+from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +73,7 @@ class Job(abc.ABC):
         """Make what the kernel works on, with the initial parameters (flat) in it."""
 
     @abc.abstractmethod
-    def _share(self, learning_rate: float, total_weight: float) -> Call:
+    def _share(self, learning_rate: float, total_weight: float) -> KernelCall:
         """Return what each thread has to do."""
 
     @abc.abstractmethod
@@ -84,7 +84,7 @@ class Job(abc.ABC):
         """Train; return or raise what was reached."""
         work = self._share(learning_rate, total_weight)
         d, h, o, _ = self.shape
-        short = is_short(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
+        short = is_short_job(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
         interrupted = run_team(Team(self.control), self.threads, work, short, self.iterations, progress)
         params = None
         while params is None:
@@ -162,7 +162,7 @@ class ChunkedJob(Job):
         *self.scratch_places, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
         self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
 
-    def _share(self, learning_rate: float, total_weight: float) -> Call:
+    def _share(self, learning_rate: float, total_weight: float) -> KernelCall:
         d, h, o, n = self.shape
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
@@ -186,7 +186,7 @@ class ChunkedJob(Job):
                 *(costs, learning_rate, total_weight),
             )
 
-        return Call(train, arguments)
+        return KernelCall(train, arguments)
 
     def range_of(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: all of its own, or its share of the one set."""
@@ -231,7 +231,7 @@ class WideJob(Job):
         self.scratch = aligned_zeros(threads * tuning.count_scratch_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded(o, np.float64), np.float64).reshape(threads, -1)
 
-    def _share(self, learning_rate: float, total_weight: float) -> Call:
+    def _share(self, learning_rate: float, total_weight: float) -> KernelCall:
         weights = self.X if self.weights is None else self.weights  # not read without weights
         train = store.kernel("train_wide", self.X.dtype)
 
@@ -245,7 +245,7 @@ class WideJob(Job):
                 *(address(self.db2[thread]), address(self.costs), learning_rate, total_weight),
             )
 
-        return Call(train, arguments)
+        return KernelCall(train, arguments)
 
     def _params_after(self, iterations: int) -> Array:
         d, h, o, _ = self.shape

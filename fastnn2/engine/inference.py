@@ -8,7 +8,7 @@ from fastnn2.codegen import store
 from fastnn2.engine.layout import BLOCK_BYTES, address, aligned_zeros, padded
 from fastnn2.engine.mini_batch import Network, SampleMatrix, threads_for, tiles_of
 from fastnn2.kernels.shared import tuning
-from fastnn2.threads.parallel_for import on_threads
+from fastnn2.threads.parallel_for import parallel_for
 
 Array = np.ndarray[Any, Any]
 
@@ -42,5 +42,5 @@ def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | N
             *(address(out), *(address(tile) for tile in scratch[thread]), address(not_finite)),
         )
 
-    on_threads(work, range(0, n, tiles_of_block * lanes), threads)
+    parallel_for(work, range(0, n, tiles_of_block * lanes), threads)
     return out, not not_finite[0]

@@ -13,7 +13,7 @@ import numpy as np
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared.tuning import ALIGNMENT, count_groups, count_params, first_unit, group_size
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.parallel_for import on_threads
+from fastnn2.threads.parallel_for import parallel_for
 
 Array = np.ndarray[Any, Any]
 
@@ -96,7 +96,7 @@ def to_groups(
             refused.append(start)
 
     cores = usable_cores() if flat.nbytes >= PARALLEL_BYTES else 1
-    on_threads(work, range(0, len(groups), step), min(n_threads or cores, cores))
+    parallel_for(work, range(0, len(groups), step), min(n_threads or cores, cores))
     return flat, not refused
 
 

@@ -16,8 +16,8 @@ from fastnn2.codegen import store
 from fastnn2.engine.layout import address, aligned_zeros, padded, places_of_params
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.native import Call
-from fastnn2.threads.team import Team, is_short, run_team
+from fastnn2.threads.native import KernelCall
+from fastnn2.threads.team import Team, is_short_job, run_team
 from fastnn2.threads.worker_pool import WorkerPool
 
 Array = np.ndarray[Any, Any]
@@ -241,7 +241,7 @@ class MiniBatchTrainer:
         count = len(rates) // self.n_batches
         work_of_call = count * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
         pool = None
-        short = is_short(work_of_call, len(rates), network.count)
+        short = is_short_job(work_of_call, len(rates), network.count)
         if self.is_persistent and short and work_of_call <= WORK_WITH_HELPERS:
             pool = self.pool = self.pool or WorkerPool(self.threads - 1)
         threads = self.threads
@@ -272,7 +272,7 @@ class MiniBatchTrainer:
         interrupted = run_team(Team(control), threads, work, short, count, progress=False)
         return self._finished(control, losses), interrupted
 
-    def _new_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, Call]:
+    def _new_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, KernelCall]:
         """Return the control words, the losses, and what a thread has to do, of a call of the kernel."""
         network = self.network
         count = len(rates) // self.n_batches
@@ -296,7 +296,7 @@ class MiniBatchTrainer:
                 *scratch,
             )
 
-        return control, losses, Call(kernel, arguments)
+        return control, losses, KernelCall(kernel, arguments)
 
     def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
         """Return what a kernel takes for samples, parameters and the scratch of a thread; once found it is kept."""

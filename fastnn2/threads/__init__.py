@@ -1,4 +1,6 @@
-"""How the threads of a job start, are watched, and end; and how many there should be.
+"""How the threads of a job start, are monitored, and end; and how many cores there are for them.
 
-May import codegen and below.
+``team`` runs a job on several threads, ``native`` starts threads that run no Python, ``worker_pool`` keeps threads for
+many short jobs, ``parallel_for`` is a loop over items, ``cores`` and ``cgroups`` count the usable cores. May import
+codegen and below.
 """

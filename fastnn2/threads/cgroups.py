@@ -1,20 +1,20 @@
-"""The control groups of Linux that this process is in, and with it whoever limits it."""
+"""The control groups of Linux that may limit this process."""
 
 import os
 import pathlib
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
-OWN = pathlib.Path("/proc/self/cgroup")
+PROCESS_GROUPS = pathlib.Path("/proc/self/cgroup")
 
 
 def control_groups(controller: str) -> list[pathlib.Path]:
-    """Return the folders of the groups, version 2 or 1, that may limit this process, and of those above them.
+    """Return the folders of all groups, version 1 or 2, whose limits for `controller` apply to this process.
 
-    Without a namespace of its own, a container sees its path on the host and mounts its own group at the root; so the
-    root belongs to them.
+    These are its own groups and those above them, up to the root. The root is included because a container without a
+    cgroup namespace sees its path on the host, but its own group mounted at the root.
     """
     try:
-        lines = OWN.read_text(errors="replace").split("\n")
+        lines = PROCESS_GROUPS.read_text(errors="replace").split("\n")
     except OSError:
         return []
     groups: list[pathlib.Path] = []
@@ -26,7 +26,7 @@ def control_groups(controller: str) -> list[pathlib.Path]:
         if controllers == "":
             root = ROOT
         elif controller in controllers.split(","):
-            # os.path, as is_dir() of a path raises an error where a name is too long.
+            # Not Path.is_dir(), which raises an error if a name is too long.
             root = ROOT / controllers if os.path.isdir(ROOT / controllers) else ROOT / controller
         else:
             continue

@@ -1,4 +1,4 @@
-"""How many cores this process may use, without asking Numba."""
+"""How many cores this process may use; Numba, which also counts them, need not be imported."""
 
 import os
 import pathlib
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from fastnn2.threads.cgroups import control_groups
 
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
-REREAD_AFTER = 30.0  # seconds: reading a dozen files takes as long as hundreds of iterations of a small job
-# For a set of processors, and for "quotas": when files were read, and what was found.
-_read: dict[object, tuple[float, list[int]]] = {}
+CACHE_SECONDS = 30.0  # reading a dozen files takes as long as hundreds of iterations of a small job
+# Keyed by a set of processors or "quotas": the time at which the files were read, and the limits found.
+_cache: dict[object, tuple[float, list[int]]] = {}
 
 
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
-    The smallest of: processors of the affinity mask, hyperthread siblings counted once; the CPU quotas of the control
-    groups (version 2 or 1), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, where set.
+    The smallest of: the processors in the affinity mask, with hyperthread siblings counted once; the CPU quotas of the
+    control groups (version 1 or 2), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, if set.
     """
     processors = affinity()
-    cores = _remembered(frozenset(processors), lambda: [_physical_cores(processors)])
-    limits = [*cores, *_remembered("quotas", _quotas), *_environment()]
+    cores = _cached(frozenset(processors), lambda: [_count_physical_cores(processors)])
+    limits = [*cores, *_cached("quotas", _cpu_quotas), *_environment_limits()]
     return max(1, min(limits))
 
 
@@ -32,27 +32,27 @@ def affinity() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def _remembered(key: object, read: Callable[[], list[int]]) -> list[int]:
-    """Return what `read` does, or did not long ago: a quota that changes is seen up to REREAD_AFTER seconds late."""
+def _cached(key: object, read: Callable[[], list[int]]) -> list[int]:
+    """Return ``read()``, or its result from less than CACHE_SECONDS ago."""
     now = time.monotonic()
-    if key not in _read or now - _read[key][0] >= REREAD_AFTER:
-        _read[key] = now, read()
-    return _read[key][1]
+    if key not in _cache or now - _cache[key][0] >= CACHE_SECONDS:
+        _cache[key] = now, read()
+    return _cache[key][1]
 
 
-def _physical_cores(processors: set[int]) -> int:
+def _count_physical_cores(processors: set[int]) -> int:
     cores = set()
     for number in processors:
         try:
             siblings = (TOPOLOGY / f"cpu{number}/topology/thread_siblings_list").read_text().strip()
-        except (OSError, ValueError):  # not Linux, or nothing readable
+        except (OSError, ValueError):  # not Linux, or not readable
             siblings = str(number)
         cores.add(siblings)
     return len(cores)
 
 
-def _quotas() -> list[int]:
-    """Return the quotas of the control groups of this process and of those above it, in whole cores."""
+def _cpu_quotas() -> list[int]:
+    """Return the quotas of the control groups of this process and of those above them, rounded up to whole cores."""
     quotas = []
     for group in control_groups("cpu"):
         for quota_file, period_file in (("cpu.max", None), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
@@ -67,8 +67,8 @@ def _quotas() -> list[int]:
     return quotas
 
 
-def _environment() -> list[int]:
-    """NUMBA_NUM_THREADS and OMP_NUM_THREADS (whose first number counts); what is not a number is not obeyed."""
+def _environment_limits() -> list[int]:
+    """Return the limits in NUMBA_NUM_THREADS and OMP_NUM_THREADS (its first number); ignore invalid values."""
     limits = []
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").split(",")[0].strip()

@@ -1,4 +1,4 @@
-"""Items that several threads work on at once, each taking the next one that is left."""
+"""A parallel for loop: several threads, each of which takes the next item that is left."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -7,39 +7,40 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def on_threads(work: Callable[[int, Item], None], items: Sequence[Item], threads: int) -> None:
-    """Call ``work(number, item)`` for each item on at most so many threads, with number 0 on this one.
+def parallel_for(body: Callable[[int, Item], None], items: Sequence[Item], threads: int) -> None:
+    """Call ``body(thread, item)`` for each item on at most `threads` threads; thread 0 is the calling one.
 
-    The system, or Python when it is about to end, may start fewer: then those that are there do the rest. What a call
-    raises is raised here, a signal too, and no further item is begun. No number is at work twice at a time.
+    If the system refuses to start threads, or Python is shutting down, the threads that there are do all the work. An
+    exception in a call, or a signal, is raised here, and no further item is begun. Two calls at the same time never
+    have the same thread number.
     """
-    rest, failed = iter(items), list[int]()
+    remaining, failed = iter(items), list[int]()
 
-    def share(number: int) -> None:
+    def run(thread: int) -> None:
         try:
-            for item in rest:
+            for item in remaining:
                 if failed:
                     return
-                work(number, item)
+                body(thread, item)
         except BaseException:
-            failed.append(number)
+            failed.append(thread)
             raise
 
     if threads <= 1:
-        share(0)
+        run(0)
         return
     with contextlib.ExitStack() as stack:
         others = []
         try:
             with contextlib.suppress(RuntimeError):
-                from concurrent.futures import ThreadPoolExecutor  # not worth its import for one thread
+                from concurrent.futures import ThreadPoolExecutor  # imported here: one thread does not need it
 
                 pool = stack.enter_context(ThreadPoolExecutor(threads - 1))
-                for number in range(1, threads):
-                    others.append(pool.submit(share, number))
-            share(0)
+                for thread in range(1, threads):
+                    others.append(pool.submit(run, thread))
+            run(0)
             for other in others:
                 other.result()
         except BaseException:
-            failed.append(0)  # also where a signal came while threads were started, or were waited for
+            failed.append(0)  # also stops the others after a signal while they were started or waited for
             raise

@@ -1,10 +1,22 @@
-"""The threads of a team, and the caller who watches them.
+"""The threads of a team, and how the caller starts, monitors and ends them.
 
-Each thread is inside one kernel call for the whole job, without the GIL. The caller stays outside: it shows the
-progress bar, and it alone can be reached by a signal. In a job of a few milliseconds, where a signal can wait for the
-end, the caller is thread 0 itself, and the others run no Python (see :mod:`native`): to wake a thread of Python, and be
-woken by it, takes a tenth of a millisecond. Whatever is raised in the caller, the team has ended before
-it goes on, as the arrays that the kernel works on go with it.
+Each thread of a team makes one kernel call that lasts for the whole job and runs without the GIL. Python raises a
+signal's exception only in its main thread and only between two bytecodes, never inside a kernel. So in a long job the
+caller stays outside: it shows the progress bar and waits for the team, POLL_SECONDS at a time.
+
+What happens at Ctrl-C in a long job:
+
+1. The signal raises KeyboardInterrupt in the caller, which is inside :func:`monitor`.
+2. :meth:`Team.end` sets the control word STOP. A thread that finds it set before its next tile marks the iteration as
+   abandoned. At the next barrier all threads find that mark and leave the kernel.
+3. :meth:`Team.end` waits until the last thread has left, as the threads write to arrays that the caller is about to
+   release. It keeps exceptions that come meanwhile, such as that of a second Ctrl-C, and waits on.
+4. :func:`run_team` returns True. The parameters of the last complete iteration are intact: an abandoned iteration
+   changes none, or, in ``train_wide``, only a second set.
+
+In a short job, of a few milliseconds, the caller is thread 0 itself, and the other threads run no Python (see
+:mod:`native`): waking a Python thread and being woken by it takes a tenth of a millisecond. A signal takes effect after
+the job.
 """
 
 import functools
@@ -23,171 +35,181 @@ from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store import is_terminal
 from fastnn2.kernels.shared import control_words
 from fastnn2.threads.cores import affinity
-from fastnn2.threads.native import Call, NativeThreads, cores_apart
+from fastnn2.threads.native import KernelCall, NativeThreads, other_cores
 
-BAR_AFTER = 0.5  # seconds of training, after which a job that will take more than a second gets a bar
-# Seconds between looks at whether a signal came: one that was sent to another thread wakes nobody.
-LOOK_EVERY = 0.05
-# Multiplications of a job that takes so few milliseconds that a signal can wait for its end. An iteration, however few
-# its samples, takes as long as so many, and as so many more for each parameter.
-SHORT_WORK, WORK_OF_ANY_ITERATION, WORK_OF_PARAMETER = 300_000_000, 5_000, 50
-EVERYBODY = 1 << 62  # more than will ever come to a barrier
+BAR_AFTER_SECONDS = 0.5  # of training; then a job that will take more than a second gets a progress bar
+# How long the caller waits at a time. A signal that another thread receives does not wake it.
+POLL_SECONDS = 0.05
+# A job is short up to this number of multiplications, which take milliseconds. To those of the kernel, each iteration
+# adds a number for its fixed costs and one for each parameter.
+SHORT_JOB_WORK, WORK_PER_ITERATION, WORK_PER_PARAMETER = 300_000_000, 5_000, 50
+RELEASE_ALL = 1 << 62  # a count of arrivals that is beyond the target of every barrier
 
 
-def is_short(work: int, iterations: int, parameters: int) -> bool:
-    """Return whether a job is over before anybody would notice that a signal waits; not where LLVM calls fma."""
-    work += iterations * (WORK_OF_ANY_ITERATION + WORK_OF_PARAMETER * parameters)
-    return work <= SHORT_WORK and Processor.here().has_fma
+def is_short_job(work: int, iterations: int, parameters: int) -> bool:
+    """Return whether a signal can wait for the end of a job; never without FMA instructions, which makes all slower."""
+    work += iterations * (WORK_PER_ITERATION + WORK_PER_PARAMETER * parameters)
+    return work <= SHORT_JOB_WORK and Processor.here().has_fma
 
 
 def abort(control: np.ndarray[Any, Any]) -> None:
-    """Let all threads that work with these control words stop, where one of them has failed and comes no more.
+    """Let all threads that use these control words leave their kernel after one of them has failed.
 
-    What they reached is of no use then, so no barrier need hold; whoever started them raises the failure.
+    The failed thread comes to no further barrier, so all barriers are released. The results are invalid; the caller
+    raises the failure.
     """
     control[control_words.STOP] = 1
-    control[[control_words.ARRIVED, control_words.CALLS_DONE]] = EVERYBODY
+    control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
 
 
 class Team:
     """Threads that each make one call of a function at the same time.
 
-    Those of Python are bare ones that wait for bare locks: ``threading.Thread.start`` waits until its thread is up, and
-    the lock inside a ``threading.Event`` stays locked for ever where a signal comes just after it was taken.
+    Python threads come from ``_thread`` and wait for bare locks. ``threading.Thread.start`` would wait until the thread
+    runs; and the lock inside a ``threading.Event`` stays locked for ever if a signal comes just after it was acquired.
 
     Parameters
     ----------
     control : ndarray of int64
-        The control words of the kernel; see :mod:`fastnn2.kernels.shared.tuning`.
+        The control words of the kernel; see :mod:`fastnn2.kernels.shared.control_words`.
+
+    Attributes
+    ----------
+    is_done : bool
+        Whether all threads have returned.
+    failure : BaseException or None
+        What a thread raised; this is a bug in fastnn2, not an error in the data.
     """
 
     def __init__(self, control: np.ndarray[Any, Any]) -> None:
         self.control = control
         self.is_done = False
-        self._end = _locked()
-        self._gates: list[threading.Lock] = []
-        self._lock = threading.Lock()
+        self._done_lock = _acquired_lock()  # released by the last thread
+        self._start_locks: list[threading.Lock] = []  # one for each Python thread, released when all are started
+        self._count_lock = threading.Lock()
         self._work: Callable[[int, int], None] | None = None
         self._size = self._running = 0
-        self._native: NativeThreads | None = None  # where the caller is thread 0
-        self.failure: BaseException | None = None  # what a member raised: a mistake of ours, not of the data
+        self._native: NativeThreads | None = None  # set if the caller is thread 0
+        self.failure: BaseException | None = None
 
     def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
-        """Let threads, at most `size`, each call ``work(number, threads)``; in a short job this one may be number 0.
+        """Start at most `size` threads that each call ``work(thread, threads)``.
 
-        Where the system refuses to start so many, the team is smaller. No thread of Python begins before all are there,
-        as they would wait for each other.
+        In a short job the caller becomes thread 0, if the others can be native threads, and this returns at the end of
+        the job. If the system refuses to start some of the threads, the team is smaller. Python threads begin their
+        work when all have been started, as they wait for each other in the kernel.
         """
         if is_short and (size == 1 or self._start_native(size, work)):
-            self._take_part(size, work)
+            self._run_as_thread_0(size, work)
             return
-        self._gates = [_locked() for _ in range(size)]
+        self._start_locks = [_acquired_lock() for _ in range(size)]
         threads = 0
         try:
             while threads < size:
-                start_new_thread(self._member, (threads,))
+                start_new_thread(self._run_thread, (threads,))
                 threads += 1
         except RuntimeError:
             if not threads and not is_short:
                 raise
         if not threads:
-            self._take_part(1, work)
+            self._run_as_thread_0(1, work)
             return
         self._size = self._running = threads
-        self._work = functools.partial(_on_own_core, work)
-        self._open_gates()
+        self._work = functools.partial(_run_on_own_core, work)
+        self._release_start_locks()
 
     def _start_native(self, size: int, work: Callable[[int, int], None]) -> bool:
-        """Start all but number 0 as threads that run no Python; return whether they were, else none is left."""
-        if not (isinstance(work, Call) and isinstance(work.kernel, Kernel) and work.kernel.thread_entry):
+        """Start all threads but number 0 as native threads; return whether all were started, else none is left."""
+        if not (isinstance(work, KernelCall) and isinstance(work.kernel, Kernel) and work.kernel.thread_entry):
             return False
-        cores = cores_apart(size)
+        cores = other_cores(size)
         if not cores:
             return False
         self._native = NativeThreads(work, size, cores)
         if self._native.start():
             return True
-        self._let_nobody_wait()
+        self._shut_down_unless_entered()
         self._native.join()
-        self._native = None  # thread 0 is one of Python now, and comes
+        self._native = None  # from here on thread 0 is a Python thread, which does enter the kernel
         self.control[[control_words.ENTERED, control_words.READY]] = 0
         return False
 
-    def _take_part(self, size: int, work: Callable[[int, int], None]) -> None:
-        """Do the work of thread 0, and wait for the others: they may not be told to stop before their last update."""
+    def _run_as_thread_0(self, size: int, work: Callable[[int, int], None]) -> None:
+        """Do the work of thread 0; then wait for the others, so that STOP is not set before their last update."""
         work(0, size)
         if self._native is not None:
             self._native.join()
         self.is_done = True
 
-    def _open_gates(self) -> None:
-        for gate in self._gates:
-            if gate.locked():  # also where its thread has gone through, which does no harm
-                gate.release()
+    def _release_start_locks(self) -> None:
+        for lock in self._start_locks:
+            if lock.locked():  # a thread that has begun leaves its lock locked; to release it again does no harm
+                lock.release()
 
-    def _member(self, number: int) -> None:
-        self._gates[number].acquire()
-        if self._work is None:  # whoever started this thread was interrupted before all were there
+    def _run_thread(self, thread: int) -> None:
+        self._start_locks[thread].acquire()
+        if self._work is None:  # the caller was interrupted before all threads were started
             return
         try:
-            self._work(number, self._size)
+            self._work(thread, self._size)
         except BaseException as error:
             self.failure = error
             abort(self.control)
-            if number == 0:
-                self._let_nobody_wait()
+            if thread == 0:
+                self._shut_down_unless_entered()
         finally:
-            with self._lock:
+            with self._count_lock:
                 self._running -= 1
-                last = self._running == 0
-            if last:
+                is_last = self._running == 0
+            if is_last:
                 self.is_done = True
-                self._end.release()
+                self._done_lock.release()
 
-    def _let_nobody_wait(self) -> None:
-        """Let the others go where what was raised kept thread 0 from the kernel, in which they wait for it."""
+    def _shut_down_unless_entered(self) -> None:
+        """Let the threads that wait in the kernel leave it, if an exception kept thread 0 from entering it."""
         if self.control[control_words.ENTERED] == 0:
             self.control[control_words.ENTERED] = control_words.SHUT_DOWN
 
     def wait(self, seconds: float) -> bool:
-        """Return whether the team is done, after so many seconds at the latest."""
-        if not self.is_done and self._end.acquire(timeout=seconds):
-            self._end.release()
+        """Wait for the team, at most `seconds`; return whether it is done."""
+        if not self.is_done and self._done_lock.acquire(timeout=seconds):
+            self._done_lock.release()
         return self.is_done
 
     def end(self) -> BaseException | None:
-        """Ask the team to stop and wait until it has; return what was raised in this thread meanwhile."""
+        """Tell the team to stop and wait until it has; return what was raised in the calling thread meanwhile."""
         raised = None
         while True:
             try:
                 self.control[control_words.STOP] = 1
-                self._open_gates()
+                self._release_start_locks()
                 if self._native is not None:
-                    self._let_nobody_wait()
+                    self._shut_down_unless_entered()
                     self._native.join()
                 while self._work is not None and self._running:
-                    self.wait(LOOK_EVERY)
+                    self.wait(POLL_SECONDS)
                 return raised
-            except BaseException as error:  # a signal: the team is on its way out, and this thread has to wait
+            except BaseException as error:  # from a signal; the threads still run, so wait on
                 raised = error
 
 
-def _on_own_core(work: Callable[[int, int], None], number: int, size: int) -> None:
-    """Work, in a team that has a thread for every core on a core of its own; the system may move this thread again.
+def _run_on_own_core(work: Callable[[int, int], None], thread: int, threads: int) -> None:
+    """Do the work; before, if the team has as many threads as there are cores, move this one to a core of its own.
 
-    Two that begin on the same core give it to each other at every barrier, and are not moved for 10 ms and more.
+    Two threads that start on the same core yield it to each other at every barrier, and the system leaves them there
+    for 10 ms and more. The system may move this thread again later.
     """
     try:
         cores = affinity()
-        if len(cores) == size:
-            os.sched_setaffinity(0, {sorted(cores)[number]})
+        if len(cores) == threads:
+            os.sched_setaffinity(0, {sorted(cores)[thread]})
             os.sched_setaffinity(0, cores)
-    except (AttributeError, OSError):  # no such call here, or it is not allowed
+    except (AttributeError, OSError):  # not Linux, or not permitted
         pass
-    work(number, size)
+    work(thread, threads)
 
 
-def _locked() -> threading.Lock:
+def _acquired_lock() -> threading.Lock:
     lock = allocate_lock()
     lock.acquire()
     return lock
@@ -201,7 +223,7 @@ def run_team(
     iterations: int,
     progress: bool | None,
 ) -> bool:
-    """Start a team, watch it to its end, and return whether Ctrl-C came; what a member raised is raised here."""
+    """Run a job to its end, or to Ctrl-C; return whether Ctrl-C came. What a thread raises is raised here."""
     interrupt = pending_exception = None
     try:
         try:
@@ -212,9 +234,8 @@ def run_team(
     except KeyboardInterrupt as error:
         interrupt = error
     finally:
-        pending_exception = (
-            team.end() or pending_exception
-        )  # once more: a second signal may have come before the first try of end()
+        # Once more, as a second signal may have come just before end() was called above.
+        pending_exception = team.end() or pending_exception
     if team.failure is not None:
         raise team.failure
     if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):
@@ -223,22 +244,25 @@ def run_team(
 
 
 def monitor(team: Team, iterations: int, progress: bool | None) -> None:
-    """Wait until the team is done, and show a bar; None shows one on a terminal where the job takes over a second."""
+    """Wait until the team is done, with a progress bar if `progress`.
+
+    None shows the bar on a terminal if the job takes over a second.
+    """
     begin = time.perf_counter()
     if progress is None and is_terminal(sys.stderr):
-        progress = not team.wait(BAR_AFTER) and _seconds(begin, team, iterations) > 1.0
+        progress = not team.wait(BAR_AFTER_SECONDS) and _estimate_seconds(begin, team, iterations) > 1.0
     if not progress:
-        while not team.wait(LOOK_EVERY):
+        while not team.wait(POLL_SECONDS):
             pass
         return
-    with _bar()(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
-        while not team.wait(LOOK_EVERY):
+    with _bar_class()(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
+        while not team.wait(POLL_SECONDS):
             bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
         bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
 
 
 class _NoLock:
-    """What tqdm's bars share; one that a signal left locked would stop whatever thread next has to do with a bar."""
+    """Replaces the lock that all bars of tqdm share. If a signal left that one locked, every later bar would hang."""
 
     def acquire(self, *_: object, **__: object) -> bool:
         return True
@@ -250,16 +274,16 @@ class _NoLock:
 
 
 @functools.cache
-def _bar() -> Any:
-    from tqdm import tqdm  # not tqdm.auto, which warns where ipywidgets are missing
+def _bar_class() -> Any:
+    from tqdm import tqdm  # not tqdm.auto, which warns if ipywidgets is missing
 
     class Bar(tqdm):  # type: ignore[misc,type-arg]
-        monitor_interval = 0  # no thread beside it either
+        monitor_interval = 0  # no monitor thread
 
     Bar.set_lock(_NoLock())
     return Bar
 
 
-def _seconds(begin: float, team: Team, iterations: int) -> float:
-    """Return how long the whole job will take, judged by what is done."""
+def _estimate_seconds(begin: float, team: Team, iterations: int) -> float:
+    """Return how long the whole job will take, from the iterations completed so far."""
     return (time.perf_counter() - begin) * iterations / max(1, int(team.control[control_words.COMPLETED]))

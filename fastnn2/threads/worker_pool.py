@@ -1,8 +1,12 @@
-"""Threads that wait between one short job and the next, where many such jobs follow each other closely.
+"""Worker threads that are kept between short jobs which follow each other closely.
 
-To start a thread and wait for its end takes a tenth of a millisecond or two, as much as some jobs. So the caller is
-thread 0 of each job, and the others wait for it to come: in Python between jobs and in the kernel at the start of one.
-Where every job is the same but for the numbers in its arrays, they stay in the kernel and wait there for the next.
+To start a thread and wait for its end takes 0.1 to 0.2 ms, as long as some jobs. A pool starts its workers once. The
+caller is thread 0 of every job. A worker waits for it in two places: between jobs in Python, at its queue of tasks; and
+at the start of a job in the kernel, until thread 0 enters the kernel as well.
+
+Jobs that make the same kernel call, and differ only in the contents of its arrays, can be `persistent`. Then the
+workers stay in the kernel after the first job and wait there until thread 0 enters it for the next one. The control
+words ENTERED, PERSISTENT and CALLS_DONE coordinate this.
 """
 
 import functools
@@ -17,45 +21,50 @@ import numpy as np
 from fastnn2.kernels.shared import control_words
 from fastnn2.threads.team import abort
 
-Job = Callable[[], None]
+Task = Callable[[], None]
 
 
 class WorkerPool:
-    """So many threads beside the caller, from the first job on; after Ctrl-C in :meth:`run` good for :meth:`end` alone.
+    """`count` lazily started workers. After KeyboardInterrupt in :meth:`run`, only :meth:`end` may be called.
 
-    (None is started before whoever wants them has this object: a signal in between would leave it waiting for ever.)
+    The first job starts the workers, not the constructor: a signal that came before the caller had stored the new pool
+    would leave them waiting for ever.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._jobs: list[SimpleQueue[Job | None]] = []
-        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._control: np.ndarray[Any, Any] | None = None  # of a job that is not over
-        self._size, self._posted = 1, 0
+        self._queues: list[SimpleQueue[Task | None]] = []  # one for each worker; None ends it
+        self._results: SimpleQueue[BaseException | None] = SimpleQueue()  # one for each task that is done
+        self._control: np.ndarray[Any, Any] | None = None  # control words of the current or persistent job
+        self._size = 1  # threads of that job, the caller included
+        self._unfinished = 0  # tasks of that job whose results have not been taken
         self._process = os.getpid()
 
-    def _start(self) -> None:
-        """Start those that are not there yet; one that a signal comes after is known to :meth:`end`."""
-        try:
-            while len(self._jobs) < self._count:
-                jobs: SimpleQueue[Job | None] = SimpleQueue()
-                self._jobs.append(jobs)
-                start_new_thread(self._serve, (jobs,))
-        except RuntimeError:  # the system starts no more; those that are there, or the caller alone, will do
-            self._jobs.pop()
-            self._count = len(self._jobs)
+    def _start_missing(self) -> None:
+        """Start the workers that do not exist yet.
 
-    def _serve(self, jobs: "SimpleQueue[Job | None]") -> None:
-        while (job := jobs.get()) is not None:
+        A queue is stored before its worker starts: if a signal comes right after the start, :meth:`end` still ends it.
+        """
+        try:
+            while len(self._queues) < self._count:
+                queue: SimpleQueue[Task | None] = SimpleQueue()
+                self._queues.append(queue)
+                start_new_thread(self._run_worker, (queue,))
+        except RuntimeError:  # the system refuses more threads: do with those that there are
+            self._queues.pop()
+            self._count = len(self._queues)
+
+    def _run_worker(self, queue: "SimpleQueue[Task | None]") -> None:
+        while (task := queue.get()) is not None:
             raised = None
             try:
-                job()
+                task()
             except BaseException as error:
                 raised = error
                 if (control := self._control) is not None:
                     abort(control)
-            del job  # it holds the arrays of the caller
-            self._done.put(raised)
+            del task  # it holds arrays of the caller
+            self._results.put(raised)
 
     def run(
         self,
@@ -65,62 +74,65 @@ class WorkerPool:
         prepare: Callable[[], object] | None = None,
         persistent: bool = False,
     ) -> None:
-        """Let each of so many threads call ``work(number, threads)``, this one as number 0; return when all did it.
+        """Let each of `threads` threads call ``work(thread, threads)``; return when all have. Thread 0 is the caller.
 
-        A short job, as a signal is not heard before it is over. The caller may `prepare` it while the others wake: they
-        wait for thread 0 at the start of their work. If they are `persistent`, they do not leave the kernel, and a run
-        with the same `control` is one more call of thread 0 alone, with the same `work` and `threads`; until another
-        job is run, all end, or something is raised.
+        The job must be short, as a signal takes effect only after it. `prepare` is called first, while the workers
+        wake: they wait for thread 0 at the start of their work.
+
+        If `persistent`, the workers stay in the kernel. A further run with the same `control`, `work` and `threads` is
+        then one more call by thread 0 alone. The workers leave the kernel when another job is run, at :meth:`end`, or
+        when something is raised.
         """
-        self._forget_others_after_fork()
-        self._start()
+        self._reset_after_fork()
+        self._start_missing()
         if not (persistent and control is self._control):
-            self._release()
+            self._finish_job()
             self._control = control
             control[control_words.PERSISTENT] = persistent
-            self._size = min(threads, len(self._jobs) + 1)
+            self._size = min(threads, len(self._queues) + 1)
         done = False
         try:
-            if self._posted == 0:
-                for number, jobs in enumerate(self._jobs[: self._size - 1], start=1):
-                    jobs.put(functools.partial(work, number, self._size))
-                    self._posted += 1
+            if self._unfinished == 0:
+                for thread, queue in enumerate(self._queues[: self._size - 1], start=1):
+                    queue.put(functools.partial(work, thread, self._size))
+                    self._unfinished += 1
             if prepare is not None:
                 prepare()
             work(0, self._size)
-            done = not control[control_words.STOP]  # else one of the others failed
+            done = not control[control_words.STOP]  # a worker that fails sets STOP
         finally:
             if not (done and persistent):
-                self._release()
+                self._finish_job()
 
-    def _release(self) -> None:
-        """Tell those who wait for the caller that it comes no more, and wait until all are done; raise what they did.
+    def _finish_job(self) -> None:
+        """Tell the workers that thread 0 makes no further call, wait until they are done, and raise their first error.
 
-        After a signal nothing is waited for twice.
+        If a signal interrupts this, no result is waited for a second time.
         """
-        control, posted = self._control, self._posted
+        control, unfinished = self._control, self._unfinished
         if control is None:
             return
         if control[control_words.ENTERED] == 0 or control[control_words.PERSISTENT]:
             control[control_words.ENTERED] = control_words.SHUT_DOWN
-        self._control, self._posted = None, 0
-        raised = [self._done.get() for _ in range(posted)]
-        for error in raised:
+        self._control, self._unfinished = None, 0
+        results = [self._results.get() for _ in range(unfinished)]
+        for error in results:
             if error is not None:
                 raise error
 
-    def _forget_others_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
+        """Forget the workers in a forked child, which has none of them."""
         if os.getpid() != self._process:
             self._process = os.getpid()
-            self._count, self._jobs, self._control, self._posted = 0, [], None, 0
+            self._count, self._queues, self._control, self._unfinished = 0, [], None, 0
 
     def end(self) -> None:
-        """Let the threads end, one that is at work after its job."""
+        """Let the workers end, after the task that they are working on."""
         try:
-            self._forget_others_after_fork()
-            self._release()
+            self._reset_after_fork()
+            self._finish_job()
         finally:
-            if self._control is not None:  # a signal came before they were told
+            if self._control is not None:  # a signal came before _finish_job told them
                 self._control[control_words.ENTERED] = control_words.SHUT_DOWN
-            for jobs in self._jobs:
-                jobs.put(None)
+            for queue in self._queues:
+                queue.put(None)

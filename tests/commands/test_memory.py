@@ -23,7 +23,7 @@ class Machine:
         self.meminfo, self.own = root / "meminfo", root / "self"
         self.own.write_text("5:memory:/\n0::/\n")
         monkeypatch.setattr(cgroups, "ROOT", self.cgroup)
-        monkeypatch.setattr(cgroups, "OWN", self.own)
+        monkeypatch.setattr(cgroups, "PROCESS_GROUPS", self.own)
         monkeypatch.setattr(memory, "MEMINFO", self.meminfo)
 
     def free(self, kilobytes):

@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_ended, assert_same_bits, has_native, keep_from_kernels
+from data import DTYPES, assert_close, assert_ended, assert_same_bits, can_use_native_threads, fail_before_kernel
 from mini_batch_data import (
     ACTIVATIONS,
     LOSSES,
@@ -164,7 +164,7 @@ def test_nobody_waits_for_a_thread_that_failed(batch, persistent_workers, failin
     assert (job.parts > 1) == (batch == 100)
     job.run(np.zeros(job.n_batches))  # the kernel is there
 
-    keep_from_kernels(failing, monkeypatch)
+    fail_before_kernel(failing, monkeypatch)
     before = _thread._count()
     with job.persistent_workers() if persistent_workers else contextlib.nullcontext():
         for _ in range(2):
@@ -242,7 +242,7 @@ def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
         assert_same_bits(run(n_threads, parts), expected)
 
 
-@pytest.mark.skipif(not has_native(), reason="needs two cores, and threads that run no Python")
+@pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores, and threads that run no Python")
 @pytest.mark.parametrize(
     ("shape", "kernel"), [((5, 7, 11, 3000, 3000), "epochs"), ((30, 100, 1, 450, 200), "unit_epochs")]
 )

@@ -1,4 +1,4 @@
-"""The control groups of this process, as the system lists them; test_cores and test_memory have what follows."""
+"""The control groups of this process; test_cores and test_memory test the limits that are read from them."""
 
 import sys
 
@@ -9,10 +9,10 @@ from fastnn2.threads import cgroups
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    """Return a function: the groups for a controller, relative to the root, where the system lists `text`."""
+    """Return a function that returns the groups for a controller, relative to the root, if the system lists `text`."""
     root, own = tmp_path / "cgroup", tmp_path / "self"
     monkeypatch.setattr(cgroups, "ROOT", root)
-    monkeypatch.setattr(cgroups, "OWN", own)
+    monkeypatch.setattr(cgroups, "PROCESS_GROUPS", own)
 
     def of(controller, text, *folders):
         own.write_text(text)
@@ -23,7 +23,7 @@ def groups(tmp_path, monkeypatch):
     return of
 
 
-def test_version_2_has_one_tree_for_all(groups):
+def test_version_2_has_one_tree_for_all_controllers(groups):
     assert groups("memory", "0::/a/b\n") == groups("cpu", "0::/a/b\n") == ["a/b", "a", "."]
     assert groups("cpu", "0::/\n") == ["."]
 
@@ -36,23 +36,23 @@ def test_version_1_has_a_tree_for_each_controller(groups):
     assert groups("io", text) == []
 
 
-def test_a_list_of_controllers_that_is_too_long_for_a_name(groups):
+def test_list_of_controllers_longer_than_a_file_name(groups):
     assert groups("cpu", f"4:cpu,{'z' * 5000}:/x\n") == ["cpu/x", "cpu"]
 
 
-def test_both_versions(groups):
+def test_both_versions_at_once(groups):
     assert groups("memory", "7:memory:/m\n0::/\n") == ["memory/m", "memory", "."]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "garbage\n", "0:\n", "::\n", "4:cpu\n"])
-def test_lines_that_are_none_are_skipped(text, groups):
+def test_malformed_lines_are_skipped(text, groups):
     assert groups("cpu", text) == []
     assert groups("cpu", text + "\n0::/a\n") == ["a", "."]
 
 
-def test_no_list(groups):
+def test_missing_list(groups):
     groups("cpu", "")
-    cgroups.OWN.unlink()
+    cgroups.PROCESS_GROUPS.unlink()
     assert cgroups.control_groups("cpu") == []
 
 

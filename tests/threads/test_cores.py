@@ -1,4 +1,4 @@
-"""How many cores may be used: affinity, hyperthread siblings, control groups, environment."""
+"""The number of usable cores: affinity, hyperthread siblings, control groups, environment."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from fastnn2.threads import cgroups, cores
 
 
 class Machine:
-    """A system in a temporary folder: /proc/self/cgroup, /sys/fs/cgroup and the topology of the processors."""
+    """A fake system in a temporary folder: /proc/self/cgroup, /sys/fs/cgroup and the topology of the processors."""
 
     def __init__(self, root, monkeypatch):
         self.cgroup, self.topology, self.own = root / "cgroup", root / "cpu", root / "self"
@@ -19,7 +19,7 @@ class Machine:
         for folder in (self.cgroup, self.topology):
             folder.mkdir()
         monkeypatch.setattr(cgroups, "ROOT", self.cgroup)
-        monkeypatch.setattr(cgroups, "OWN", self.own)
+        monkeypatch.setattr(cgroups, "PROCESS_GROUPS", self.own)
         monkeypatch.setattr(cores, "TOPOLOGY", self.topology)
         for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
             monkeypatch.delenv(name, raising=False)
@@ -48,21 +48,21 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(cores, "REREAD_AFTER", 0.0)
+    monkeypatch.setattr(cores, "CACHE_SECONDS", 0.0)
     return Machine(tmp_path, monkeypatch)
 
 
-def test_files_are_read_once_in_a_while(machine, monkeypatch):
+def test_files_are_cached_but_the_affinity_is_not(machine, monkeypatch):
     machine.groups("0::/job\n")
     machine.quota("job/cpu.max", "200000 100000")
     assert cores.usable_cores() == 2
-    monkeypatch.setattr(cores, "REREAD_AFTER", 60.0)
+    monkeypatch.setattr(cores, "CACHE_SECONDS", 60.0)
     machine.quota("job/cpu.max", "300000 100000")
     assert cores.usable_cores() == 2
-    monkeypatch.setattr(cores, "REREAD_AFTER", 0.0)
+    monkeypatch.setattr(cores, "CACHE_SECONDS", 0.0)
     assert cores.usable_cores() == 3
-    monkeypatch.setattr(cores, "REREAD_AFTER", 60.0)
-    machine.affinity([0, 2])  # which is asked for every time
+    monkeypatch.setattr(cores, "CACHE_SECONDS", 60.0)
+    machine.affinity([0, 2])
     machine.siblings(cpu0="0,2\n", cpu2="0,2\n")
     assert cores.usable_cores() == 1
     machine.siblings(cpu1="1,3\n", cpu3="1,3\n")
@@ -70,20 +70,20 @@ def test_files_are_read_once_in_a_while(machine, monkeypatch):
     assert cores.usable_cores() == 2
 
 
-def test_the_affinity_mask_counts(machine):
+def test_affinity_mask(machine):
     assert cores.usable_cores() == 16
     machine.affinity([3, 5, 7])
     assert cores.usable_cores() == 3
 
 
-def test_without_an_affinity_mask_all_processors_count(machine, monkeypatch):
+def test_all_processors_count_without_an_affinity_mask(machine, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     for count, expected in ((6, 6), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         assert cores.usable_cores() == expected
 
 
-def test_siblings_count_once(machine):
+def test_hyperthread_siblings_count_once(machine):
     machine.affinity(4)
     machine.siblings(cpu0="0,2\n", cpu2="0,2\n", cpu1="1,3\n", cpu3="1,3\n")
     assert cores.usable_cores() == 2
@@ -93,7 +93,7 @@ def test_siblings_count_once(machine):
     assert cores.usable_cores() == 1
 
 
-def test_processors_without_topology_count_each(machine):
+def test_processors_without_topology_count_separately(machine):
     machine.affinity(4)
     machine.siblings(cpu0="0-1\n", cpu1="0-1\n")
     assert cores.usable_cores() == 3
@@ -105,7 +105,7 @@ def test_processors_without_topology_count_each(machine):
     [
         ("max 100000\n", 16),
         ("200000 100000\n", 2),
-        ("150000 100000\n", 2),  # a core and a half: rounded up
+        ("150000 100000\n", 2),  # a core and a half is rounded up
         ("10000 100000\n", 1),
         ("50000 25000\n", 2),
         ("9900000 100000\n", 16),
@@ -117,7 +117,7 @@ def test_quota_of_version_2(machine, text, expected):
     assert cores.usable_cores() == expected
 
 
-def test_the_smallest_quota_of_nested_groups_of_version_2(machine):
+def test_smallest_quota_of_nested_groups_of_version_2(machine):
     machine.groups("0::/a/b/c\n")
     machine.quota("a/cpu.max", "400000 100000")
     machine.quota("a/b/cpu.max", "300000 100000")
@@ -127,27 +127,27 @@ def test_the_smallest_quota_of_nested_groups_of_version_2(machine):
     assert cores.usable_cores() == 2
 
 
-def test_the_quota_at_the_root_of_a_container(machine):
+def test_quota_at_the_root_of_a_container(machine):
     machine.groups("0::/\n")
     machine.quota("cpu.max", "300000 100000")
     assert cores.usable_cores() == 3
 
 
-def test_a_group_outside_the_container(machine):
-    # Without a namespace of its own, a container sees its path on the host and mounts its own group at the root.
+def test_quota_at_the_root_without_a_cgroup_namespace(machine):
+    # The container sees its path on the host, but its own group is mounted at the root.
     machine.groups("0::/docker/abcdef\n")
     machine.quota("cpu.max", "300000 100000")
     assert cores.usable_cores() == 3
 
 
-def test_a_group_of_somebody_else_does_not_count(machine):
+def test_groups_of_other_processes_do_not_count(machine):
     machine.groups("0::/a\n")
     machine.quota("b/cpu.max", "100000 100000")
     machine.quota("a/c/cpu.max", "100000 100000")
     assert cores.usable_cores() == 16
 
 
-def test_a_path_that_leads_out_of_the_tree(machine):
+def test_path_out_of_the_cgroup_tree_is_ignored(machine):
     machine.groups("0::/../../elsewhere\n")
     assert cores.usable_cores() == 16
 
@@ -170,14 +170,14 @@ def test_nested_groups_of_version_1(machine):
     assert cores.usable_cores() == 2
 
 
-def test_version_1_mounted_under_a_short_name(machine):
+def test_version_1_mounted_as_a_single_controller(machine):
     machine.groups("4:cpu,cpuacct:/job\n")
     machine.quota("cpu/job/cpu.cfs_quota_us", "200000")
     machine.quota("cpu/job/cpu.cfs_period_us", "100000")
     assert cores.usable_cores() == 2
 
 
-def test_cpuset_is_not_cpu(machine):
+def test_controllers_with_similar_names_do_not_count(machine):
     machine.groups("4:cpuset:/job\n5:cpuacct:/job\n")
     for controller in ("cpuset", "cpuacct", "cpu"):
         machine.quota(f"{controller}/job/cpu.cfs_quota_us", "100000")
@@ -201,14 +201,14 @@ def test_environment(machine, monkeypatch, name, text, expected):
     assert cores.usable_cores() == expected
 
 
-def test_the_smallest_of_the_environment(machine, monkeypatch):
+def test_smallest_limit_of_the_environment(machine, monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "5")
     monkeypatch.setenv("OMP_NUM_THREADS", "4,8")
     assert cores.usable_cores() == 4
 
 
 @pytest.mark.parametrize("text", ["", "0", "-2", "two", "1.5", ",", "0x2", "²", "٣x"])
-def test_an_environment_that_is_no_number_is_not_obeyed(machine, monkeypatch, text):
+def test_environment_without_a_positive_integer_is_ignored(machine, monkeypatch, text):
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert cores.usable_cores() == 16
 
@@ -240,26 +240,26 @@ def test_malformed_list_of_groups(machine, content):
     assert cores.usable_cores() == 16
 
 
-def test_a_malformed_line_does_not_hide_the_others(machine):
+def test_malformed_line_does_not_hide_the_others(machine):
     machine.groups("garbage\n0::/job\n")
     machine.quota("job/cpu.max", "200000 100000")
     assert cores.usable_cores() == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
-def test_malformed_siblings_never_stop_a_program(machine, content):
+def test_malformed_siblings_raise_no_error(machine, content):
     machine.affinity(4)
     machine.siblings(**{f"cpu{number}": content for number in range(4)})
     assert cores.usable_cores() >= 1
 
 
-def test_no_list_of_groups(machine):
+def test_missing_list_of_groups(machine):
     assert not machine.own.exists()
     assert cores.usable_cores() == 16
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs an affinity mask")
-def test_a_real_affinity_mask():
+def test_real_affinity_mask():
     one = min(os.sched_getaffinity(0))
     code = f"""
 import os

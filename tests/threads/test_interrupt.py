@@ -1,4 +1,4 @@
-"""Ctrl-C: training stops at once, wherever it is, and nothing trained is lost."""
+"""Ctrl-C: training stops at once, at any point, and no completed iteration is lost."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from fastnn2.engine import full_batch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 
-# Promised is a tenth of a second; a machine that does other things too gets more.
+# Seconds. The promise is a tenth of a second; the tests allow more, for a busy machine.
 LIMIT = 2.0
 
-# `started` is set when the first thread enters the kernel: only then is a signal sent.
+# `started` is set when the first thread enters the kernel; the signal is sent after that.
 PREAMBLE = """
 import gc, json, os, random, signal, sys, threading, time, _thread
 import numpy as np
@@ -57,15 +57,15 @@ def in_background(function, delay):
     threading.Thread(target=wait, daemon=True).start()
 
 def no_threads_left():
-    give_up = time.monotonic() + 5
-    while _thread._count() > threading.active_count() - 1 and time.monotonic() < give_up:
+    deadline = time.monotonic() + 5
+    while _thread._count() > threading.active_count() - 1 and time.monotonic() < deadline:
         time.sleep(0.001)
-    return _thread._count() <= threading.active_count() - 1  # those of the test itself; the main one is not counted
+    return _thread._count() <= threading.active_count() - 1  # the test's own threads; _count leaves out the main one
 """
 
 
 def run(code, **environment):
-    """Run a script in a process of its own; return the JSON that it printed last."""
+    """Run a script in a process of its own; return the JSON on the last line of its output."""
     command = [sys.executable, "-c", PREAMBLE + code]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -77,7 +77,7 @@ def run(code, **environment):
 INTERRUPTED = """
 n, h, iterations, dtype, n_threads, delay, progress, signals = ARGUMENTS
 X, Y = data(n, dtype)
-fastnn2.fit(X[:, :10], Y[:, :10], 0.5, h, 1)  # the kernel is loaded
+fastnn2.fit(X[:, :10], Y[:, :10], 0.5, h, 1)  # loads the kernel
 started.clear()
 sent = []
 
@@ -107,7 +107,8 @@ LARGE = (20_000_000, 5, 10_000, "float32", 0.3)  # many tiles
 SLOW = (5_000_000, 600, 1000, "float32", 1.5)  # about a second an iteration
 
 
-def interrupted(job, n_threads, progress, signals=1):
+def interrupt(job, n_threads, progress, signals=1):
+    """Interrupt a job, assert that the error has all completed iterations, and return their number."""
     n, h, iterations, dtype, delay = job
     arguments = f"ARGUMENTS = {(n, h, iterations, dtype, n_threads, delay, progress, signals)}\n"
     latency, done, equal, dtypes, message, ended = run(arguments + INTERRUPTED)
@@ -123,23 +124,23 @@ def interrupted(job, n_threads, progress, signals=1):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("progress", [None, True])
-def test_a_small_job(n_threads, progress):
-    assert interrupted(SMALL, n_threads, progress) > 0
+def test_interrupt_of_a_small_job(n_threads, progress):
+    assert interrupt(SMALL, n_threads, progress) > 0
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("job", [LARGE, SLOW], ids=["many samples", "long iterations"])
-def test_a_large_job(job, n_threads):
-    interrupted(job, n_threads, None)
+def test_interrupt_of_a_large_job(job, n_threads):
+    interrupt(job, n_threads, None)
 
 
 @pytest.mark.parametrize("job", [SMALL, SLOW], ids=["small", "long iterations"])
-def test_more_signals_while_it_stops(job):
-    interrupted(job, 2, None, signals=5)
+def test_more_signals_while_training_stops(job):
+    interrupt(job, 2, None, signals=5)
 
 
-def test_no_signal_is_lost_and_none_crashes():
-    """Wherever in a loop of short fits a signal lands, it ends the loop, and the arrays of the next fit are right."""
+def test_signal_at_any_point_of_short_fits_is_neither_lost_nor_harmful():
+    """The signal always ends a loop of short fits, and the next fit is right."""
     code = """
 X, Y = data(2000, "float64")
 expected = fastnn2.fit(X, Y, 0.5, 5, 60, n_threads=2)[1]
@@ -175,8 +176,8 @@ print(json.dumps([lost, wrong, no_threads_left()]))
     "call",
     ["signal.raise_signal(signal.SIGINT)", "_thread.interrupt_main()", "signal.pthread_kill(main, signal.SIGINT)"],
 )
-def test_a_signal_from_another_thread(call):
-    # The signal itself then arrives in that thread: nothing wakes the main thread out of a wait without an end.
+def test_signal_from_another_thread(call):
+    # That thread receives the signal, which does not wake the main thread from a wait without a timeout.
     code = f"""
 main = threading.main_thread().ident
 X, Y = data(500, "float64")
@@ -198,11 +199,11 @@ except fastnn2.TrainingInterrupted as error:
 
 
 @pytest.mark.parametrize("progress", [None, True])
-def test_another_exception_from_a_signal_handler(progress):
-    """A handler may raise anything; the team then ends too, as the arrays that it works on are about to go.
+def test_other_exception_from_a_signal_handler_ends_the_team(progress):
+    """The team must end before the exception leaves fit, as it works on arrays that fit then releases.
 
-    No plain Exception here, which tqdm may swallow where it asks for the terminal, and not while tqdm is imported, as
-    Python drops what is raised in the callbacks of an import.
+    The exception is no plain Exception, which tqdm may swallow while it examines the terminal. It does not come while
+    tqdm is imported, as Python drops exceptions in the callbacks of an import.
     """
     code = f"""
 class Alarm(BaseException):
@@ -227,7 +228,7 @@ except Alarm:
     assert seconds < LIMIT
 
 
-def test_standard_error_that_breaks_under_the_bar():
+def test_error_of_the_progress_bar_ends_the_team():
     code = """
 class Broken:
     def write(self, text):
@@ -248,14 +249,14 @@ finally:
 print(json.dumps([outcome, no_threads_left()]))
 """
     outcome, ended = run(code)
-    assert outcome in ("none", "OSError")  # to train without a bar is as good as to say why not
+    assert outcome in ("none", "OSError")  # either train without a bar or raise the error
     assert ended
 
 
 @pytest.mark.parametrize(("d", "h"), [(2, 5), (220, 600)], ids=["chunks", "wide"])
 @pytest.mark.parametrize("signals", [1, 2])
-def test_while_the_result_is_copied(signals, d, h, monkeypatch):
-    """All iterations were done, and no signal makes what they trained be lost."""
+def test_signal_while_the_result_is_copied(signals, d, h, monkeypatch):
+    """All iterations are complete, and the error has their result."""
     copy = full_batch.unpack_params
     calls = []
 
@@ -275,10 +276,10 @@ def test_while_the_result_is_copied(signals, d, h, monkeypatch):
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.5])
-def test_while_kernels_are_compiled(delay, tmp_path):
-    """Nothing is trained yet, so this is a plain KeyboardInterrupt; the next fit is right.
+def test_signal_while_a_kernel_is_compiled(delay, tmp_path):
+    """Training has not begun, so this is a plain KeyboardInterrupt, and the next fit is right.
 
-    The signal comes while Numba is imported, or in the compiler, and harms neither.
+    The signal comes during the import of Numba or during the compile, and must not damage their state.
     """
     code = """
 def send():
@@ -308,8 +309,8 @@ print(json.dumps([kind, ended, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
     assert costs == fastnn2.fit(X, X[0] * X[1] > 0, 0.5, 5, 100)[1].tolist()
 
 
-def test_ctrl_c_of_a_terminal():
-    """The signal comes from outside, to a script that does not catch it."""
+def test_uncaught_interrupt_ends_a_script():
+    """The signal comes from another process, and the script does not catch the exception."""
     code = (
         PREAMBLE
         + """
@@ -333,7 +334,7 @@ fastnn2.fit(X, Y, 0.5, 5, 20_000_000)
 
 @pytest.fixture
 def started(monkeypatch):
-    """Return an event that is set when training has begun."""
+    """Return an event that is set when a thread enters the kernel."""
     event, kernel = threading.Event(), store.kernel
 
     def with_event(name, dtype):
@@ -353,7 +354,7 @@ X = np.random.RandomState(1).standard_normal((2, 500))
 Y = (X[0] > 0).astype(float)
 
 
-def test_in_this_process(started):
+def test_error_has_the_completed_iterations(started):
     def send():
         started.wait(timeout=PATIENCE)
         os.kill(os.getpid(), signal.SIGINT)
@@ -372,7 +373,7 @@ def test_in_this_process(started):
         assert_array_equal(caught.value.params[name], array)
 
 
-def test_going_on_from_what_was_reached(started):
+def test_training_continues_from_the_interrupted_result(started):
     sender = threading.Thread(target=lambda: started.wait(PATIENCE) and os.kill(os.getpid(), signal.SIGINT))
     sender.start()
     with pytest.raises(fastnn2.TrainingInterrupted) as caught:
@@ -384,7 +385,7 @@ def test_going_on_from_what_was_reached(started):
     assert_array_equal(np.concatenate([caught.value.cost_, more]), costs)
 
 
-def test_in_another_thread_than_the_main_one():
+def test_fit_in_another_thread_than_the_main_one():
     results = []
     thread = threading.Thread(target=lambda: results.append(fastnn2.fit(X, Y, 0.5, 5, 200, n_threads=2)))
     thread.start()
@@ -393,7 +394,7 @@ def test_in_another_thread_than_the_main_one():
     assert_array_equal(results[0][1], fastnn2.fit(X, Y, 0.5, 5, 200)[1])
 
 
-# The client runs in a process of its own, where its warnings are its own affair.
+# The client runs in a process of its own, where its warnings are no errors.
 NOTEBOOK = """
 import sys, time
 from jupyter_client.manager import start_new_kernel
@@ -415,7 +416,7 @@ try:
     preamble, code, check = sys.argv[1:]
     reply = shell(client.execute(preamble))
     assert reply["status"] == "ok", reply
-    running = client.execute(code, stop_on_error=False)  # else what comes just after the error may be aborted
+    running = client.execute(code, stop_on_error=False)  # else the next request may be aborted
     printed("started")
     begin = time.perf_counter()
     manager.interrupt_kernel()
@@ -440,7 +441,7 @@ print("equal", (costs == error.cost_).all(), all((params[name] == error.params[n
 """
 
 
-def test_in_a_notebook(tmp_path):
+def test_interrupt_in_a_notebook(tmp_path):
     pytest.importorskip("ipykernel")
     environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(tmp_path), "IPYTHONDIR": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", NOTEBOOK, PREAMBLE, NOTEBOOK_CODE, NOTEBOOK_CHECK]

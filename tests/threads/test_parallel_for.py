@@ -1,4 +1,4 @@
-"""Items for several threads: also where the system starts fewer, and where a call fails."""
+"""The parallel loop: all items are done, also if the system refuses threads; errors and signals stop it."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ from data import PATIENCE
 from fastnn2.codegen import store
 from fastnn2.engine import inference, layout, mini_batch
 from fastnn2.kernels.shared import choices
-from fastnn2.threads.parallel_for import on_threads
+from fastnn2.threads.parallel_for import parallel_for
 
 
 @pytest.fixture(params=[0, 1, 2])
 def few_threads(request, monkeypatch):
-    """A system that starts so many threads more, and then refuses."""
+    """A system that starts only 0, 1 or 2 more threads; return those that it has started."""
     start, started = threading.Thread.start, []
 
     def limited(self):
@@ -31,49 +31,49 @@ def few_threads(request, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_each_number_is_called_at_the_same_time(threads):
+def test_all_threads_work_at_the_same_time(threads):
     barrier, calls = threading.Barrier(threads, timeout=PATIENCE), {}
 
-    def work(number, item):
+    def body(thread, item):
         barrier.wait()
-        calls[number] = threading.get_ident(), item
+        calls[thread] = threading.get_ident(), item
 
-    on_threads(work, "abcde"[:threads], threads)
+    parallel_for(body, "abcde"[:threads], threads)
     assert sorted(calls) == list(range(threads))
-    found, items = zip(*calls.values(), strict=True)
-    assert len(set(found)) == threads
+    idents, items = zip(*calls.values(), strict=True)
+    assert len(set(idents)) == threads
     assert sorted(items) == list("abcde"[:threads])
     assert calls[0][0] == threading.get_ident()
 
 
-def test_nothing_is_left_undone_where_the_system_refuses_threads(few_threads):
+def test_all_items_are_done_if_the_system_refuses_threads(few_threads):
     done = []
-    on_threads(lambda _, item: done.append(item), range(1000), 5)
+    parallel_for(lambda _, item: done.append(item), range(1000), 5)
     assert sorted(done) == list(range(1000))
     assert len(few_threads) <= 2
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_what_a_call_raises_is_raised_and_stops_the_others(failing, kind):
+def test_exception_of_a_call_is_raised_and_stops_the_others(failing, kind):
     barrier, done = threading.Barrier(3, timeout=PATIENCE), []
 
-    def work(number, item):
+    def body(thread, item):
         if item < 3:
-            barrier.wait()  # all are at work
-        if number == failing:
-            raise kind("a mistake")
+            barrier.wait()  # all threads have an item
+        if thread == failing:
+            raise kind("failed")
         time.sleep(0.001)
         done.append(item)
 
-    with pytest.raises(kind, match="a mistake"):
-        on_threads(work, range(3000), 3)
-    assert len(done) < 1000  # nobody went on
+    with pytest.raises(kind, match="failed"):
+        parallel_for(body, range(3000), 3)
+    assert len(done) < 1000  # no thread did all the rest
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_signal_while_threads_are_started_stops_those_that_are_there(number, when, monkeypatch):
+def test_signal_during_the_start_of_threads_stops_those_already_started(number, when, monkeypatch):
     start, started, done = threading.Thread.start, [], []
 
     def interrupted(self):
@@ -84,24 +84,24 @@ def test_a_signal_while_threads_are_started_stops_those_that_are_there(number, w
         if len(started) == number:
             raise KeyboardInterrupt
 
-    def work(_, item):
+    def body(_, item):
         time.sleep(0.001)
         done.append(item)
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        on_threads(work, range(3000), 4)
+        parallel_for(body, range(3000), 4)
     for thread in started:
-        if thread.ident is not None:  # it was started
+        if thread.ident is not None:  # it has started
             thread.join(PATIENCE)
     assert len(done) < 1000
 
 
-def test_a_large_copy_where_the_system_refuses_threads(few_threads, monkeypatch):
+def test_large_copy_if_the_system_refuses_threads(few_threads, monkeypatch):
     monkeypatch.setattr(layout, "usable_cores", lambda: 4)
     matrix = np.random.RandomState(0).standard_normal((2, layout.PARALLEL_BYTES // 16))
-    groups, finite = layout.to_groups(matrix, np.float64, None)
-    assert finite
+    groups, is_finite = layout.to_groups(matrix, np.float64, None)
+    assert is_finite
     back = np.empty_like(matrix)
     layout.from_groups(groups, 2, back)
     assert back.tobytes() == matrix.tobytes()
@@ -113,12 +113,12 @@ def outputs(X, threads):
     return inference.outputs(network, mini_batch.SampleMatrix(X, "float64"), params, threads)[0]
 
 
-def test_outputs_where_the_system_refuses_threads(few_threads):
+def test_inference_if_the_system_refuses_threads(few_threads):
     X = np.random.RandomState(0).standard_normal((20_000, 30))
     assert outputs(X, 4).tobytes() == outputs(X, 1).tobytes()
 
 
-def test_a_kernel_that_fails_in_another_thread_is_heard_of(monkeypatch):
+def test_kernel_error_in_another_thread_is_raised(monkeypatch):
     kernel, main = store.kernel, threading.get_ident()
 
     def failing(name, dtype):
@@ -134,13 +134,13 @@ def test_a_kernel_that_fails_in_another_thread_is_heard_of(monkeypatch):
         outputs(np.zeros((200_000, 30)), 2)
 
 
-def test_while_python_ends():
+def test_works_while_python_shuts_down():
     code = """
 import atexit
-from fastnn2.threads.parallel_for import on_threads
+from fastnn2.threads.parallel_for import parallel_for
 done = []
-atexit.register(lambda: print(sorted(done)))  # the last to be registered is the first to run
-atexit.register(lambda: on_threads(lambda _, item: done.append(item), range(5), 3))
+atexit.register(lambda: print(sorted(done)))  # registered first, runs last
+atexit.register(lambda: parallel_for(lambda _, item: done.append(item), range(5), 3))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert (done.stdout, done.stderr) == ("[0, 1, 2, 3, 4]\n", "")

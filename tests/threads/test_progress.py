@@ -1,4 +1,4 @@
-"""The progress bar: where it is shown and that nothing of it stays."""
+"""The progress bar: when it is shown, and that it leaves no trace."""
 
 import os
 import select
@@ -16,7 +16,7 @@ import numpy as np
 import fastnn2
 X = np.linspace(-1, 1, 4000).reshape(2, 2000)
 Y = X[0] > 0
-fastnn2.fit(X, Y, 0.5, 5, 1)  # the kernel is there
+fastnn2.fit(X, Y, 0.5, 5, 1)  # loads the kernel
 iterations, progress = int(sys.argv[1]), eval(sys.argv[2])
 print("ready", file=sys.stderr, flush=True)
 params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, n_threads=1, progress=progress)
@@ -31,21 +31,22 @@ def command(iterations, progress):
     return [sys.executable, "-c", CODE, str(iterations), str(progress)]
 
 
-def of_the_bar(text):
-    """Return what came between the two marks."""
+def between_marks(text):
+    """Return the output between "ready" and "done": that of the progress bar."""
     assert text.count("ready") == text.count("done") == 1, text
     return text.partition("ready")[2].partition("done")[0].lstrip("\r\n")
 
 
-def piped(iterations, progress):
+def run_in_a_pipe(iterations, progress):
+    """Run with standard error in a pipe; return the output of the bar."""
     done = subprocess.run(command(iterations, progress), capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b""
-    return of_the_bar(done.stderr.decode())
+    return between_marks(done.stderr.decode())
 
 
-def on_a_terminal(iterations, progress):
-    """Run with standard error on a pseudo-terminal; return what it got."""
+def run_on_a_terminal(iterations, progress):
+    """Run with standard error on a pseudo-terminal; return the output of the bar."""
     fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -59,7 +60,7 @@ def on_a_terminal(iterations, progress):
                 continue
             try:
                 part = os.read(ours, 4096)
-            except OSError:  # Linux's way to say that nobody has the other end any more
+            except OSError:  # on Linux: the other end is closed
                 break
             if not part:
                 break
@@ -69,11 +70,11 @@ def on_a_terminal(iterations, progress):
         process.kill()
         process.wait()
         os.close(ours)
-    return of_the_bar(received.decode())
+    return between_marks(received.decode())
 
 
-def on_screen(text):
-    """Return the lines that a terminal shows in the end, knowing carriage return and "erase the rest"."""
+def final_screen(text):
+    """Return the lines that a terminal shows in the end, after carriage returns and erasures."""
     lines = []
     for line in text.replace("\r\n", "\n").split("\n"):
         shown, at = [], 0
@@ -94,45 +95,45 @@ def on_screen(text):
 
 
 @pytest.mark.parametrize("iterations", [SHORT, LONG])
-def test_true_shows_a_bar(iterations):
-    text = piped(iterations, True)
+def test_progress_true_shows_a_bar(iterations):
+    text = run_in_a_pipe(iterations, True)
     assert f"/{iterations}" in text.replace("k", "000")
-    assert on_screen(text) == ""
+    assert final_screen(text) == ""
 
 
 @pytest.mark.parametrize("progress", [None, False])
-def test_nothing_in_a_pipe(progress):
-    assert piped(LONG, progress) == ""
+def test_no_bar_in_a_pipe_by_default(progress):
+    assert run_in_a_pipe(LONG, progress) == ""
 
 
-def test_none_shows_a_bar_on_a_terminal_for_a_long_job():
-    text = on_a_terminal(LONG, None)
+def test_progress_none_shows_a_bar_on_a_terminal_for_a_long_job():
+    text = run_on_a_terminal(LONG, None)
     assert "training" in text
     assert f"/{LONG // 1000}k" in text
-    assert on_screen(text) == ""
+    assert final_screen(text) == ""
 
 
 @pytest.mark.parametrize(("iterations", "progress"), [(SHORT, None), (0, None), (LONG, False)])
-def test_nothing_on_a_terminal(iterations, progress):
-    assert on_a_terminal(iterations, progress) == ""
+def test_no_bar_on_a_terminal_for_a_short_job_or_progress_false(iterations, progress):
+    assert run_on_a_terminal(iterations, progress) == ""
 
 
-def test_the_bar_counts_what_is_done():
-    text = on_a_terminal(LONG, True)
+def test_bar_counts_completed_iterations():
+    text = run_on_a_terminal(LONG, True)
     counts = [part.rpartition("|")[2].strip() for part in text.split(f"/{LONG // 1000}k")[:-1]]
     numbers = [float(count.rstrip("k")) * (1000 if count.endswith("k") else 1) for count in counts]
     assert numbers == sorted(numbers)
     assert 0 < numbers[len(numbers) // 2] < LONG
 
 
-def test_no_standard_error():
-    """A program without a terminal may have none at all (sys.stderr is None under pythonw)."""
+def test_fit_works_without_standard_error():
+    """sys.stderr is None, for example, under pythonw."""
     code = "import sys; sys.stderr = None; import fastnn2; fastnn2.fit([[0.0, 1.0]], [0, 1], 0.5, 2, 10)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_the_result_does_not_depend_on_the_bar():
+def test_bar_does_not_change_the_result():
     import numpy as np
 
     import fastnn2

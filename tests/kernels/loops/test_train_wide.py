@@ -14,7 +14,7 @@ from data import (
     assert_iteration_equals_the_reference,
     assert_nearly,
     assert_same_bits,
-    keep_from_kernels,
+    fail_before_kernel,
     problem,
 )
 from hypothesis import HealthCheck, given, settings
@@ -225,7 +225,7 @@ def test_an_interrupt_stops_within_an_iteration(n_threads, monkeypatch):
 def test_no_thread_waits_for_one_that_failed(failing, monkeypatch):
     before = _thread._count()
     X, Y, init, _ = problem(220, 600, 1, 300)
-    keep_from_kernels(failing, monkeypatch)
+    fail_before_kernel(failing, monkeypatch)
     with pytest.raises(RuntimeError, match="no way into the kernel"):
         fastnn2.fit(X, Y, 0.01, 600, 1000, init=init, n_threads=3)
     assert_ended(before)
