@@ -1,4 +1,4 @@
-"""Problems, names and tolerances for tests of mini-batches and of the estimators' kernels."""
+"""Problems, names and tolerances that the tests of mini-batch training and inference share."""
 
 import numpy as np
 
@@ -13,9 +13,9 @@ LOSSES = {
     "squared_error": choices.SQUARED_ERROR,
     "poisson": choices.POISSON,
 }
-# Relative to the largest number of a kind: what some steps of rounding make of it.
+# After some steps with rounding errors, relative to the largest number of an array.
 TOLERANCE = {"float64": 1e-12, "float32": 2e-4}
-# d, h, o, n, batch: ones, primes, rests of blocks, groups and batches; many outputs; chunks, and several tiles of one.
+# d, h, o, n, batch: ones, primes, incomplete blocks, groups and batches, many outputs, chunks with several tiles.
 SHAPES = [
     (1, 1, 1, 1, 1),
     (2, 5, 1, 70, 70),
@@ -37,7 +37,7 @@ OPTIMIZERS = {
 
 
 def problem(d, h, o, n, loss, dtype):
-    """Return X (n, d), Y (n, o), flat parameters, and weights of which some are zero."""
+    """Return X (n, d), Y (n, o), packed parameters, and sample weights of which some are zero."""
     source = np.random.RandomState(d + h + o + n)
     X = source.randn(n, d)
     Y = {
@@ -53,8 +53,8 @@ def problem(d, h, o, n, loss, dtype):
     return X.astype(dtype), Y.astype(dtype), params.astype(dtype), weights.astype(dtype)
 
 
-def named(flat, d, h, o):
-    """Return the dict of a flat set."""
+def as_dict(flat, d, h, o):
+    """Return packed parameters as a dict, in float64."""
     parts = np.split(flat.astype(float), np.cumsum([h * d, h, o * h]))
     shapes = ((h, d), (h, 1), (o, h), (o, 1))
     return {
@@ -62,11 +62,11 @@ def named(flat, d, h, o):
     }
 
 
-def flat(params):
+def as_flat(params):
     return np.concatenate([params[name].ravel() for name in ("W1", "b1", "W2", "b2")])
 
 
-def descent(shape, activation, loss, dtype, weighted=True, alpha=0.1, n_threads=1, **options):
+def make_trainer(shape, activation, loss, dtype, weighted=True, alpha=0.1, n_threads=1, **options):
     d, h, o, n, batch = shape
     X, Y, params, weights = problem(d, h, o, n, loss, dtype)
     network = mini_batch.Network(d, h, o, ACTIVATIONS[activation], LOSSES[loss])
@@ -83,10 +83,10 @@ def orders_and_rates(shape, n_batches, epochs, shuffle):
 
 
 def reference_run(shape, activation, loss, dtype, weighted, alpha, optimizer, orders, rates, epochs):
-    """Return what the twin makes of the same job, in float64: losses, and parameters."""
+    """Return losses and parameters of the same training by the reference, in float64."""
     d, h, o, n, batch = shape
     X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
-    trained = named(params, d, h, o)
+    trained = as_dict(params, d, h, o)
     moments = [{name: np.zeros_like(value) for name, value in trained.items()} for _ in range(2)]
     options = {name: value for name, value in OPTIMIZERS[optimizer].items() if name != "optimizer"}
     n_batches = len(rates) // epochs
@@ -109,7 +109,7 @@ def reference_run(shape, activation, loss, dtype, weighted, alpha, optimizer, or
         )
         for e in range(epochs)
     ]  # fmt: skip
-    return np.array(losses), flat(trained)
+    return np.array(losses), as_flat(trained)
 
 
 def assert_near(result, expected, dtype, what):

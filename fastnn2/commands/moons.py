@@ -10,7 +10,7 @@ from fastnn2 import reference
 from fastnn2.codegen import store
 from fastnn2.commands import plotting
 from fastnn2.commands.memory import check_memory, reference_fits
-from fastnn2.engine.full_batch import threads_for
+from fastnn2.engine.full_batch import count_threads
 from fastnn2.functional.fit import fit
 from fastnn2.functional.steps import predict
 from fastnn2.kernels.shared import tuning
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
     trained, cost_ = fit(*arguments, init=params, dtype=options.dtype, n_threads=options.threads)
     seconds = time.perf_counter() - begin
-    threads = threads_for(2, options.samples, options.hidden, 1, options.iterations, options.dtype, options.threads)
+    threads = count_threads(2, options.samples, options.hidden, 1, options.iterations, options.dtype, options.threads)
 
     print(f"moons: {options.samples:,} samples, {options.hidden} hidden units, iterations: {options.iterations:,}")
     print(f"first cost            {cost_[0]:.16g}")

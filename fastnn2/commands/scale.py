@@ -15,7 +15,7 @@ from fastnn2.codegen import store
 from fastnn2.codegen.processor import Processor
 from fastnn2.commands.memory import check_memory, peak_memory, reference_fits
 from fastnn2.commands.moons import duration
-from fastnn2.engine.full_batch import threads_for
+from fastnn2.engine.full_batch import count_threads
 from fastnn2.functional.fit import fit
 from fastnn2.kernels.shared import tuning
 
@@ -96,7 +96,7 @@ def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, An
     row = {
         "samples": n,
         "iterations": iterations,
-        "threads": threads_for(2, n, options.hidden, 1, iterations, options.dtype, options.threads),
+        "threads": count_threads(2, n, options.hidden, 1, iterations, options.dtype, options.threads),
         "seconds": seconds / iterations,
         "ns_per_sample": seconds / iterations / n * 1e9,
         "peak_bytes": peak_memory(),

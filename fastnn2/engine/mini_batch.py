@@ -1,8 +1,10 @@
-"""Mini-batch descent over rows of samples: buffers, and the team for some epochs.
+"""Mini-batch training for the estimators, without any knowledge of scikit-learn.
 
-What the estimators share with nobody else; scikit-learn is not known here. Parameters are handed in as W1 (h, d),
-b1 (h,), W2 (o, h), b2 (o,), flat and one after the other, as the kernels want them, or with the order in which they
-are.
+:class:`MiniBatchTrainer` allocates the buffers once; each call of its ``run`` trains for some epochs in one kernel call
+per thread. Long runs start a new team of threads; short runs that follow each other closely may use a pool of threads
+that keeps waiting between them (:meth:`MiniBatchTrainer.persistent_workers`).
+
+Parameters are packed (see :func:`fastnn2.engine.layout.pack_params`), or in another order that the caller gives.
 """
 
 import contextlib
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros, padded, places_of_params
+from fastnn2.engine.layout import address, aligned_zeros, padded_length, param_positions
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.native import KernelCall
@@ -22,19 +24,20 @@ from fastnn2.threads.worker_pool import WorkerPool
 
 Array = np.ndarray[Any, Any]
 
-# Multiplications of a call, for each thread, that are worth the start of a team, which takes a fifth of a millisecond.
-WORK_OF_START = 12_000_000
-# The same where threads wait for the next call, up to what a call may have: one that wakes may begin on the caller's
-# core, and a longer call would gain less from the time saved than it loses by that.
-WORK_OF_HELPER, WORK_WITH_HELPERS = 2_000_000, 60_000_000
-# Tiles are kept from epoch to epoch where they hold no more samples, with their padding, than so many times those that
-# there are, or so many.
-KEPT_SAMPLES, KEPT_ALWAYS = 1.25, 5000
+# Work is counted in multiplications, here for one call of run.
+# The work per thread from which on starting a team, which takes a fifth of a millisecond, pays off.
+MIN_WORK_PER_NEW_THREAD = 12_000_000
+# The same for threads of a pool, and the work up to which the pool is used. A waking thread may begin on the caller's
+# core, which costs a longer call more than the pool saves.
+MIN_WORK_PER_POOL_THREAD, MAX_WORK_WITH_POOL = 2_000_000, 60_000_000
+# Tiles are kept for the next epoch if, with their padding, they have at most this many samples for each one of X, plus
+# a number that is always allowed.
+MAX_KEPT_RATIO, ALWAYS_KEPT_SAMPLES = 1.25, 5000
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The shape of a network, and its activation and loss by number (see :mod:`fastnn2.kernels.shared.tuning`)."""
+    """The shape of a network, and its activation and loss as numbers of :mod:`fastnn2.kernels.shared.choices`."""
 
     d: int
     h: int
@@ -43,7 +46,7 @@ class Network:
     loss: int
 
     @property
-    def count(self) -> int:
+    def n_params(self) -> int:
         """Return the number of parameters."""
         return tuning.count_params(self.d, self.h, self.o)
 
@@ -78,13 +81,13 @@ class SampleMatrix:
         return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
 
 
-def tiles_of(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
-    """Return scratch for so many groups of matrices over samples with so many rows."""
+def allocate_tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
+    """Return a zeroed buffer of `groups` groups of samples for each number of rows."""
     return [aligned_zeros(groups * tuning.group_size(dtype) * count, dtype) for count in rows]
 
 
 class MiniBatchTrainer:
-    """A run of stochastic descent, or gradients of a loss, over one set of samples.
+    """Stochastic gradient descent over one set of samples; or only the gradient of its loss, for L-BFGS.
 
     Parameters
     ----------
@@ -94,20 +97,22 @@ class MiniBatchTrainer:
         Targets in the dtype of the run.
     sample_weight : ndarray (n,) or None
     params : ndarray (parameters,)
-        Flat. `params`, `first_moments` and `second_moments` are the state, which a caller may read and set.
+        The initial parameters. The attributes `params`, `first_moments` and `second_moments` are the state, which the
+        caller may read and set.
     alpha : float
         L2 penalty.
     optimizer : int
-        GRADIENT, SGD or ADAM of :mod:`fastnn2.kernels.shared.tuning`; GRADIENT leaves its result in `first_moments`.
+        GRADIENT, SGD or ADAM of :mod:`fastnn2.kernels.shared.choices`. GRADIENT updates nothing and writes the gradient
+        to `first_moments`.
     batch : int
-        Samples in a mini-batch.
+        Number of samples in a mini-batch.
     n_threads : int, optional
-        At most so many threads; the result does not depend on it.
+        Maximum number of threads; it does not change the result.
     beta_1, beta_2, epsilon : float
-        As Adam calls them; `beta_1` is the momentum of SGD.
+        Hyperparameters of Adam; `beta_1` is also the momentum of SGD.
     nesterov : bool
-    order : ndarray (parameters,) of int64, optional
-        Where in the flat set the parameters of the caller stand, who has them in another order; moments too.
+    params_order : ndarray (parameters,) of int64, optional
+        If the caller orders parameters and moments in another way: the packed position of each of them.
     """
 
     def __init__(
@@ -126,19 +131,19 @@ class MiniBatchTrainer:
         beta_2: float = 0.0,
         epsilon: float = 1.0,
         nesterov: bool = False,
-        order: Array | None = None,
+        params_order: Array | None = None,
     ) -> None:
         X.check_network(network)
         dtype = X.values.dtype
         self.network, self.X, self.batch, self.optimizer, self.n_threads = network, X, batch, optimizer, n_threads
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
-        epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # 0 / 0 behind the last parameter is not a number
-        self.numbers = float(beta_1), float(beta_2), epsilon, int(nesterov)
+        epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
+        self.hyperparameters = float(beta_1), float(beta_2), epsilon, int(nesterov)
         self.batches_done = 0
         self.pool: WorkerPool | None = None
         self.is_persistent = False
-        self._buffers: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
+        self._argument_cache: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
         self._persistent_call: tuple[Array, Array, Callable[[int, int], None]] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = tuning.count_parts(batch, d, h, o, dtype)
@@ -147,30 +152,30 @@ class MiniBatchTrainer:
         self.tile_groups = batch_groups
         if self.parts == 1:
             self.tile_groups = tuning.even_tiles(-(-batch_groups // self.chunks), tuning.count_tile_groups(d, h, o))
-        self.threads = threads_for(tuning.work_of_iteration(d, batch, h, o), max(self.parts, self.chunks), n_threads)
+        self.threads = count_threads(tuning.work_of_iteration(d, batch, h, o), max(self.parts, self.chunks), n_threads)
 
-        # Sums are added in fours and parameters updated in eights; behind both, at the end of a chunk's gradient, stand
-        # the sum of its weights and its loss.
+        # The kernel adds 4 gradients and updates UPDATE_WIDTH parameters at a time. The last two numbers of a gradient
+        # are the sum of its chunk's weights and its loss.
         units = tuning.most_units(self.parts, h)
-        self.stride = padded(tuning.count_params(d, units, o) + 2 * tuning.UPDATE_WIDTH, np.float64)
-        flat_places = places_of_params(d, h, o, self.parts, self.stride)
-        self.places = flat_places if order is None else flat_places[order]
-        self._sources: Array | None = None  # the other way round, without gaps: to gather takes half as long
-        if order is not None and self.parts == 1:
-            self._sources = np.empty_like(self.places)
-            self._sources[self.places] = np.arange(network.count)
+        self.stride = padded_length(tuning.count_params(d, units, o) + 2 * tuning.UPDATE_WIDTH, np.float64)
+        packed_positions = param_positions(d, h, o, self.parts, self.stride)
+        self.positions = packed_positions if params_order is None else packed_positions[params_order]
+        self._inverse_order: Array | None = None  # to set parameters by a gather, which is twice as fast as a scatter
+        if params_order is not None and self.parts == 1:
+            self._inverse_order = np.empty_like(self.positions)
+            self._inverse_order[self.positions] = np.arange(network.n_params)
         self._params, self._first, self._second = (aligned_zeros(self.parts * self.stride, dtype) for _ in range(3))
         self.params = params
         self.l2 = aligned_zeros(self.parts * self.stride, np.float64)
-        for part in tuning.weights_of(network.d, network.h, network.o):
-            self.l2[flat_places[part]] = alpha
+        for weights in tuning.weights_of(network.d, network.h, network.o):
+            self.l2[packed_positions[weights]] = alpha
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
-        self.inputs = (d, o, 1)  # the rows of the tiles of X, Y and weights
-        self.keep, self.kept = choices.DROP, tiles_of(self.inputs, 0, dtype)
+        self.input_rows = (d, o, 1)  # of the tiles of X, Y and weights
+        self.keep_mode, self.kept_tiles = choices.DROP, allocate_tiles(self.input_rows, 0, dtype)
         self.scratch = [
-            tiles_of((*self.inputs, h, o), self.tile_groups, dtype)
-            + tiles_of((tuning.count_scratch_rows(h),), 1, dtype)
+            allocate_tiles((*self.input_rows, h, o), self.tile_groups, dtype)
+            + allocate_tiles((tuning.count_scratch_rows(h),), 1, dtype)
             for _ in range(self.threads)
         ]
         self.Z2_stride = batch_groups * o * tuning.group_size(dtype)
@@ -179,36 +184,36 @@ class MiniBatchTrainer:
 
     @property
     def params(self) -> Array:
-        """Return the parameters, flat."""
-        flat: Array = self._params[self.places]
+        """Return the parameters, packed or in the caller's order."""
+        flat: Array = self._params[self.positions]
         return flat
 
     @params.setter
     def params(self, flat: Array) -> None:
-        if self._sources is None:
-            self._params[self.places] = flat
+        if self._inverse_order is None:
+            self._params[self.positions] = flat
         else:
-            self._params[: len(flat)] = flat[self._sources]
+            self._params[: len(flat)] = flat[self._inverse_order]
 
     @property
     def first_moments(self) -> Array:
-        """Return the velocities of SGD, the first moments of Adam, or the gradient, as the parameters are laid out."""
-        flat: Array = self._first[self.places]
+        """Return the velocities of SGD, the first moments of Adam, or the gradient, in the order of `params`."""
+        flat: Array = self._first[self.positions]
         return flat
 
     @first_moments.setter
     def first_moments(self, flat: Array) -> None:
-        self._first[self.places] = flat
+        self._first[self.positions] = flat
 
     @property
     def second_moments(self) -> Array:
-        """Return the second moments of Adam, as the parameters are laid out."""
-        flat: Array = self._second[self.places]
+        """Return the second moments of Adam, in the order of `params`."""
+        flat: Array = self._second[self.positions]
         return flat
 
     @second_moments.setter
     def second_moments(self, flat: Array) -> None:
-        self._second[self.places] = flat
+        self._second[self.positions] = flat
 
     @property
     def n_batches(self) -> int:
@@ -223,112 +228,113 @@ class MiniBatchTrainer:
 
         Parameters
         ----------
-        rates : ndarray (epochs * steps,)
-            The learning rate of every step.
+        rates : ndarray (epochs * n_batches,)
+            The learning rate of each mini-batch.
         order : ndarray (epochs, n) of int64, optional
-            In which order each epoch takes the samples; else as they are.
+            The order of the samples in each epoch; by default the order of X.
         prepare : callable, optional
-            What is to be done before, such as to set the parameters; other threads may wake meanwhile.
+            Called before training, for example to set the parameters. Meanwhile, the threads of the pool wake.
 
         Returns
         -------
         losses : ndarray
-            float64; of each epoch that was finished, the mean loss over its samples, with the L2 penalty.
+            float64; for each completed epoch, the mean loss over its samples, with the L2 penalty.
         interrupted : bool
-            Whether Ctrl-C came; the parameters are then those after the last whole step.
+            Whether Ctrl-C was pressed; the parameters are then those after the last complete mini-batch.
         """
         network = self.network
-        count = len(rates) // self.n_batches
-        work_of_call = count * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
+        epochs = len(rates) // self.n_batches
+        work = epochs * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
         pool = None
-        short = is_short_job(work_of_call, len(rates), network.count)
-        if self.is_persistent and short and work_of_call <= WORK_WITH_HELPERS:
+        is_short = is_short_job(work, len(rates), network.n_params)
+        if self.is_persistent and is_short and work <= MAX_WORK_WITH_POOL:
             pool = self.pool = self.pool or WorkerPool(self.threads - 1)
         threads = self.threads
         if self.n_threads is None:
-            threads = max(1, min(threads, work_of_call // (WORK_OF_START if pool is None else WORK_OF_HELPER)))
-        self._choose_keep(order is None and not self.X.sparse and self.parts == 1, count)
-        # One gradient of all samples is like another, whatever the rate: the helpers stay in the kernel.
+            work_per_thread = MIN_WORK_PER_NEW_THREAD if pool is None else MIN_WORK_PER_POOL_THREAD
+            threads = max(1, min(threads, work // work_per_thread))
+        self._choose_keep_mode(order is None and not self.X.sparse and self.parts == 1, epochs)
+        # Calls for one gradient of all samples differ only in what is in the arrays, so the workers stay in the kernel.
         persistent = pool is not None and self.optimizer == choices.GRADIENT and order is None and len(rates) == 1
         call = self._persistent_call if persistent else None
         if call is None:
-            call = self._new_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
+            call = self._make_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
             self._persistent_call = call if persistent else None
-        control, losses, work = call
+        control, losses, kernel_call = call
 
         if pool is not None:
-            control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0  # of the call before, where they stay
+            control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0  # a persistent call keeps them
             try:
-                pool.run(control, work, threads, prepare, persistent)
+                pool.run(control, kernel_call, threads, prepare, persistent)
             except BaseException as error:
                 self._persistent_call = None
                 if not isinstance(error, KeyboardInterrupt):
                     raise
-                return self._finished(control, losses), True
-            return self._finished(control, losses), False
+                return self._collect(control, losses), True
+            return self._collect(control, losses), False
 
         if prepare is not None:
             prepare()
-        interrupted = run_team(Team(control), threads, work, short, count, progress=False)
-        return self._finished(control, losses), interrupted
+        interrupted = run_team(Team(control), threads, kernel_call, is_short, epochs, progress=False)
+        return self._collect(control, losses), interrupted
 
-    def _new_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, KernelCall]:
-        """Return the control words, the losses, and what a thread has to do, of a call of the kernel."""
+    def _make_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, KernelCall]:
+        """Return the control words, the losses, and the kernel call of each thread."""
         network = self.network
-        count = len(rates) // self.n_batches
-        losses = np.zeros(count)
+        epochs = len(rates) // self.n_batches
+        losses = np.zeros(epochs)
         ordered = self.X.columns if order is None else order
         control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
-        arrays = control, ordered, rates, losses  # a helper that is late after Ctrl-C still finds them
-        buffers = [self._buffers_of(thread) for thread in range(threads)]
+        arrays = control, ordered, rates, losses  # kept alive for a worker that is late after Ctrl-C
+        buffers = [self._buffer_arguments(thread) for thread in range(threads)]
 
         def arguments(thread: int, threads: int) -> tuple[Any, ...]:
-            at_control, at_order, at_rates, at_losses = map(address, arrays)
+            control_address, order_address, rates_address, losses_address = map(address, arrays)
             samples, parameters, scratch = buffers[thread]
             return (
-                *(at_control, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, count),
+                *(control_address, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, epochs),
                 *samples,
-                *(at_order, int(order is not None)),
+                *(order_address, int(order is not None)),
                 *parameters,
-                *(at_rates, *self.numbers, at_losses),
+                *(rates_address, *self.hyperparameters, losses_address),
                 *scratch,
             )
 
         return control, losses, KernelCall(kernel, arguments)
 
-    def _buffers_of(self, thread: int) -> tuple[tuple[Any, ...], ...]:
-        """Return what a kernel takes for samples, parameters and the scratch of a thread; once found it is kept."""
-        if (thread, self.keep) not in self._buffers:
+    def _buffer_arguments(self, thread: int) -> tuple[tuple[Any, ...], ...]:
+        """Return the kernel arguments for samples, parameters and a thread's scratch; they are computed once."""
+        if (thread, self.keep_mode) not in self._argument_cache:
             tiles = self.scratch[thread]
-            cut: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep)
+            division: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep_mode)
             Z2: tuple[Any, ...] = ()
             db2: tuple[Any, ...] = ()
             if self.parts > 1:
-                cut, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
-            elif self.keep:
-                tiles = self.kept + tiles[len(self.kept) :]
+                division, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
+            elif self.keep_mode != choices.DROP:
+                tiles = self.kept_tiles + tiles[len(self.kept_tiles) :]
             weights = self.Y if self.weights is None else self.weights
             samples = *self.X.arguments(), address(self.Y), address(weights), int(self.weights is not None)
-            self._buffers[thread, self.keep] = (
-                (*cut, self.network.activation, self.network.loss, self.optimizer, *samples),
-                (*self._parameters(), address(self._first), address(self._second)),
+            self._argument_cache[thread, self.keep_mode] = (
+                (*division, self.network.activation, self.network.loss, self.optimizer, *samples),
+                (*self._param_arguments(), address(self._first), address(self._second)),
                 (*Z2, *map(address, tiles), *db2),
             )
-        return self._buffers[thread, self.keep]
+        return self._argument_cache[thread, self.keep_mode]
 
-    def _finished(self, control: Array, losses: Array) -> Array:
-        """Take note of what a run did; return the losses of the epochs that it finished."""
+    def _collect(self, control: Array, losses: Array) -> Array:
+        """Count the mini-batches of a run; return the losses of its completed epochs."""
         completed = int(control[control_words.COMPLETED])
         self.batches_done += int(control[control_words.BATCHES_DONE])
-        if self.keep == choices.KEEP and completed:
-            self.keep = choices.KEPT
+        if self.keep_mode == choices.KEEP and completed:
+            self.keep_mode = choices.KEPT
         return losses[:completed].copy()
 
     @contextlib.contextmanager
     def persistent_workers(self) -> Iterator[None]:
-        """Keep threads waiting between runs, where many short ones follow each other closely."""
+        """Let short runs inside the ``with`` statement share a pool of threads, which ends after it."""
         self.is_persistent = True
         try:
             yield
@@ -338,38 +344,39 @@ class MiniBatchTrainer:
             if pool is not None:
                 pool.end()
 
-    def _parameters(self) -> tuple[Any, ...]:
-        """Return what a kernel takes for parameters, gradients and penalties."""
+    def _param_arguments(self) -> tuple[Any, ...]:
+        """Return the kernel arguments for parameters, gradients and penalties."""
         params, l2, gradients = address(self._params), address(self.l2), address(self.gradients)
         if self.parts > 1:
             return params, self.stride, l2, gradients, address(self.penalties)
         return params, l2, gradients, self.stride, address(self.penalties)
 
-    def _choose_keep(self, same_order: bool, epochs: int) -> None:
-        """Keep the tiles of all samples where every epoch takes the same ones and there is another epoch to come."""
+    def _choose_keep_mode(self, same_order: bool, epochs: int) -> None:
+        """Keep the tiles of all samples if every epoch has the same ones and there is another epoch to come."""
         if not same_order:
-            self.keep = choices.DROP
-        elif self.keep == choices.DROP and (epochs > 1 or self.optimizer == choices.GRADIENT):
+            self.keep_mode = choices.DROP
+        elif self.keep_mode == choices.DROP and (epochs > 1 or self.optimizer == choices.GRADIENT):
             groups = self.n_batches * tuning.count_groups(self.batch, self.Y.dtype)
-            if groups * tuning.group_size(self.Y.dtype) > KEPT_SAMPLES * self.X.n + KEPT_ALWAYS:
-                return  # every mini-batch is padded to whole groups
-            self.keep, self.kept = choices.KEEP, tiles_of(self.inputs, groups, self.Y.dtype)
-            self._buffers.clear()
+            if groups * tuning.group_size(self.Y.dtype) > MAX_KEPT_RATIO * self.X.n + ALWAYS_KEPT_SAMPLES:
+                return  # padding each mini-batch to whole groups takes too much memory
+            self.keep_mode, self.kept_tiles = choices.KEEP, allocate_tiles(self.input_rows, groups, self.Y.dtype)
+            self._argument_cache.clear()
 
 
-def threads_for(work: int, most: int, n_threads: int | None, least: int = tuning.WORK_PER_THREAD) -> int:
-    """Return the size of a team for so many multiplications: no more than asked for, and by default than is worth it.
+def count_threads(work: int, maximum: int, n_threads: int | None, work_per_thread: int = tuning.WORK_PER_THREAD) -> int:
+    """Return the number of threads for `work` multiplications: at most `maximum`, and at most `n_threads`.
 
-    Inside a worker of joblib the default is one thread: its other workers have the other cores.
+    Without `n_threads` it is at most the number of usable cores, with `work_per_thread` or more for each thread. Inside
+    a worker of joblib it is 1, as the other workers use the other cores.
     """
     if n_threads is not None:
-        return max(1, min(n_threads, most))
-    if _inside_joblib():
+        return max(1, min(n_threads, maximum))
+    if _is_inside_joblib():
         return 1
-    return max(1, min(most, work // least, usable_cores()))
+    return max(1, min(maximum, work // work_per_thread, usable_cores()))
 
 
-def _inside_joblib() -> bool:
+def _is_inside_joblib() -> bool:
     import sys
 
     joblib = sys.modules.get("joblib")

@@ -351,7 +351,7 @@ class OneHiddenLayer(CallbackSupportMixin):
         params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
         return MiniBatchTrainer(
             self._network(), SampleMatrix(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
-            n_threads=self.n_threads, optimizer=choices.GRADIENT, order=order,
+            n_threads=self.n_threads, optimizer=choices.GRADIENT, params_order=order,
         )  # fmt: skip
 
     def _loss_grad_lbfgs(

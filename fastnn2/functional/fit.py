@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.full_batch import ChunkedJob, WideJob
+from fastnn2.engine.full_batch import SampleParallelJob, UnitParallelJob
 from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
@@ -117,7 +117,7 @@ def fit(
     flat = source
     if not isinstance(init, dict):
         flat = checks.packed_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
-    job_of = WideJob if tuning.train_kernel(d, h, o) == "train_wide" else ChunkedJob
+    job_of = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
     job = job_of(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
     return job.run(learning_rate, total_weight, progress)
 

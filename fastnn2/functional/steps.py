@@ -16,7 +16,7 @@ from fastnn2.engine.layout import (
     address,
     aligned_zeros,
     from_groups,
-    padded,
+    padded_length,
     to_groups,
     unpack_params,
 )
@@ -370,7 +370,7 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
             raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
     dtype = checks.run_dtype(arrays["W1"], None)
     count = tuning.count_params(d, h, o)
-    whole = padded(count, dtype)  # the kernel reads and writes whole vectors
+    whole = padded_length(count, dtype)  # the kernel reads and writes whole vectors
     flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
     gradient, l2 = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
     flat[:count] = checks.packed_params(arrays, dtype)

@@ -1,4 +1,4 @@
-"""A training run: the memory that it takes, and the digits that float32 keeps over very many samples."""
+"""A full-batch job: the memory that it takes, and the accuracy of float32 over very many samples."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from data import DTYPES, PATIENCE
 import fastnn2
 from fastnn2.kernels.shared import tuning
 
-# A process that maps saved data; what it held before counts as Python's.
+# A process that maps saved data, and prints by how much training raises its peak memory.
 MAPPED = """
 import sys
 import numpy as np
@@ -26,7 +26,7 @@ print(peak_memory() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of one process alone is known on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives the peak memory of a single process")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("saved", DTYPES)
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ print(peak_memory() - before)
     [(2, 5, 1, 4_000_000), (30, 32, 2, 400_000), (100, 500, 1, 100_000), (220, 600, 1, 60_000)],
     ids=["narrow", "layers", "shared parameters", "wide"],
 )
-def test_memory_beyond_the_data(d, h, o, n, saved, dtype, tmp_path):
-    """1.25 times X and Y, in the dtype of the run, 16 sets of parameters and 64 MB."""
+def test_memory_beyond_the_data_is_bounded(d, h, o, n, saved, dtype, tmp_path):
+    """The bound: 1.25 times X and Y in the dtype of the run, 16 sets of parameters, and 64 MB."""
     source = np.random.RandomState(0)
     np.save(tmp_path / "X.npy", source.standard_normal((d, n)).astype(saved))
     np.save(tmp_path / "Y.npy", (source.standard_normal((o, n)) > 0).astype(saved))
@@ -45,13 +45,13 @@ def test_memory_beyond_the_data(d, h, o, n, saved, dtype, tmp_path):
     mapped, number = (d + o) * n * np.dtype(saved).itemsize, np.dtype(dtype).itemsize
     own = 1.25 * (d + o) * n * number + 16 * tuning.count_params(d, h, o) * number + 64e6
     taken = int(done.stdout)
-    print(f"{taken / 1e6:.0f} MB beyond what the process held before, {mapped / 1e6:.0f} of them mapped")
-    assert taken > 0.9 * (d + o) * n * number  # the copy, at the least
+    print(f"{taken / 1e6:.0f} MB more than before, {mapped / 1e6:.0f} of them mapped")
+    assert taken > 0.9 * (d + o) * n * number  # at least the copy of the data
     assert taken <= mapped + own
 
 
-def test_digits_of_float32_over_ten_million_samples():
-    """The cost to 1e-6, the gradient to 1e-5, relative: sums over tiles are carried in double."""
+def test_float32_stays_accurate_over_ten_million_samples():
+    """Relative errors of 1e-6 for the cost and 1e-5 for the gradient, as tiles are summed in float64."""
     n, rate = 10_000_000, 1e4
     source = np.random.default_rng(0)
     X = source.standard_normal((2, n), dtype=np.float32)

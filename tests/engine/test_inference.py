@@ -1,35 +1,35 @@
-"""The outputs of a network: against the NumPy twin, for dense and sparse rows; no row depends on another one."""
+"""The outputs of a network: against the NumPy reference, for dense and sparse rows; rows do not affect each other."""
 
 import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
-from mini_batch_data import LOSSES, SHAPES, assert_near, named, problem
+from mini_batch_data import LOSSES, SHAPES, as_dict, assert_near, problem
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, mini_batch
 from fastnn2.kernels.shared import choices
 
 
-def test_a_sparse_row_that_names_a_column_twice_adds_up():
+def test_duplicate_entries_of_a_sparse_row_are_summed():
     sparse = pytest.importorskip("scipy.sparse")
-    twice = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
+    duplicated = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
     network = mini_batch.Network(3, 2, 1, choices.IDENTITY, choices.SQUARED_ERROR)
-    params = np.random.RandomState(0).randn(network.count)
-    found, _ = inference.outputs(network, mini_batch.SampleMatrix(twice, "float64"), params)
-    expected, _ = inference.outputs(network, mini_batch.SampleMatrix(twice.toarray(), "float64"), params)
+    params = np.random.RandomState(0).randn(network.n_params)
+    found, _ = inference.outputs(network, mini_batch.SampleMatrix(duplicated, "float64"), params)
+    expected, _ = inference.outputs(network, mini_batch.SampleMatrix(duplicated.toarray(), "float64"), params)
     assert_same_bits(found, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_outputs_equal_the_reference_and_no_row_depends_on_another(loss, dtype):
+def test_outputs_equal_the_reference_and_rows_do_not_affect_each_other(loss, dtype):
     for shape in SHAPES:
         d, h, o, n, _ = shape
         X, _, params, _ = problem(d, h, o, n, loss, dtype)
         network = mini_batch.Network(d, h, o, choices.TANH, LOSSES[loss])
         y, are_finite = inference.outputs(network, mini_batch.SampleMatrix(X, dtype), params)
         assert are_finite
-        expected = reference_mlp.outputs(X.T.astype(float), named(params, d, h, o), "tanh", loss).T
+        expected = reference_mlp.outputs(X.T.astype(float), as_dict(params, d, h, o), "tanh", loss).T
         assert_near(y, expected, dtype, shape)
         backwards, _ = inference.outputs(network, mini_batch.SampleMatrix(X[::-1], dtype), params, n_threads=3)
         assert_same_bits(backwards[::-1].copy(), y)

@@ -1,4 +1,4 @@
-"""The kernel of epochs against its NumPy twin, over activations, losses, optimizers and shapes; and its threads."""
+"""Mini-batch training against the NumPy reference, over activations, losses, optimizers, shapes and threads."""
 
 import _thread
 import contextlib
@@ -15,10 +15,10 @@ from mini_batch_data import (
     LOSSES,
     OPTIMIZERS,
     SHAPES,
+    as_dict,
+    as_flat,
     assert_near,
-    descent,
-    flat,
-    named,
+    make_trainer,
     orders_and_rates,
     problem,
     reference_run,
@@ -41,15 +41,15 @@ def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
     activation = list(ACTIVATIONS)[number % 4]
     optimizer = list(OPTIMIZERS)[number % 3]
     shuffle = number % 2 == 0
-    job = descent(shape, activation, loss, dtype, weighted, **OPTIMIZERS[optimizer])
-    orders, rates = orders_and_rates(shape, job.n_batches, 3, shuffle)
-    losses, interrupted = job.run(rates, orders)
+    trainer = make_trainer(shape, activation, loss, dtype, weighted, **OPTIMIZERS[optimizer])
+    orders, rates = orders_and_rates(shape, trainer.n_batches, 3, shuffle)
+    losses, interrupted = trainer.run(rates, orders)
     assert not interrupted
     expected_losses, expected = reference_run(
         shape, activation, loss, dtype, weighted, 0.1, optimizer, orders, rates, 3
     )
     assert_near(losses, expected_losses, dtype, "losses")
-    assert_near(job.params, expected, dtype, "parameters")
+    assert_near(trainer.params, expected, dtype, "parameters")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -58,76 +58,77 @@ def test_epochs_equal_the_reference(loss, shape, weighted, dtype):
 def test_every_activation_with_every_loss_and_optimizer(activation, loss, dtype):
     shape = (9, 6, 3, 75, 40)
     for optimizer, options in OPTIMIZERS.items():
-        job = descent(shape, activation, loss, dtype, **options)
-        orders, rates = orders_and_rates(shape, job.n_batches, 2, True)
-        losses, _ = job.run(rates, orders)
+        trainer = make_trainer(shape, activation, loss, dtype, **options)
+        orders, rates = orders_and_rates(shape, trainer.n_batches, 2, True)
+        losses, _ = trainer.run(rates, orders)
         expected_losses, expected = reference_run(
             shape, activation, loss, dtype, True, 0.1, optimizer, orders, rates, 2
         )
         assert_near(losses, expected_losses, dtype, (optimizer, "losses"))
-        assert_near(job.params, expected, dtype, (optimizer, "parameters"))
+        assert_near(trainer.params, expected, dtype, (optimizer, "parameters"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_gradient_alone(loss, dtype):
+def test_gradient_equals_the_reference_and_changes_no_parameter(loss, dtype):
     for shape in SHAPES:
-        shape = (*shape[:4], shape[3])  # all samples at once
+        shape = (*shape[:4], shape[3])  # one batch of all samples
         d, h, o, n, _ = shape
-        job = descent(shape, "tanh", loss, dtype, optimizer=choices.GRADIENT)
-        before = job.params.copy()
-        for _ in range(2):  # the second time from the tiles that were kept
-            losses, _ = job.run(np.zeros(1))
+        trainer = make_trainer(shape, "tanh", loss, dtype, optimizer=choices.GRADIENT)
+        before = trainer.params.copy()
+        for _ in range(2):  # the second run uses the tiles kept from the first
+            losses, _ = trainer.run(np.zeros(1))
             X, Y, params, weights = (array.astype(float) for array in problem(d, h, o, n, loss, dtype))
             expected_loss, gradients = reference_mlp.loss_and_gradient(
-                X.T, Y.T, named(params, d, h, o), "tanh", loss, alpha=0.1, sample_weight=weights
+                X.T, Y.T, as_dict(params, d, h, o), "tanh", loss, alpha=0.1, sample_weight=weights
             )
-            expected = flat({name[1:]: value for name, value in gradients.items()})
+            expected = as_flat({name[1:]: value for name, value in gradients.items()})
             assert_near(losses, np.array([expected_loss]), dtype, shape)
-            assert_near(job.first_moments, expected, dtype, shape)
-            assert_same_bits(job.params, before)
+            assert_near(trainer.first_moments, expected, dtype, shape)
+            assert_same_bits(trainer.params, before)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(30, 100, 1, 450, 450), (5, 7, 11, 3000, 3000), (2, 5, 1, 90, 90)], ids=str)
-def test_helpers_that_stay_for_many_gradients_change_no_bit(shape, dtype):
-    loss, moves = "cross_entropy" if shape[2] > 1 else "log_loss", np.random.RandomState(0).standard_normal(4)
+def test_persistent_workers_do_not_change_a_bit_of_gradients(shape, dtype):
+    loss, factors = "cross_entropy" if shape[2] > 1 else "log_loss", np.random.RandomState(0).standard_normal(4)
 
-    def gradients(n_threads, sets):
-        found, kept = [], []
-        job = descent(shape, "relu", loss, dtype, optimizer=choices.GRADIENT, n_threads=n_threads)
-        start = job.params.copy()
-        for moved in sets:
-            with job.persistent_workers():
-                for move in moved:
+    def gradients(n_threads, factors_by_pool):
+        found, calls = [], []
+        trainer = make_trainer(shape, "relu", loss, dtype, optimizer=choices.GRADIENT, n_threads=n_threads)
+        start = trainer.params.copy()
+        for factors_of_pool in factors_by_pool:
+            with trainer.persistent_workers():
+                for factor in factors_of_pool:
 
-                    def prepare(move=move):
-                        job.params = start * move
+                    def prepare(factor=factor):
+                        trainer.params = start * factor
 
-                    losses, interrupted = job.run(np.zeros(1), prepare=prepare)
+                    losses, interrupted = trainer.run(np.zeros(1), prepare=prepare)
                     assert not interrupted
-                    found += [losses, job.first_moments]
-                    kept.append(job._persistent_call)
-            assert job._persistent_call is None
-        assert kept[0] is kept[1]
+                    found += [losses, trainer.first_moments]
+                    calls.append(trainer._persistent_call)
+            assert trainer._persistent_call is None
+        assert calls[0] is calls[1]
         return tuple(found)
 
-    expected = gradients(1, [moves])
-    for n_threads, sets in ((2, [moves]), (3, [moves]), (7, [moves[:2], moves[2:]])):
-        assert_same_bits(gradients(n_threads, sets), expected)
+    expected = gradients(1, [factors])
+    for n_threads, factors_by_pool in ((2, [factors]), (3, [factors]), (7, [factors[:2], factors[2:]])):
+        assert_same_bits(gradients(n_threads, factors_by_pool), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error", "poisson", "cross_entropy"])
-def test_losses_of_many_outputs_that_are_alike(loss, dtype):
+def test_loss_of_many_equal_outputs_stays_accurate(loss, dtype):
+    # Terms that are equal are all rounded in the same direction.
     n, o, z = 5, 1000, np.log(0.3 if loss == "poisson" else 3 / 7)
-    params = np.concatenate([np.zeros(2 + o), np.full(o, z)]).astype(dtype)  # all outputs are their bias
+    params = np.concatenate([np.zeros(2 + o), np.full(o, z)]).astype(dtype)  # every output is its bias
     Y = np.zeros((n, o), dtype=dtype)
-    if loss == "cross_entropy":  # all classes but the first are alike, and the right one is one of those
+    if loss == "cross_entropy":  # all classes but the first are equal, and the right class is one of them
         params[2 + o], Y[:, 5] = 0.0, 1.0
     network = mini_batch.Network(1, 1, o, choices.TANH, LOSSES[loss])
     rows = mini_batch.SampleMatrix(np.zeros((n, 1)), dtype)
-    job = mini_batch.MiniBatchTrainer(
+    trainer = mini_batch.MiniBatchTrainer(
         network, rows, Y, None, params, alpha=0.0, batch=n, optimizer=choices.GRADIENT, n_threads=1
     )
     z = params[2 + o :].astype(float)
@@ -137,16 +138,16 @@ def test_losses_of_many_outputs_that_are_alike(loss, dtype):
         "poisson": np.exp(z).sum(),
         "cross_entropy": np.log(np.exp(z - z[5]).sum()),
     }[loss]
-    assert_close(job.run(np.zeros(1))[0][0], expected, expected, dtype)
+    assert_close(trainer.run(np.zeros(1))[0][0], expected, expected, dtype)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("d", [29, 31])
-def test_samples_for_another_network_are_refused(d, sparse):
+def test_samples_with_another_number_of_features_raise(d, sparse):
     X = np.ones((4, d))
     rows = mini_batch.SampleMatrix(csr_array(X) if sparse else X, np.float64)
     network = mini_batch.Network(30, 2, 1, choices.TANH, choices.LOG_LOSS)
-    params = np.zeros(network.count)
+    params = np.zeros(network.n_params)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
         inference.outputs(network, rows, params)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
@@ -158,57 +159,61 @@ def test_samples_for_another_network_are_refused(d, sparse):
 @pytest.mark.parametrize("failing", [0, 1, 2])
 @pytest.mark.parametrize("persistent_workers", [False, True], ids=["one run", "many runs"])
 @pytest.mark.parametrize("batch", [3000, 100])
-def test_nobody_waits_for_a_thread_that_failed(batch, persistent_workers, failing, monkeypatch):
-    """Mini-batches of 100 share hidden units, larger ones samples."""
-    job = descent((20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimizer=choices.GRADIENT, n_threads=3)
-    assert (job.parts > 1) == (batch == 100)
-    job.run(np.zeros(job.n_batches))  # the kernel is there
+def test_error_before_the_kernel_ends_all_threads(batch, persistent_workers, failing, monkeypatch):
+    """A mini-batch of 100 divides the hidden units among the threads, a larger one the samples."""
+    trainer = make_trainer(
+        (20, 200, 1, 3000, batch), "tanh", "log_loss", "float64", optimizer=choices.GRADIENT, n_threads=3
+    )
+    assert (trainer.parts > 1) == (batch == 100)
+    trainer.run(np.zeros(trainer.n_batches))  # loads the kernel
 
     fail_before_kernel(failing, monkeypatch)
     before = _thread._count()
-    with job.persistent_workers() if persistent_workers else contextlib.nullcontext():
+    with trainer.persistent_workers() if persistent_workers else contextlib.nullcontext():
         for _ in range(2):
             with pytest.raises(RuntimeError, match="no way into the kernel"):
-                job.run(np.zeros(job.n_batches))
+                trainer.run(np.zeros(trainer.n_batches))
     assert_ended(before)
 
 
-def test_a_run_after_an_error_in_preparing():
-    job = descent((5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimizer=choices.GRADIENT, n_threads=2)
-    expected = job.run(np.zeros(1))[0]
+def test_pool_works_again_after_an_error_in_prepare():
+    trainer = make_trainer(
+        (5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimizer=choices.GRADIENT, n_threads=2
+    )
+    expected = trainer.run(np.zeros(1))[0]
 
-    def mistaken():
-        raise ValueError("of the caller's")
+    def fail():
+        raise ValueError("error of the caller")
 
-    with job.persistent_workers():
+    with trainer.persistent_workers():
         for _ in range(2):
-            assert_same_bits(job.run(np.zeros(1))[0], expected)
-            with pytest.raises(ValueError, match="of the caller's"):
-                job.run(np.zeros(1), prepare=mistaken)
-            assert_same_bits(job.run(np.zeros(1))[0], expected)
-        assert job.batches_done == 5
+            assert_same_bits(trainer.run(np.zeros(1))[0], expected)
+            with pytest.raises(ValueError, match="error of the caller"):
+                trainer.run(np.zeros(1), prepare=fail)
+            assert_same_bits(trainer.run(np.zeros(1))[0], expected)
+        assert trainer.batches_done == 5
 
-        def interrupted():
+        def interrupt():
             raise KeyboardInterrupt
 
-        losses, stopped = job.run(np.zeros(1), prepare=interrupted)
-        assert (len(losses), job.batches_done, stopped) == (0, 5, True)
+        losses, interrupted = trainer.run(np.zeros(1), prepare=interrupt)
+        assert (len(losses), trainer.batches_done, interrupted) == (0, 5, True)
 
 
-def test_parameters_in_another_order():
+def test_params_order_maps_parameters_and_gradient():
     shape = (4, 6, 2, 50, 50)
     d, h, o, n, batch = shape
     X, Y, params, weights = problem(d, h, o, n, "log_loss", "float64")
     order = np.random.RandomState(2).permutation(len(params))
     network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     found = []
-    for places, flat_params in ((None, params), (order, params[order])):
-        job = mini_batch.MiniBatchTrainer(
-            network, mini_batch.SampleMatrix(X, "float64"), Y, weights, flat_params, alpha=0.1, batch=batch,
-            optimizer=choices.GRADIENT, order=places,
+    for params_order, own_params in ((None, params), (order, params[order])):
+        trainer = mini_batch.MiniBatchTrainer(
+            network, mini_batch.SampleMatrix(X, "float64"), Y, weights, own_params, alpha=0.1, batch=batch,
+            optimizer=choices.GRADIENT, params_order=params_order,
         )  # fmt: skip
-        assert_same_bits(job.params, flat_params)
-        found.append((job.run(np.zeros(1))[0], job.first_moments))
+        assert_same_bits(trainer.params, own_params)
+        found.append((trainer.run(np.zeros(1))[0], trainer.first_moments))
     assert_same_bits(found[1][0], found[0][0])
     assert_same_bits(found[1][1], found[0][1][order])
 
@@ -216,7 +221,7 @@ def test_parameters_in_another_order():
 @pytest.mark.parametrize(("groups", "tile_groups", "expected"), [
     (1, 6, 1), (6, 6, 6), (7, 6, 7), (8, 6, 8), (9, 6, 5), (12, 6, 6), (13, 6, 7), (40, 30, 14), (100, 16, 15),
 ])  # fmt: skip
-def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
+def test_tiles_of_a_chunk_have_even_sizes(groups, tile_groups, expected):
     assert tuning.even_tiles(groups, tile_groups) == expected
 
 
@@ -226,39 +231,44 @@ def test_tiles_of_a_chunk_are_alike(groups, tile_groups, expected):
     "shape", [(30, 100, 1, 450, 200), (30, 64, 3, 450, 200), (30, 25, 1, 450, 200), (5, 7, 11, 3000, 3000),
               (2, 5, 1, 900, 500)], ids=str,
 )  # fmt: skip
-def test_threads_and_blocks_of_epochs_change_no_bit(shape, shuffle, dtype):
+def test_threads_and_split_runs_do_not_change_a_bit(shape, shuffle, dtype):
     def run(n_threads, parts):
-        job = descent(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMIZERS["adam"])
-        orders, rates = orders_and_rates(shape, job.n_batches, 4, shuffle)
+        trainer = make_trainer(shape, "relu", "cross_entropy", dtype, n_threads=n_threads, **OPTIMIZERS["adam"])
+        orders, rates = orders_and_rates(shape, trainer.n_batches, 4, shuffle)
         losses, first = [], 0
         for count in parts:
             part = None if orders is None else orders[first : first + count]
-            losses.append(job.run(rates[first * job.n_batches :][: count * job.n_batches], part)[0])
+            losses.append(trainer.run(rates[first * trainer.n_batches :][: count * trainer.n_batches], part)[0])
             first += count
-        return np.concatenate(losses), job.params.copy(), job.first_moments.copy(), job.second_moments.copy()
+        return (
+            np.concatenate(losses),
+            trainer.params.copy(),
+            trainer.first_moments.copy(),
+            trainer.second_moments.copy(),
+        )
 
     expected = run(1, [4])
     for n_threads, parts in ((2, [4]), (3, [4]), (4, [4]), (7, [1, 3]), (1, [1, 1, 1, 1]), (2, [2, 2])):
         assert_same_bits(run(n_threads, parts), expected)
 
 
-@pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores, and threads that run no Python")
+@pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
 @pytest.mark.parametrize(
     ("shape", "kernel"), [((5, 7, 11, 3000, 3000), "epochs"), ((30, 100, 1, 450, 200), "unit_epochs")]
 )
-def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeypatch):
-    """Threads of Python take over, and find the control words as if nobody had come before."""
+def test_python_threads_replace_native_threads_that_the_system_refuses(shape, kernel, monkeypatch):
+    """The control words must be as if no native thread had waited in the kernel."""
     start, refused = native.NativeThreads.start, []
 
     def run(n_threads):
-        job = descent(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMIZERS["adam"])
-        _, rates = orders_and_rates(shape, job.n_batches, 4, False)
-        return job.run(rates)[0], job.params.copy()
+        trainer = make_trainer(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMIZERS["adam"])
+        _, rates = orders_and_rates(shape, trainer.n_batches, 4, False)
+        return trainer.run(rates)[0], trainer.params.copy()
 
     def refusing(self):
         refused.append(self.call.kernel.name)
         assert start(self)
-        time.sleep(0.02)  # it waits in the kernel
+        time.sleep(0.02)  # the thread waits in the kernel
         return False
 
     expected = run(1)
@@ -268,7 +278,7 @@ def test_a_system_that_refuses_threads_that_run_no_python(shape, kernel, monkeyp
     assert refused == [kernel]
 
 
-def test_the_jobs_above_share_samples_and_units_among_several_threads():
+def test_shapes_include_division_by_samples_and_by_units():
     parts = {shape: tuning.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
     assert set(parts.values()) > {1, 2}
     chunks = {tuning.count_chunks(shape[4], *shape[:3], "float64") for shape in SHAPES if parts[shape] == 1}
@@ -277,7 +287,7 @@ def test_the_jobs_above_share_samples_and_units_among_several_threads():
 
 @pytest.mark.parametrize("batch", [64, 200])
 @pytest.mark.parametrize("h", [24, 25, 50, 64, 100, 101, 128, 1000])
-def test_two_threads_share_the_units_evenly(h, batch):
+def test_two_threads_get_equal_numbers_of_units(h, batch):
     parts = tuning.count_parts(batch, 30, h, 1, "float64")
     assert 2 <= parts <= tuning.MAX_PARTS
     assert parts % 2 == 0
@@ -288,59 +298,59 @@ def test_two_threads_share_the_units_evenly(h, batch):
 
 @pytest.mark.parametrize("parts", [1, 2, 4, 12, 16])
 @pytest.mark.parametrize("h", [1, 5, 6, 7, 48, 100, 193])
-def test_parts_of_the_units_cover_all_parameters_once(h, parts):
+def test_parts_cover_each_parameter_once(h, parts):
     network = mini_batch.Network(3, h, 2, choices.TANH, choices.LOG_LOSS)
     firsts = [tuning.first_unit(part, parts, h) for part in range(parts + 1)]
     assert (firsts[0], firsts[-1], firsts) == (0, h, sorted(firsts))
     stride = 1200
-    places = layout.places_of_params(3, h, 2, parts, stride)
-    assert len(places) == len(set(places.tolist())) == network.count
+    positions = layout.param_positions(3, h, 2, parts, stride)
+    assert len(positions) == len(set(positions.tolist())) == network.n_params
     if parts == 1:
-        assert_same_bits(places, np.arange(network.count))
-    W1 = places[: 3 * h].reshape(h, 3)
+        assert_same_bits(positions, np.arange(network.n_params))
+    W1 = positions[: 3 * h].reshape(h, 3)
     for part, (first, last) in enumerate(itertools.pairwise(firsts)):
         assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tiles_that_were_kept_before_are_not_used_again(dtype):
+def test_arguments_of_earlier_kept_tiles_are_not_reused(dtype):
     shape = (5, 4, 2, 300, 100)
-    job, again = (descent(shape, "tanh", "squared_error", dtype, optimizer=choices.SGD) for _ in range(2))
-    orders, rates = orders_and_rates(shape, job.n_batches, 2, True)
+    trainer, uncached = (make_trainer(shape, "tanh", "squared_error", dtype, optimizer=choices.SGD) for _ in range(2))
+    orders, rates = orders_and_rates(shape, trainer.n_batches, 2, True)
     for order in (None, orders, None):
-        job.run(rates, order)
-    in_use = [address(tile) for tile in job.kept]
-    assert job.keep == choices.KEPT
-    assert all(set(in_use) <= set(scratch) for _, _, scratch in job._buffers.values())
+        trainer.run(rates, order)
+    in_use = [address(tile) for tile in trainer.kept_tiles]
+    assert trainer.keep_mode == choices.KEPT
+    assert all(set(in_use) <= set(scratch) for _, _, scratch in trainer._argument_cache.values())
     for order in (None, orders, None):
-        again._buffers.clear()
-        again.run(rates, order)
-    assert_same_bits(job.params, again.params)
+        uncached._argument_cache.clear()
+        uncached.run(rates, order)
+    assert_same_bits(trainer.params, uncached.params)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_job_holds_its_arrays_after_a_signal(dtype, monkeypatch):
-    """A helper that comes late finds its control words, which tell it to go."""
-    jobs = []
+def test_arrays_of_a_call_live_as_long_as_the_call_after_a_signal(dtype, monkeypatch):
+    """A worker that is late still reads its control words, which tell it to leave."""
+    calls = []
 
     def interrupted(self, control, work, threads, prepare, persistent):
-        jobs.append((weakref.ref(control), work))
+        calls.append((weakref.ref(control), work))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(worker_pool.WorkerPool, "run", interrupted)
-    job = descent((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimizer=choices.SGD)
-    with job.persistent_workers():
-        _, stopped = job.run(np.full(job.n_batches, 0.1))
+    trainer = make_trainer((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimizer=choices.SGD)
+    with trainer.persistent_workers():
+        _, was_interrupted = trainer.run(np.full(trainer.n_batches, 0.1))
     gc.collect()
-    assert stopped
-    assert jobs[0][0]() is not None
-    jobs[0] = jobs[0][:1]
+    assert was_interrupted
+    assert calls[0][0]() is not None
+    calls[0] = calls[0][:1]
     gc.collect()
-    assert jobs[0][0]() is None
+    assert calls[0][0]() is None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_sparse_rows_are_dense_rows(dtype):
+def test_sparse_rows_give_the_bits_of_dense_rows(dtype):
     sparse = pytest.importorskip("scipy.sparse")
     shape = (12, 6, 2, 150, 64)
     d, h, o, n, batch = shape
@@ -350,7 +360,7 @@ def test_sparse_rows_are_dense_rows(dtype):
     network = mini_batch.Network(d, h, o, choices.TANH, choices.LOG_LOSS)
     results = []
     for rows in (X, sparse.csr_matrix(X), sparse.csc_matrix(X), sparse.csr_array(X)):
-        job = mini_batch.MiniBatchTrainer(
+        trainer = mini_batch.MiniBatchTrainer(
             network,
             mini_batch.SampleMatrix(rows, dtype),
             Y,
@@ -361,10 +371,10 @@ def test_sparse_rows_are_dense_rows(dtype):
             **OPTIMIZERS["adam"],
         )
         for shuffle in (True, False):
-            orders, rates = orders_and_rates(shape, job.n_batches, 2, shuffle)
-            job.run(rates, orders)
+            orders, rates = orders_and_rates(shape, trainer.n_batches, 2, shuffle)
+            trainer.run(rates, orders)
         results.append(
-            (job.params.copy(), inference.outputs(network, mini_batch.SampleMatrix(rows, dtype), job.params)[0])
+            (trainer.params.copy(), inference.outputs(network, mini_batch.SampleMatrix(rows, dtype), trainer.params)[0])
         )
     for result in results[1:]:
         assert_same_bits(result, results[0])

@@ -425,7 +425,7 @@ def test_workers_of_joblib_take_one_thread_each():
     from fastnn2.engine import mini_batch
 
     def threads():
-        return mini_batch.threads_for(10**12, 64, None)
+        return mini_batch.count_threads(10**12, 64, None)
 
     with joblib.parallel_backend("threading"):
         inside = joblib.Parallel(n_jobs=2)(joblib.delayed(threads)() for _ in range(2))

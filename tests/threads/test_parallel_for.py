@@ -109,7 +109,7 @@ def test_large_copy_if_the_system_refuses_threads(few_threads, monkeypatch):
 
 def outputs(X, threads):
     network = mini_batch.Network(30, 10, 1, choices.RELU, choices.SQUARED_ERROR)
-    params = np.random.RandomState(1).standard_normal(network.count)
+    params = np.random.RandomState(1).standard_normal(network.n_params)
     return inference.outputs(network, mini_batch.SampleMatrix(X, "float64"), params, threads)[0]
 
 

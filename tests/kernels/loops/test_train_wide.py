@@ -134,7 +134,7 @@ def test_memory_for_a_batch_is_bounded(h, o, dtype):
 
 @pytest.mark.parametrize("n_threads", [None, 1, 2, 100])
 def test_no_more_threads_than_parts(n_threads):
-    threads = full_batch.threads_for(784, 5000, 1024, 1, 20, "float32", n_threads)
+    threads = full_batch.count_threads(784, 5000, 1024, 1, 20, "float32", n_threads)
     parts = tuning.count_wide_parts(1024)
     assert 1 <= threads <= parts
     assert n_threads is None or threads == min(n_threads, parts)
@@ -151,7 +151,7 @@ def test_behind_the_parameters_of_a_part_there_is_room_for_whole_vectors(
     X, Y, init, _ = problem(d, h, o, n, dtype)
     flat = np.concatenate([init[name].ravel() for name in ("W1", "b1", "W2", "b2")])
     X_groups, Y_groups = (to_groups(matrix, dtype)[0] for matrix in (X, Y))
-    job = full_batch.WideJob(X_groups, Y_groups, None, flat, (d, h, o, n), 0.5, 3, 2)
+    job = full_batch.UnitParallelJob(X_groups, Y_groups, None, flat, (d, h, o, n), 0.5, 3, 2)
     sizes = np.diff([tuning.first_unit(part, job.parts, h) for part in range(job.parts + 1)])
     counts = [tuning.count_params(d, units, o) for units in sizes]
     assert job.stride >= max(counts) + tuning.UPDATE_WIDTH
