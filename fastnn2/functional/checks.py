@@ -1,6 +1,7 @@
-"""What callers hand in: accepted, made uniform, or refused with what was found, what was expected and what to do.
+"""Checks of the callers' arguments: ``as_*`` converts an argument, ``check_*`` only raises.
 
-Nothing is copied here that has a number type: that is left to :mod:`layout`, which also finds what is not finite.
+Every error says what was found, what was expected and what to do. Arrays of numbers are neither copied nor searched for
+NaN here: :func:`fastnn2.engine.layout.to_groups` does both in one pass.
 """
 
 import math
@@ -16,28 +17,30 @@ from fastnn2.engine.layout import PARAM_NAMES, pack_params
 from fastnn2.exceptions import Params
 
 Array = np.ndarray[Any, Any]
-_of_thread = threading.local()
+_thread_local = threading.local()
 
 
-def real_array(value: Any, name: str) -> Array:
-    """Return an array of booleans, integers or floats; the caller's own where it is one."""
+def as_real_array(value: Any, name: str) -> Array:
+    """Return an array of booleans, integers or floats: `value` itself if it is one, else a converted copy."""
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
         return value
     _check_not_sparse(value, name)
-    masked = sys.modules.get("numpy.ma")  # whoever has no masked array has not imported them: 6 ms
+    masked = sys.modules.get("numpy.ma")  # to import it takes 6 ms; without it there is no masked array
     if masked is not None and isinstance(value, masked.MaskedArray):
         raise TypeError(
-            f"{name} is a masked array, which fastnn2 does not take; fill it first, for example {name}.filled(0), "
+            f"{name} is a masked array, which fastnn2 does not support; fill it first, for example {name}.filled(0), "
             "or select the samples without a mask"
         )
     if value is None:
         raise TypeError(f"{name} is None; expected an array of numbers")
     try:
         array = np.asarray(value)
-        if array.dtype == object and _has_own_number_types(value):
-            array = value.to_numpy(dtype=float, na_value=np.nan)  # what is missing is NaN
+        if array.dtype == object and _has_pandas_number_columns(value):
+            array = value.to_numpy(dtype=float, na_value=np.nan)  # missing values become NaN
     except ValueError as error:
-        raise ValueError(f"{name} cannot be made an array of numbers ({error}); pass rows of equal length") from error
+        raise ValueError(
+            f"{name} cannot be converted to an array of numbers ({error}); pass rows of equal length"
+        ) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} has dtype {array.dtype}; expected real numbers (float, integer or boolean). "
@@ -46,29 +49,29 @@ def real_array(value: Any, name: str) -> Array:
     return array
 
 
-def _column_types(value: Any) -> list[str]:
-    """Return the names of the dtypes of the columns of a data frame, or of a series; of anything else, none."""
+def _column_dtypes(value: Any) -> list[str]:
+    """Return the dtype names of a data frame's columns, or of a series; an empty list for anything else."""
     dtypes = getattr(value, "dtypes", ())
     return [str(dtype) for dtype in (dtypes if hasattr(dtypes, "__iter__") else (dtypes,))]
 
 
-def _has_own_number_types(value: Any) -> bool:
-    """Return whether a value is of pandas with columns of numbers, some in types of its own such as Int64."""
-    columns = [name.lower() for name in _column_types(value)]
+def _has_pandas_number_columns(value: Any) -> bool:
+    """Return whether a value is a pandas object whose columns are all numeric, such as pandas' own Int64."""
+    columns = [name.lower() for name in _column_dtypes(value)]
     return bool(columns) and all(name.startswith(("int", "uint", "float", "bool")) for name in columns)
 
 
 def _check_not_sparse(value: Any, name: str) -> None:
-    if hasattr(value, "tocoo") or any(dtype.startswith("Sparse") for dtype in _column_types(value)):
+    if hasattr(value, "tocoo") or any(dtype.startswith("Sparse") for dtype in _column_dtypes(value)):
         dense = "toarray()" if hasattr(value, "tocoo") else "sparse.to_dense()"
         raise TypeError(
-            f"{name} is sparse ({type(value).__name__}), which fastnn2 does not take; pass a dense array, for example "
-            f"{name}.{dense}"
+            f"{name} is sparse ({type(value).__name__}), which this function does not support; pass a dense array, for "
+            f"example {name}.{dense}"
         )
 
 
-def run_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
-    """Return the dtype of a run: as asked for, else float32 where X is, else float64."""
+def choose_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of a run: `dtype` if given, else float32 if X is, else float64."""
     if dtype is None:
         return np.dtype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize == 4 else np.float64)
     try:
@@ -81,9 +84,9 @@ def run_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
     return native
 
 
-def matrix(value: Any, name: str) -> Array:
-    """Return an array with two dimensions and at least one number."""
-    array = real_array(value, name)
+def as_matrix(value: Any, name: str) -> Array:
+    """Return a non-empty array with two dimensions."""
+    array = as_real_array(value, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (features, samples)")
     _check_not_empty(array, name)
@@ -95,67 +98,67 @@ def _check_not_empty(array: Array, name: str) -> None:
         raise ValueError(f"{name} has shape {array.shape}, which is empty; expected at least one row and one sample")
 
 
-def targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Array:
+def as_targets(value: Any, name: str, n: int | None, X: Array | None = None) -> Array:
     """Return Y as (o, n); (n,) becomes (1, n)."""
-    array = real_array(value, name)
+    array = as_real_array(value, name)
     if array.ndim == 1:
         array = array[np.newaxis]
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected (outputs, samples) or (samples,)")
     _check_not_empty(array, name)
     if n is not None and array.shape[1] != n:
-        raise ValueError(_count_message(array, name, n, X))
+        raise ValueError(_sample_count_error(array, name, n, X))
     return array
 
 
-def _count_message(array: Array, name: str, n: int, X: Array | None) -> str:
-    message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected as many in both"
+def _sample_count_error(array: Array, name: str, n: int, X: Array | None) -> str:
+    message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected the same number in both"
     if array.shape[0] == n:
-        message += f". {name} of shape {array.shape} looks like one row a sample: pass {name}.T"
+        message += f". {name} of shape {array.shape} looks like one row per sample: pass {name}.T"
     elif X is not None and X.shape[0] == array.shape[1]:
-        message += f". X of shape {X.shape} looks like one row a sample: pass X.T"
+        message += f". X of shape {X.shape} looks like one row per sample: pass X.T"
     elif X is not None and X.shape[0] == array.shape[0]:
-        message += f". X and {name} look like one row a sample: pass X.T and {name}.T"
+        message += f". X and {name} look like one row per sample: pass X.T and {name}.T"
     return message
 
 
-def inside_unit(array: Array) -> bool:
-    """Return whether all numbers are from 0 to 1; NaN is not."""
+def is_in_unit_interval(array: Array) -> bool:
+    """Return whether all numbers are from 0 to 1; False if one is NaN."""
     return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
 
 
-def check_inside_unit(array: Array, name: str, what: str = "targets") -> None:
-    """Refuse targets, or `what` they are called, outside [0, 1]."""
-    if not inside_unit(array):
-        check_finite(array, name)  # NaN has a message of its own
+def check_in_unit_interval(array: Array, name: str, what: str = "targets") -> None:
+    """Raise ValueError if a number is outside [0, 1]; `what` is the word for such numbers in the message."""
+    if not is_in_unit_interval(array):
+        check_finite(array, name)  # NaN gets this message instead
         at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
         remedy = f" (for classes -1 and 1 pass ({name} + 1) / 2)" if what == "targets" else ""
-        raise ValueError(f"{name} has {array[at]} at {_position(at)}; expected {what} from 0 to 1{remedy}")
+        raise ValueError(f"{name} has {array[at]} at {_format_position(at)}; expected {what} from 0 to 1{remedy}")
 
 
 def check_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
-    """Refuse NaN and infinity, with the first position; `dtype` is what the array is cast to."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite and is found
+    """Raise ValueError with the first position where the array, cast to `dtype`, is NaN or infinite."""
+    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is found
         cast = array if dtype is None else array.astype(dtype)
     bad = ~np.isfinite(cast)
     if bad.any():
         at = np.unravel_index(np.argmax(bad), array.shape)
-        what, where = array[at], _position(at, axes)
-        if np.isfinite(what):
+        number, position = array[at], _format_position(at, axes)
+        if np.isfinite(number):
             remedy = "scale it or use float64" if dtype == np.float32 else "scale it"
-            raise ValueError(f"{name} has {what} at {where}, too large for {dtype}; {remedy}")
-        raise ValueError(f"{name} has {what} at {where}; expected finite numbers. Remove or replace it")
+            raise ValueError(f"{name} has {number} at {position}, too large for {dtype}; {remedy}")
+        raise ValueError(f"{name} has {number} at {position}; expected finite numbers. Remove or replace it")
 
 
-def _position(at: tuple[Any, ...], axes: tuple[str, ...] = ("row", "sample")) -> str:
+def _format_position(at: tuple[Any, ...], axes: tuple[str, ...] = ("row", "sample")) -> str:
     return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
 
 
-def weights(value: Any, n: int, dtype: Any) -> Array | None:
+def as_weights(value: Any, n: int, dtype: Any) -> Array | None:
     """Return sample weights (n,) in the dtype of the run."""
     if value is None:
         return None
-    array = real_array(value, "sample_weight")
+    array = as_real_array(value, "sample_weight")
     if array.shape != (n,):
         raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
     check_finite(array, "sample_weight", dtype)
@@ -168,7 +171,7 @@ def weights(value: Any, n: int, dtype: Any) -> Array | None:
     total = total_weight(cast, n)
     if not np.finfo(np.float64).tiny <= total < np.inf:
         raise ValueError(
-            f"the weights of the samples sum to {total}; expected a normal number. Divide them by their mean"
+            f"sample_weight sums to {total}; expected a normal floating-point number. Divide the weights by their mean"
         )
     return cast
 
@@ -179,35 +182,35 @@ def total_weight(weights: Array | None, n: int) -> float:
         return float(n) if weights is None else float(weights.sum(dtype=np.float64))
 
 
-def positive_float(value: Any, name: str) -> float:
+def as_positive_float(value: Any, name: str) -> float:
     """Return a finite number above 0."""
     if not _is_finite(value) or value <= 0:
         raise _number_error(value, name, "a finite number above 0")
     return float(value)
 
 
-def non_negative_float(value: Any, name: str) -> float:
+def as_non_negative_float(value: Any, name: str) -> float:
     """Return a finite number of 0 or more."""
     if not _is_finite(value) or value < 0:
         raise _number_error(value, name, "a finite number of 0 or more")
     return float(value)
 
 
-def integer(value: Any, name: str, least: int, most: int | None = None) -> int:
-    """Return an integer of at least `least`, and at most `most`."""
-    if not _is_integral(value) or value < least:
-        raise _number_error(value, name, f"an integer of {least} or more")
-    if most is not None and value > most:
-        raise _number_error(value, name, f"an integer from {least} to {most}")
+def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None) -> int:
+    """Return an integer of `minimum` or more and, if `maximum` is given, at most that."""
+    if not _is_integer(value) or value < minimum:
+        raise _number_error(value, name, f"an integer of {minimum} or more")
+    if maximum is not None and value > maximum:
+        raise _number_error(value, name, f"an integer from {minimum} to {maximum}")
     return int(value)
 
 
-def _is_integral(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_))
 
 
 def _is_real(value: Any) -> bool:
-    # To ask numbers.Real about a plain float takes 20 microseconds when nobody has for some milliseconds.
+    # isinstance(value, numbers.Real) takes 20 microseconds while its cache is cold, so plain floats skip it.
     return type(value) is float or (isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_))
 
 
@@ -224,14 +227,14 @@ def _number_error(value: Any, name: str, expected: str) -> Exception:
 
 
 def _random_state() -> Any:
-    """Return this thread's own source: to make one takes 110 microseconds, to seed it again two."""
-    if not hasattr(_of_thread, "random_state"):
-        _of_thread.random_state = np.random.RandomState(0)
-    return _of_thread.random_state
+    """Return this thread's own RandomState: creating one takes 110 microseconds, seeding it again takes 2."""
+    if not hasattr(_thread_local, "random_state"):
+        _thread_local.random_state = np.random.RandomState(0)
+    return _thread_local.random_state
 
 
-def random_source(value: Any) -> Any:
-    """Return what init_params can draw from; that of an integer lasts until the next call in this thread."""
+def as_random_source(value: Any) -> Any:
+    """Return a source for init_params to draw from; an integer seeds one that all calls in this thread share."""
     if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
         return value
     if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32:
@@ -243,12 +246,18 @@ def random_source(value: Any) -> Any:
     )
 
 
-def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
-    """Return arrays of the right shapes, and d, h and o; :func:`packed_params` checks that all is finite."""
-    if not isinstance(value, dict) or set(value) != set(PARAM_NAMES):
-        found = f"the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"{type(value).__name__}"
-        raise ValueError(f"{name} has {found}; expected a dict with W1, b1, W2 and b2")
-    arrays = {key: real_array(value[key], f"{name}[{key!r}]") for key in PARAM_NAMES}
+def check_keys(value: Any, name: str, prefix: str = "") -> None:
+    """Raise ValueError if `value` is not a dict with exactly the names of the parameters, each after `prefix`."""
+    expected = [prefix + key for key in PARAM_NAMES]
+    if not isinstance(value, dict) or set(value) != set(expected):
+        found = f"has the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"is {type(value).__name__}"
+        raise ValueError(f"{name} {found}; expected a dict with {', '.join(expected[:-1])} and {expected[-1]}")
+
+
+def as_params(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
+    """Return arrays of matching shapes, and d, h and o; :func:`pack_finite_params` checks that they are finite."""
+    check_keys(value, name)
+    arrays = {key: as_real_array(value[key], f"{name}[{key!r}]") for key in PARAM_NAMES}
     for key, array in arrays.items():
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
@@ -258,21 +267,21 @@ def params_of(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
     for key, shape in expected.items():
         if arrays[key].shape != shape:
             raise ValueError(
-                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape} beside W1 of shape {(h, d)}"
+                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape} with W1 of shape {(h, d)}"
                 + ("" if key in ("b1", "W2") else f" and W2 of shape {(o, h)}")
             )
     return arrays, d, h, o
 
 
 def check_features(X: Array, d: int) -> None:
-    """Refuse an X whose rows are not the inputs of the parameters."""
+    """Raise ValueError if X does not have d rows, one for each input of the network."""
     if X.shape[0] != d:
-        hint = f". X of shape {X.shape} looks like one row a sample: pass X.T" if X.shape[1] == d else ""
+        hint = f". X of shape {X.shape} looks like one row per sample: pass X.T" if X.shape[1] == d else ""
         raise ValueError(f"X has {X.shape[0]} features (rows); expected {d}, as W1 has {d} columns{hint}")
 
 
-def packed_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
-    """Return W1, b1, W2, b2 one after the other, in `dtype`; errors call them `name`, formatted with the key."""
+def pack_finite_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
+    """Return the parameters flat in `dtype`, or raise ValueError; `name` is formatted with the key in messages."""
     flat = pack_params(params, dtype)
     if not np.isfinite(flat).all():
         check_params_finite(params, name, dtype)
@@ -280,6 +289,6 @@ def packed_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Arr
 
 
 def check_params_finite(params: Params, name: str = "params[{!r}]", dtype: Any = None) -> None:
-    """Do as :func:`check_finite` for each parameter; errors call them `name`, formatted with the key."""
+    """Call :func:`check_finite` for each parameter; `name` is formatted with the key in messages."""
     for key in PARAM_NAMES:
         check_finite(params[key], name.format(key), dtype, ("row", "column"))

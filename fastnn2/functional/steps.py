@@ -1,7 +1,7 @@
 """The tutorial's other functions, checked and compiled: init_params, forward, cost, backward, update and predict.
 
-Each checks what it is handed and runs a kernel over blocks of samples, so that beside its result it needs little
-memory. The plain formulas are in :mod:`fastnn2.reference`.
+Each function checks its arguments and runs a kernel over blocks of samples, so that it needs little memory beyond its
+result. The formulas are those of :mod:`fastnn2.reference`.
 """
 
 from collections.abc import Iterator
@@ -26,29 +26,29 @@ from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_NUMBERS = 1 << 20  # numbers in flight, about
+BLOCK_ELEMENTS = 1 << 20  # about how many numbers a block has, in all of its arrays
 
 
-def _blocks(n: int, rows: int, dtype: Any) -> Iterator[slice]:
-    """Cut n samples into blocks of whole groups."""
+def _sample_blocks(n: int, rows: int, dtype: Any) -> Iterator[slice]:
+    """Yield slices that cut n samples into blocks of whole groups; the arrays of a block have `rows` rows in all."""
     lanes = tuning.group_size(dtype)
-    step = max(1, BLOCK_NUMBERS // (rows * lanes)) * lanes
+    step = max(1, BLOCK_ELEMENTS // (rows * lanes)) * lanes
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
-    """Return X, the flat parameters in the dtype of the run, and d, h, o."""
-    X = checks.matrix(X, "X")
-    arrays, d, h, o = checks.params_of(params)
+def _check_inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
+    """Return X as an array, the parameters flat in the dtype of the run, and d, h, o."""
+    X = checks.as_matrix(X, "X")
+    arrays, d, h, o = checks.as_params(params)
     checks.check_features(X, d)
-    dtype = checks.run_dtype(X, None)
-    return X, checks.packed_params(arrays, dtype), d, h, o
+    dtype = checks.choose_dtype(X, None)
+    return X, checks.pack_finite_params(arrays, dtype), d, h, o
 
 
-def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
-    """Return a block of samples in groups; an error says where in the whole matrix the number stands."""
-    groups, finite = to_groups(matrix[:, part], dtype)
-    if not finite:
+def _to_finite_groups(matrix: Array, block: slice, name: str, dtype: Any) -> Array:
+    """Return a block of samples in groups; an error gives the position in the whole matrix."""
+    groups, is_finite = to_groups(matrix[:, block], dtype)
+    if not is_finite:
         checks.check_finite(matrix, name, dtype)
     return groups
 
@@ -56,10 +56,10 @@ def _lay_out(matrix: Array, part: slice, name: str, dtype: Any) -> Array:
 def _forward_blocks(
     X: Array, flat: Array, d: int, h: int, o: int
 ) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
-    """Yield a slice of samples and, in groups, its Z1, A1, Z2 and y."""
+    """Yield, block by block, the slice of the samples and their Z1, A1, Z2 and y in groups."""
     forward_kernel = store.kernel("forward", flat.dtype)
-    for part in _blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
-        X_groups = _lay_out(X, part, "X", flat.dtype)
+    for block in _sample_blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
+        X_groups = _to_finite_groups(X, block, "X", flat.dtype)
         size = X_groups.size // d
         Z1, A1 = aligned_zeros(size * h, flat.dtype), aligned_zeros(size * h, flat.dtype)
         Z2, y = aligned_zeros(size * o, flat.dtype), aligned_zeros(size * o, flat.dtype)
@@ -67,23 +67,23 @@ def _forward_blocks(
         forward_kernel(
             address(flat), d, h, o, groups, address(X_groups), address(Z1), address(A1), address(Z2), address(y)
         )
-        yield part, Z1, A1, Z2, y
+        yield block, Z1, A1, Z2, y
 
 
 def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_state: Any = 3) -> Params:
-    """Return initial parameters, drawn as the reference draws them.
+    """Return initial parameters, drawn as :func:`fastnn2.reference.init_params` draws them.
 
     Parameters
     ----------
     X : array_like (d, n)
     Y : array_like (o, n) or (n,)
-        Only the numbers of rows count; (n,) is one row.
+        Of X and Y, only the numbers of rows are used; (n,) is one row.
     hidden_size : int
         Number of hidden units h.
     init : {"he", "small"}
         Standard normal weights times sqrt(2/d) and sqrt(2/h), or times 0.01; biases are zero.
     random_state : int, RandomState, Generator or None
-        Where the draws come from; None takes fresh entropy. The global state is neither read nor changed.
+        The source of the draws; None uses fresh entropy. The global state is neither read nor changed.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
     Raises
     ------
     TypeError, ValueError
-        An argument cannot be used.
+        An argument is invalid.
 
     Examples
     --------
@@ -101,21 +101,21 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
     >>> fastnn2.init_params([[0.0, 1.0]], [0, 1], 5)["W2"].shape
     (1, 5)
     """
-    h = checks.integer(hidden_size, "hidden_size", 1, 10**8)
+    h = checks.as_integer(hidden_size, "hidden_size", 1, 10**8)
     if init not in ("he", "small"):
         raise ValueError(f"init is {init!r}; expected 'he' or 'small'")
-    X = checks.matrix(X, "X")
-    Y = checks.targets(Y, "Y", X.shape[1], X)
-    return reference.init_params(X, Y, h, init=init, random_state=checks.random_source(random_state))
+    X = checks.as_matrix(X, "X")
+    Y = checks.as_targets(Y, "Y", X.shape[1], X)
+    return reference.init_params(X, Y, h, init=init, random_state=checks.as_random_source(random_state))
 
 
 def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
-    """Return the network's outputs and what led to them.
+    """Return the network's outputs and the intermediate results.
 
     Parameters
     ----------
     X : array_like (d, n)
-        Inputs; float32 is computed in float32, all else in float64.
+        Inputs; float32 is computed in float32, everything else in float64.
     params : dict
         W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1), cast to that dtype.
 
@@ -129,7 +129,7 @@ def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
     Raises
     ------
     TypeError, ValueError
-        X or params cannot be used.
+        X or params is invalid.
 
     Examples
     --------
@@ -139,13 +139,13 @@ def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
     >>> y.shape, cache["A1"].shape
     ((1, 2), (5, 2))
     """
-    X, flat, d, h, o = _inputs(X, params)
+    X, flat, d, h, o = _check_inputs(X, params)
     n = X.shape[1]
     rows = {"Z1": h, "A1": h, "Z2": o, "y": o}
     cache = {name: np.empty((count, n), dtype=flat.dtype) for name, count in rows.items()}
-    for part, *groups in _forward_blocks(X, flat, d, h, o):
-        for name, block in zip(rows, groups, strict=True):
-            from_groups(block, rows[name], cache[name][:, part])
+    for block, *results in _forward_blocks(X, flat, d, h, o):
+        for name, groups in zip(rows, results, strict=True):
+            from_groups(groups, rows[name], cache[name][:, block])
     return cache["y"], cache
 
 
@@ -166,7 +166,7 @@ def predict(X: Any, params: Any) -> Array:
     Raises
     ------
     TypeError, ValueError
-        X or params cannot be used.
+        X or params is invalid.
 
     Examples
     --------
@@ -175,12 +175,12 @@ def predict(X: Any, params: Any) -> Array:
     >>> fastnn2.predict([[0.2, 2.8]], params)
     array([[0, 1]])
     """
-    X, flat, d, h, o = _inputs(X, params)
+    X, flat, d, h, o = _check_inputs(X, params)
     labels = np.empty((o, X.shape[1]), dtype=int)
-    for part, _, _, _, y in _forward_blocks(X, flat, d, h, o):
-        probabilities = np.empty((o, part.stop - part.start), dtype=flat.dtype)
+    for block, _, _, _, y in _forward_blocks(X, flat, d, h, o):
+        probabilities = np.empty((o, block.stop - block.start), dtype=flat.dtype)
         from_groups(y, o, probabilities)
-        labels[:, part] = probabilities > 0.5
+        labels[:, block] = probabilities > 0.5
     return labels
 
 
@@ -190,25 +190,25 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     Parameters
     ----------
     predict : array_like (o, n)
-        Probabilities; float32 is computed in float32, with sums added in float64; all else in float64.
+        Probabilities; float32 is computed in float32 and summed in float64, everything else in float64.
     actual : array_like (o, n)
         Targets from 0 to 1.
     sample_weight : array_like (n,), optional
-        Weights of the samples; n is then their sum.
+        Weights of the samples; n is then the sum of the weights.
     params : dict, optional
-        The parameters, for the penalty.
+        The parameters; needed for the penalty.
     alpha : float
         L2 penalty: adds alpha/(2n) (|W1|^2 + |W2|^2).
 
     Returns
     -------
     float
-        0 log 0 is 0; a certain and wrong prediction costs infinity.
+        0 log 0 is taken as 0. A prediction of 0 or 1 that is wrong costs infinity.
 
     Raises
     ------
     TypeError, ValueError
-        An argument cannot be used, or alpha is given without params.
+        An argument is invalid, or alpha is given without params.
 
     Examples
     --------
@@ -216,26 +216,26 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     >>> round(fastnn2.cost([[0.5, 0.5]], [[0, 1]]), 6)
     0.693147
     """
-    alpha = checks.non_negative_float(alpha, "alpha")
-    y = checks.targets(predict, "predict", None)
-    Y = checks.targets(actual, "actual", None)
+    alpha = checks.as_non_negative_float(alpha, "alpha")
+    y = checks.as_targets(predict, "predict", None)
+    Y = checks.as_targets(actual, "actual", None)
     if y.shape != Y.shape:
         raise ValueError(
             f"predict has shape {y.shape} and actual {Y.shape}; expected the same shape, (outputs, samples)"
         )
-    checks.check_inside_unit(y, "predict", "probabilities")
-    checks.check_inside_unit(Y, "actual")
-    dtype = checks.run_dtype(y, None)
+    checks.check_in_unit_interval(y, "predict", "probabilities")
+    checks.check_in_unit_interval(Y, "actual")
+    dtype = checks.choose_dtype(y, None)
     o, n = Y.shape
-    weights = checks.weights(sample_weight, n, dtype)
+    weights = checks.as_weights(sample_weight, n, dtype)
     cost_kernel = store.kernel("cost", dtype)
     total = np.zeros(1)
-    for part in _blocks(n, 2 * o, dtype):
-        y_groups, Y_groups = to_groups(y[:, part], dtype)[0], to_groups(Y[:, part], dtype)[0]
-        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, part], dtype)[0]
+    for block in _sample_blocks(n, 2 * o, dtype):
+        y_groups, Y_groups = to_groups(y[:, block], dtype)[0], to_groups(Y[:, block], dtype)[0]
+        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         result = np.zeros(1)
         cost_kernel(
-            o, part.stop - part.start, address(y_groups), address(Y_groups), address(w_groups),
+            o, block.stop - block.start, address(y_groups), address(Y_groups), address(w_groups),
             int(weights is not None), address(result),
         )  # fmt: skip
         total += result
@@ -246,8 +246,8 @@ def _penalty(params: Any, alpha: float) -> float:
     if alpha == 0:
         return 0.0
     if params is None:
-        raise ValueError("alpha is given without params; pass params=, whose W1 and W2 the penalty is for")
-    arrays = checks.params_of(params)[0]
+        raise ValueError("alpha is given without params; pass params=, whose W1 and W2 are penalised")
+    arrays = checks.as_params(params)[0]
     checks.check_params_finite(arrays)
     return reference.penalty(arrays, alpha)
 
@@ -260,13 +260,13 @@ def backward(
     Parameters
     ----------
     X : array_like (d, n)
-        Inputs; float32 is computed in float32, with the sums of tiles added in float64; all else in float64.
+        Inputs; float32 is computed in float32, and tiles are summed in float64; everything else in float64.
     Y : array_like (o, n) or (n,)
         Targets from 0 to 1.
     params : dict
         W1, b1, W2, b2.
     cache : dict
-        From :func:`forward`; A1 and y are used.
+        Returned by :func:`forward`; A1 and y are used.
     sample_weight : array_like (n,), optional
     alpha : float
 
@@ -279,7 +279,7 @@ def backward(
     Raises
     ------
     TypeError, ValueError
-        An argument cannot be used.
+        An argument is invalid.
 
     Examples
     --------
@@ -290,25 +290,25 @@ def backward(
     >>> sorted(fastnn2.backward(X, Y, params, cache))
     ['dW1', 'dW2', 'db1', 'db2']
     """
-    alpha = checks.non_negative_float(alpha, "alpha")
-    X, flat, d, h, o = _inputs(X, params)
+    alpha = checks.as_non_negative_float(alpha, "alpha")
+    X, flat, d, h, o = _check_inputs(X, params)
     n, dtype = X.shape[1], flat.dtype
-    Y = checks.targets(Y, "Y", n, X)
-    checks.check_inside_unit(Y, "Y")
-    A1, y = _cached(cache, "A1", (h, n)), _cached(cache, "y", (o, n))
+    Y = checks.as_targets(Y, "Y", n, X)
+    checks.check_in_unit_interval(Y, "Y")
+    A1, y = _from_cache(cache, "A1", (h, n)), _from_cache(cache, "y", (o, n))
     if len(Y) != o:
         raise ValueError(f"Y has {len(Y)} rows; expected {o}, as W2 has {o} rows")
-    weights = checks.weights(sample_weight, n, dtype)
+    weights = checks.as_weights(sample_weight, n, dtype)
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
     scratch = aligned_zeros(tuning.count_scratch_rows(h) * tuning.group_size(dtype), dtype)
-    for part in _blocks(n, d + h + 2 * o, dtype):
-        X_groups, Y_groups = _lay_out(X, part, "X", dtype), to_groups(Y[:, part], dtype)[0]
-        A1_groups = _lay_out(A1, part, "cache['A1']", dtype)
-        y_groups = _lay_out(y, part, "cache['y']", dtype)
-        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, part], dtype)[0]
+    for block in _sample_blocks(n, d + h + 2 * o, dtype):
+        X_groups, Y_groups = _to_finite_groups(X, block, "X", dtype), to_groups(Y[:, block], dtype)[0]
+        A1_groups = _to_finite_groups(A1, block, "cache['A1']", dtype)
+        y_groups = _to_finite_groups(y, block, "cache['y']", dtype)
+        w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         backward_kernel(
-            address(flat), d, h, o, part.stop - part.start, tuning.count_tile_groups(d, h, o), address(X_groups),
+            address(flat), d, h, o, block.stop - block.start, tuning.count_tile_groups(d, h, o), address(X_groups),
             address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
             address(scratch), address(gradient),
         )  # fmt: skip
@@ -320,13 +320,14 @@ def backward(
     return {name: (value / total).astype(dtype) for name, value in gradients.items()}
 
 
-def _cached(cache: Any, name: str, shape: tuple[int, int]) -> Array:
+def _from_cache(cache: Any, name: str, shape: tuple[int, int]) -> Array:
     if not isinstance(cache, dict) or name not in cache:
         raise ValueError(f"cache has no {name}; pass the cache that forward returned")
-    array = checks.matrix(cache[name], f"cache[{name!r}]")
+    array = checks.as_matrix(cache[name], f"cache[{name!r}]")
     if array.shape != shape:
         raise ValueError(
-            f"cache[{name!r}] has shape {array.shape}; expected {shape}: pass the cache of this X and params"
+            f"cache[{name!r}] has shape {array.shape}; expected {shape}. Pass the cache that forward returned for "
+            "these X and params"
         )
     return array
 
@@ -339,18 +340,18 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     gradients : dict
         dW1, db1, dW2, db2.
     params : dict
-        W1, b1, W2, b2; float32 where W1 is, else float64. Not changed.
+        W1, b1, W2, b2; computed in float32 if W1 is float32, else in float64. Not changed.
     learning_rate : float
 
     Returns
     -------
     dict
-        New arrays; computed in float64 and rounded once.
+        New arrays. Each number is computed in float64 and rounded once.
 
     Raises
     ------
     TypeError, ValueError
-        An argument cannot be used.
+        An argument is invalid.
 
     Examples
     --------
@@ -360,20 +361,19 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     >>> float(new["W1"][0, 0])
     0.75
     """
-    learning_rate = checks.positive_float(learning_rate, "learning_rate")
-    arrays, d, h, o = checks.params_of(params)
-    if not isinstance(gradients, dict) or set(gradients) != {"d" + name for name in PARAM_NAMES}:
-        raise ValueError("gradients must be a dict with dW1, db1, dW2 and db2, as backward returns it")
-    slopes = {name: checks.real_array(gradients["d" + name], f"gradients['d{name}']") for name in PARAM_NAMES}
+    learning_rate = checks.as_positive_float(learning_rate, "learning_rate")
+    arrays, d, h, o = checks.as_params(params)
+    checks.check_keys(gradients, "gradients", "d")
+    slopes = {name: checks.as_real_array(gradients["d" + name], f"gradients['d{name}']") for name in PARAM_NAMES}
     for name, slope in slopes.items():
         if slope.shape != arrays[name].shape:
-            raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape} as {name}")
-    dtype = checks.run_dtype(arrays["W1"], None)
+            raise ValueError(f"gradients['d{name}'] has shape {slope.shape}; expected {arrays[name].shape}, as {name}")
+    dtype = checks.choose_dtype(arrays["W1"], None)
     count = tuning.count_params(d, h, o)
-    whole = padded_length(count, dtype)  # the kernel reads and writes whole vectors
-    flat, new = aligned_zeros(whole, dtype), aligned_zeros(whole, dtype)
-    gradient, l2 = aligned_zeros(whole, np.float64), aligned_zeros(whole, np.float64)
-    flat[:count] = checks.packed_params(arrays, dtype)
-    gradient[:count] = checks.packed_params(slopes, np.float64, "gradients['d{}']")
-    store.kernel("update", dtype)(address(flat), address(new), whole, address(gradient), address(l2), learning_rate)
+    length = padded_length(count, dtype)  # the kernel reads and writes whole vectors
+    flat, new = aligned_zeros(length, dtype), aligned_zeros(length, dtype)
+    gradient, l2 = aligned_zeros(length, np.float64), aligned_zeros(length, np.float64)
+    flat[:count] = checks.pack_finite_params(arrays, dtype)
+    gradient[:count] = checks.pack_finite_params(slopes, np.float64, "gradients['d{}']")
+    store.kernel("update", dtype)(address(flat), address(new), length, address(gradient), address(l2), learning_rate)
     return unpack_params(new[:count], d, h, o)

@@ -177,7 +177,7 @@ def test_numbers_are_checked_after_the_cast():
 def test_is_valid_is_called_before_the_cast(threads, at, four_cores):
     matrix = np.zeros((3, LARGE))
     matrix[1, at] = 1 + 1e-12  # 1 in float32
-    is_valid = checks.inside_unit
+    is_valid = checks.is_in_unit_interval
     assert layout.to_groups(matrix, np.float32, threads, is_valid)[1] is False
     matrix[1, at] = 1
     flat, valid = layout.to_groups(matrix, np.float32, threads, is_valid)

@@ -1,4 +1,4 @@
-"""fastnn2.fit: published figures, the reference, and equality bit for bit where it is promised."""
+"""fastnn2.fit: published figures, agreement with the reference, and equality bit for bit where it is promised."""
 
 import itertools
 import tempfile
@@ -38,7 +38,7 @@ from fastnn2 import reference
 from fastnn2.kernels.shared import tuning
 
 THREADS = (1, 2, 3, 4, 7, 8)
-ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # of numbers of about 1
+ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # the rounding error of numbers of about 1
 
 
 # Figures and steps
@@ -64,7 +64,7 @@ def test_whole_published_run_equals_the_reference():
 
 
 def test_published_run_in_float32_stays_close():
-    # Float32 rounds parameters 5,000 times; the way down is the same to four digits of the cost.
+    # float32 rounds the parameters 5,000 times; the cost still agrees to four digits.
     X, Y, _ = published_data()
     params, cost_ = fastnn2.fit(X, Y, 0.3, 5, 5000, dtype="float32")
     assert params["W1"].dtype == np.float32
@@ -84,7 +84,7 @@ def test_step_worked_by_hand(name):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.0, 1.5])
 @pytest.mark.parametrize("shape", [(2, 5, 1, 40), (3, 4, 2, 30), (1, 1, 1, 10), (9, 6, 4, 70)])
-def test_step_is_the_slope_of_its_own_cost_by_central_differences(shape, alpha, weighted):
+def test_update_equals_central_differences_of_the_cost(shape, alpha, weighted):
     X, Y, params, weights = problem(*shape)
     keywords = {"sample_weight": weights if weighted else None, "alpha": alpha}
 
@@ -106,12 +106,12 @@ SMALL = list(
         (1, 2, tuning.BLOCK_UNITS),
     )
 )
-# (390, 5, 1) has several tiles in a chunk, from few samples on.
+# (390, 5, 1) has several tiles in a chunk even with few samples.
 LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (390, 5, 1), (2, 101, 1), (150, 129, 2)]
-# Whole blocks of the units of a narrow network, and one unit less or more.
+# Narrow networks with whole blocks of units, and with one unit less or more.
 BLOCKS = [(1, 4, 1), (2, 4, 1), (1, 5, 1), (2, 5, 1), (2, 6, 1), (1, 10, 1), (2, 11, 1)]
-# Units, outputs and rows in blocks of two sizes (see tuning.end_of_full_blocks): no five, one and more; no four, one to
-# four; a last four that is not full.
+# Units, outputs and rows in blocks of 5 and 4 (see tuning.end_of_full_blocks): no block of 5, one and more; no block of
+# 4, one to four of them; an incomplete last block of 4.
 BLOCKS += [(8, 4, 1), (9, 6, 1), (9, 8, 4), (10, 11, 6), (9, 12, 8), (10, 16, 1), (9, 18, 9), (30, 32, 1), (33, 32, 16)]
 
 
@@ -128,7 +128,7 @@ def test_one_iteration_equals_the_reference(shape, count, dtype):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_one_iteration_of_chunks_with_several_tiles(more, weighted, dtype):
-    # The most chunks there are, and in each one tile, one tile and a group, or one group less than a tile.
+    # The maximum number of chunks, each with one tile, one group more or one group less.
     tile = tuning.count_tile_groups(1, 3, 1) * tuning.group_size(dtype)
     n = tuning.MAX_CHUNKS * tile + more * tuning.group_size(dtype) * tuning.MAX_CHUNKS + more
     assert tuning.count_chunks(n, 1, 3, 1, dtype) == tuning.MAX_CHUNKS
@@ -158,7 +158,7 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
     d, h, o = shape
     X, Y, init, weights = problem(d, h, o, sample_counts(d, h, o, dtype)[count], dtype)
     X64, Y64, init64, weights64 = as_double(X, Y, init, weights)
-    # With hundreds of inputs the usual rate makes the costs jump, and each jump makes rounding errors tenfold.
+    # With hundreds of inputs the usual rate makes the costs jump, and each jump multiplies the rounding errors by ten.
     rate = RATE if d < 100 else RATE / 30
     for w, w64, alpha in ((None, None, 0.0), (weights, weights64, 0.75)):
         result = fastnn2.fit(X, Y, rate, h, 50, init=init, alpha=alpha, sample_weight=w)
@@ -168,9 +168,9 @@ def test_tens_of_iterations_equal_the_reference(shape, count, dtype):
 
 # Bit for bit: threads and split runs
 
-# Name -> d, h, o, n. The first has as many chunks as the most threads and more. Of the last three, two share one set of
-# parameters among the threads, the second with few chunks, as a gradient takes much memory; the last is one whose
-# threads share the hidden units.
+# Name -> d, h, o, n. "small" has at least as many chunks as the largest number of threads. In those with "shared", all
+# threads share one set of parameters; "shared, large" has few chunks, as its gradient takes much memory; "shared units"
+# divides the hidden units among the threads.
 NETWORKS = {
     "small": (2, 5, 1, 4200),
     "several outputs": (9, 7, 3, 4300),
@@ -182,7 +182,7 @@ NETWORKS = {
 }
 
 
-def test_networks_are_what_their_names_say():
+def test_networks_have_the_properties_in_their_names():
     for name, (d, h, o, n) in NETWORKS.items():
         assert (tuning.count_params(d, h, o) >= tuning.SHARED_PARAMS) == name.startswith("shared")
         for dtype in DTYPES:
@@ -200,7 +200,7 @@ def test_threads_do_not_change_a_bit(name, weighted, dtype):
     X, Y, init, weights = problem(d, h, o, n, dtype)
     keywords = {"init": init, "alpha": 0.5, "sample_weight": weights} if weighted else {"init": init}
     iterations = 3 if name in ("shared, large", "shared units") else 21
-    rate = RATE if name != "shared units" else RATE / 30  # at which the first costs fall
+    rate = RATE if name != "shared units" else RATE / 30  # small enough for the first costs to fall
     one, *others = (fastnn2.fit(X, Y, rate, h, iterations, n_threads=t, **keywords) for t in THREADS)
     assert one[1][-1] < one[1][0]
     for other in others:
@@ -216,9 +216,9 @@ def test_threads_do_not_change_a_bit_of_the_published_run(dtype):
         assert_same_bits(other, one)
 
 
-def fit_in_parts(X, Y, h, parts, init, **keywords):
+def fit_in_runs(X, Y, h, runs, init, **keywords):
     costs = []
-    for iterations in parts:
+    for iterations in runs:
         init, cost_ = fastnn2.fit(X, Y, RATE, h, iterations, init=init, **keywords)
         costs.append(cost_)
     return init, np.concatenate(costs)
@@ -226,27 +226,27 @@ def fit_in_parts(X, Y, h, parts, init, **keywords):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_2000_and_3000_iterations_are_5000(weighted, dtype):
+def test_2000_and_3000_iterations_equal_5000(weighted, dtype):
     X, Y, _ = published_data()
     keywords = {"dtype": dtype}
     if weighted:
         keywords |= {"alpha": 0.25, "sample_weight": np.random.default_rng(2).uniform(0, 2, 500)}
     whole = fastnn2.fit(X, Y, RATE, 5, 5000, **keywords)
-    assert_same_bits(fit_in_parts(X, Y, 5, [2000, 3000], "he", **keywords), whole)
+    assert_same_bits(fit_in_runs(X, Y, 5, [2000, 3000], "he", **keywords), whole)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("parts", [[1] * 8, [3, 5], [7, 1], [0, 8], [1, 2, 5, 0]], ids=str)
+@pytest.mark.parametrize("runs", [[1] * 8, [3, 5], [7, 1], [0, 8], [1, 2, 5, 0]], ids=str)
 @pytest.mark.parametrize("name", ["small", "several outputs", "one group", "shared", "shared units"])
-def test_split_runs_do_not_change_a_bit(name, parts, dtype):
+def test_split_runs_do_not_change_a_bit(name, runs, dtype):
     d, h, o, n = NETWORKS[name]
     X, Y, init, weights = problem(d, h, o, n, dtype)
     for keywords in ({}, {"alpha": 0.5, "sample_weight": weights, "n_threads": 2}):
-        whole = fastnn2.fit(X, Y, RATE, h, sum(parts), init=init, **keywords)
-        assert_same_bits(fit_in_parts(X, Y, h, parts, init, **keywords), whole)
+        whole = fastnn2.fit(X, Y, RATE, h, sum(runs), init=init, **keywords)
+        assert_same_bits(fit_in_runs(X, Y, h, runs, init, **keywords), whole)
 
 
-def test_run_and_rerun_are_the_same_and_share_no_memory():
+def test_rerun_has_the_same_bits_and_memory_of_its_own():
     X, Y, init, _ = problem(2, 5, 1, 300)
     first = fastnn2.fit(X, Y, RATE, 5, 10, init=init)
     kept = {name: value.copy() for name, value in first[0].items()}
@@ -262,7 +262,7 @@ def test_run_and_rerun_are_the_same_and_share_no_memory():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_weights_of_one_equal_none(dtype):
+def test_weights_of_one_equal_no_weights(dtype):
     X, Y, init, _ = problem(3, 6, 2, 700, dtype)
     plain = fastnn2.fit(X, Y, RATE, 6, 40, init=init, alpha=0.5)
     assert_nearly(fastnn2.fit(X, Y, RATE, 6, 40, init=init, alpha=0.5, sample_weight=np.ones(700)), plain, dtype)
@@ -271,19 +271,19 @@ def test_weights_of_one_equal_none(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_integer_weights_equal_repeated_samples(dtype):
     X, Y, init, _ = problem(3, 6, 2, 200, dtype)
-    counts = np.random.default_rng(4).integers(0, 4, 200)  # 0 is a sample left out
+    counts = np.random.default_rng(4).integers(0, 4, 200)  # 0 leaves a sample out
     weighted = fastnn2.fit(X, Y, RATE, 6, 40, init=init, alpha=0.5, sample_weight=counts)
     X, Y = np.repeat(X, counts, axis=1), np.repeat(Y, counts, axis=1)
     assert_nearly(fastnn2.fit(X, Y, RATE, 6, 40, init=init, alpha=0.5), weighted, dtype)
 
 
-def test_only_ratios_of_weights_count_without_a_penalty():
+def test_scaling_all_weights_changes_nothing_without_a_penalty():
     X, Y, init, weights = problem(3, 6, 2, 200)
     once = fastnn2.fit(X, Y, RATE, 6, 40, init=init, sample_weight=weights)
     assert_nearly(fastnn2.fit(X, Y, RATE, 6, 40, init=init, sample_weight=1000 * weights), once, "float64")
 
 
-def test_penalty_makes_weights_smaller_and_leaves_a_network_alone_where_it_is_zero():
+def test_penalty_shrinks_weights_and_alpha_0_changes_nothing():
     X, Y, init, _ = problem(3, 6, 2, 200)
     plain = fastnn2.fit(X, Y, RATE, 6, 200, init=init)
     assert_same_bits(fastnn2.fit(X, Y, RATE, 6, 200, init=init, alpha=0), plain)
@@ -292,8 +292,8 @@ def test_penalty_makes_weights_smaller_and_leaves_a_network_alone_where_it_is_ze
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_step_of_several_outputs_is_made_of_the_steps_of_each(dtype):
-    # From the same parameters, costs and the steps of the hidden layer add up; the output layer's rows are apart.
+def test_step_of_several_outputs_is_the_sum_of_their_steps(dtype):
+    # From the same parameters, costs and steps of the hidden layer add up; the rows of the output layer are separate.
     X, Y, init, weights = problem(3, 6, 3, 200, dtype)
     params, cost_ = fastnn2.fit(X, Y, RATE, 6, 1, init=init, sample_weight=weights)
     single = []
@@ -331,7 +331,7 @@ def test_small_initial_weights_equal_the_reference():
 
 
 @pytest.mark.parametrize("make", [lambda: 5, lambda: np.random.RandomState(5), lambda: np.random.default_rng(5)])
-def test_random_state_is_that_of_init_params(make):
+def test_random_state_is_used_as_by_init_params(make):
     X, Y, _, _ = problem(3, 6, 2, 40)
     init = fastnn2.init_params(X, Y, 6, random_state=make())
     kept = np.random.get_state()[1].copy()
@@ -342,7 +342,7 @@ def test_random_state_is_that_of_init_params(make):
     assert (np.random.get_state()[1] == kept).all()
 
 
-def test_fresh_entropy_gives_another_network():
+def test_random_state_none_draws_fresh_weights():
     X, Y, _, _ = problem(3, 6, 2, 40)
     first, second = (fastnn2.fit(X, Y, RATE, 6, 1, random_state=None)[0] for _ in range(2))
     assert (first["W1"] != second["W1"]).all()
@@ -368,7 +368,7 @@ def test_fresh_entropy_gives_another_network():
 )
 def test_dtype_of_a_run(given_dtype, asked, used):
     X = np.random.default_rng(6).integers(0, 2, (3, 50)).astype(given_dtype)
-    _, Y, init, weights = problem(3, 4, 1, 50)  # float64, which has no say
+    _, Y, init, weights = problem(3, 4, 1, 50)  # float64, which does not decide the dtype
     result = fastnn2.fit(X, Y, RATE, 4, 5, init=init, dtype=asked, sample_weight=weights)
     assert {value.dtype for value in result[0].values()} == {np.dtype(used)}
     assert result[1].dtype == np.float64
@@ -377,12 +377,12 @@ def test_dtype_of_a_run(given_dtype, asked, used):
     assert_same_bits(result, fastnn2.fit(cast[0], cast[1], RATE, 4, 5, init=init, sample_weight=cast[2]))
 
 
-def test_flat_targets_are_one_row():
+def test_one_dimensional_targets_are_one_row():
     X, Y, init, _ = problem(3, 4, 1, 50)
     assert_same_bits(fastnn2.fit(X, Y[0], RATE, 4, 5, init=init), fastnn2.fit(X, Y, RATE, 4, 5, init=init))
 
 
-# What callers hand in: any memory order and number type gives the bits of the plain array
+# Arguments of any memory order and number type give the same bits as a plain array
 
 KINDS = ("float64", "float32", "float16", "longdouble", ">f8", ">f4", ">i4", "int8", "int64", "uint16", "bool")
 
@@ -437,7 +437,7 @@ def snapshot(value):
     form_of_params=array_of,
 )
 def test_memory_order_and_number_type_do_not_change_a_bit(d, h, o, n, forms, form_of_params):
-    # Small integers, which every number type holds.
+    # Small integers, which every number type represents.
     source = np.random.default_rng([d, h, o, n])
     plain = [source.integers(0, 2, shape).astype(float) for shape in ((d, n), (o, n), (n,))]
     plain[2][0] = 1  # weights may not all be zero
@@ -469,7 +469,7 @@ def test_memory_order_and_number_type_do_not_change_a_bit(d, h, o, n, forms, for
 
 
 @given(d=st.integers(1, 9), n=st.integers(1, 150), dtype=st.sampled_from(DTYPES), axis=st.sampled_from([0, 1]))
-def test_broadcast_arrays(d, n, dtype, axis):
+def test_broadcast_arrays_do_not_change_a_bit(d, n, dtype, axis):
     row = np.random.default_rng(d).standard_normal((1, n) if axis == 0 else (d, 1)).astype(dtype)
     X, Y = np.broadcast_to(row, (d, n)), np.broadcast_to(np.float32(1.0), (2, n))
     weights = np.broadcast_to(2, n)
@@ -518,7 +518,7 @@ def diverged(X, Y, h, **keywords):
     return error
 
 
-# Small, and large enough for the update that threads share; two threads have work in both.
+# A small network, and one large enough for shared parameters; both have work for two threads.
 DIVERGING = {"small": (2, 5, 1, 600), "shared": (100, 50, 2, 600)}
 
 
@@ -527,7 +527,7 @@ DIVERGING = {"small": (2, 5, 1, 600), "shared": (100, 50, 2, 600)}
 @pytest.mark.parametrize(("dtype", "what"), [("float64", "cost is"), ("float32", "parameters after the update are")])
 def test_divergence_after_some_iterations(dtype, what, name, n_threads):
     # The penalty multiplies every weight by -1e10 in each iteration. In float64 the sum of their squares becomes
-    # infinite first; in float32 that sum is carried in float64, and the weights themselves do.
+    # infinite first. In float32 the weights do, as that sum is computed in float64.
     d, h, o, n = DIVERGING[name]
     X, Y, init, _ = problem(d, h, o, n, dtype)
     keywords = {"learning_rate": 1e10 * n, "alpha": 1.0, "init": init, "n_threads": n_threads}
@@ -536,7 +536,7 @@ def test_divergence_after_some_iterations(dtype, what, name, n_threads):
     assert done > 2
     last = f"{error.cost_[-1]:.6g}"
     assert f"at iteration {done} the {what} not finite; the last finite cost was {last}." in str(error)
-    # The parameters are those before the iteration that failed: a run that ends there returns them.
+    # The parameters are those before the failed iteration: a run that ends there returns the same.
     params, cost_ = fastnn2.fit(X, Y, hidden_size=h, number_of_iterations=done, **keywords)
     assert_same_bits(error.params, params)
     assert_same_bits(error.cost_[:done], cost_)
@@ -552,11 +552,11 @@ def outcome_on_one_thread(X, Y, h, keywords):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("name", DIVERGING)
-def test_first_update_not_finite(name, n_threads, dtype):
+def test_divergence_in_the_first_update(name, n_threads, dtype):
     d, h, o, n = DIVERGING[name]
     X, Y, init, _ = problem(d, h, o, n, dtype)
     X *= 1e4
-    init["W1"][...] = 0.0  # or the large inputs would make tanh flat
+    init["W1"][...] = 0.0  # else the large inputs saturate tanh
     rate = float(np.finfo(dtype).max)
     error = diverged(X, Y, h, learning_rate=rate, init=init, n_threads=n_threads)
     assert "at iteration 0 the parameters after the update are not finite" in str(error)
@@ -567,10 +567,10 @@ def test_first_update_not_finite(name, n_threads, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("name", DIVERGING)
-def test_first_cost_not_finite(name, n_threads, dtype):
+def test_divergence_in_the_first_cost(name, n_threads, dtype):
     d, h, o, n = DIVERGING[name]
     X, Y, init, _ = problem(d, h, o, n, dtype)
-    init["b1"][...] = 30.0  # hidden units of 1, and a sum of output weights that overflows
+    init["b1"][...] = 30.0  # hidden units are 1, and the sum of the output weights overflows
     init["W1"][...] = 0.0
     init["W2"][...] = np.finfo(dtype).max
     error = diverged(X, Y, h, learning_rate=RATE, init=init, n_threads=n_threads)
@@ -580,7 +580,7 @@ def test_first_cost_not_finite(name, n_threads, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_very_sure_network_has_a_finite_exact_cost(dtype):
+def test_cost_is_exact_where_the_output_rounds_to_1(dtype):
     init = {"W1": [[0.0]], "b1": [[30.0]], "W2": [[1000.0]], "b2": [[0.0]]}
     X, Y = np.array([[0.0, 1.0]], dtype=dtype), [[1, 0]]
     for weights in (None, [2.0, 2.0]):
@@ -590,7 +590,7 @@ def test_a_very_sure_network_has_a_finite_exact_cost(dtype):
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 1), (3, 7, 2), (220, 600, 1)], ids=str)
-def test_a_bias_whose_square_overflows_is_not_penalised(shape):
+def test_huge_bias_is_not_part_of_the_penalty(shape):
     d, h, o = shape
     X, Y, init, _ = problem(d, h, o, 100)
     init["b1"][0] = 1e160
@@ -600,8 +600,8 @@ def test_a_bias_whose_square_overflows_is_not_penalised(shape):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_factors_of_two_do_not_overflow_their_product(dtype):
-    # Outputs of 0 cost log 2 each, so the product of 1 + e^-|z| of a tile is as large as it can be.
+def test_product_of_a_tile_does_not_overflow(dtype):
+    # The cost is the logarithm of a product of 1 + e^-|z| over a tile, which is largest for Z2 = 0.
     init = {"W1": [[0.0]], "b1": [[0.0]], "W2": [[0.0]], "b2": [[0.0]]}
     X = np.zeros((1, 64 * 1024 + 1), dtype=dtype)
     _, cost_ = fastnn2.fit(X, np.ones(X.shape), RATE, 1, 1, init=init)

@@ -27,11 +27,11 @@ from data import (
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.functional import steps as fronts
+from fastnn2.functional import steps
 from fastnn2.kernels.shared import tuning
 
-# Inputs and units on both sides of the numbers from which layers are computed in blocks, ones, primes, and rests of
-# blocks of 4 and 5.
+# Inputs and units just below, at and above the numbers from which on layers are computed in blocks; ones, primes, and
+# incomplete blocks of 4 and 5.
 SMALL = list(
     itertools.product(
         (1, 2, 3, tuning.BLOCK_INPUTS - 1, tuning.BLOCK_INPUTS, tuning.BLOCK_INPUTS + 1),
@@ -43,7 +43,7 @@ LARGE = [(17, 13, 5), (67, 31, 1), (5, 67, 7), (13, 6, 4), (31, 14, 6), (390, 5,
 WEIGHTS_AND_ALPHA = [(False, 0.0), (True, 0.0), (False, 0.75), (True, 0.75)]
 
 
-def test_the_grid_has_both_ways_of_a_layer_and_tiles_of_different_sizes():
+def test_grid_has_blocked_and_unblocked_layers_and_several_tile_sizes():
     for first, second in ((0, 1), (1, 2)):
         blocked = {s[first] >= tuning.BLOCK_INPUTS and s[second] >= tuning.BLOCK_UNITS for s in SMALL}
         assert blocked == {True, False}
@@ -58,7 +58,7 @@ def test_one_step_equals_the_reference(shape, count, dtype):
     X, Y, params, weights = problem(d, h, o, sample_counts(d, h, o, dtype)[count], dtype)
     X64, Y64, params64, weights64 = as_double(X, Y, params, weights)
 
-    # Each formula on what the kernel itself made of the one before: the same rounded inputs on both sides.
+    # Each formula on the kernel's own result of the formula before, so that both sides have the same rounded inputs.
     y, cache = fastnn2.forward(X, params)
     assert cache["y"] is y
     assert all(array.dtype == dtype for array in cache.values())
@@ -69,7 +69,7 @@ def test_one_step_equals_the_reference(shape, count, dtype):
     assert_close(Z2, W2 @ A1 + b2, abs(W2) @ abs(A1) + abs(b2), dtype, "Z2")
     assert_close(y64, reference.sigmoid(Z2), reference.sigmoid(Z2), dtype, "y")
 
-    # And the whole way at once.
+    # All formulas at once.
     _, expected = reference.forward(X64, params64)
     magnitudes = forward_magnitudes(X64, params64)
     for name in cache:
@@ -78,7 +78,7 @@ def test_one_step_equals_the_reference(shape, count, dtype):
     assert np.issubdtype(labels.dtype, np.integer)
     assert (labels == (y > 0.5)).all()
 
-    given = {"A1": A1, "y": y64}
+    cache64 = {"A1": A1, "y": y64}
     for weighted, alpha in WEIGHTS_AND_ALPHA:
         w, w64 = (weights, weights64) if weighted else (None, None)
         what = f"weights {weighted}, alpha {alpha}"
@@ -89,8 +89,8 @@ def test_one_step_equals_the_reference(shape, count, dtype):
         assert_close(cost, expected, expected, dtype, f"cost, {what}")
 
         gradients = fastnn2.backward(X, Y, params, cache, sample_weight=w, alpha=alpha)
-        expected = reference.backward(X64, Y64, params64, given, sample_weight=w64, alpha=alpha)
-        magnitudes = backward_magnitudes(X64, Y64, params64, given, w64, alpha)
+        expected = reference.backward(X64, Y64, params64, cache64, sample_weight=w64, alpha=alpha)
+        magnitudes = backward_magnitudes(X64, Y64, params64, cache64, w64, alpha)
         assert gradients.keys() == expected.keys()
         for name in gradients:
             assert gradients[name].dtype == dtype
@@ -123,7 +123,7 @@ def test_step_worked_by_hand(name):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.0, 1.5])
 @pytest.mark.parametrize("shape", [(2, 5, 1, 40), (3, 4, 2, 30), (1, 1, 1, 10), (9, 6, 4, 70)])
-def test_gradient_by_central_differences(shape, alpha, weighted):
+def test_gradient_equals_central_differences(shape, alpha, weighted):
     X, Y, params, weights = problem(*shape)
     keywords = {"sample_weight": weights if weighted else None, "alpha": alpha}
     _, cache = fastnn2.forward(X, params)
@@ -138,7 +138,7 @@ def test_gradient_by_central_differences(shape, alpha, weighted):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_cost_of_certain_predictions(dtype):
+def test_cost_of_predictions_of_0_and_1(dtype):
     def cost(y, Y, **keywords):
         return fastnn2.cost(np.array(y, dtype=dtype), Y, **keywords)
 
@@ -146,30 +146,30 @@ def test_cost_of_certain_predictions(dtype):
     assert cost([[1.0, 0.5]], [[0, 1]]) == np.inf
     assert cost([[0.0, 0.5]], [[1, 1]]) == np.inf
     assert cost([[0.0, 0.5]], [[0.5, 1]]) == np.inf
-    # A sample without weight does not count, not even an infinite cost.
+    # A sample of weight 0 does not count, even if its cost is infinite.
     expected = float(np.log(2))
     assert_close(cost([[1.0, 0.5]], [[0, 1]], sample_weight=[0, 2]), expected, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("distance", [0.25, 1e-2, 1e-4, 1e-7])
-def test_cost_of_a_sure_and_right_prediction(distance, dtype):
-    # 1 - y is not a number of the dtype where y is small, and log(1 - y) is about -y.
+def test_cost_of_a_small_right_prediction_is_accurate(distance, dtype):
+    # For a small y, 1 - y rounds to 1, but log(1 - y) is about -y.
     y = np.array([[distance]], dtype=dtype)
     expected = -np.log1p(-float(y[0, 0]))
     assert_close(fastnn2.cost(y, [[0]]), expected, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_cost_of_many_outputs_that_are_alike(dtype):
-    # One after the other, terms that are alike are all rounded the same way: ten times as much as is allowed.
+def test_cost_of_many_equal_outputs_is_accurate(dtype):
+    # Equal terms that are added one by one are all rounded in the same direction: ten times the tolerance.
     y = np.full((1000, 3), 0.3, dtype=dtype)
     expected = -1000 * np.log1p(-float(y[0, 0]))
     assert_close(fastnn2.cost(y, np.zeros((1000, 3))), expected, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_very_sure_outputs(dtype):
+def test_outputs_of_saturated_units(dtype):
     params = {"W1": [[0.0]], "b1": [[30.0]], "W2": [[1000.0], [-1000.0], [-80.0]], "b2": [[0.0], [0.0], [0.0]]}
     y, cache = fastnn2.forward(np.zeros((1, 3), dtype=dtype), params)
     assert (cache["A1"] == 1).all()
@@ -179,19 +179,19 @@ def test_very_sure_outputs(dtype):
     assert fastnn2.predict(np.zeros((1, 3), dtype=dtype), params).tolist() == [[1] * 3, [0] * 3, [0] * 3]
 
 
-def test_predict_is_above_one_half():
+def test_predict_is_1_only_above_one_half():
     params = {"W1": [[0.0]], "b1": [[0.0]], "W2": [[0.0], [0.0]], "b2": [[0.0], [1e-9]]}
     assert fastnn2.predict([[0.0, 1.0, 2.0]], params).tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_blocks_of_samples_are_joined(dtype, monkeypatch):
-    # Blocks of one group each in place of a million numbers; sums over blocks have another order.
+def test_results_of_blocks_of_samples_are_joined(dtype, monkeypatch):
+    # Blocks of one group, not of a million numbers; this changes the order of the sums over blocks.
     X, Y, params, weights = problem(3, 4, 2, 5 * tuning.group_size(dtype) + 3, dtype)
     y, cache = fastnn2.forward(X, params)
     whole = fastnn2.backward(X, Y, params, cache, sample_weight=weights)
     cost = fastnn2.cost(y, Y, sample_weight=weights)
-    monkeypatch.setattr(fronts, "BLOCK_NUMBERS", 1)
+    monkeypatch.setattr(steps, "BLOCK_ELEMENTS", 1)
     assert_same_bits(fastnn2.forward(X, params)[1], cache)
     assert_same_bits(fastnn2.predict(X, params), (y > 0.5).astype(int))
     assert_close(fastnn2.cost(y, Y, sample_weight=weights), cost, cost, dtype)
