@@ -1,4 +1,4 @@
-"""``fastnn2 info`` and ``fastnn2 warmup``: what is installed, what processor this is, what is compiled."""
+"""``fastnn2 info`` shows versions, processor and compiled kernels; ``fastnn2 warmup`` compiles all kernels."""
 
 import contextlib
 import importlib.metadata
@@ -45,15 +45,15 @@ def show() -> int:
         return 0
     unusable: list[str] = []
     for name in SIGNATURES:
-        states = [f"{dtype} {_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
+        states = [f"{dtype} {_kernel_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
         print(f"  {name:<12} {', '.join(states)}")
     if unusable:
-        print(f"unusable       {unusable[0]}; it is compiled again when it is needed")
+        print(f"unusable       {unusable[0]}; the kernel is compiled again when it is needed")
     return 0
 
 
-def _state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> str:
-    """Return the state of a kernel in a few words; add to `unusable` why it cannot be used where that is so."""
+def _kernel_state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> str:
+    """Return the state of a kernel in a few words; if its file is unusable, append the reason to `unusable`."""
     if store.stored(name, dtype, processor):
         return "ready"
     if store.find(name, dtype, processor, use=False):
@@ -69,7 +69,7 @@ def _state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> 
 
 
 def warm_up(level: str | None) -> int:
-    """Compile what the store lacks, for this processor or for a level of x86-64; return the exit code."""
+    """Compile the kernels that the store lacks, for this processor or a level of x86-64; return the exit code."""
     from tqdm import tqdm
 
     if level is not None and level not in LEVELS:
@@ -85,8 +85,8 @@ def warm_up(level: str | None) -> int:
     except OSError as error:
         raise _cannot_keep(error) from error
     missing = [pair for pair in wanted if not _keep(*pair, processor)]
-    shown = store.is_terminal(sys.stderr)
-    for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not shown):
+    show_bar = store.is_terminal(sys.stderr)
+    for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not show_bar):
         content, symbol = store.compile_entry(name, dtype, processor, announce=False)
         try:
             store.write(name, dtype, processor, content, symbol, keep=True)

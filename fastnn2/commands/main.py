@@ -1,4 +1,4 @@
-"""The command ``fastnn2``: its options, its errors, and one function for each of its commands."""
+"""The command line ``fastnn2``: parse the options, run a command, turn its errors into one line and an exit code."""
 
 import argparse
 import contextlib
@@ -13,27 +13,27 @@ from typing import Any, NoReturn, TextIO
 from fastnn2._version import __version__
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctrl-C
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, and that takes no option by half of its name."""
+    """A parser that prints errors on one line and accepts no abbreviated options."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        _say(f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)")
+        _print_error(f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)")
         self.exit(2)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Exit; with 1 where nobody reads the help, or the disk is full, if output is buffered, as it is by default."""
+        """Exit, with code 1 if the output, such as the help text, cannot be written."""
         try:
             _flush(sys.stdout)
         except OSError as error:
             status = 1
             if not isinstance(error, BrokenPipeError):
-                _say(f"{self.prog}: error: {error}")
+                _print_error(f"{self.prog}: error: {error}")
         super().exit(status, message)
 
 
@@ -42,27 +42,29 @@ def _one_line(message: object) -> str:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that says the default of an option where it has one."""
+    """Help that states the default of each option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
-def _number(kind: Callable[[str], Any], expected: str, accept: Callable[[Any], bool]) -> Callable[[str], Any]:
+def _number_type(parse: Callable[[str], Any], expected: str, is_valid: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """Return an argparse type; `expected` says in the error which values are valid."""
+
     def convert(text: str) -> Any:
         try:
-            value = kind(text)
+            value = parse(text)
         except ValueError:
             value = None
-        if value is None or not accept(value):
+        if value is None or not is_valid(value):
             raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
         return value
 
     return convert
 
 
-def _whole(text: str) -> int:
-    """Return the integer that a text such as 500 or 1e7 stands for."""
+def _parse_integer(text: str) -> int:
+    """Parse an integer such as 500 or 1e7."""
     if "e" not in text.lower():
         return int(text)
     if not (value := float(text)).is_integer():
@@ -70,18 +72,19 @@ def _whole(text: str) -> int:
     return int(value)
 
 
-def _integer(least: int, most: int) -> Callable[[str], Any]:
-    return _number(_whole, f"an integer from {least} to {most}", lambda value: least <= value <= most)
+def _integer_type(minimum: int, maximum: int) -> Callable[[str], Any]:
+    expected = f"an integer from {minimum} to {maximum}"
+    return _number_type(_parse_integer, expected, lambda value: minimum <= value <= maximum)
 
 
-_samples = _integer(2, 100_000_000)
-_many_samples = _integer(1000, 100_000_000)
-_hidden = _integer(1, 100_000)
-_iterations = _integer(1, 1_000_000_000)
-_threads = _integer(1, 1024)
-_seed = _integer(0, 2**32 - 2)
-_positive = _number(float, "a finite number above 0", lambda value: math.isfinite(value) and value > 0)
-_noise = _number(float, "a number from 0 to 1000", lambda value: 0 <= value <= 1000)
+_samples = _integer_type(2, 100_000_000)
+_max_samples = _integer_type(1000, 100_000_000)
+_hidden = _integer_type(1, 100_000)
+_iterations = _integer_type(1, 1_000_000_000)
+_threads = _integer_type(1, 1024)
+_seed = _integer_type(0, 2**32 - 2)
+_learning_rate = _number_type(float, "a finite number above 0", lambda value: math.isfinite(value) and value > 0)
+_noise = _number_type(float, "a number from 0 to 1000", lambda value: 0 <= value <= 1000)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -93,9 +96,9 @@ def _build_parser() -> argparse.ArgumentParser:
 
     moons = commands.add_parser(
         "moons",
-        help="train on scikit-learn's moons, say how it went, save a picture",
+        help="train on scikit-learn's moons, print costs and times, save a picture",
         formatter_class=_Help,
-        description="Train on scikit-learn's make_moons, say how it went, and save a picture.",
+        description="Train on scikit-learn's make_moons, print costs, accuracy and times, and save a picture.",
     )
     moons.add_argument("--samples", type=_samples, default=500, metavar="N", help="number of samples")
     moons.add_argument("--iterations", type=_iterations, default=5000, metavar="N", help="number of iterations")
@@ -103,9 +106,11 @@ def _build_parser() -> argparse.ArgumentParser:
     moons.add_argument(
         "--published",
         action="store_true",
-        help="repeat the run whose first cost the tutorial prints, whatever the other options say, and show both",
+        help="repeat the run whose first cost the tutorial prints and show both costs; overrides the other options",
     )
-    moons.add_argument("--compare", action="store_true", help="run the NumPy reference too and show both")
+    moons.add_argument(
+        "--compare", action="store_true", help="also run the NumPy reference and show how its time and results differ"
+    )
     moons.set_defaults(run=_moons, parser=moons)
 
     scale = commands.add_parser(
@@ -115,23 +120,30 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Train on 1,000, 10,000, … samples of make_moons, print a table, and save a picture.",
     )
     scale.add_argument(
-        "--max-samples", type=_many_samples, default=10_000_000, metavar="N", help="the largest number of samples"
+        "--max-samples", type=_max_samples, default=10_000_000, metavar="N", help="the largest number of samples"
     )
     scale.add_argument(
-        "--iterations", type=_iterations, metavar="N", help="for every size (default: fewer for larger sizes)"
+        "--iterations",
+        type=_iterations,
+        metavar="N",
+        help="number of iterations at every size (default: fewer for larger sizes)",
     )
     _add_training(scale, "scale.png")
     scale.add_argument(
-        "--compare", action="store_true", help="time the NumPy reference too, while it fits and is quick"
+        "--compare",
+        action="store_true",
+        help="also time the NumPy reference, as long as it is quick and fits in memory",
     )
-    scale.add_argument("--json", type=pathlib.Path, metavar="FILE", help="save the figures as JSON")
+    scale.add_argument("--json", type=pathlib.Path, metavar="FILE", help="save the table as JSON")
     scale.set_defaults(run=_scale, parser=scale)
 
     info = commands.add_parser("info", help="show versions, processor, cores and compiled kernels")
     info.set_defaults(run=_info, parser=info)
 
-    warmup = commands.add_parser("warmup", help="compile all kernels and keep them")
-    warmup.add_argument("--cpu", metavar="LEVEL", help="for another processor: x86-64, or x86-64-v2, -v3 or -v4")
+    warmup = commands.add_parser("warmup", help="compile all kernels and store them")
+    warmup.add_argument(
+        "--cpu", metavar="LEVEL", help="compile for other processors: x86-64, x86-64-v2, x86-64-v3 or x86-64-v4"
+    )
     warmup.set_defaults(run=_warmup, parser=warmup)
     return parser
 
@@ -140,15 +152,19 @@ def _add_training(parser: argparse.ArgumentParser, picture_name: str) -> None:
     """Add the options that the training commands share."""
     parser.add_argument("--noise", type=_noise, default=0.2, metavar="X", help="standard deviation of the noise")
     parser.add_argument("--hidden", type=_hidden, default=5, metavar="N", help="number of hidden units")
-    parser.add_argument("--learning-rate", type=_positive, default=0.3, metavar="X", help="step of the descent")
-    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="number type")
     parser.add_argument(
-        "--threads", type=_threads, metavar="N", help="at most so many threads (default: as many as help)"
+        "--learning-rate", type=_learning_rate, default=0.3, metavar="X", help="step size of gradient descent"
     )
-    parser.add_argument("--seed", type=_seed, default=3, metavar="N", help="seed of weights and samples")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="maximum number of threads (default: as many as pay off)"
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=3, metavar="N", help="seed of the initial weights and the samples"
+    )
     picture = parser.add_mutually_exclusive_group()
     picture.add_argument(
-        "--plot", type=pathlib.Path, metavar="FILE", help=f"where to save the picture (default: {picture_name})"
+        "--plot", type=pathlib.Path, metavar="FILE", help=f"file for the picture (default: {picture_name})"
     )
     picture.add_argument("--no-plot", action="store_true", help="save no picture")
 
@@ -183,34 +199,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The command line without the program's name; None takes that of the process.
+        The command line without the program's name; None uses that of the process.
 
     Returns
     -------
     int
-        0; 1 where the work failed; 2 for wrong options; 130 after Ctrl-C.
+        0; 1 if the work failed; 2 for wrong options; 130 after Ctrl-C.
 
     Raises
     ------
     SystemExit
-        Wrong options (2), or ``--help`` and ``--version`` (0; 1 where they cannot be written).
+        For wrong options (2), and for ``--help`` and ``--version`` (0; 1 if the output cannot be written).
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without "µ" is no reason to stop
+            stream.reconfigure(errors="replace")  # an encoding without "µ" is no error
     parser = _build_parser()
     options, unknown = parser.parse_known_args(arguments)
     if options.command is None:
-        parser.error("which command? moons, scale, info or warmup")
+        parser.error("no command given; expected moons, scale, info or warmup")
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: _say(f"{options.parser.prog}: {_one_line(message)}")
+        warnings.showwarning = lambda message, *_: _print_error(f"{options.parser.prog}: {_one_line(message)}")
         return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run a command; turn what it raises into one line and an exit code."""
+    """Run a command; turn what it raises into one line on standard error and an exit code."""
     name = options.parser.prog
     message: str | None
     try:
@@ -226,11 +242,11 @@ def _run(options: argparse.Namespace) -> int:
         message = f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate"
         code = 1
     except OSError as error:
-        gone = isinstance(error, BrokenPipeError)  # whoever read the output has gone: nothing to say
-        message, code = None if gone else f"error: {error}", 1
+        reader_is_gone = isinstance(error, BrokenPipeError)  # such as that of | head: no message
+        message, code = None if reader_is_gone else f"error: {error}", 1
     except MemoryError as error:
         message, code = f"error: {str(error) or 'not enough memory'}", 1
-    except (ImportError, RuntimeError) as error:  # a NumPy that this Numba does not know; no thread can be started
+    except (ImportError, RuntimeError) as error:  # NumPy is too new for Numba; the system refuses threads
         message, code = f"error: {error}", 1
     except ValueError as error:
         message, code = f"error: {error}", 2
@@ -239,13 +255,13 @@ def _run(options: argparse.Namespace) -> int:
     if message is None:
         return code
     if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
-        name = f"\r\033[K{name}"  # over what the terminal shows of the key, of a bar and of the compiler's line
-    _say(f"{name}: {_one_line(message)}")
+        name = f"\r\033[K{name}"  # replace the line that has "^C" and the rest of a progress bar or compiler message
+    _print_error(f"{name}: {_one_line(message)}")
     return code
 
 
 def _flush(stream: TextIO | None) -> None:
-    """Write out what was printed; what cannot be written is dropped, or Python would try again at its end."""
+    """Flush a stream. If that fails, drop the output, as Python would try again at exit, and raise the error."""
     if stream is not None:
         try:
             stream.flush()
@@ -254,8 +270,8 @@ def _flush(stream: TextIO | None) -> None:
             raise
 
 
-def _say(line: str) -> None:
-    """Print a line to standard error, where there is one and somebody reads it."""
+def _print_error(line: str) -> None:
+    """Print a line to standard error, if there is one and it is open."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr)

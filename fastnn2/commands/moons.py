@@ -1,4 +1,4 @@
-"""``fastnn2 moons``: the tutorial's job from one command."""
+"""``fastnn2 moons`` repeats the tutorial: it trains on scikit-learn's moons and shows the result."""
 
 import argparse
 import time
@@ -17,15 +17,15 @@ from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
-SAMPLE_BYTES = 100  # two samples of 24 bytes each, in float64, and what make_moons holds beside them as it shuffles
+SAMPLE_BYTES = 100  # 24 bytes in float64, twice, as there is a test set, and temporary copies of make_moons
 PUBLISHED_FIRST_COST = 0.7383781203733911
 PUBLISHED = {
     "samples": 500, "noise": 0.2, "hidden": 5, "learning_rate": 0.3, "iterations": 5000, "dtype": "float64", "seed": 3,
 }  # fmt: skip
 
 
-def draw(samples: int, noise: float, hidden: int, seed: int) -> tuple[dict[str, Array], Array, Array]:
-    """Return initial parameters, X (2, n) and Y (1, n), all drawn from one RandomState, in the tutorial's order."""
+def draw_run(samples: int, noise: float, hidden: int, seed: int) -> tuple[dict[str, Array], Array, Array]:
+    """Return initial parameters, X (2, n) and Y (1, n), drawn from one RandomState in the tutorial's order."""
     from sklearn.datasets import make_moons
 
     random = np.random.RandomState(seed)
@@ -35,14 +35,14 @@ def draw(samples: int, noise: float, hidden: int, seed: int) -> tuple[dict[str, 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, print how it went, save the picture; return the exit code."""
+    """Train, print the result, save the picture; return the exit code."""
     if options.published:
         vars(options).update(PUBLISHED)
     check_memory(options.samples, options.hidden, options.iterations, SAMPLE_BYTES, "--samples", 2)
-    picture = plotting.place(options, "moons.png")
-    params, X, Y = draw(options.samples, options.noise, options.hidden, options.seed)
-    _, fresh_X, fresh_Y = draw(options.samples, options.noise, options.hidden, options.seed + 1)
-    store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
+    picture = plotting.picture_path(options, "moons.png")
+    params, X, Y = draw_run(options.samples, options.noise, options.hidden, options.seed)
+    _, test_X, test_Y = draw_run(options.samples, options.noise, options.hidden, options.seed + 1)
+    store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
 
     arguments = (X, Y, options.learning_rate, options.hidden, options.iterations)
     begin = time.perf_counter()
@@ -54,8 +54,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"first cost            {cost_[0]:.16g}")
     print(f"last cost             {cost_[-1]:.16g}")
     print(f"accuracy, training    {np.mean(predict(X, trained) == Y):.2%}")
-    print(f"accuracy, new sample  {np.mean(predict(fresh_X, trained) == fresh_Y):.2%}")
-    print(f"training time         {duration(seconds)}, {duration(seconds / options.iterations)} an iteration")
+    print(f"accuracy, new sample  {np.mean(predict(test_X, trained) == test_Y):.2%}")
+    per_iteration = format_duration(seconds / options.iterations)
+    print(f"training time         {format_duration(seconds)}, {per_iteration} per iteration")
     print(f"threads, dtype        {threads}, {options.dtype}")
     if options.published:
         print(f"published first cost  {PUBLISHED_FIRST_COST}, difference {cost_[0] - PUBLISHED_FIRST_COST:.3g}")
@@ -63,26 +64,28 @@ def run(options: argparse.Namespace) -> int:
         title = f"{options.samples:,} samples, {options.hidden} hidden units: last cost {cost_[-1]:.4g}"
         plotting.save_training(picture, X, Y, trained, cost_, title)
         print(f"picture               {picture.resolve()}", flush=True)
-    if options.compare:  # which may take minutes
+    if options.compare:  # last, as it may take minutes
         if reference_fits(options.samples, options.hidden, options.iterations):
             _compare(arguments, params, trained, cost_, seconds)
         else:
-            print("NumPy reference       not run: it would not fit in memory")
+            print("NumPy reference       not run: it does not fit in memory")
     return 0
 
 
 def _compare(arguments: tuple[Any, ...], params: Any, trained: Any, cost_: Array, seconds: float) -> None:
-    """Run the reference and print both times and the largest differences."""
+    """Run the NumPy reference; print how its time and results differ."""
     begin = time.perf_counter()
     expected, expected_cost_ = reference.fit(*arguments, init=params)
     reference_seconds = time.perf_counter() - begin
     difference = max(float(np.abs(trained[name] - expected[name]).max()) for name in expected)
-    print(f"NumPy reference       {duration(reference_seconds)}: {reference_seconds / seconds:.1f} times as long")
+    print(
+        f"NumPy reference       {format_duration(reference_seconds)}: {reference_seconds / seconds:.1f} times as long"
+    )
     print(f"largest differences   cost {np.abs(cost_ - expected_cost_).max():.3g}, params {difference:.3g}")
 
 
-def duration(seconds: float) -> str:
-    """Return a time with three digits and a unit."""
+def format_duration(seconds: float) -> str:
+    """Return a time with three significant digits and a unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""``fastnn2 scale``: moons of a thousand, ten thousand, … samples: does the time stay in proportion?"""
+"""``fastnn2 scale`` shows how time and memory grow with the number of samples: 1,000, 10,000, … moons."""
 
 import argparse
 import json
@@ -14,28 +14,29 @@ from fastnn2._version import __version__
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import Processor
 from fastnn2.commands.memory import check_memory, peak_memory, reference_fits
-from fastnn2.commands.moons import duration
+from fastnn2.commands.moons import format_duration
 from fastnn2.engine.full_batch import count_threads
 from fastnn2.functional.fit import fit
 from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_SAMPLES = 1 << 20  # data is made in blocks of so many
-SAMPLE_ITERATIONS = 200_000_000  # by default a size gets so many samples times iterations, …
-FEWEST, MOST = 20, 5000  # … within these bounds
-PATIENCE = 20.0  # seconds that the NumPy reference may take for a size
+BLOCK_SAMPLES = 1 << 20  # samples are drawn in blocks of this size
+# By default samples times iterations are the same at every size, within these bounds for the iterations.
+SAMPLE_ITERATIONS = 200_000_000
+MIN_ITERATIONS, MAX_ITERATIONS = 20, 5000
+MAX_REFERENCE_SECONDS = 20.0  # the NumPy reference is not run at a size at which it would take longer
 REFERENCE_ITERATIONS = 3
 
 
-def sizes(most: int) -> list[int]:
-    """Return 1,000, 10,000, … up to `most`, and `most` itself."""
-    powers = [10**k for k in range(3, 9) if 10**k < most]
-    return [*powers, most]
+def sizes(maximum: int) -> list[int]:
+    """Return 1,000, 10,000, … below `maximum`, and `maximum`."""
+    powers = [10**k for k in range(3, 9) if 10**k < maximum]
+    return [*powers, maximum]
 
 
 def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array]:
-    """Return X (2, n) and Y (1, n) in `dtype`, made in blocks, so that no more memory is needed than they take."""
+    """Return X (2, n) and Y (1, n) in `dtype`, drawn in blocks so that hardly more memory is needed than they take."""
     from sklearn.datasets import make_moons
 
     random = np.random.RandomState(seed)
@@ -48,26 +49,27 @@ def make_data(n: int, noise: float, dtype: str, seed: int) -> tuple[Array, Array
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train at each size, print the table, save what was asked for; return the exit code."""
-    sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and as much again in the kernels' layout
-    iterations = options.iterations or MOST
+    """Train at each size, print the table, save the files asked for; return the exit code."""
+    sample_bytes = 2 * 3 * np.dtype(options.dtype).itemsize  # X and Y, and their copies in the kernels' layout
+    iterations = options.iterations or MAX_ITERATIONS
     check_memory(options.max_samples, options.hidden, iterations, sample_bytes, "--max-samples", 1000)
-    picture = _writable(options)
-    store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # loaded or compiled before the clock starts
-    head = f"{'samples':>12} {'iterations':>10} {'an iteration':>12} {'ns a sample':>11} {'samples/s':>10}"
+    picture = _check_outputs(options)
+    store.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
+    head = f"{'samples':>12} {'iterations':>10} {'time/iteration':>14} {'ns/sample':>11} {'samples/s':>10}"
     print(f"{head} {'peak memory':>11} {'cost':>8}" + (f" {'NumPy':>9}" if options.compare else ""))
     rows = []
-    patient = True
+    reference_is_quick = True  # also at the next size, which may be ten times as large
     for n in sizes(options.max_samples):
-        row = _measure(n, options, patient and options.compare)
-        patient = patient and (row["numpy_seconds"] or 0) * 10 * REFERENCE_ITERATIONS < PATIENCE
+        row = _measure(n, options, reference_is_quick and options.compare)
+        reference_seconds = (row["numpy_seconds"] or 0) * 10 * REFERENCE_ITERATIONS
+        reference_is_quick = reference_is_quick and reference_seconds < MAX_REFERENCE_SECONDS
         rows.append(row)
-        print(_line(row, options.compare), flush=True)
+        print(_format_row(row, options.compare), flush=True)
     if options.json is not None:
         about = {"fastnn2": __version__, "processor": Processor.here().cpu, "system": platform.platform()}
         settings = {name: value for name, value in vars(options).items() if isinstance(value, int | float | str)}
         options.json.write_text(json.dumps({**about, "options": settings, "sizes": rows}, indent=1) + "\n")
-        print(f"figures saved in {options.json.resolve()}")
+        print(f"table saved in {options.json.resolve()}")
     if picture is not None:
         from fastnn2.commands import plotting
 
@@ -76,19 +78,19 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _writable(options: argparse.Namespace) -> pathlib.Path | None:
-    """Return where the picture goes, refusing before any work what could not be saved."""
+def _check_outputs(options: argparse.Namespace) -> pathlib.Path | None:
+    """Raise ValueError, before any work, if a file cannot be saved; return the path of the picture, if any."""
     from fastnn2.commands import plotting
 
     if options.json is not None:
         plotting.check_file_writable(options.json)
-    return plotting.place(options, "scale.png")
+    return plotting.picture_path(options, "scale.png")
 
 
 def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, Any]:
-    """Train on n samples and return the figures of it."""
+    """Train on n samples; return a row of the table."""
     X, Y = make_data(n, options.noise, options.dtype, options.seed)
-    iterations = options.iterations or int(min(MOST, max(FEWEST, SAMPLE_ITERATIONS // n)))
+    iterations = options.iterations or int(min(MAX_ITERATIONS, max(MIN_ITERATIONS, SAMPLE_ITERATIONS // n)))
     begin = time.perf_counter()
     job, seed = (X, Y, options.learning_rate, options.hidden), options.seed
     _, cost_ = fit(*job, iterations, random_state=seed, n_threads=options.threads)
@@ -111,12 +113,13 @@ def _measure(n: int, options: argparse.Namespace, compare: bool) -> dict[str, An
     return row
 
 
-def _line(row: dict[str, Any], compare: bool) -> str:
+def _format_row(row: dict[str, Any], compare: bool) -> str:
     peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
     line = (
-        f"{row['samples']:>12,} {row['iterations']:>10,} {duration(row['seconds']):>12} {row['ns_per_sample']:>11.3f} "
+        f"{row['samples']:>12,} {row['iterations']:>10,} {format_duration(row['seconds']):>14} "
+        f"{row['ns_per_sample']:>11.3f} "
         f"{row['samples'] / row['seconds']:>10.3g} {peak:>11} {row['cost']:>8.5f}"
     )
     if compare:
-        line += f" {'-' if row['numpy_seconds'] is None else duration(row['numpy_seconds']):>9}"
+        line += f" {'-' if row['numpy_seconds'] is None else format_duration(row['numpy_seconds']):>9}"
     return line

@@ -1,4 +1,4 @@
-"""``fastnn2 info`` and ``warmup``, in this process: every line says what other parts of the package say."""
+"""``fastnn2 info`` and ``warmup``, in this process: each line agrees with the part of the package that it describes."""
 
 import importlib.metadata
 import os
@@ -32,7 +32,7 @@ def empty_store(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_versions(capsys):
+def test_versions_of_packages(capsys):
     lines = shown(capsys)
     assert lines["Python"].startswith(platform.python_version())
     assert lines["numpy"] == np.__version__
@@ -40,7 +40,7 @@ def test_versions(capsys):
         assert lines[package] == importlib.metadata.version(package)
 
 
-def test_a_package_that_is_not_there(capsys, monkeypatch):
+def test_package_that_is_not_installed(capsys, monkeypatch):
     def version(package):
         if package == "matplotlib":
             raise importlib.metadata.PackageNotFoundError(package)
@@ -77,19 +77,19 @@ def test_states_of_kernels(empty_store, capsys):
 
 
 @STORE
-def test_a_kernel_made_for_a_lesser_processor(empty_store, capsys):
+def test_state_of_a_kernel_for_a_lesser_processor(empty_store, capsys):
     here = Processor.here()
     lesser = Processor(here.triple, "some", here.features - {"avx512f"} - {max(here.features)})
     content, symbol = store.compile_entry("update", "float64", here, announce=False)
-    store.write("update", "float64", lesser, content, symbol)  # nobody runs it
+    store.write("update", "float64", lesser, content, symbol)  # it is never run
     state = shown(capsys)["update"]
     assert state.startswith("float64 ready (")
     assert state.endswith("float32 not compiled yet")
 
 
 @STORE
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file modes are of POSIX")
-def test_a_file_that_others_may_write_is_named(empty_store, capsys):
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX file modes")
+def test_file_that_others_may_write_is_reported_as_unusable(empty_store, capsys):
     here = Processor.here()
     for dtype in DTYPES:
         store.write("update", dtype, here, *store.compile_entry("update", dtype, here, announce=False))
@@ -97,7 +97,8 @@ def test_a_file_that_others_may_write_is_named(empty_store, capsys):
     lines = shown(capsys)
     assert lines["update"] == "float64 unusable, float32 unusable"
     path = store.path_of("update", "float64", here)
-    assert lines["unusable"].startswith(f"{path} belongs to another user, or others may write to it; it is compiled")
+    reason = "belongs to another user, or others may write to it"
+    assert lines["unusable"].startswith(f"{path} {reason}; the kernel is compiled again")
 
 
 @STORE
@@ -170,34 +171,34 @@ def test_warmup_where_nothing_is_missing_and_nothing_can_be_written(empty_store,
 
 @STORE
 def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
-    """The compiler's place is taken: what is asked of it is what counts here."""
+    """The compiler is replaced by a function that records its calls."""
     here = Processor.here()
     real = store.compile_entry("update", "float64", here, announce=False)
     store.write("update", "float64", here, *real)
-    asked = []
+    compiled = []
 
     def compile_entry(name, dtype, processor, announce=True):
-        asked.append((name, dtype))
+        compiled.append((name, dtype))
         assert processor == here
         return real
 
     monkeypatch.setattr(store, "compile_entry", compile_entry)
     assert info.warm_up(None) == 0
-    everything = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
-    assert sorted(asked) == sorted(set(everything) - {("update", "float64")})
+    kernels = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    assert sorted(compiled) == sorted(set(kernels) - {("update", "float64")})
     captured = capsys.readouterr()
-    assert captured.err == ""  # no bar where nobody looks
-    count = len(everything)
+    assert captured.err == ""  # no progress bar without a terminal
+    count = len(kernels)
     assert captured.out == f"{count} kernels for {here.cpu} in {empty_store}, {count - 1} of them compiled now\n"
 
 
-def test_warmup_refuses_unknown_levels():
+def test_warmup_of_an_unknown_level_raises():
     with pytest.raises(ValueError, match=r"--cpu is 'haswell'; expected one of x86-64, x86-64-v2"):
         info.warm_up("haswell")
 
 
 @STORE
-def test_warmup_refuses_levels_of_other_processors(empty_store, monkeypatch):
+def test_warmup_of_a_level_for_another_architecture_raises(empty_store, monkeypatch):
     arm = Processor("aarch64-unknown-linux-gnu", "apple-m1", frozenset({"neon"}))
     monkeypatch.setattr(Processor, "here", classmethod(lambda cls: arm))
     for level in LEVELS:

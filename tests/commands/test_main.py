@@ -1,4 +1,4 @@
-"""The command: what it prints, what it refuses, how it ends. Processes where the process matters, else main()."""
+"""The command line: its output, its errors and its exit codes, in processes where that matters, else by main()."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ DEFAULTS = {
 
 
 def run(*arguments, command=MODULE, cwd=None, **environment):
-    """Run the command in a process of its own; whatever happens, nobody is shown a traceback."""
+    """Run the command in a process of its own; it must never print a traceback."""
     done = subprocess.run(
         [*command, *arguments],
         env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
@@ -54,12 +54,12 @@ def run(*arguments, command=MODULE, cwd=None, **environment):
 
 
 def fields(stdout):
-    """Return the lines of `moons` as label -> text."""
+    """Return the output of `moons` as label -> text."""
     return {line[:22].strip(): line[22:] for line in stdout.splitlines()[1:]}
 
 
 def moons(capsys, *arguments):
-    """Run `moons` in this process, without picture; return its lines."""
+    """Run `moons` in this process, without a picture; return its output as label -> text."""
     assert main(["moons", "--no-plot", *arguments]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -72,17 +72,17 @@ def assert_one_line(text, *parts):
         assert part in text
 
 
-def customised(folder, code):
-    """Return the environment in which Python runs `code` as it starts."""
+def customized(folder, code):
+    """Return the environment in which Python runs `code` at its start."""
     (folder / "sitecustomize.py").write_text("import os, signal, sys\n" + code, encoding="utf-8")
     return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
 
 
-# What a run says
+# Output of a run
 
 
 def expected(samples, noise, hidden, rate, iterations, dtype, seed):
-    """Return costs and both accuracies of a run, from the documented order of draws."""
+    """Return costs and both accuracies of a run, drawn in the documented order."""
 
     def draw(seed):
         source = np.random.RandomState(seed)
@@ -97,8 +97,8 @@ def expected(samples, noise, hidden, rate, iterations, dtype, seed):
 
     X, Y, params = draw(seed)
     trained, costs = fastnn2.fit(X, Y, rate, hidden, iterations, init=params, dtype=dtype)
-    fresh_X, fresh_Y, _ = draw(seed + 1)
-    return costs, (fastnn2.predict(X, trained) == Y).mean(), (fastnn2.predict(fresh_X, trained) == fresh_Y).mean()
+    test_X, test_Y, _ = draw(seed + 1)
+    return costs, (fastnn2.predict(X, trained) == Y).mean(), (fastnn2.predict(test_X, trained) == test_Y).mean()
 
 
 @pytest.mark.parametrize(
@@ -116,25 +116,25 @@ def expected(samples, noise, hidden, rate, iterations, dtype, seed):
         ("seed", 0),
     ],
 )
-def test_every_number_reaches_the_run(option, value, capsys):
+def test_every_option_is_used_by_the_run(option, value, capsys):
     chosen = {**DEFAULTS, **({option: value} if option else {})}
     shown = moons(capsys, *([f"--{option}", str(value)] if option else []))
-    costs, training, fresh = expected(*chosen.values())
+    costs, training, test = expected(*chosen.values())
     assert shown["first cost"] == f"{costs[0]:.16g}"
     assert shown["last cost"] == f"{costs[-1]:.16g}"
     assert shown["accuracy, training"] == f"{training:.2%}"
-    assert shown["accuracy, new sample"] == f"{fresh:.2%}"
+    assert shown["accuracy, new sample"] == f"{test:.2%}"
     assert shown["threads, dtype"].endswith(f", {chosen['dtype']}")
-    assert re.fullmatch(r"[\d.]+ (s|ms|µs), [\d.]+ (s|ms|µs) an iteration", shown["training time"])
+    assert re.fullmatch(r"[\d.]+ (s|ms|µs), [\d.]+ (s|ms|µs) per iteration", shown["training time"])
 
 
-def test_the_first_line_repeats_the_job(capsys):
+def test_first_line_describes_the_job(capsys):
     main(["moons", "--no-plot", "--samples", "1200", "--hidden", "4", "--iterations", "1001"])
     assert capsys.readouterr().out.splitlines()[0] == "moons: 1,200 samples, 4 hidden units, iterations: 1,001"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_threads_bound_and_change_nothing(threads, capsys):
+def test_threads_is_a_maximum_and_changes_no_result(threads, capsys):
     shown = moons(capsys, "--threads", str(threads))
     assert 1 <= int(shown["threads, dtype"].split(",")[0]) <= threads
     assert shown["last cost"] == f"{expected(*DEFAULTS.values())[0][-1]:.16g}"
@@ -148,7 +148,7 @@ def test_threads_bound_and_change_nothing(threads, capsys):
         ("--iterations", "3", "--dtype", "float32", "--threads", "1", "--seed", "8"),
     ],
 )
-def test_published(others, capsys):
+def test_published_run_ignores_the_other_options(others, capsys):
     shown = moons(capsys, "--published", *others)
     published, difference = re.fullmatch(r"([\d.]+), difference (\S+)", shown["published first cost"]).groups()
     assert float(published) == PUBLISHED_FIRST_COST
@@ -158,17 +158,17 @@ def test_published(others, capsys):
     assert shown["threads, dtype"].endswith("float64")
 
 
-def test_only_published_shows_the_published_cost(capsys):
+def test_published_cost_is_shown_only_with_published(capsys):
     assert "published first cost" not in moons(capsys, "--iterations", "3")
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-3)])
-def test_compare(dtype, tolerance, capsys):
+def test_compare_shows_small_differences(dtype, tolerance, capsys):
     shown = moons(capsys, "--compare", "--iterations", "500", "--dtype", dtype)
     assert re.fullmatch(r"[\d.]+ (s|ms|µs): [\d.]+ times as long", shown["NumPy reference"])
     cost, params = re.fullmatch(r"cost (\S+), params (\S+)", shown["largest differences"]).groups()
     assert 0 <= float(cost) < tolerance
-    assert 0 < float(params) < tolerance  # never all bits of 500 iterations
+    assert 0 < float(params) < tolerance  # 500 iterations never agree in all bits
 
 
 # Pictures
@@ -178,7 +178,7 @@ def test_compare(dtype, tolerance, capsys):
     ("ending", "begin"),
     [("png", b"\x89PNG\r\n"), ("svg", b"<?xml"), ("pdf", b"%PDF-"), ("jpg", b"\xff\xd8\xff"), ("PNG", b"\x89PNG\r\n")],
 )
-def test_plot(ending, begin, tmp_path, capsys):
+def test_plot_saves_the_picture(ending, begin, tmp_path, capsys):
     path = tmp_path / f"picture.{ending}"
     assert main(["moons", "--iterations", "20", "--plot", str(path)]) == 0
     assert fields(capsys.readouterr().out)["picture"] == str(path.resolve())
@@ -194,8 +194,8 @@ def test_no_plot_saves_nothing(tmp_path, monkeypatch, capsys):
 
 @NOT_ROOT
 @POSIX
-def test_unwritable_folders(tmp_path, monkeypatch, capsys):
-    """A picture that was asked for is an error, the default one is done without."""
+def test_folder_without_write_permission(tmp_path, monkeypatch, capsys):
+    """A path that the user gives is an error; the default picture is left out."""
     tmp_path.chmod(0o500)
     monkeypatch.chdir(tmp_path)
     assert main(["moons", "--iterations", "20", "--plot", "picture.png"]) == 2
@@ -206,7 +206,7 @@ def test_unwritable_folders(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("explicit", [False, True])
 def test_without_matplotlib(explicit, tmp_path):
-    environment = customised(tmp_path, "sys.modules['matplotlib'] = None\n")
+    environment = customized(tmp_path, "sys.modules['matplotlib'] = None\n")
     done = run("moons", "--iterations", "20", *(["--plot", "a.png"] if explicit else []), cwd=tmp_path, **environment)
     if explicit:
         assert (done.returncode, done.stdout) == (2, "")
@@ -221,7 +221,7 @@ def test_without_matplotlib(explicit, tmp_path):
 # The process
 
 
-def test_the_module_is_the_command(tmp_path):
+def test_python_m_fastnn2_runs_the_command(tmp_path):
     done = run("moons", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     shown = fields(done.stdout)
@@ -246,7 +246,7 @@ def test_help(command):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(" ".join(["usage: fastnn2", *command]))
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "None" not in done.stdout  # a default that says nothing
+    assert "None" not in done.stdout  # as a default, it would say nothing
     assert "==" not in done.stdout
 
 
@@ -263,8 +263,8 @@ def test_help_names_every_option_with_its_default(capsys):
 
 @POSIX
 @pytest.mark.parametrize("arguments", [("info",), ("moons", "--no-plot", "--iterations", "5"), ("--help",)])
-def test_a_reader_that_has_gone(arguments, monkeypatch):
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it, argparse drops its own errors
+def test_output_closed_by_the_reader(arguments, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it, argparse ignores the error
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -278,7 +278,7 @@ def test_a_reader_that_has_gone(arguments, monkeypatch):
 
 
 @POSIX
-def test_into_head():
+def test_output_into_head():
     done = run("-c", '"$0" -m fastnn2 info | head -n 1', sys.executable, command=["sh"])
     assert (done.returncode, done.stderr) == (0, "")
     assert_one_line(done.stdout, "Python")
@@ -286,15 +286,15 @@ def test_into_head():
 
 @POSIX
 @pytest.mark.parametrize("arguments", ["info", "moons --no-plot --iterations 5"])
-def test_with_no_output_at_all(arguments):
-    """Python sets sys.stdout to None where a shell has closed it."""
+def test_without_standard_output(arguments):
+    """Python sets sys.stdout to None if the shell has closed it."""
     done = run("-c", f'"$0" -m fastnn2 {arguments} >&-', sys.executable, command=["sh"])
     assert done.returncode in (0, 1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize(("arguments", "name"), [("info", "fastnn2 info"), ("--version", "fastnn2")])
-def test_a_full_disk(arguments, name, monkeypatch):
+def test_full_disk(arguments, name, monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     done = run("-c", f'"$0" -m fastnn2 {arguments} >/dev/full', sys.executable, command=["sh"])
     assert done.returncode == 1
@@ -302,7 +302,7 @@ def test_a_full_disk(arguments, name, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_after_a_broken_run():
+def test_full_disk_after_a_failed_run():
     done = run("-c", '"$0" -m fastnn2 moons --learning-rate 1e308 >/dev/full', sys.executable, command=["sh"])
     assert done.returncode == 1
     assert_one_line(done.stderr, "diverged")
@@ -310,15 +310,15 @@ def test_a_full_disk_after_a_broken_run():
 
 @POSIX
 @pytest.mark.parametrize(("arguments", "code"), [("--samples 1", 2), ("--learning-rate 1e308", 1)])
-def test_errors_with_no_standard_error(arguments, code):
-    """Python sets sys.stderr to None, for which print takes sys.stdout."""
+def test_errors_without_standard_error(arguments, code):
+    """Python sets sys.stderr to None, and print would then write to sys.stdout."""
     done = run("-c", f'"$0" -m fastnn2 moons --no-plot {arguments} 2>&-', sys.executable, command=["sh"])
     assert (done.returncode, done.stdout) == (code, "")
 
 
 @POSIX
 @pytest.mark.parametrize(("arguments", "code"), [("--samples 1", 2), ("--learning-rate 1e308", 1)])
-def test_errors_that_nobody_reads(arguments, code):
+def test_standard_error_closed_by_the_reader(arguments, code):
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -336,7 +336,7 @@ def test_errors_that_nobody_reads(arguments, code):
 
 @STORE
 @POSIX
-def test_a_warning_takes_one_plain_line(tmp_path):
+def test_warning_is_one_plain_line(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "kernels\nof mine")
     done = run("moons", "--no-plot", "--iterations", "5", FASTNN2_CACHE_DIR=folder)
@@ -351,22 +351,22 @@ def test_a_warning_takes_one_plain_line(tmp_path):
         assert "FASTNN2_CACHE_DIR" in line
 
 
-def test_warnings_are_as_before_when_the_command_is_done(capsys):
+def test_display_of_warnings_is_restored_after_the_command(capsys):
     before = warnings.showwarning
     assert main(["info"]) == 0
     assert warnings.showwarning is before
 
 
-def test_output_that_has_only_ascii():
+def test_output_encoding_without_the_micro_sign():
     done = run("moons", "--no-plot", "--iterations", "5", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "threads, dtype" in done.stdout
 
 
-# What is refused
+# Invalid options
 
 WRONG = {
-    "no command": ([], "which command? moons, scale, info or warmup"),
+    "no command": ([], "no command given; expected moons, scale, info or warmup"),
     "unknown command": (["train"], "'train'"),
     "unknown option": (["moons", "--speed", "9"], "fastnn2 moons: error: unrecognized arguments: --speed 9"),
     "half an option": (["moons", "--sam", "9"], "fastnn2 moons: error: unrecognized arguments: --sam 9"),
@@ -420,7 +420,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_options(name, capsys):
+def test_invalid_options(name, capsys):
     arguments, part = WRONG[name]
     try:
         code = main(arguments)
@@ -432,7 +432,7 @@ def test_wrong_options(name, capsys):
 
 
 @pytest.mark.parametrize("name", ["no command", "unknown option", "samples: word", "bad level", "plot and no plot"])
-def test_wrong_options_of_a_process(name):
+def test_invalid_options_of_a_process(name):
     arguments, part = WRONG[name]
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -465,49 +465,53 @@ def test_wrong_options_of_a_process(name):
     ],
 )
 @POSIX
-def test_wrong_pictures(name, part, tmp_path, monkeypatch, capsys):
+def test_invalid_pictures(name, part, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     assert main(["moons", "--plot", name]) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""  # refused before any work
+    assert captured.out == ""  # no work was done
     assert_one_line(captured.err, "fastnn2 moons: error: cannot save", part)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
 @pytest.mark.parametrize("option", ["samples", "hidden", "iterations", "threads"])
 @pytest.mark.parametrize("value", [10**14, 10**19, 10**25])
-def test_numbers_too_large_for_any_machine(option, value, capsys):
-    """More than there are addresses, or not even a number of the machine: refused with the largest that is not."""
+def test_number_above_the_maximum_of_an_option(option, value, capsys):
+    """The error names the maximum, also for more than 64 bits."""
     with pytest.raises(SystemExit) as caught:
         main(["moons", "--no-plot", f"--{option}", str(value)])
     captured = capsys.readouterr()
     assert (caught.value.code, captured.out) == (2, "")
-    most = {"samples": 10**8, "hidden": 10**5, "iterations": 10**9, "threads": 1024}[option]
-    assert_one_line(captured.err, f"fastnn2 moons: error: argument --{option}: '{value}' is not", f" to {most} (see ")
+    maximum = {"samples": 10**8, "hidden": 10**5, "iterations": 10**9, "threads": 1024}[option]
+    assert_one_line(
+        captured.err, f"fastnn2 moons: error: argument --{option}: '{value}' is not", f" to {maximum} (see "
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_largest_noise_is_not_too_large(dtype, capsys):
+def test_maximum_noise_trains(dtype, capsys):
     assert "last cost" in moons(capsys, "--noise", "1000", "--iterations", "2", "--dtype", dtype)
 
 
-def test_samples_that_memory_does_not_hold(monkeypatch, capsys):
+def test_run_too_large_for_memory_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000_000)
     assert main(["moons", "--no-plot", "--samples", "90000000"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert_one_line(
-        captured.err, "fastnn2 moons: error: 90,000,000 samples", "9.2 GB", "1.0 GB may be used", "--samples"
+        captured.err, "fastnn2 moons: error: 90,000,000 samples", "9.2 GB", "1.0 GB are available", "--samples"
     )
     fits = re.search(r"at most --samples (\d+) would fit", captured.err).group(1)
     assert 0 < int(fits) < 10_000_000
     assert main(["moons", "--no-plot", "--iterations", "1e9"]) == 2
-    assert_one_line(capsys.readouterr().err, "1,000,000,000 iterations need 8.2 GB and 1.0 GB may be used; take fewer")
+    assert_one_line(
+        capsys.readouterr().err, "1,000,000,000 iterations need 8.2 GB, but 1.0 GB are available; use fewer"
+    )
 
 
-def test_a_run_that_diverges(tmp_path):
+def test_divergence_is_an_error(tmp_path):
     done = run("moons", "--learning-rate", "1e308", "--plot", "a.png", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert_one_line(done.stderr, "fastnn2 moons: error: ", "diverged", "--learning-rate")
@@ -523,7 +527,7 @@ def test_a_run_that_diverges(tmp_path):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_the_system_refuses(error, monkeypatch, capsys):
+def test_error_of_the_system_is_one_line(error, monkeypatch, capsys):
     def failing(options):
         raise error
 
@@ -533,13 +537,13 @@ def test_what_the_system_refuses(error, monkeypatch, capsys):
     assert (captured.out, captured.err) == ("", f"fastnn2 moons: error: {error}\n")
 
 
-def test_a_reference_that_does_not_fit_is_not_run(monkeypatch, tmp_path, capsys):
+def test_reference_is_not_run_if_it_does_not_fit(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fastnn2.commands.moons.reference_fits", lambda *_: False)
     assert main(["moons", "--compare", "--iterations", "5"]) == 0
     shown = fields(capsys.readouterr().out)
-    assert shown["NumPy reference"] == "not run: it would not fit in memory"
-    assert list(shown)[-1] == "NumPy reference"  # what takes minutes comes last
+    assert shown["NumPy reference"] == "not run: it does not fit in memory"
+    assert list(shown)[-1] == "NumPy reference"  # last, as it may take minutes
 
 
 # Ctrl-C
@@ -550,7 +554,7 @@ class Interrupt:
         if name == {name!r}:
             os.kill(os.getpid(), signal.SIGINT)
             for _ in range(100):
-                pass  # the signal is seen here
+                pass  # Python raises KeyboardInterrupt here
 sys.meta_path.insert(0, Interrupt())
 """
 
@@ -559,14 +563,14 @@ sys.meta_path.insert(0, Interrupt())
 @pytest.mark.parametrize(
     ("module", "printed"),
     [
-        ("numpy", False),  # the package is being imported
+        ("numpy", False),  # during the import of the package
         ("fastnn2.commands.moons", False),
-        ("sklearn.datasets", False),  # the data is being made
-        ("matplotlib.backends.backend_svg", True),  # the picture is being saved
+        ("sklearn.datasets", False),  # before the data is drawn
+        ("matplotlib.backends.backend_svg", True),  # while the picture is saved
     ],
 )
-def test_interrupted_outside_training(module, printed, tmp_path):
-    environment = customised(tmp_path, INTERRUPT_AT_IMPORT.format(name=module))
+def test_interrupt_outside_training(module, printed, tmp_path):
+    environment = customized(tmp_path, INTERRUPT_AT_IMPORT.format(name=module))
     done = run("moons", "--iterations", "20", "--plot", "a.svg", cwd=tmp_path, **environment)
     assert done.returncode == 130
     assert ("last cost" in done.stdout) == printed
@@ -576,8 +580,8 @@ def test_interrupted_outside_training(module, printed, tmp_path):
 
 @POSIX
 @STORE
-def test_interrupted_while_it_compiles(tmp_path):
-    environment = customised(tmp_path, INTERRUPT_AT_IMPORT.format(name="fastnn2.codegen.compile"))
+def test_interrupt_during_a_compile(tmp_path):
+    environment = customized(tmp_path, INTERRUPT_AT_IMPORT.format(name="fastnn2.codegen.compile"))
     empty = tmp_path / "kernels"
     for arguments in (("moons", "--no-plot"), ("warmup",)):
         done = run(*arguments, FASTNN2_CACHE_DIR=str(empty), **environment)
@@ -585,7 +589,7 @@ def test_interrupted_while_it_compiles(tmp_path):
         assert_one_line(done.stderr, f"fastnn2 {arguments[0]}: interrupted")
 
 
-LONG = ("moons", "--no-plot", "--iterations", "50000000")  # a minute and more
+LONG = ("moons", "--no-plot", "--iterations", "50000000")  # more than a minute
 
 INTERRUPT_IN_TRAINING = f"""
 import os, signal, sys, threading
@@ -609,7 +613,7 @@ sys.exit(main([*{LONG!r}, "--threads", "1"]))
 
 
 @POSIX
-def test_interrupted_in_training():
+def test_interrupt_during_training():
     begin = time.monotonic()
     done = run(command=[sys.executable, "-c", INTERRUPT_IN_TRAINING])
     assert time.monotonic() - begin < 30
@@ -621,10 +625,10 @@ def test_interrupted_in_training():
     assert 0 < float(cost) < PUBLISHED_FIRST_COST
 
 
-OWN_LINE = r"(\n|\r\x1b\[K)"  # a new line, or one that was wiped
+START_OF_LINE = r"(\n|\r\x1b\[K)"  # of a new line, or of one that was erased
 
-# A process becomes the leader of a session, opens the terminal, which makes it the terminal's foreground, and goes on
-# as the command.
+# The process leads a new session. When it opens the terminal, it becomes the terminal's foreground process, which gets
+# Ctrl-C. Then it becomes the command.
 ON_TERMINAL = """
 import os, sys
 terminal = os.open(sys.argv[1], os.O_RDWR)
@@ -634,8 +638,8 @@ os.execv(sys.executable, [sys.executable, "-m", "fastnn2", *sys.argv[2:]])
 """
 
 
-def interrupted_on_terminal(arguments, wait_for, **environment):
-    """Run the command on a terminal, press Ctrl-C once `wait_for` is seen; return code and all that was shown."""
+def interrupt_on_terminal(arguments, wait_for, **environment):
+    """Run the command on a terminal and press Ctrl-C when `wait_for` is shown; return exit code and output."""
     import termios
 
     controller, terminal = os.openpty()
@@ -666,27 +670,29 @@ def interrupted_on_terminal(arguments, wait_for, **environment):
 
 
 @POSIX
-def test_interrupted_on_a_terminal():
-    """The bar is shown, Ctrl-C stops it, and what was reached has a line of its own."""
-    code, shown = interrupted_on_terminal(LONG, b"00:01<")  # the bar has been there for a while
+def test_interrupt_on_a_terminal_with_a_progress_bar():
+    """The message has a line of its own."""
+    code, shown = interrupt_on_terminal(LONG, b"00:01<")  # the bar has been shown for a second
     assert code == 130
     assert "Traceback" not in shown
-    assert re.search(OWN_LINE + r"fastnn2 moons: interrupted after iteration [\d,]+; last cost \S+\r\n$", shown), shown
+    assert re.search(START_OF_LINE + r"fastnn2 moons: interrupted after iteration [\d,]+; last cost \S+\r\n$", shown), (
+        shown
+    )
 
 
 @POSIX
 @STORE
-def test_interrupted_on_a_terminal_while_it_compiles(tmp_path):
-    code, shown = interrupted_on_terminal(LONG, b"compiling kernels", FASTNN2_CACHE_DIR=str(tmp_path))
+def test_interrupt_on_a_terminal_during_a_compile(tmp_path):
+    code, shown = interrupt_on_terminal(LONG, b"compiling kernels", FASTNN2_CACHE_DIR=str(tmp_path))
     assert code == 130
     assert "Traceback" not in shown
-    assert re.search(OWN_LINE + r"fastnn2 moons: interrupted\r\n$", shown), shown
+    assert re.search(START_OF_LINE + r"fastnn2 moons: interrupted\r\n$", shown), shown
 
 
 # info and warmup
 
 
-# The command where fastnn2 has two kernels only: to compile all of them again takes half a minute and shows no more.
+# The command with only two kernels: compiling all of them takes half a minute and tests no more.
 FEW_KERNELS = """
 import sys
 from fastnn2.commands import info
@@ -702,22 +708,22 @@ def run_few(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
-    """A folder that `warmup` has filled, what `info` said before, and what `warmup` said."""
-    folder = tmp_path_factory.mktemp("kernels") / "made" / "on the way"
+    """A folder that `warmup` has filled, the output of `info` before, and that of `warmup`."""
+    folder = tmp_path_factory.mktemp("kernels") / "created" / "by warmup"
     before = run("info", FASTNN2_CACHE_DIR=str(folder))
     return folder, before, run_few("warmup", folder=folder)
 
 
-def lines_of_kernels(stdout):
+def kernel_lines(stdout):
     return {line.split()[0]: line for line in stdout.splitlines() if line.startswith("  ")}
 
 
 @STORE
-def test_warmup_and_info(warm):
+def test_warmup_compiles_and_info_shows_it(warm):
     folder, before, done = warm
     count = len(SIGNATURES) * len(DTYPES)
     assert (before.returncode, before.stderr) == (0, "")
-    assert set(lines_of_kernels(before.stdout)) == set(SIGNATURES)
+    assert set(kernel_lines(before.stdout)) == set(SIGNATURES)
     assert before.stdout.count("not compiled yet") == count
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("4 kernels for ")
@@ -730,19 +736,19 @@ def test_warmup_and_info(warm):
 
     after = run("info", FASTNN2_CACHE_DIR=str(folder))
     assert after.stdout.count("ready") == 4
-    for name, line in lines_of_kernels(after.stdout).items():
+    for name, line in kernel_lines(after.stdout).items():
         state = "ready" if name in ("cost", "update") else "not compiled yet"
         assert all(f"{dtype} {state}" in line for dtype in DTYPES)
 
 
 @STORE
-def test_warmup_makes_what_is_missing_or_damaged(warm):
+def test_warmup_replaces_missing_and_damaged_kernels(warm):
     folder, _, _ = warm
     missing, damaged = sorted(folder.glob("update-*"))
     missing.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
     info = run("info", FASTNN2_CACHE_DIR=str(folder))
-    line = lines_of_kernels(info.stdout)["update"]
+    line = kernel_lines(info.stdout)["update"]
     assert (line.count("not compiled yet"), line.count("unusable")) == (1, 1)
     assert f"unusable       {damaged} is damaged: its length or hash" in info.stdout
     assert "2 of them compiled now" in run_few("warmup", folder=folder).stdout
@@ -768,7 +774,7 @@ def test_warmup_for_another_processor(tmp_path):
 
 @STORE
 @POSIX
-def test_warmup_into_a_folder_that_cannot_be(tmp_path):
+def test_warmup_into_an_impossible_folder(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "kernels")
     done = run("warmup", FASTNN2_CACHE_DIR=folder)
@@ -782,12 +788,12 @@ def test_warmup_into_a_folder_that_cannot_be(tmp_path):
     assert lines_of_kernels(info.stdout) == {}
 
 
-def test_store_switched_off(monkeypatch, capsys):
+def test_info_and_warmup_without_a_store(monkeypatch, capsys):
     monkeypatch.setenv("FASTNN2_STORE", "off")
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^kernel store +off", shown, re.MULTILINE)
-    assert lines_of_kernels(shown) == {}
+    assert kernel_lines(shown) == {}
     assert main(["warmup"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

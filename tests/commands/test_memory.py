@@ -1,4 +1,4 @@
-"""How much memory may be used, as the system and the control group say it, and what is refused for want of it."""
+"""Available and peak memory, from the system and its control groups, and the check that a run fits."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ MALFORMED = ["", "\n", "max\n", "many", "12 34\n", "1.5", "0x10", "\x00\x01"]
 
 
 class Machine:
-    """A system in a temporary folder: /proc/meminfo and /sys/fs/cgroup."""
+    """A fake system in a temporary folder: /proc/meminfo and /sys/fs/cgroup."""
 
     def __init__(self, root, monkeypatch):
         self.cgroup = root / "cgroup"
@@ -32,7 +32,7 @@ class Machine:
     def group(self, limit, used, stat=None, path="."):
         self.write(self.cgroup / path, {"memory.max": limit, "memory.current": used, "memory.stat": stat})
 
-    def old_group(self, limit, used, stat=None, path="."):
+    def group_v1(self, limit, used, stat=None, path="."):
         names = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": used, "memory.stat": stat}
         self.write(self.cgroup / "memory" / path, names)
 
@@ -49,18 +49,18 @@ def machine(tmp_path, monkeypatch):
     return Machine(tmp_path, monkeypatch)
 
 
-def test_a_system_that_says_nothing(machine):
+def test_available_memory_is_none_if_the_system_does_not_say(machine):
     assert memory.available_memory() is None
 
 
-def test_this_machine():
+def test_available_memory_of_this_machine():
     available = memory.available_memory()
     assert available is None or 0 <= available < 2**60
     if sys.platform == "linux":
         assert available is not None
 
 
-def test_what_the_system_has_free(machine):
+def test_available_memory_of_the_system(machine):
     machine.free(5000)
     assert memory.available_memory() == 5000 * KILOBYTE
 
@@ -75,34 +75,34 @@ def test_malformed_figures_of_the_system(content, machine):
     assert memory.available_memory() == 800
 
 
-def test_a_control_group_leaves_less(machine):
+def test_control_group_leaves_less_than_the_system(machine):
     machine.free(5000)
     machine.group(3000 * KILOBYTE, 1000 * KILOBYTE)
     assert memory.available_memory() == 2000 * KILOBYTE
 
 
-def test_a_control_group_allows_more_than_there_is(machine):
+def test_control_group_allows_more_than_the_system_has(machine):
     machine.free(5000)
     machine.group(2**50, 0)
     assert memory.available_memory() == 5000 * KILOBYTE
 
 
-def test_the_old_kind_of_control_group(machine):
-    machine.old_group(900, 100)
+def test_control_group_of_version_1(machine):
+    machine.group_v1(900, 100)
     assert memory.available_memory() == 800
 
 
-def test_the_kind_that_leaves_less(machine):
-    machine.old_group(900, 100)
+def test_smaller_limit_of_both_versions(machine):
+    machine.group_v1(900, 100)
     machine.group(5000, 100)
     assert memory.available_memory() == 800
     machine.group(500, 100)
     assert memory.available_memory() == 400
 
 
-@pytest.mark.parametrize("kind", ["group", "old_group"])
+@pytest.mark.parametrize("kind", ["group", "group_v1"])
 def test_nested_groups(kind, machine):
-    """A service or a batch job has a group of its own, with a limit of its own, below one that may have another."""
+    """A service or a batch job has a group with a limit, below groups with other limits."""
     group = getattr(machine, kind)
     machine.own.write_text("5:memory:/a/b/c\n0::/a/b/c\n")
     group(5000, 100, path="a")
@@ -114,21 +114,21 @@ def test_nested_groups(kind, machine):
     assert memory.available_memory() == 1900
 
 
-def test_more_used_than_allowed(machine):
+def test_use_above_the_limit_leaves_nothing(machine):
     machine.group(100, 900)
     assert memory.available_memory() == 0
 
 
-def test_file_pages_make_room(machine):
-    """The kernel counts files that were read as used, and drops them before it runs short."""
+def test_file_cache_counts_as_available(machine):
+    """Linux counts cached files as used memory, and drops them before memory runs short."""
     machine.group(1000, 900, "anon 200\ninactive_file 600\nactive_file 100\n")
     assert memory.available_memory() == 700
     machine.group(1000, 900, "anon 200\n")
     assert memory.available_memory() == 100
 
 
-def test_file_pages_of_the_old_kind(machine):
-    machine.old_group(1000, 900, "inactive_file 1\ntotal_inactive_file 600\n")
+def test_file_cache_of_version_1(machine):
+    machine.group_v1(1000, 900, "inactive_file 1\ntotal_inactive_file 600\n")
     assert memory.available_memory() == 700
 
 
@@ -145,24 +145,24 @@ def test_malformed_control_groups(place, content, machine):
     values = {"limit": 900, "used": 100, place: content}
     machine.group(**values)
     assert memory.available_memory() == 5000 * KILOBYTE
-    machine.old_group(**values)
+    machine.group_v1(**values)
     assert memory.available_memory() == 5000 * KILOBYTE
 
 
 @pytest.mark.parametrize("given", ["memory.max", "memory.current"])
-def test_half_a_control_group(given, machine):
+def test_control_group_without_one_of_its_files(given, machine):
     machine.free(5000)
     (machine.cgroup / given).write_text("900\n")
     assert memory.available_memory() == 5000 * KILOBYTE
 
 
-def test_a_folder_in_the_place_of_a_file(machine):
+def test_control_group_with_a_folder_as_its_file(machine):
     machine.free(5000)
     (machine.cgroup / "memory.max").mkdir()
     assert memory.available_memory() == 5000 * KILOBYTE
 
 
-def test_peak():
+def test_peak_memory_grows_with_an_allocation():
     pytest.importorskip("resource")
     code = (
         "from fastnn2.commands.memory import peak_memory; before = peak_memory(); "
@@ -174,13 +174,13 @@ def test_peak():
     assert 45_000_000 < after - before < 200_000_000
 
 
-def test_peak_of_a_system_without_proc(tmp_path, monkeypatch):
+def test_peak_memory_without_proc(tmp_path, monkeypatch):
     pytest.importorskip("resource")
     monkeypatch.setattr(memory, "STATUS", tmp_path / "missing")
     assert 10_000_000 < memory.peak_memory() < 2**45
 
 
-def test_peak_where_the_system_does_not_say(tmp_path, monkeypatch):
+def test_peak_memory_is_none_if_the_system_does_not_say(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "STATUS", tmp_path / "missing")
     monkeypatch.setitem(sys.modules, "resource", None)
     assert memory.peak_memory() is None
@@ -195,20 +195,20 @@ def test_bytes_needed():
 
 
 @pytest.mark.parametrize("available", [None, 10**12])
-def test_what_fits_is_not_refused(available, monkeypatch):
+def test_run_that_fits_is_no_error(available, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: available)
     memory.check_memory(100_000_000, 5, 10**9, 48, "--samples", 2)
 
 
 @pytest.mark.parametrize(("hidden", "sample_bytes"), [(5, 48), (5, 24), (10_000, 100)])
-def test_the_number_that_would_fit_fits(hidden, sample_bytes, monkeypatch):
+def test_number_in_the_error_fits_and_one_more_does_not(hidden, sample_bytes, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000_000)
     with pytest.raises(ValueError) as caught:
         memory.check_memory(50_000_000, hidden, 9000, sample_bytes, "--some-option", 2)
     needed = memory.bytes_needed(50_000_000, hidden, 9000, sample_bytes)
     assert str(caught.value).startswith(
-        f"50,000,000 samples, {hidden:,} hidden units and 9,000 iterations need {needed / 1e9:.1f} GB and 1.0 GB may "
-        "be used; at most "
+        f"50,000,000 samples, {hidden:,} hidden units and 9,000 iterations need {needed / 1e9:.1f} GB, but 1.0 GB "
+        "are available; at most "
     )
     fits = int(re.search(r"at most --some-option (\d+) would fit$", str(caught.value)).group(1))
     memory.check_memory(fits, hidden, 9000, sample_bytes, "--some-option", 2)
@@ -217,23 +217,23 @@ def test_the_number_that_would_fit_fits(hidden, sample_bytes, monkeypatch):
 
 
 @pytest.mark.parametrize(("available", "hidden", "iterations"), [(1000, 1, 1), (10**9, 1, 10**9), (10**9, 10**6, 1)])
-def test_nothing_would_fit(available, hidden, iterations, monkeypatch):
+def test_error_if_not_even_few_samples_fit(available, hidden, iterations, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: available)
-    with pytest.raises(ValueError, match=r"GB may be used; take fewer hidden units or iterations, or make room$"):
+    with pytest.raises(ValueError, match=r"GB are available; use fewer hidden units or iterations, or free memory$"):
         memory.check_memory(2, hidden, iterations, 48, "--samples", 2)
 
 
-@pytest.mark.parametrize(("least", "remedy"), [(7, "at most --samples 7 would fit"), (8, "take fewer hidden units")])
-def test_no_number_is_named_that_the_option_refuses(least, remedy, monkeypatch):
+@pytest.mark.parametrize(("minimum", "remedy"), [(7, "at most --samples 7 would fit"), (8, "use fewer hidden units")])
+def test_error_names_no_number_below_the_minimum_of_the_option(minimum, remedy, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: memory.bytes_needed(7, 5, 10, 48))
-    with pytest.raises(ValueError, match=f"may be used; {remedy}"):
-        memory.check_memory(9, 5, 10, 48, "--samples", least)
+    with pytest.raises(ValueError, match=f"are available; {remedy}"):
+        memory.check_memory(9, 5, 10, 48, "--samples", minimum)
 
 
 REFERENCE_BYTES = 8 * (1000 * 6 * 7 + 4 * 300)
 
 
 @pytest.mark.parametrize(("available", "fits"), [(None, True), (REFERENCE_BYTES, False), (REFERENCE_BYTES + 1, True)])
-def test_room_for_the_reference(available, fits, monkeypatch):
+def test_reference_fits(available, fits, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: available)
     assert memory.reference_fits(1000, 5, 300) is fits

@@ -1,4 +1,4 @@
-"""Pictures: what cannot be saved is refused without a trace, and what is saved shows something."""
+"""Pictures: errors for paths that cannot be saved, and the contents of saved pictures."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 1100, 462  # 10 by 4.2 inches with 110 dots each
 
 @pytest.fixture(scope="module")
 def trained():
-    params, X, Y = moons.draw(200, 0.2, 5, 3)
+    params, X, Y = moons.draw_run(200, 0.2, 5, 3)
     return X, Y, *fastnn2.fit(X, Y, 0.3, 5, 300, init=params)
 
 
@@ -28,22 +28,22 @@ def pixels(path):
     return (matplotlib.image.imread(path)[:, :, :3] * 255).round().astype(int)
 
 
-def near(image, colour):
-    """Return how many pixels have about this colour."""
-    expected = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+def count_pixels(image, color):
+    """Return how many pixels have about this color."""
+    expected = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return (abs(image - expected).max(axis=2) <= 8).sum()
 
 
-def test_picture(trained, tmp_path):
+def test_picture_shows_curve_and_classes(trained, tmp_path):
     path = tmp_path / "a.png"
     plotting.save_training(path, *trained, "some title")
     image = pixels(path)
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 500  # shades of the probability
-    for colour in plotting.CLASS_COLOURS:
-        assert near(image[:, WIDTH // 2 :], colour) > 300  # about a hundred points of each class, on the right
-        assert near(image[:, : WIDTH // 2], colour) == 0
-    assert near(image[:, : WIDTH // 2], "#0f766e") > 100  # the cost curve, on the left
+    for color in plotting.CLASS_COLORS:
+        assert count_pixels(image[:, WIDTH // 2 :], color) > 300  # about a hundred points of each class, on the right
+        assert count_pixels(image[:, : WIDTH // 2], color) == 0
+    assert count_pixels(image[:, : WIDTH // 2], "#0f766e") > 100  # the cost curve, on the left
 
 
 def test_picture_has_title_and_labels(trained, tmp_path):
@@ -57,33 +57,33 @@ def test_picture_has_title_and_labels(trained, tmp_path):
         assert words in text
 
 
-def test_no_global_state_of_matplotlib(trained, tmp_path):
-    """No window is ever opened: pyplot is not even asked."""
+def test_pyplot_is_not_imported(trained, tmp_path):
+    """So no window is opened and no global state changed."""
     before = "matplotlib.pyplot" in sys.modules
     plotting.save_training(tmp_path / "a.png", *trained, "")
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
 @pytest.mark.parametrize("n", [2, 5000])
-def test_few_and_many_samples(n, tmp_path):
-    params, X, Y = moons.draw(n, 0.2, 3, 0)
+def test_picture_of_few_and_of_many_samples(n, tmp_path):
+    params, X, Y = moons.draw_run(n, 0.2, 3, 0)
     plotting.save_training(tmp_path / "a.png", X, Y, params, np.array([0.7]), "")
     assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
 
 
-@pytest.mark.parametrize(("count", "most", "length"), [(1, 10, 1), (9, 10, 9), (10, 10, 10), (1000, 10, 10)])
-def test_spread(count, most, length):
-    spread = plotting._spread(count, most)
-    assert len(spread) == length
-    assert (spread[0], spread[-1]) == (0, count - 1)
-    assert (np.diff(spread) > 0).all()
+@pytest.mark.parametrize(("count", "maximum", "length"), [(1, 10, 1), (9, 10, 9), (10, 10, 10), (1000, 10, 10)])
+def test_evenly_spaced(count, maximum, length):
+    spaced = plotting._evenly_spaced(count, maximum)
+    assert len(spaced) == length
+    assert (spaced[0], spaced[-1]) == (0, count - 1)
+    assert (np.diff(spaced) > 0).all()
 
 
 def test_many_costs_are_thinned(trained, tmp_path, monkeypatch):
-    """The picture of 300 costs hardly changes where 100 of them are drawn, in a file a third as large."""
+    """With fewer costs drawn, the file is smaller."""
     X, Y, params, cost_ = trained
     plotting.save_training(tmp_path / "a.svg", X, Y, params, cost_.repeat(100), "")
-    monkeypatch.setattr(plotting, "MOST_COSTS", 100)
+    monkeypatch.setattr(plotting, "MAX_COSTS", 100)
     plotting.save_training(tmp_path / "b.svg", X, Y, params, cost_.repeat(100), "")
     assert (tmp_path / "b.svg").stat().st_size < (tmp_path / "a.svg").stat().st_size
 
@@ -100,7 +100,7 @@ def test_many_costs_are_thinned(trained, tmp_path, monkeypatch):
         (1_000_000_000, ["0", "500,000,000", "1,000,000,000"]),
     ],
 )
-def test_labels_of_iterations_keep_apart(count, labels, trained, tmp_path, monkeypatch):
+def test_labels_of_iterations_do_not_overlap(count, labels, trained, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     X, Y, params, _ = trained
@@ -121,32 +121,32 @@ def test_labels_of_iterations_keep_apart(count, labels, trained, tmp_path, monke
 
 
 @pytest.mark.parametrize("costs", [[0.7, 1e300, 7e299], [0.7, 0.0], [1e-300, 1e-310]], ids=["huge", "zero", "tiny"])
-def test_extreme_costs_are_drawn_without_a_warning(costs, trained, tmp_path):
+def test_extreme_costs_give_no_warning(costs, trained, tmp_path):
     X, Y, params, _ = trained
     plotting.save_training(tmp_path / "a.png", X, Y, params, np.array(costs), "")
     assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf", "jpg", "PNG"])
-def test_what_can_be_saved_leaves_no_trace(ending, tmp_path):
-    plotting.check_writable(tmp_path / f"a.{ending}")
+def test_check_of_a_path_leaves_no_trace(ending, tmp_path):
+    plotting.check_picture_writable(tmp_path / f"a.{ending}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_exists_is_not_changed(tmp_path):
+def test_check_does_not_change_an_existing_file(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"mine")
     before = path.stat()
-    plotting.check_writable(path)
+    plotting.check_picture_writable(path)
     assert path.read_bytes() == b"mine"
     assert path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
+def test_check_keeps_a_link_to_a_missing_file(tmp_path):
     link = tmp_path / "a.png"
     link.symlink_to("target.png")
-    plotting.check_writable(link)
+    plotting.check_picture_writable(link)
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
     assert link.is_symlink()
 
@@ -163,70 +163,70 @@ def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
     ],
     ids=["no folder", "file as folder", "ending", "no ending", "folder", "too long"],
 )
-def test_what_cannot_be_saved(name, message, tmp_path):
+def test_path_that_cannot_be_saved_is_an_error(name, message, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(ValueError, match=message):
-        plotting.check_writable(tmp_path / name)
+        plotting.check_picture_writable(tmp_path / name)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
-def test_a_long_name_where_questions_about_files_never_fail(tmp_path, monkeypatch):
-    """From Python 3.14 on, is_dir and exists say no where they used to raise."""
+def test_name_too_long_is_an_error_in_newer_pythons(tmp_path, monkeypatch):
+    """From Python 3.14 on, is_dir and exists return False for such names; before, they raised an error."""
     monkeypatch.setattr(pathlib.Path, "is_dir", os.path.isdir)
     monkeypatch.setattr(pathlib.Path, "exists", os.path.exists)
     with pytest.raises(ValueError, match="File name too long"):
-        plotting.check_writable(tmp_path / ("a" * 300 + ".png"))
-    plotting.check_writable(tmp_path / "a.png")
+        plotting.check_picture_writable(tmp_path / ("a" * 300 + ".png"))
+    plotting.check_picture_writable(tmp_path / "a.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
-def test_a_file_that_may_not_be_written(tmp_path, monkeypatch):
+def test_file_without_write_permission_is_an_error(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     path.touch()
     monkeypatch.setattr(os, "access", lambda place, mode: place != path)
     with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
-        plotting.check_writable(path)
+        plotting.check_picture_writable(path)
     path.unlink()
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
     with pytest.raises(ValueError, match=r"cannot save '.*a\.png': permission denied$"):
-        plotting.check_writable(path)
+        plotting.check_picture_writable(path)
 
 
-def place(plot=None, no_plot=False):
-    return plotting.place(argparse.Namespace(plot=plot, no_plot=no_plot), "default.png")
+def picture_path(plot=None, no_plot=False):
+    return plotting.picture_path(argparse.Namespace(plot=plot, no_plot=no_plot), "default.png")
 
 
-def test_place(tmp_path, monkeypatch, capsys):
+def test_picture_path(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert place() == pathlib.Path("default.png")
-    assert place(tmp_path / "a.svg") == tmp_path / "a.svg"
-    assert place(no_plot=True) is None
+    assert picture_path() == pathlib.Path("default.png")
+    assert picture_path(tmp_path / "a.svg") == tmp_path / "a.svg"
+    assert picture_path(no_plot=True) is None
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_place_that_cannot_be(tmp_path, monkeypatch, capsys):
-    """What was asked for is an error, the default picture is done without."""
+def test_picture_path_that_cannot_be_saved(tmp_path, monkeypatch, capsys):
+    """A path that the user gives is an error; the default picture is left out."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "default.png").mkdir()
-    assert place() is None
+    assert picture_path() is None
     assert capsys.readouterr().out == "no picture: cannot save 'default.png': it is a folder\n"
     with pytest.raises(ValueError, match="it is a folder"):
-        place(tmp_path / "default.png")
+        picture_path(tmp_path / "default.png")
 
 
 @pytest.mark.parametrize("compared", [0, 1, 3])
-def test_scaling(compared, tmp_path):
+def test_scaling_shows_both_lines(compared, tmp_path):
     rows = [
-        {"samples": n, "seconds": n * 1e-9, "numpy_seconds": n * 1e-7 if place < compared else None}
-        for place, n in enumerate((1000, 10_000, 100_000))
+        {"samples": n, "seconds": n * 1e-9, "numpy_seconds": n * 1e-7 if i < compared else None}
+        for i, n in enumerate((1000, 10_000, 100_000))
     ]
     plotting.save_scaling(tmp_path / "a.png", rows, "float32")
     image = pixels(tmp_path / "a.png")
     assert image.shape == (528, 770, 3)  # 7 by 4.8 inches with 110 dots each
-    assert near(image, "#0f766e") > 200  # our line
-    assert (near(image, "#c2410c") > 30) == (compared > 0)  # that of NumPy, which has points alone where it has one
+    assert count_pixels(image, "#0f766e") > 200  # the line of fastnn2
+    assert (count_pixels(image, "#c2410c") > 30) == (compared > 0)  # the line of NumPy, or its single point
 
 
 def test_scaling_has_title_and_labels(tmp_path):
@@ -238,7 +238,7 @@ def test_scaling_has_title_and_labels(tmp_path):
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     for words in (
         "samples",
-        "seconds an iteration",
+        "seconds per iteration",
         "moons, full batch",
         "fastnn2, float32",
         "NumPy reference, float64",
@@ -249,4 +249,4 @@ def test_scaling_has_title_and_labels(tmp_path):
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ValueError, match=r"pip install 'fastnn2\[plot\]', or use --no-plot"):
-        plotting.check_writable(tmp_path / "a.png")
+        plotting.check_picture_writable(tmp_path / "a.png")

@@ -44,7 +44,7 @@ def test_sizes(most, expected):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("n", [2, 99, 100, 101, 200, 257])
-def test_data_is_that_of_make_moons_block_by_block(n, dtype, monkeypatch):
+def test_data_equals_make_moons_block_by_block(n, dtype, monkeypatch):
     monkeypatch.setattr(scale, "BLOCK_SAMPLES", 100)
     X, Y = scale.make_data(n, 0.2, dtype, 7)
     assert (X.shape, Y.shape) == ((2, n), (1, n))
@@ -56,7 +56,7 @@ def test_data_is_that_of_make_moons_block_by_block(n, dtype, monkeypatch):
     assert_array_equal(Y[0], np.concatenate([labels for _, labels in blocks]).astype(dtype), strict=True)
 
 
-def test_data_of_one_block_is_that_of_make_moons():
+def test_data_of_one_block_equals_make_moons():
     X, Y = scale.make_data(500, 0.1, "float64", 3)
     rows, labels = make_moons(n_samples=500, noise=0.1, random_state=np.random.RandomState(3))
     assert_array_equal(X, rows.T)
@@ -74,13 +74,13 @@ def test_data_depends_on_the_seed_alone():
 TIME = r"[\d.]+(?:e[+-]\d+)? (?:s|ms|µs)"
 
 
-def test_table_and_figures(tmp_path, monkeypatch, capsys):
+def test_table_and_json(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ("--max-samples", "3000", "--no-plot", "--json", "figures.json", "--compare", "--iterations", "40")
     head, *table, saved = lines_of(capsys, *arguments)
-    assert " ".join(head.split()) == "samples iterations an iteration ns a sample samples/s peak memory cost NumPy"
+    assert " ".join(head.split()) == "samples iterations time/iteration ns/sample samples/s peak memory cost NumPy"
     assert {len(line) for line in table} == {len(head)}
-    assert saved == f"figures saved in {tmp_path.resolve() / 'figures.json'}"
+    assert saved == f"table saved in {tmp_path.resolve() / 'figures.json'}"
     assert [file.name for file in tmp_path.iterdir()] == ["figures.json"]
 
     content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
@@ -113,14 +113,14 @@ def test_table_and_figures(tmp_path, monkeypatch, capsys):
         ).groups()
         assert shown[0] == f"{row['samples']:,}"
         assert shown[1] == "40"
-        assert shown[2] == scale.duration(row["seconds"])
+        assert shown[2] == scale.format_duration(row["seconds"])
         assert shown[3] == f"{row['ns_per_sample']:.3f}"
         assert float(shown[4]) == pytest.approx(row["samples"] / row["seconds"], rel=0.01)
         assert shown[6] == f"{row['cost']:.5f}"
-        assert shown[7] == scale.duration(row["numpy_seconds"])
+        assert shown[7] == scale.format_duration(row["numpy_seconds"])
 
 
-def test_a_process_with_everything_as_it_comes(tmp_path):
+def test_process_with_default_options(tmp_path):
     command = [sys.executable, "-m", "fastnn2", "scale", "--max-samples", "3000", "--no-plot", "--json", "a.json"]
     done = subprocess.run(
         [*command, "--compare"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
@@ -134,7 +134,7 @@ def test_a_process_with_everything_as_it_comes(tmp_path):
 
 def test_fewer_iterations_for_larger_sizes(monkeypatch, capsys):
     monkeypatch.setattr(scale, "SAMPLE_ITERATIONS", 100_000)
-    monkeypatch.setattr(scale, "MOST", 70)
+    monkeypatch.setattr(scale, "MAX_ITERATIONS", 70)
     table = lines_of(capsys, "--max-samples", "2e4", "--no-plot")[1:]
     assert [line.split()[:2] for line in table] == [["1,000", "70"], ["10,000", "20"], ["20,000", "20"]]
 
@@ -153,36 +153,36 @@ def test_every_option_reaches_the_run(tmp_path, capsys):
     assert (row["cost"], row["threads"], row["numpy_seconds"]) == (cost_[-1], 1, None)
 
 
-def measured(monkeypatch, capsys, most):
-    """Return for which sizes the reference was run, which here takes no time."""
-    asked = []
+def sizes_compared(monkeypatch, capsys, maximum):
+    """Return the sizes at which the reference is run, which here takes no time."""
+    compared = []
 
     def fit(X, *_, random_state):
         assert random_state == 3
-        asked.append(X.shape[1])
+        compared.append(X.shape[1])
 
     monkeypatch.setattr(reference, "fit", fit)
-    table = lines_of(capsys, "--max-samples", str(most), "--iterations", "1", "--no-plot", "--compare")[1:]
+    table = lines_of(capsys, "--max-samples", str(maximum), "--iterations", "1", "--no-plot", "--compare")[1:]
     for line in table:
-        assert line.endswith(" -") == (int(line.split()[0].replace(",", "")) not in asked)
-    return asked
+        assert line.endswith(" -") == (int(line.split()[0].replace(",", "")) not in compared)
+    return compared
 
 
-def test_the_reference_is_run_at_every_size_while_it_is_quick(monkeypatch, capsys):
-    assert measured(monkeypatch, capsys, 20_000) == [1000, 10_000, 20_000]
+def test_reference_is_run_at_every_size_while_it_is_quick(monkeypatch, capsys):
+    assert sizes_compared(monkeypatch, capsys, 20_000) == [1000, 10_000, 20_000]
 
 
-def test_the_reference_is_not_run_again_once_it_was_slow(monkeypatch, capsys):
-    monkeypatch.setattr(scale, "PATIENCE", 0.0)
-    assert measured(monkeypatch, capsys, 200_000) == [1000]
+def test_reference_is_not_run_after_it_was_slow(monkeypatch, capsys):
+    monkeypatch.setattr(scale, "MAX_REFERENCE_SECONDS", 0.0)
+    assert sizes_compared(monkeypatch, capsys, 200_000) == [1000]
 
 
-def test_the_reference_is_not_run_where_it_does_not_fit(monkeypatch, capsys):
+def test_reference_is_not_run_if_it_does_not_fit(monkeypatch, capsys):
     monkeypatch.setattr(scale, "reference_fits", lambda samples, hidden, _: samples * hidden < 10_000 * 5)
-    assert measured(monkeypatch, capsys, 20_000) == [1000]
+    assert sizes_compared(monkeypatch, capsys, 20_000) == [1000]
 
 
-def test_peak_that_the_system_does_not_say(monkeypatch, capsys):
+def test_unknown_peak_memory(monkeypatch, capsys):
     monkeypatch.setattr(scale, "peak_memory", lambda: None)
     assert " unknown " in lines_of(capsys, "--max-samples", "1000", "--iterations", "1", "--no-plot")[1]
 
@@ -191,7 +191,7 @@ def test_peak_that_the_system_does_not_say(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", [None, "mine.svg"])
-def test_picture(name, tmp_path, monkeypatch, capsys):
+def test_picture_is_saved(name, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     chosen = [] if name is None else ["--plot", name]
@@ -202,19 +202,19 @@ def test_picture(name, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == [path]
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(("dtype", "needed"), [("float64", "5.0"), ("float32", "2.6")])
-def test_too_many_samples_for_the_memory(dtype, needed, tmp_path, monkeypatch, capsys):
+def test_run_too_large_for_memory_is_an_error(dtype, needed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(memory, "available_memory", lambda: 1_500_000_000)
     assert main(["scale", "--max-samples", str(100 * MILLIONS), "--dtype", dtype]) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""  # refused before any work
+    assert captured.out == ""  # no work was done
     message = re.fullmatch(
-        rf"fastnn2 scale: error: 100,000,000 samples, 5 hidden units and 5,000 iterations need {needed} GB and 1\.5 GB "
-        r"may be used; at most --max-samples (\d+) would fit\n",
+        rf"fastnn2 scale: error: 100,000,000 samples, 5 hidden units and 5,000 iterations need {needed} GB, "
+        r"but 1\.5 GB are available; at most --max-samples (\d+) would fit\n",
         captured.err,
     )
     assert int(message.group(1)) == pytest.approx(1.3e9 / (48 if dtype == "float64" else 24), rel=0.001)
@@ -232,20 +232,20 @@ def test_too_many_samples_for_the_memory(dtype, needed, tmp_path, monkeypatch, c
     ],
     ids=["no folder", "folder", "too long", "picture's ending", "no folder for the picture"],
 )
-def test_what_could_not_be_saved(arguments, part, tmp_path, monkeypatch, capsys):
+def test_output_that_cannot_be_saved_is_an_error_before_any_work(arguments, part, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     assert main(["scale", "--max-samples", "1000", *arguments]) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""  # refused before any work
+    assert captured.out == ""  # no work was done
     assert captured.err.startswith("fastnn2 scale: error: ")
     assert captured.err.count("\n") == 1
     assert part in captured.err
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_run_that_diverges(tmp_path, monkeypatch, capsys):
+def test_divergence_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scale", "--max-samples", "1000", "--learning-rate", "1e308", "--json", "a.json", "--no-plot"]) == 1
     error = capsys.readouterr().err
