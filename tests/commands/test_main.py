@@ -785,7 +785,7 @@ def test_warmup_into_an_impossible_folder(tmp_path):
     assert re.search(
         r"^not used       Not a directory; every process compiles its kernels; set ", info.stdout, re.MULTILINE
     )
-    assert lines_of_kernels(info.stdout) == {}
+    assert kernel_lines(info.stdout) == {}
 
 
 def test_info_and_warmup_without_a_store(monkeypatch, capsys):
