@@ -698,13 +698,13 @@ def test_a_kernel_called_from_python_after_the_store_compiled_it(tmp_path):
     code = """
 from fastnn2.codegen.compile import compile_object  # the store's way, whatever is in it
 from fastnn2.codegen.processor import Processor
-from fastnn2.kernels.nn.update import decayed_squares
+from fastnn2.kernels.nn.update import sum_l2_squares
 from numba import njit
 
 here = Processor.here()
 compile_object("train", "float64", here.cpu, here.feature_string())
 p = np.arange(16.0)
-report(value=njit(lambda p: decayed_squares(p, 0, p, 0, 16))(p), direct=decayed_squares.py_func is not None)
+report(value=njit(lambda p: sum_l2_squares(p, 0, p, 0, 16))(p), direct=sum_l2_squares.py_func is not None)
 """
     result = run(code, tmp_path)
     assert result.value == pytest.approx(sum(i**3 for i in range(16)))
