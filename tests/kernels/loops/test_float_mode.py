@@ -13,7 +13,7 @@ from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem
 from numba import njit
 
 import fastnn2
-from fastnn2.codegen.compile import compile_assembly, entry_of
+from fastnn2.codegen.compile import compile_assembly, find_entry
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.signatures import SIGNATURES
 from fastnn2.kernels.loops.float_mode import float_mode, in_default_mode, set_float_mode
@@ -201,7 +201,7 @@ def test_no_arithmetic_moves_into_another_mode():
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_neither_an_entry_nor_the_function_that_computes_is_inlined(name):
-    entry = entry_of(name)
+    entry = find_entry(name)
     assert len(inspect.signature(entry).parameters) == len(SIGNATURES[name].split())
     for function in (entry, inspect.getclosurevars(entry).globals["compute"].py_func):
         assert "forbid_inlining" in inspect.getclosurevars(function).globals
