@@ -88,12 +88,12 @@ def test_one_thread_two_and_seven_give_the_same_digest():
 
 
 def test_names_say_which_kernel_trains():
-    from fastnn2.kernels import plan
+    from fastnn2.kernels.shared import tuning
 
     found = [re.match(r"fit (\w+) (\d+)-(\d+)-(\d+) ", row.name) for row in ROWS if row.name.startswith("fit ")]
     for match in found:
         kernel, *shape = match.groups()
-        assert plan.train_kernel(*map(int, shape)) == kernel
+        assert tuning.train_kernel(*map(int, shape)) == kernel
     assert {match[1] for match in found} == {"train_narrow", "train", "train_wide"}
 
 

@@ -107,7 +107,7 @@ def test_a_link_in_place_of_a_file_is_named(empty_store, capsys):
     path.symlink_to(empty_store / "elsewhere")
     lines = shown(capsys)
     assert lines["update"] == "float64 unusable, float32 not compiled yet"
-    assert lines["unusable"].startswith(f"{path} is a symbolic link, which is not followed; it is compiled")
+    assert lines["unusable"].startswith(f"{path} is a symbolic link, which is not followed; the kernel is compiled")
 
 
 @STORE
