@@ -219,12 +219,15 @@ def test_a_worker_says_what_it_cannot_do_and_goes_on(side, data):
 
 def test_a_worker_that_ends(side, data):
     package = STUB.format(offset=0).replace("    return", "    import os; os._exit(3)\n    return")
-    with Worker(side(package)) as worker, pytest.raises(Failure, match="this: its process has ended"):
+    with (
+        Worker(side(package)) as worker,
+        pytest.raises(Failure, match="this: its process has ended with 3; this is no answer"),
+    ):
         worker.ask(**order(data))
 
 
 def test_an_import_that_fails(side):
-    with pytest.raises(Failure, match="this: its process has ended; ZeroDivisionError"), Worker(side("1 / 0")):
+    with pytest.raises(Failure, match="this: its process has ended with 1; ZeroDivisionError"), Worker(side("1 / 0")):
         pass
 
 

@@ -48,9 +48,11 @@ def run(checkout, names=(), json_path=None, say=print_now):
             _, file = side.run(["-c", "import fastnn2; print(fastnn2.__file__)"])
             side.check_import(file.strip())
             say(f"{side.label + ':':6} {side.checkout} at {side.commit or 'no commit'}")
+        described = environment.describe()
+        say("\n".join(environment.as_lines(described)))
         say("A ratio is the time of this one divided by that of the other: above 1 this one is slower.")
         results = {
-            "environment": environment.describe(),
+            "environment": described,
             **{side.label: {"checkout": str(side.checkout), "commit": side.commit} for side in sides},
             "rows": [],
         }

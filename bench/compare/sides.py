@@ -124,7 +124,9 @@ class Worker:
         if not ready:
             raise Failure(self.side.label, f"no answer within {PATIENCE} s")
         self._errors.seek(0)
-        raise Failure(self.side.label, f"its process has ended; {last_line(self._errors.read())}")
+        # A negative exit code is the number of the signal that ended the process.
+        message = f"its process has ended with {self._process.wait(PATIENCE)}; {last_line(self._errors.read())}"
+        raise Failure(self.side.label, message)
 
 
 def last_line(text):
