@@ -26,9 +26,9 @@ SHARE, TIMES_BOUND = 0.7, 1.6  # what is wanted
 # select, shifts and additions of bits, loads and stores), sums over lanes, and the update. So nothing that works this
 # way can be faster than the bound.
 COUNTS = {
-    # kernels/narrow.py, hidden and outputs: an fma an input
+    # kernels/nn/narrow.py, hidden and outputs: an fma an input
     "affine, an input": {"float64": (1, 0), "float32": (1, 0)},
-    # kernels/elementary.py, tanh2: k and t = |x| - k: 0, 3; f: 0, 1; u = t t: 1, 0; p and t q: 4, 1 or 2, 0;
+    # kernels/simd/elementary.py, tanh2: k and t = |x| - k: 0, 3; f: 0, 1; u = t t: 1, 0; p and t q: 4, 1 or 2, 0;
     # p + t q: 0, 1; numerator and denominator: 2, 0
     "tanh2": {"float64": (1 + 4 + 2, 3 + 1 + 1 + 1), "float32": (1 + 2 + 2, 3 + 1 + 1)},
     # backward: q = dZ2 A1, dZ2 - q A1: 2, 0; the sums of both: 0, 2; and an fma an input

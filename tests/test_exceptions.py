@@ -54,3 +54,9 @@ def test_error_of_a_thread_is_raised_by_fit(n_threads, monkeypatch):
     monkeypatch.setattr(store, "kernel", broken)
     with pytest.raises(RuntimeError, match="broken kernel"):
         fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 5, 10, n_threads=n_threads)
+
+
+@pytest.mark.parametrize(("module", "name"), [("training", "fit"), ("steps", "forward"), ("steps", "predict")])
+def test_functions_that_were_pickled_before_the_modules_moved(module, name):
+    before = f"cfastnn2.{module}\n{name}\n.".encode()  # protocol 0 names module and function in plain text
+    assert pickle.loads(before) is getattr(fastnn2, name)

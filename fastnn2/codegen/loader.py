@@ -28,7 +28,7 @@ class Kernel:
         self.name, self.thread_entry = name, thread_entry
         self.words = struct.Struct("".join("d" if word == "float" else "q" for word in SIGNATURES[name].split()))
         self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ctypes(name))(address)
-        self._results = ctypes.create_string_buffer(64)  # that no kernel has, and Numba has place for
+        self._results = ctypes.create_string_buffer(64)  # Numba's calling convention has results; a kernel has none
         self._at_results = ctypes.addressof(self._results)
 
     def __call__(self, *arguments: Any) -> None:

@@ -76,7 +76,7 @@ class KernelLower(Lower):
         """Let go of a value that owns nothing."""
 
     def lower_binop(self, resty, expr, op):
-        """Build ``a + b`` and its like; Numba would first look thrice for code made for one constant operand."""
+        """Build ``a + b`` and its like; Numba would first search three times for code for one constant operand."""
         context, signature = self.context, self.fndesc.calltypes[expr]
         function = context.typing_context.resolve_value_type(op)
         signature = context.typing_context.resolve_function_type(function, signature.args, {})
@@ -113,9 +113,9 @@ class KernelCompiler(CompilerBase):
 
 
 class _Library(AOTCodeLibrary):
-    """All functions of a compile in one module, which nothing is done with before the last is there.
+    """One module for all functions of a compile; optimization is deferred until the module is complete.
 
-    Linked to it in the end is only what was compiled before: kernels that a user's own Numba code calls.
+    Only what was compiled before is linked to it: kernels that a user's own Numba code calls.
     """
 
     def _optimize_functions(self, ll_module):

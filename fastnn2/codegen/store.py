@@ -97,7 +97,7 @@ def folder() -> pathlib.Path:
     """Return the folder of the store."""
     own = os.environ.get("FASTNN2_CACHE_DIR")
     if own:
-        return pathlib.Path(own).expanduser()
+        return pathlib.Path(os.path.expanduser(own))  # as it is where no user has that name
     import platformdirs
 
     try:

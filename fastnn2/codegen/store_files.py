@@ -208,13 +208,13 @@ def open_folder(path: pathlib.Path, make: bool = False) -> Folder:
 def make_folder(path: pathlib.Path) -> None:
     """Make a folder, and those above that are missing, each with mode 0755 whatever the umask is."""
     try:
-        os.mkdir(path, FOLDER_MODE)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_folder(path.parent)
-        with contextlib.suppress(FileExistsError):  # another process is doing the same
+        try:
             os.mkdir(path, FOLDER_MODE)
+        except FileNotFoundError:
+            make_folder(path.parent)
+            os.mkdir(path, FOLDER_MODE)
+    except FileExistsError:  # its mode is its owner's; also where another process, or "new/..", was first
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)

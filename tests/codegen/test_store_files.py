@@ -10,7 +10,7 @@ import time
 import llvmlite.binding as llvm
 import pytest
 
-from fastnn2.codegen import store
+from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store_files import DAY, DamagedFileError, UntrustedFolderError, open_folder
 
@@ -339,3 +339,12 @@ def test_half_a_file_is_removed_where_it_cannot_be_completed(folder, content, mo
     with open_folder(folder) as opened, pytest.raises(OSError, match="no"):
         opened.write(NAME, HERE, content, "entry", False)
     assert os.listdir(folder) == []
+
+
+def test_a_folder_on_the_way_that_is_there_already_keeps_its_mode(tmp_path):
+    """``new/..`` exists once ``new`` is made; so does a folder that another process made first."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    store_files.make_folder(private / "new" / ".." / "store")
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert (private / "store").stat().st_mode & 0o777 == 0o755

@@ -81,7 +81,7 @@ def test_one_iteration_of_any_shape_equals_the_reference(d, h, o, n, dtype, weig
 def test_tens_of_iterations_equal_the_reference(shape, weighted, alpha, dtype, all_are_wide):
     d, h, o, n = shape
     X, Y, init, weights = problem(d, h, o, n, dtype)
-    rate = RATE if d < 50 else RATE / 30  # see test_training.py
+    rate = RATE if d < 50 else RATE / 30  # see tests/functional/test_fit.py
     keywords = {"alpha": alpha, "init": init, "sample_weight": weights if weighted else None}
     result = fastnn2.fit(X, Y, rate, h, 50, n_threads=2, **keywords)
     X, Y, keywords["init"], keywords["sample_weight"] = as_double(X, Y, init, keywords["sample_weight"])
