@@ -12,26 +12,20 @@ from numba import cfunc, types
 from numba.core import config
 
 from fastnn2.codegen.numba_internals import build_module, short_pipeline
-from fastnn2.codegen.signatures import MODULES, SIGNATURES
+from fastnn2.kernels.shared.records import RECORDS
+from fastnn2.kernels.simd.record_type import RecordType
 from fastnn2.kernels.simd.target import choose
 
 
 def find_entry(name):
-    """Return the Python function of an entry."""
-    return getattr(importlib.import_module(f"fastnn2.kernels.loops.{MODULES[name]}"), name)
+    """Return the Python function of an entry. A kernel of fit does not import those of the estimators."""
+    module = "estimator_entries" if name in ("epochs", "unit_epochs", "infer") else "entries"
+    return getattr(importlib.import_module(f"fastnn2.kernels.loops.{module}"), name)
 
 
-def argument_types(name, dtype):
-    """Return the Numba types of the arguments of an entry."""
-    real = types.float64 if dtype == "float64" else types.float32
-    numba_types = {
-        "int": types.int64,
-        "float": types.float64,
-        "ints*": types.CPointer(types.int64),
-        "floats*": types.CPointer(types.float64),
-        "reals*": types.CPointer(real),
-    }
-    return tuple(numba_types[word] for word in SIGNATURES[name].split())
+def record_type(name, dtype):
+    """Return the Numba type of the record that an entry is given."""
+    return RecordType(RECORDS[name], types.float64 if dtype == "float64" else types.float32)
 
 
 def _check_jit_enabled():
@@ -44,14 +38,13 @@ def compile_function(name, dtype):
     _check_jit_enabled()
     entry = find_entry(name)
     with short_pipeline():
-        return cfunc(types.void(*argument_types(name, dtype)), _nrt=False, error_model="numpy")(entry)
+        return cfunc(types.void(record_type(name, dtype)), _nrt=False, error_model="numpy")(entry)
 
 
 def compile_object(name, dtype, cpu, features):
     """Compile an entry for a processor; return the object file as bytes and the name of its function.
 
-    The function has Numba's calling convention: its first two arguments are pointers for results, which kernels do not
-    use. The object file also has the function THREAD_ENTRY.
+    It is called by another function of the object file, ENTRY (see :mod:`loader`).
     """
     module, machine, symbol = compile_module(name, dtype, cpu, features)
     return machine.emit_object(module), symbol
@@ -67,7 +60,7 @@ def compile_module(name, dtype, cpu, features):
     """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
     _check_jit_enabled()
     choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
-    module, symbol = build_module(find_entry(name), argument_types(name, dtype))
+    module, symbol = build_module(find_entry(name), (record_type(name, dtype),))
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
     optimize(module, machine)

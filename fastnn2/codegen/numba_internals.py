@@ -26,7 +26,7 @@ from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.typed_passes import NativeLowering, NoPythonBackend, NopythonTypeInference
 from numba.core.untyped_passes import FixupArgs, TranslateByteCode
 
-from fastnn2.codegen.signatures import THREAD_ENTRY
+from fastnn2.codegen.loader import ENTRY
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 
 
@@ -34,7 +34,7 @@ def build_module(entry, arguments):
     """Return the LLVM module, not optimised, of an entry and all that it calls, and the name of the entry's function.
 
     The function has Numba's calling convention: two pointers for results that are not used come first. Beside it there
-    is THREAD_ENTRY. All other functions are internal.
+    is ENTRY. All other functions are internal.
     """
     context = cpu_target.target_context
     flags = Flags()
@@ -44,11 +44,11 @@ def build_module(entry, arguments):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
-        _add_thread_entry(context, result.library, result.fndesc)
+        _add_c_entry(context, result.library, result.fndesc)
         result.library.finalize()
         module, symbol = result.library._final_module, result.fndesc.llvm_func_name
     for function in module.functions:
-        if not function.is_declaration and function.name not in (symbol, THREAD_ENTRY):
+        if not function.is_declaration and function.name not in (symbol, ENTRY):
             function.linkage = "internal"  # not called from outside; what is inlined everywhere goes
     return module, symbol
 
@@ -265,20 +265,15 @@ def _lean(context):
         _forget_overloads()
 
 
-def _add_thread_entry(context, library, descriptor):
-    """Add a function that a thread of the system can begin with: its one argument points to those of the entry.
+def _add_c_entry(context, library, descriptor):
+    """Add the function that is called from outside, with the entry's argument alone.
 
-    It returns nothing, as nobody looks at what such a thread returns, and no entry fails.
+    It returns nothing, as no entry fails, and nobody looks at what a thread returns that begins with it.
     """
-    module, word = library.create_ir_module("thread"), ir.IntType(64)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [word.as_pointer()]), THREAD_ENTRY)
+    module = library.create_ir_module("entry")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64).as_pointer()]), ENTRY)
     builder = ir.IRBuilder(function.append_basic_block())
-    arguments = []
-    for i, numba_type in enumerate(descriptor.argtypes):
-        place = builder.gep(function.args[0], [word(i)])
-        kind = context.get_value_type(numba_type)
-        arguments.append(builder.load(builder.bitcast(place, kind.as_pointer())))
     entry = context.declare_function(module, descriptor)
-    context.call_conv.call_function(builder, entry, types.void, descriptor.argtypes, arguments)
+    context.call_conv.call_function(builder, entry, types.void, descriptor.argtypes, function.args)
     builder.ret_void()
     library.add_ir_module(module)

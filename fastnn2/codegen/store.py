@@ -21,13 +21,12 @@ import threading
 import time
 import warnings
 from _thread import start_new_thread
-from collections.abc import Callable
 from typing import Any
 
 import llvmlite
 import numpy as np
 
-from fastnn2.codegen.loader import load_object, wrap_compiled
+from fastnn2.codegen.loader import Kernel, load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store_files import (
     SUFFIX,
@@ -44,7 +43,7 @@ from fastnn2.kernels.shared.sources import source_hash
 FORMAT = 2
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
 
-_functions: dict[tuple[str, Any], Callable[..., None]] = {}
+_functions: dict[tuple[str, Any], Kernel] = {}
 _lock = threading.RLock()
 
 
@@ -73,8 +72,8 @@ def enabled() -> bool:
     return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
 
 
-def kernel(name: str, dtype: Any) -> Callable[..., None]:
-    """Return the compiled entry `name` for `dtype`, a function that takes addresses and numbers."""
+def kernel(name: str, dtype: Any) -> Kernel:
+    """Return the compiled entry `name` for `dtype`, a function that takes a record."""
     key = name, np.dtype(dtype)
     if key not in _functions:
         with _lock:
@@ -83,13 +82,12 @@ def kernel(name: str, dtype: Any) -> Callable[..., None]:
     return _functions[key]
 
 
-def _make(name: str, dtype: str) -> Callable[..., None]:
+def _make(name: str, dtype: str) -> Kernel:
     if not enabled():
-        return wrap_compiled(run_uninterrupted("compile_function", name, dtype), name)
+        return wrap_compiled(run_uninterrupted("compile_function", name, dtype))
     processor = Processor.here()
     entry = find(name, dtype, processor)
-    content, symbol = (entry.content, entry.symbol) if entry else compile_and_keep(name, dtype, processor)
-    return load_object(content, symbol, name)
+    return load_object(entry.content if entry else compile_and_keep(name, dtype, processor)[0])
 
 
 # Files

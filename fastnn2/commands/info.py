@@ -7,7 +7,7 @@ import sys
 
 from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.codegen.signatures import DTYPES, SIGNATURES
+from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
 
 PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "tqdm", "platformdirs", "matplotlib")
@@ -44,7 +44,7 @@ def show() -> int:
         print(f"not used       {reason}; every process compiles its kernels; {remedy}")
         return 0
     unusable: list[str] = []
-    for name in SIGNATURES:
+    for name in RECORDS:
         states = [f"{dtype} {_kernel_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
         print(f"  {name:<12} {', '.join(states)}")
     if unusable:
@@ -79,7 +79,7 @@ def warm_up(level: str | None) -> int:
     if not store.enabled():
         raise ValueError("the kernel store is off (FASTNN2_STORE=off, or this system has no ELF objects)")
     processor = Processor.here() if level is None else Processor.level(level)
-    wanted = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    wanted = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     try:
         store_files.open_folder(store.folder(), make=True).close()
     except OSError as error:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros, padded_length, unpack_params, views_by_part
+from fastnn2.engine.layout import aligned_zeros, padded_length, unpack_params, views_by_part
 from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.kernels.shared.records import FitRecord, TrainRecord, TrainWideRecord
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.native import KernelCall
 from fastnn2.threads.team import Team, is_short_job, run_team
@@ -54,6 +55,9 @@ def count_threads(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n
 class Job(abc.ABC):
     """A training run; X, Y and weights are in groups (see :func:`layout.to_groups`), and `shape` is (d, h, o, n)."""
 
+    l2: Array
+    gradients: Array
+
     def __init__(
         self,
         X: Array,
@@ -82,8 +86,32 @@ class Job(abc.ABC):
         """Allocate the kernel's buffers and copy the initial parameters (packed) into them."""
 
     @abc.abstractmethod
-    def _kernel_call(self, learning_rate: float, total_weight: float) -> KernelCall:
-        """Return the kernel call that each thread makes."""
+    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> FitRecord:
+        """Return what one of `threads` threads is given."""
+
+    def _fields(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> dict[str, Any]:
+        """Return the fields that the records of both kinds have, and fill in the same way."""
+        d, h, o, n = self.shape
+        return {
+            "d": d,
+            "h": h,
+            "o": o,
+            "n": n,
+            "control": self.control,
+            "thread": thread,
+            "threads": threads,
+            "iterations": self.iterations,
+            "X": self.X,
+            "Y": self.Y,
+            "weights": self.X if self.weights is None else self.weights,
+            "has_weights": self.weights is not None,
+            "l2": self.l2,
+            "has_l2": self.has_l2,
+            "gradients": self.gradients,
+            "costs": self.costs,
+            "learning_rate": learning_rate,
+            "total_weight": total_weight,
+        }
 
     @abc.abstractmethod
     def _params_after(self, iterations: int) -> Array:
@@ -91,8 +119,9 @@ class Job(abc.ABC):
 
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return parameters and costs, or raise them in an error where training stopped early."""
-        call = self._kernel_call(learning_rate, total_weight)
         d, h, o, _ = self.shape
+        kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
+        call = KernelCall(kernel, lambda thread, threads: self._record(thread, threads, learning_rate, total_weight))
         is_short = is_short_job(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
         interrupted = run_team(Team(self.control), self.threads, call, is_short, self.iterations, progress)
         params = None
@@ -170,34 +199,30 @@ class SampleParallelJob(Job):
         for weights in tuning.weights_of(d, h, o):
             self.l2[weights] = alpha
         rows = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))  # of A1, dZ2 and scratch
-        *self.scratch_offsets, self.scratch_size = itertools.accumulate((count * lanes for count in rows), initial=0)
-        self.scratch = aligned_zeros(threads * self.scratch_size, dtype)
+        self.scratch_ends = list(itertools.accumulate((count * lanes for count in rows), initial=0))
+        self.scratch = aligned_zeros(threads * self.scratch_ends[-1], dtype).reshape(threads, -1)
 
-    def _kernel_call(self, learning_rate: float, total_weight: float) -> KernelCall:
-        d, h, o, n = self.shape
-        weights = self.X if self.weights is None else self.weights  # any address: the kernel does not read it
-        train = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
-        # Computed once, not by each thread, so that a short job starts sooner.
-        X, Y, weights_address = map(address, (self.X, self.Y, weights))
-        control, params, l2, gradients = map(address, (self.control, self.params, self.l2, self.gradients))
-        scratch, costs, itemsize = address(self.scratch), address(self.costs), self.X.itemsize
-
-        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
-            own_params = params if self.shared else params + thread * self.params.strides[0]
-            own_scratch = scratch + thread * self.scratch_size * itemsize
-            return (
-                *(control, thread, threads, int(self.shared)),
-                *(d, h, o, n, self.iterations, self.chunks, self.tile_groups),
-                *(int(self.stealing), int(self.may_drop_workers)),
-                *(X, Y, weights_address, int(self.weights is not None)),
-                *(own_params, params, self.params.shape[2]),
-                *self.update_range(thread, threads),
-                *(l2, int(self.has_l2), gradients, self.gradients_stride, self.sums + thread * self.sums_size),
-                *(own_scratch + offset * itemsize for offset in self.scratch_offsets),
-                *(costs, learning_rate, total_weight),
-            )
-
-        return KernelCall(train, arguments)
+    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> TrainRecord:
+        A1, dZ2, scratch = (self.scratch[thread, first:last] for first, last in itertools.pairwise(self.scratch_ends))
+        first, last = self.update_range(thread, threads)
+        return TrainRecord(
+            **self._fields(thread, threads, learning_rate, total_weight),
+            params=self.params[0 if self.shared else thread],
+            A1=A1,
+            dZ2=dZ2,
+            scratch=scratch,
+            shared=self.shared,
+            chunks=self.chunks,
+            tile_groups=self.tile_groups,
+            stealing=self.stealing,
+            may_drop_workers=self.may_drop_workers,
+            params_of_thread_0=self.params,
+            params_stride=self.params.shape[2],
+            first=first,
+            last=last,
+            gradients_stride=self.gradients_stride,
+            sums_offset=self.sums + thread * self.sums_size,
+        )
 
     def update_range(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: its own whole set, or its share of the shared set."""
@@ -242,21 +267,21 @@ class UnitParallelJob(Job):
         self.scratch = aligned_zeros(threads * tuning.count_scratch_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded_length(o, np.float64), np.float64).reshape(threads, -1)
 
-    def _kernel_call(self, learning_rate: float, total_weight: float) -> KernelCall:
-        weights = self.X if self.weights is None else self.weights  # any address: the kernel does not read it
-        train = store.kernel("train_wide", self.X.dtype)
-
-        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
-            return (
-                *(address(self.control), thread, threads, *self.shape, self.iterations, self.parts, self.batches),
-                *(address(self.X), address(self.Y), address(weights), int(self.weights is not None)),
-                *(address(self.params), self.stride, address(self.l2), int(self.has_l2)),
-                *(address(self.gradients), address(self.penalties), address(self.Z2), self.Z2_stride),
-                *(address(self.A1), address(self.dZ2[thread]), address(self.scratch[thread])),
-                *(address(self.db2[thread]), address(self.costs), learning_rate, total_weight),
-            )
-
-        return KernelCall(train, arguments)
+    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> TrainWideRecord:
+        return TrainWideRecord(
+            **self._fields(thread, threads, learning_rate, total_weight),
+            params=self.params,
+            A1=self.A1,
+            dZ2=self.dZ2[thread],
+            scratch=self.scratch[thread],
+            parts=self.parts,
+            batches=self.batches,
+            stride=self.stride,
+            penalties=self.penalties,
+            Z2=self.Z2,
+            Z2_stride=self.Z2_stride,
+            db2=self.db2[thread],
+        )
 
     def _params_after(self, iterations: int) -> Array:
         d, h, o, _ = self.shape

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import BLOCK_BYTES, address, aligned_zeros, padded_length
+from fastnn2.engine.layout import BLOCK_BYTES, aligned_zeros, padded_length
 from fastnn2.engine.mini_batch import Network, SampleMatrix, allocate_tiles, count_threads
 from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared.records import InferRecord
 from fastnn2.threads.parallel_for import parallel_for
 
 Array = np.ndarray[Any, Any]
@@ -36,11 +37,25 @@ def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | N
 
     def body(thread: int, first: int) -> None:
         last = min(n, first + tiles_per_block * lanes)
-        kernel(
-            *(address(flat), network.d, network.h, network.o, first, last),
-            *(groups, network.activation, network.loss, *X.arguments()),
-            *(address(out), *(address(tile) for tile in scratch[thread]), address(not_finite)),
+        X_tile, A1, y = scratch[thread]
+        job = InferRecord(
+            d=network.d,
+            h=network.h,
+            o=network.o,
+            first=first,
+            last=last,
+            tile_groups=groups,
+            activation=network.activation,
+            loss=network.loss,
+            params=flat,
+            **X.fields(),
+            out=out,
+            X_tile=X_tile,
+            A1=A1,
+            y=y,
+            not_finite=not_finite,
         )
+        kernel(job)
 
     parallel_for(body, range(0, n, tiles_per_block * lanes), threads)
     return out, not not_finite[0]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.exceptions import Params
+from fastnn2.kernels.shared.records import address
 from fastnn2.kernels.shared.tuning import ALIGNMENT, count_groups, count_params, first_unit, group_size
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.parallel_for import parallel_for
@@ -40,12 +41,6 @@ def padded_length(count: int, dtype: Any) -> int:
     """Return `count` rounded up to whole lines of 128 bytes."""
     per_line: int = ALIGNMENT // np.dtype(dtype).itemsize
     return -(-count // per_line) * per_line
-
-
-def address(array: Array) -> int:
-    """Return the address of an array's data, for a kernel; the caller keeps the array alive."""
-    pointer: int = array.__array_interface__["data"][0]  # array.ctypes is slower: a twentieth of a short fit
-    return pointer
 
 
 def to_groups(

@@ -9,14 +9,16 @@ Parameters are packed (see :func:`fastnn2.engine.layout.pack_params`), or in ano
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros, padded_length, param_positions
+from fastnn2.engine.layout import aligned_zeros, padded_length, param_positions
 from fastnn2.kernels.shared import choices, control_words, tuning
+from fastnn2.kernels.shared.records import BatchesRecord, EpochsRecord, UnitEpochsRecord
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.native import KernelCall
 from fastnn2.threads.team import Team, is_short_job, run_team
@@ -33,6 +35,9 @@ MIN_WORK_PER_POOL_THREAD, MAX_WORK_WITH_POOL = 2_000_000, 60_000_000
 # Tiles are kept for the next epoch if, with their padding, they have at most this many samples for each one of X, plus
 # a number that is always allowed.
 MAX_KEPT_RATIO, ALWAYS_KEPT_SAMPLES = 1.25, 5000
+
+INPUT_TILES = ("X_tile", "Y_tile", "weight_tile")  # what a thread lays out of its input, and what it computes from it
+TILES = (*INPUT_TILES, "A1", "dZ2", "scratch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +81,9 @@ class SampleMatrix:
                 f"X has {self.d} features, but the coefficients of the model are for {network.d}; fit the model again"
             )
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Return the arguments of a kernel that stand for X."""
-        return address(self.values), address(self.columns), address(self.starts), int(self.sparse)
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a record that stand for X."""
+        return {"X": self.values, "columns": self.columns, "starts": self.starts, "is_sparse": self.sparse}
 
 
 def allocate_tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
@@ -143,7 +148,6 @@ class MiniBatchTrainer:
         self.batches_done = 0
         self.pool: WorkerPool | None = None
         self.is_persistent = False
-        self._argument_cache: dict[tuple[int, int], tuple[tuple[Any, ...], ...]] = {}
         self._persistent_call: tuple[Array, Array, Callable[[int, int], None]] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = tuning.count_parts(batch, d, h, o, dtype)
@@ -172,7 +176,7 @@ class MiniBatchTrainer:
         self.gradients = aligned_zeros(max(self.parts, self.chunks) * self.stride, np.float64)
         self.penalties = np.zeros(max(2 * self.parts, self.chunks))
         self.input_rows = (d, o, 1)  # of the tiles of X, Y and weights
-        self.keep_mode, self.kept_tiles = choices.DROP, allocate_tiles(self.input_rows, 0, dtype)
+        self.keep_mode, self.kept_tiles = choices.DROP, dict[str, Array]()
         self.scratch = [
             allocate_tiles((*self.input_rows, h, o), self.tile_groups, dtype)
             + allocate_tiles((tuning.count_scratch_rows(h),), 1, dtype)
@@ -280,49 +284,74 @@ class MiniBatchTrainer:
 
     def _make_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, KernelCall]:
         """Return the control words, the losses, and the kernel call of each thread."""
-        network = self.network
         epochs = len(rates) // self.n_batches
         losses = np.zeros(epochs)
-        ordered = self.X.columns if order is None else order
         control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
-        arrays = control, ordered, rates, losses  # kept alive for a worker that is late after Ctrl-C
-        buffers = [self._buffer_arguments(thread) for thread in range(threads)]
+        fields = self._fields() | {
+            "control": control,
+            "epochs": epochs,
+            "order": self.X.columns if order is None else order,
+            "has_order": order is not None,
+            "rates": rates,
+            "losses": losses,
+        }
+        return control, losses, KernelCall(kernel, functools.partial(self._record, fields))
 
-        def arguments(thread: int, threads: int) -> tuple[Any, ...]:
-            control_address, order_address, rates_address, losses_address = map(address, arrays)
-            samples, parameters, scratch = buffers[thread]
-            return (
-                *(control_address, thread, threads, network.d, network.h, network.o, self.X.n, self.batch, epochs),
-                *samples,
-                *(order_address, int(order is not None)),
-                *parameters,
-                *(rates_address, *self.hyperparameters, losses_address),
-                *scratch,
+    def _fields(self) -> dict[str, Any]:
+        """Return the fields of a record that are the same for all threads and runs."""
+        network = self.network
+        beta_1, beta_2, epsilon, nesterov = self.hyperparameters
+        return {
+            "d": network.d,
+            "h": network.h,
+            "o": network.o,
+            "n": self.X.n,
+            "batch": self.batch,
+            "activation": network.activation,
+            "loss": network.loss,
+            "optimizer": self.optimizer,
+            **self.X.fields(),
+            "Y": self.Y,
+            "weights": self.Y if self.weights is None else self.weights,
+            "has_weights": self.weights is not None,
+            "params": self._params,
+            "stride": self.stride,
+            "l2": self.l2,
+            "gradients": self.gradients,
+            "penalties": self.penalties,
+            "first_moments": self._first,
+            "second_moments": self._second,
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": epsilon,
+            "nesterov": nesterov,
+        }
+
+    def _record(self, fields: dict[str, Any], thread: int, threads: int) -> BatchesRecord:
+        """Return what one of `threads` threads is given, in addition to `fields`."""
+        tiles: dict[str, Any] = dict(zip(TILES, self.scratch[thread], strict=True))
+        if self.parts > 1:
+            return UnitEpochsRecord(
+                **fields,
+                **tiles,
+                thread=thread,
+                threads=threads,
+                parts=self.parts,
+                Z2=self.Z2,
+                Z2_stride=self.Z2_stride,
+                db2=self.db2[thread],
             )
-
-        return control, losses, KernelCall(kernel, arguments)
-
-    def _buffer_arguments(self, thread: int) -> tuple[tuple[Any, ...], ...]:
-        """Return the kernel arguments for samples, parameters and a thread's scratch; they are computed once."""
-        if (thread, self.keep_mode) not in self._argument_cache:
-            tiles = self.scratch[thread]
-            division: tuple[Any, ...] = (self.chunks, self.tile_groups, self.keep_mode)
-            Z2: tuple[Any, ...] = ()
-            db2: tuple[Any, ...] = ()
-            if self.parts > 1:
-                division, Z2, db2 = (self.parts,), (address(self.Z2), self.Z2_stride), (address(self.db2[thread]),)
-            elif self.keep_mode != choices.DROP:
-                tiles = self.kept_tiles + tiles[len(self.kept_tiles) :]
-            weights = self.Y if self.weights is None else self.weights
-            samples = *self.X.arguments(), address(self.Y), address(weights), int(self.weights is not None)
-            self._argument_cache[thread, self.keep_mode] = (
-                (*division, self.network.activation, self.network.loss, self.optimizer, *samples),
-                (*self._param_arguments(), address(self._first), address(self._second)),
-                (*Z2, *map(address, tiles), *db2),
-            )
-        return self._argument_cache[thread, self.keep_mode]
+        return EpochsRecord(
+            **fields,
+            **(tiles | self.kept_tiles),
+            thread=thread,
+            threads=threads,
+            chunks=self.chunks,
+            tile_groups=self.tile_groups,
+            keep=self.keep_mode,
+        )
 
     def _collect(self, control: Array, losses: Array) -> Array:
         """Count the mini-batches of a run; return the losses of its completed epochs."""
@@ -344,23 +373,16 @@ class MiniBatchTrainer:
             if pool is not None:
                 pool.end()
 
-    def _param_arguments(self) -> tuple[Any, ...]:
-        """Return the kernel arguments for parameters, gradients and penalties."""
-        params, l2, gradients = address(self._params), address(self.l2), address(self.gradients)
-        if self.parts > 1:
-            return params, self.stride, l2, gradients, address(self.penalties)
-        return params, l2, gradients, self.stride, address(self.penalties)
-
     def _choose_keep_mode(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples if every epoch has the same ones and there is another epoch to come."""
         if not same_order:
-            self.keep_mode = choices.DROP
+            self.keep_mode, self.kept_tiles = choices.DROP, {}
         elif self.keep_mode == choices.DROP and (epochs > 1 or self.optimizer == choices.GRADIENT):
             groups = self.n_batches * tuning.count_groups(self.batch, self.Y.dtype)
             if groups * tuning.group_size(self.Y.dtype) > MAX_KEPT_RATIO * self.X.n + ALWAYS_KEPT_SAMPLES:
                 return  # padding each mini-batch to whole groups takes too much memory
-            self.keep_mode, self.kept_tiles = choices.KEEP, allocate_tiles(self.input_rows, groups, self.Y.dtype)
-            self._argument_cache.clear()
+            tiles = allocate_tiles(self.input_rows, groups, self.Y.dtype)
+            self.keep_mode, self.kept_tiles = choices.KEEP, dict(zip(INPUT_TILES, tiles, strict=True))
 
 
 def count_threads(work: int, maximum: int, n_threads: int | None, work_per_thread: int = tuning.WORK_PER_THREAD) -> int:

@@ -13,7 +13,6 @@ from fastnn2 import reference
 from fastnn2.codegen import store
 from fastnn2.engine.layout import (
     PARAM_NAMES,
-    address,
     aligned_zeros,
     from_groups,
     padded_length,
@@ -23,6 +22,7 @@ from fastnn2.engine.layout import (
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared.records import BackwardRecord, CostRecord, ForwardRecord, UpdateRecord
 
 Array = np.ndarray[Any, Any]
 
@@ -64,9 +64,7 @@ def _forward_blocks(
         Z1, A1 = aligned_zeros(size * h, flat.dtype), aligned_zeros(size * h, flat.dtype)
         Z2, y = aligned_zeros(size * o, flat.dtype), aligned_zeros(size * o, flat.dtype)
         groups = size // tuning.group_size(flat.dtype)
-        forward_kernel(
-            address(flat), d, h, o, groups, address(X_groups), address(Z1), address(A1), address(Z2), address(y)
-        )
+        forward_kernel(ForwardRecord(d=d, h=h, o=o, groups=groups, params=flat, X=X_groups, Z1=Z1, A1=A1, Z2=Z2, y=y))
         yield block, Z1, A1, Z2, y
 
 
@@ -234,10 +232,16 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
         y_groups, Y_groups = to_groups(y[:, block], dtype)[0], to_groups(Y[:, block], dtype)[0]
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         result = np.zeros(1)
-        cost_kernel(
-            o, block.stop - block.start, address(y_groups), address(Y_groups), address(w_groups),
-            int(weights is not None), address(result),
-        )  # fmt: skip
+        job = CostRecord(
+            o=o,
+            n=block.stop - block.start,
+            y=y_groups,
+            Y=Y_groups,
+            weights=w_groups,
+            has_weights=weights is not None,
+            total=result,
+        )
+        cost_kernel(job)
         total += result
     return float((total[0] + _penalty(params, alpha)) / checks.total_weight(weights, n))
 
@@ -307,11 +311,23 @@ def backward(
         A1_groups = _to_finite_groups(A1, block, "cache['A1']", dtype)
         y_groups = _to_finite_groups(y, block, "cache['y']", dtype)
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
-        backward_kernel(
-            address(flat), d, h, o, block.stop - block.start, tuning.count_tile_groups(d, h, o), address(X_groups),
-            address(Y_groups), address(w_groups), int(weights is not None), address(A1_groups), address(y_groups),
-            address(scratch), address(gradient),
-        )  # fmt: skip
+        job = BackwardRecord(
+            d=d,
+            h=h,
+            o=o,
+            n=block.stop - block.start,
+            tile_groups=tuning.count_tile_groups(d, h, o),
+            params=flat,
+            X=X_groups,
+            Y=Y_groups,
+            weights=w_groups,
+            has_weights=weights is not None,
+            A1=A1_groups,
+            y=y_groups,
+            scratch=scratch,
+            gradient=gradient,
+        )
+        backward_kernel(job)
     gradients = unpack_params(gradient[: len(flat)], d, h, o, "d")
     named = unpack_params(flat, d, h, o)
     for name in ("W1", "W2"):
@@ -375,5 +391,6 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     gradient, l2 = aligned_zeros(length, np.float64), aligned_zeros(length, np.float64)
     flat[:count] = checks.pack_finite_params(arrays, dtype)
     gradient[:count] = checks.pack_finite_params(slopes, np.float64, "gradients['d{}']")
-    store.kernel("update", dtype)(address(flat), address(new), length, address(gradient), address(l2), learning_rate)
+    job = UpdateRecord(params=flat, new=new, count=length, gradient=gradient, l2=l2, learning_rate=learning_rate)
+    store.kernel("update", dtype)(job)
     return unpack_params(new[:count], d, h, o)

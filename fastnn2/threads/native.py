@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from fastnn2.codegen.loader import Kernel
+from fastnn2.kernels.shared.records import Record
 from fastnn2.threads.cores import affinity
 
 ATTRIBUTES_BYTES = 256  # more than a pthread_attr_t has: 56 on x86-64, 64 on Arm
@@ -18,14 +19,14 @@ _unjoined: set["NativeThreads"] = set()
 
 
 class KernelCall:
-    """The kernel call that each thread of a team makes: ``kernel(*arguments(thread, threads))``."""
+    """The kernel call that each thread of a team makes: ``kernel(job(thread, threads))``."""
 
-    def __init__(self, kernel: Callable[..., None], arguments: Callable[[int, int], tuple[Any, ...]]) -> None:
-        self.kernel, self.arguments = kernel, arguments
+    def __init__(self, kernel: Kernel, job: Callable[[int, int], Record]) -> None:
+        self.kernel, self.job = kernel, job
 
     def __call__(self, thread: int, threads: int) -> None:
         """Make the call of one thread."""
-        self.kernel(*self.arguments(thread, threads))
+        self.kernel(self.job(thread, threads))
 
 
 class NativeThreads:
@@ -37,11 +38,8 @@ class NativeThreads:
     """
 
     def __init__(self, call: KernelCall, threads: int, cores: frozenset[int]) -> None:
-        kernel = call.kernel
-        assert isinstance(kernel, Kernel)
-        self.call = call
-        self._entry, self._attributes = kernel.thread_entry, _thread_attributes(cores)
-        self._packed_arguments = [kernel.words.pack(*call.arguments(thread, threads)) for thread in range(1, threads)]
+        self._entry, self._attributes = call.kernel.address, _thread_attributes(cores)
+        self._jobs = [call.job(thread, threads) for thread in range(1, threads)]
         self._handles = (ctypes.c_ulong * (threads - 1))()
         self._create_codes: list[int] = []  # what pthread_create returned for each thread; 0 is success
         self._join_codes: list[int] = []
@@ -53,7 +51,7 @@ class NativeThreads:
         create = _libc_with_gil().pthread_create
         _unjoined.add(self)
         self._create_codes.extend(
-            map(create, handles, repeat(self._attributes), repeat(self._entry), self._packed_arguments)
+            map(create, handles, repeat(self._attributes), repeat(self._entry), [job.address for job in self._jobs])
         )
         return not any(self._create_codes)
 
@@ -78,7 +76,7 @@ def other_cores(threads: int) -> frozenset[int]:
 def _libc_with_gil() -> Any:
     """Return the C library for calls that return at once and keep the GIL."""
     library = ctypes.PyDLL(None)
-    library.pthread_create.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p
+    library.pthread_create.argtypes = 4 * (ctypes.c_void_p,)
     library.pthread_attr_setaffinity_np.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
     return library
 

@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store import is_terminal
 from fastnn2.kernels.shared import control_words
@@ -120,7 +119,7 @@ class Team:
 
     def _start_native(self, size: int, work: Callable[[int, int], None]) -> bool:
         """Start all threads but number 0 as native threads; return whether all were started, else none is left."""
-        if not (isinstance(work, KernelCall) and isinstance(work.kernel, Kernel) and work.kernel.thread_entry):
+        if not isinstance(work, KernelCall):
             return False
         cores = other_cores(size)
         if not cores:

@@ -1,19 +1,60 @@
-"""The kernels as Python calls them: functions over pointers and sizes, compiled for each dtype when needed.
+"""The kernels as Python calls them, compiled for each dtype when needed.
 
-An entry runs a kernel in the default floating-point mode, with the same arguments. It allocates nothing and raises
-nothing, so its machine code needs nothing of Numba or Python when it runs. ``SIGNATURES`` in :mod:`signatures` has the
-types of the arguments.
+An entry runs a kernel in the default floating-point mode, on the same record (see
+:mod:`~fastnn2.kernels.shared.records`). It allocates nothing and raises nothing, so its machine code needs nothing of
+Numba or Python when it runs.
 """
 
-from fastnn2.kernels.loops import train as training_loop
-from fastnn2.kernels.loops import train_wide as wide
-from fastnn2.kernels.loops.float_mode import in_default_mode
+from fastnn2.kernels.loops import train as training
+from fastnn2.kernels.loops import train_wide as wide_training
+from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
 from fastnn2.kernels.nn import steps
 
-train = in_default_mode(training_loop.train)
-train_narrow = in_default_mode(training_loop.train_narrow)
-train_wide = in_default_mode(wide.train_wide)
-forward = in_default_mode(steps.forward)
-cost = in_default_mode(steps.cost)
-backward = in_default_mode(steps.backward)
-update = in_default_mode(steps.update)
+
+def train(job):
+    """Run :func:`train.train`."""
+    mode = enter_default_mode()
+    training.train(job)
+    set_float_mode(mode)
+
+
+def train_narrow(job):
+    """Run :func:`train.train_narrow`."""
+    mode = enter_default_mode()
+    training.train_narrow(job)
+    set_float_mode(mode)
+
+
+def train_wide(job):
+    """Run :func:`train_wide.train_wide`."""
+    mode = enter_default_mode()
+    wide_training.train_wide(job)
+    set_float_mode(mode)
+
+
+def forward(job):
+    """Run :func:`steps.forward`."""
+    mode = enter_default_mode()
+    steps.forward(job)
+    set_float_mode(mode)
+
+
+def cost(job):
+    """Run :func:`steps.cost`."""
+    mode = enter_default_mode()
+    steps.cost(job)
+    set_float_mode(mode)
+
+
+def backward(job):
+    """Run :func:`steps.backward`."""
+    mode = enter_default_mode()
+    steps.backward(job)
+    set_float_mode(mode)
+
+
+def update(job):
+    """Run :func:`steps.update`."""
+    mode = enter_default_mode()
+    steps.update(job)
+    set_float_mode(mode)

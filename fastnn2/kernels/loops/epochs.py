@@ -47,28 +47,28 @@ def lay_out(X, columns, starts, is_sparse, d, order, has_order, first, count, ti
 
 
 @njit(**INLINE)
-def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_groups, keep, activation, loss, optimizer,
-           X, columns, starts, is_sparse, Y, weights, has_weights, order, has_order, params, l2, gradients, stride,
-           penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, X_tile, Y_tile,
-           weight_tile, A1, dZ2, scratch):  # fmt: skip
+def epochs(job):
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
-    For the formulas of the update see :mod:`optimizers`; `batch` is the number of samples of a mini-batch. The loss of
-    an epoch is the mean over its mini-batches, weighted by their samples, of
+    For the formulas of the update see :mod:`optimizers`. The loss of an epoch is the mean over its mini-batches,
+    weighted by their samples, of
 
         (sum(w * losses of samples) + 1/2 sum(l2 p^2)) / sum(w)
 
-    All arrays are flat. For all threads: X (n, d), or the values of sparse rows with `columns` and `starts` (see
-    :func:`rows.gather_sparse`); Y (n, o); weights (n,); order (epochs, n), the order in which each epoch takes the
-    samples, read if `has_order`; params, l2 and moments (parameters,); gradients (chunks, stride), float64, each with
-    the sum of weights and the loss of the chunk in its last two numbers; penalties (chunks,); rates, the learning rate
-    of each mini-batch; losses (epochs,).
-
-    For this thread: A1, dZ2 and scratch (S, G), for one tile, and X_tile, Y_tile and weight_tile, which are laid out
-    anew for each tile if `keep` is DROP. Otherwise every epoch takes the samples in the same order, and these three
-    hold the tiles of all mini-batches, for all threads: laid out in the first epoch of the first call (KEEP) or by an
-    earlier run (KEPT).
+    For the fields of `job`, with their shapes, see :class:`~fastnn2.kernels.shared.records.EpochsRecord`. X_tile,
+    Y_tile and weight_tile are laid out anew for each tile if `keep` is DROP. Otherwise every epoch takes the samples in
+    the same order, and the tiles are laid out in the first epoch of the first call (KEEP) or by an earlier run (KEPT).
     """
+    control, thread, threads = job.control, job.thread, job.threads
+    d, h, o = job.d, job.h, job.o
+    n, batch, chunks = job.n, job.batch, job.chunks
+    tile_groups, keep, loss = job.tile_groups, job.keep, job.loss
+    X, Y, weights = job.X, job.Y, job.weights
+    order, has_order, has_weights = job.order, job.has_order, job.has_weights
+    params, l2, activation = job.params, job.l2, job.activation
+    gradients, stride, penalties = job.gradients, job.stride, job.penalties
+    X_tile, Y_tile, weight_tile = job.X_tile, job.Y_tile, job.weight_tile
+    A1, dZ2, scratch = job.A1, job.dZ2, job.scratch
     lanes = group_lanes(X)
     loss_offset, weight_offset = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
@@ -80,7 +80,7 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
     yields = batches_done = waited = 0
     begin_time = cycles()
     stopped = False
-    for epoch in range(epochs):
+    for epoch in range(job.epochs):
         epoch_offset = epoch * n if has_order else 0
         loss_sum = 0.0
         for begin in range(0, n, batch):
@@ -102,8 +102,8 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                     if keep == DROP or (lays_out_once and epoch == 0):
                         first = epoch_offset + begin + g * lanes
                         lay_out(
-                            X, columns, starts, is_sparse, d, order, has_order, first, valid, X_tile, tile_first * d
-                        )
+                            X, job.columns, job.starts, job.is_sparse, d, order, has_order, first, valid, X_tile,
+                            tile_first * d)  # fmt: skip
                         gather(Y, o, order, has_order, first, valid, Y_tile, tile_first * o)
                         if has_weights:
                             gather(weights, 1, order, has_order, first, valid, weight_tile, tile_first)
@@ -138,9 +138,10 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
                 total_weight = float(size)
             for c in range(thread, chunks, threads):
                 penalties[c] = optimizer_step(
-                    optimizer, params, c * vectors // chunks * UPDATE_WIDTH, (c + 1) * vectors // chunks * UPDATE_WIDTH,
-                    gradients, stride, chunks, l2, 1.0 / total_weight, rates[batches_done], first_moments,
-                    second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
+                    job.optimizer, params, c * vectors // chunks * UPDATE_WIDTH,
+                    (c + 1) * vectors // chunks * UPDATE_WIDTH, gradients, stride, chunks, l2, 1.0 / total_weight,
+                    job.rates[batches_done], job.first_moments, job.second_moments, job.beta_1, job.beta_2,
+                    job.epsilon, job.nesterov)  # fmt: skip
             barriers += threads
             yields = barrier(control, barriers, yields, LONG_SPINS)
             if atomic_load(control, SERIAL_FROM) == batches_done:
@@ -156,33 +157,34 @@ def epochs(control, thread, threads, d, h, o, n, batch, epochs, chunks, tile_gro
         if stopped:
             break
         if thread == 0:
-            losses[epoch] = loss_sum / n
+            job.losses[epoch] = loss_sum / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, BATCHES_DONE, batches_done)
 
 
 @njit(**NOT_INLINED)
-def infer(params, d, h, o, first, last, tile_groups, activation, loss, X, columns, starts, is_sparse, out,
-          X_tile, A1, y, not_finite):  # fmt: skip
+def infer(job):
     """Write the outputs y of the samples [first, last) to `out` (n, o) in place; each depends on its sample alone.
 
-    X is as in :func:`epochs`; X_tile, A1 and y, for one tile, are overwritten. ``not_finite[0]`` becomes 1 if one of
-    the samples has a number that is infinite or NaN.
+    For the fields of `job` see :class:`~fastnn2.kernels.shared.records.InferRecord`; X_tile, A1 and y are overwritten.
     """
     forbid_inlining()
+    d, h, o = job.d, job.h, job.o
+    last, tile_groups, X = job.last, job.tile_groups, job.X
+    X_tile, A1, y = job.X_tile, job.A1, job.y
     lanes = group_lanes(X)
     zero_or_nan = zero_group(X)  # 0 times a number that is not finite is NaN
-    for sample in range(first, last, tile_groups * lanes):
+    for sample in range(job.first, last, tile_groups * lanes):
         valid = smaller(tile_groups * lanes, last - sample)
         groups = (valid + lanes - 1) // lanes
-        lay_out(X, columns, starts, is_sparse, d, starts, 0, sample, valid, X_tile, 0)
+        lay_out(X, job.columns, job.starts, job.is_sparse, d, job.starts, 0, sample, valid, X_tile, 0)
         for i in range(0, groups * d * lanes, lanes):
             zero_or_nan = fma(load_group(X_tile, i), 0.0, zero_or_nan)
         used = lanes_used(valid, groups, X)
-        forward_tile(params, 0, d, h, o, groups, used, activation, X_tile, 0, A1, 0, y, 0)
+        forward_tile(job.params, 0, d, h, o, groups, used, job.activation, X_tile, 0, A1, 0, y, 0)
         for g in range(groups):
-            activate_outputs(loss, o, y, g * o * lanes)
-        scatter(y, o, sample, valid, out)
+            activate_outputs(job.loss, o, y, g * o * lanes)
+        scatter(y, o, sample, valid, job.out)
     if sum_lanes(fold_group(zero_or_nan)) != 0.0:
-        not_finite[0] = 1
+        job.not_finite[0] = 1

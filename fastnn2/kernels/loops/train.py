@@ -87,33 +87,28 @@ def training_loop(tile):
     """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
     @njit(**NOT_INLINED)
-    def train(control, thread, threads, shared, d, h, o, n, iterations, chunks, tile_groups, stealing, may_drop_workers,
-              X, Y, weights, has_weights, params, params_of_thread_0, params_stride, first, last, l2, has_l2, gradients,
-              gradients_stride, sums_offset, A1, dZ2, scratch, costs, learning_rate, total_weight):  # fmt: skip
+    def train(job):
         """Train as one thread of a team; write costs, parameters and the control words in place.
 
             cost_j = (sum(costs of samples) + 1/2 sum(l2 p^2)) / total_weight
             p <- p - learning_rate / total_weight * (gradient + l2 p)
 
-        All arrays are flat. For all threads: X (groups, d, G), Y (groups, o, G) and weights (groups, G), as in
-        :mod:`layers`; l2 (params_stride,) float64, the L2 penalty of each parameter; costs (iterations,) float64;
-        gradients (2, chunks, gradients_stride) float64, or (1, ...) if `shared`, with the cost of a chunk at the end of
-        its gradient.
-
-        For this thread: params (2, params_stride), the parameters of iteration j in set j mod 2, which are those of all
-        threads if `shared`; the range [first, last) of the parameters that it updates; A1 (tile_groups, h, G), dZ2
-        (tile_groups, o, G) and scratch (S, G); and from ``gradients[sums_offset]`` on, unless `shared`, room for half
-        as many sums as there are gradients to add after the barrier. `params_of_thread_0` has the initial parameters
-        in set 0.
-
-        What belongs to a thread or a chunk begins on a 128-byte boundary; zeros follow each set of parameters and each
-        gradient. For `shared`, `stealing` and `may_drop_workers` see the module's docstring.
+        For the fields of `job`, with their shapes, see :class:`~fastnn2.kernels.shared.records.TrainRecord`; for
+        `shared`, `stealing` and `may_drop_workers` also the module's docstring.
         """
         forbid_inlining()
+        control, thread, threads = job.control, job.thread, job.threads
+        d, h, o = job.d, job.h, job.o
+        n, iterations, chunks = job.n, job.iterations, job.chunks
+        tile_groups, params, params_stride = job.tile_groups, job.params, job.params_stride
+        gradients, gradients_stride, l2 = job.gradients, job.gradients_stride, job.l2
+        shared, stealing, may_drop_workers = job.shared, job.stealing, job.may_drop_workers
+        total_weight, has_weights = job.total_weight, job.has_weights
+        X, Y, weights = job.X, job.Y, job.weights
         lanes = group_lanes(X)
         groups = (n + lanes - 1) // lanes
         cost_offset = gradients_stride - 1
-        scaled_rate = learning_rate / total_weight
+        scaled_rate = job.learning_rate / total_weight
 
         j = barriers = 0
         active = 1  # threads at work
@@ -124,8 +119,9 @@ def training_loop(tile):
                 return
             active, barriers = threads, atomic_load(control, BARRIERS)
             if not shared:
+                initial = job.params_of_thread_0
                 for i in range(j % 2 * params_stride, (j % 2 + 1) * params_stride):
-                    params[i] = params_of_thread_0[i]
+                    params[i] = initial[i]
         yields = waited = polls = 0
         begin = cycles()
         while j < iterations:
@@ -166,7 +162,7 @@ def training_loop(tile):
                     first_sample = g * lanes  # of the tile
                     gradients[gradient_offset + cost_offset] += tile(
                         params, params_offset, d, h, o, size, n - first_sample, X, first_sample * d, Y,
-                        first_sample * o, weights, first_sample, has_weights, A1, dZ2, scratch, gradients,
+                        first_sample * o, weights, first_sample, has_weights, job.A1, job.dZ2, job.scratch, gradients,
                         gradient_offset)  # fmt: skip
             if shares < chunks:
                 branch_offset = gradients_offset + first_chunk * gradients_stride
@@ -194,24 +190,24 @@ def training_loop(tile):
                 for c in range(chunks):
                     cost += gradients[gradients_offset + c * gradients_stride + cost_offset]
                 total_offset = sum_in_pairs(
-                    gradients, gradients_offset, gradients_stride, chunks, first, last, gradients_offset,
+                    gradients, gradients_offset, gradients_stride, chunks, job.first, job.last, gradients_offset,
                     gradients_stride)  # fmt: skip
             else:
                 total_offset = sum_in_pairs(
                     gradients, gradients_offset, chunks // shares * gradients_stride, shares, 0, gradients_stride,
-                    sums_offset, gradients_stride)  # fmt: skip
+                    job.sums_offset, gradients_stride)  # fmt: skip
                 cost = gradients[total_offset + cost_offset]
-            if has_l2:
+            if job.has_l2:
                 cost += 0.5 * sum_l2_squares(params, params_offset, l2, 0, params_stride)
             cost /= total_weight
             if not -INFINITY < cost < INFINITY:
                 report(control, thread, COST_NOT_FINITE)
                 break
             if thread == 0:
-                costs[j] = cost
+                job.costs[j] = cost
 
             finite = update(
-                params, params_offset, params, new_offset, gradients, total_offset, first, last, l2, scaled_rate
+                params, params_offset, params, new_offset, gradients, total_offset, job.first, job.last, l2, scaled_rate
             )
             if shared:
                 if not finite:

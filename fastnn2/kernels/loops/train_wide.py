@@ -82,25 +82,26 @@ def start_team(control, thread, threads, parts):
 
 
 @njit(**NOT_INLINED)
-def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches, X, Y, weights, has_weights, params,
-               stride, l2, has_l2, gradients, penalties, Z2, Z2_stride, A1, dZ2, scratch, db2, costs, learning_rate,
-               total_weight):  # fmt: skip
+def train_wide(job):
     """Train as one thread of a team; write costs, parameters and the control words in place.
 
-    As :func:`train.train`, but for the following arrays. For all threads: params (2, parts, stride), those of iteration
-    j in set j mod 2; l2 and gradients (parts, stride), float64; penalties (2, parts), float64, those of iteration j in
-    set j mod 2; Z2 (2, parts, Z2_stride), of each part for a batch of B groups or fewer, written in round r to set r
-    mod 2; A1 (B, h, G), part after part, each (groups, units, G). For this thread: dZ2 (B, o, G), scratch (S, G), and
-    db2 (o,), float64.
-
-    What belongs to a part or a thread begins on a 128-byte boundary, but for penalties; zeros follow the parameters and
-    the gradient of a part.
+    The formulas are those of :mod:`train`; for the fields of `job`, with their shapes, see
+    :class:`~fastnn2.kernels.shared.records.TrainWideRecord`.
     """
     forbid_inlining()
+    control, thread, threads = job.control, job.thread, job.threads
+    d, h, o = job.d, job.h, job.o
+    n, iterations, parts = job.n, job.iterations, job.parts
+    batches, params, stride = job.batches, job.params, job.stride
+    gradients, penalties, l2 = job.gradients, job.penalties, job.l2
+    X, Y, weights = job.X, job.Y, job.weights
+    A1, dZ2, scratch = job.A1, job.dZ2, job.scratch
+    Z2, Z2_stride, db2 = job.Z2, job.Z2_stride, job.db2
+    has_weights, has_l2, total_weight = job.has_weights, job.has_l2, job.total_weight
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
     max_groups = (groups + batches - 1) // batches
-    scaled_rate = learning_rate / total_weight
+    scaled_rate = job.learning_rate / total_weight
     if not start_team(control, thread, threads, parts):
         return
     cost = 0.0
@@ -139,7 +140,7 @@ def train_wide(control, thread, threads, d, h, o, n, iterations, parts, batches,
                     report(control, thread, COST_NOT_FINITE)
                     break
                 if thread == 0:
-                    costs[j] = cost
+                    job.costs[j] = cost
 
         atomic_store(control, next_chunk_word(thread, rounds_done + 1), thread * parts // threads)
         victim, tried = thread, 0

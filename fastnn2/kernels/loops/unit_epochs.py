@@ -36,26 +36,29 @@ from fastnn2.kernels.simd.vector import INLINE, group_lanes, store
 
 
 @njit(**INLINE)
-def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, activation, loss, optimizer, X, columns,
-                starts, is_sparse, Y, weights, has_weights, order, has_order, params, stride, l2, gradients,
-                penalties, first_moments, second_moments, rates, beta_1, beta_2, epsilon, nesterov, losses, Z2,
-                Z2_stride, X_tile, Y_tile, weight_tile, A1, dZ2, scratch, db2):  # fmt: skip
+def unit_epochs(job):
     """Run epochs as one thread of a team; write parameters, moments, losses and control words in place.
 
-    As :func:`epochs.epochs`, but for the following arrays. For all threads: params, l2, gradients (float64) and moments
-    (parts, stride); penalties (2, parts); Z2 (2, parts, Z2_stride), of each part for all samples of a mini-batch, or of
-    each half, at its first part, if it is summed before the barrier.
-
-    For this thread: X_tile, Y_tile and weight_tile, and dZ2 (groups, o, G), for a whole mini-batch; A1 (groups, h, G),
-    part after part, each (groups, units, G); scratch (S, G); db2 (o,), float64.
+    The formulas are those of :mod:`epochs`; for the fields of `job`, with their shapes, see
+    :class:`~fastnn2.kernels.shared.records.UnitEpochsRecord`.
     """
+    control, thread, threads = job.control, job.thread, job.threads
+    d, h, o = job.d, job.h, job.o
+    n, batch, parts = job.n, job.batch, job.parts
+    X, Y, weights = job.X, job.Y, job.weights
+    order, has_order, has_weights = job.order, job.has_order, job.has_weights
+    params, l2, activation = job.params, job.l2, job.activation
+    gradients, stride, penalties = job.gradients, job.stride, job.penalties
+    X_tile, Y_tile, weight_tile = job.X_tile, job.Y_tile, job.weight_tile
+    Z2, Z2_stride, db2 = job.Z2, job.Z2_stride, job.db2
+    A1, dZ2 = job.A1, job.dZ2
     lanes = group_lanes(X)
     half = parts // 2
     barriers = atomic_load(control, BARRIERS)
     yields = batches_done = waited = 0
     begin_time = cycles()
     stopped = False
-    for epoch in range(epochs):
+    for epoch in range(job.epochs):
         epoch_offset = epoch * n if has_order else 0
         loss_sum = 0.0
         for begin in range(0, n, batch):
@@ -67,7 +70,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
             if atomic_load(control, STOP) != 0:
                 atomic_store(control, ABANDONED, batches_done)
             first = epoch_offset + begin
-            lay_out(X, columns, starts, is_sparse, d, order, has_order, first, size, X_tile, 0)
+            lay_out(X, job.columns, job.starts, job.is_sparse, d, order, has_order, first, size, X_tile, 0)
             gather(Y, o, order, has_order, first, size, Y_tile, 0)
             total_weight = float(size)
             if has_weights:
@@ -105,7 +108,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                 store(dZ2, i, first_half + sum_of_parts(Z2, z2_part + half, terms_of_half, Z2_stride, i))
             for r in range(o):
                 db2[r] = 0.0
-            batch_loss = output_loss(loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
+            batch_loss = output_loss(job.loss, o, groups, size, dZ2, Y_tile, 0, weight_tile, 0, has_weights, db2, 0)
             for c in range(first_part, end_part):
                 unit = first_unit(c, parts, h)
                 units = first_unit(c + 1, parts, h) - unit
@@ -114,11 +117,12 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
                     gradients[i] = 0.0
                 backward_layers(
                     params, part_offset, d, units, o, groups, used, X_tile, 0, A1, unit * groups * lanes, dZ2, 0,
-                    scratch, activation, gradients, part_offset)  # fmt: skip
+                    job.scratch, activation, gradients, part_offset)  # fmt: skip
                 last = complete_gradient(gradients, part_offset, c, d, units, o, db2)
                 optimizer_step(
-                    optimizer, params, part_offset, last, gradients, 0, 1, l2, 1.0 / total_weight, rates[batches_done],
-                    first_moments, second_moments, beta_1, beta_2, epsilon, nesterov)  # fmt: skip
+                    job.optimizer, params, part_offset, last, gradients, 0, 1, l2, 1.0 / total_weight,
+                    job.rates[batches_done], job.first_moments, job.second_moments, job.beta_1, job.beta_2,
+                    job.epsilon, job.nesterov)  # fmt: skip
             if atomic_load(control, SERIAL_FROM) == batches_done:
                 # One more barrier, as thread 0 takes over the parts of the others.
                 barriers += threads
@@ -135,7 +139,7 @@ def unit_epochs(control, thread, threads, d, h, o, n, batch, epochs, parts, acti
         if stopped:
             break
         if thread == 0:
-            losses[epoch] = loss_sum / n
+            job.losses[epoch] = loss_sum / n
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, BATCHES_DONE, batches_done)

@@ -18,15 +18,18 @@ from fastnn2.kernels.simd.vector import group_lanes, load_group, mask_tail, sele
 
 
 @njit(**NOT_INLINED)
-def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
+def forward(job):
     """Write ``Z1 = W1 X + b1``, ``A1 = tanh(Z1)``, ``Z2 = W2 A1 + b2`` and ``y = sigmoid(Z2)`` in place.
 
-    X is (groups, d, G); Z1 and A1 are (groups, h, G); Z2 and y are (groups, o, G).
+    For the fields of `job`, with their shapes, see :class:`~fastnn2.kernels.shared.records.ForwardRecord`.
     """
     forbid_inlining()
+    d, h, o = job.d, job.h, job.o
+    params, X, Z1 = job.params, job.X, job.Z1
+    A1, Z2, y = job.A1, job.Z2, job.y
     lanes = group_lanes(X)
     w2 = h * d + h
-    for g in range(groups):
+    for g in range(job.groups):
         a1_offset, z2_offset = g * h * lanes, g * o * lanes
         affine(params, 0, h * d, h, d, X, g * d * lanes, Z1, a1_offset)
         for i in range(a1_offset, a1_offset + h * lanes, lanes):
@@ -37,12 +40,15 @@ def forward(params, d, h, o, groups, X, Z1, A1, Z2, y):
 
 
 @njit(**NOT_INLINED)
-def cost(o, n, y, Y, weights, has_weights, total):
+def cost(job):
     """Write ``-sum(w (Y log y + (1 - Y) log(1 - y)))`` over n samples and o outputs, where 0 log 0 is 0, to `total`.
 
-    The terms of SUMMED_OUTPUTS outputs are summed in the dtype of y, and these sums in float64.
+    The terms of SUMMED_OUTPUTS outputs are summed in the dtype of y, and these sums in float64. For the fields of `job`
+    see :class:`~fastnn2.kernels.shared.records.CostRecord`.
     """
     forbid_inlining()
+    o, n, y = job.o, job.n, job.y
+    Y, weights, has_weights = job.Y, job.weights, job.has_weights
     lanes = group_lanes(y)
     summed = 0.0
     for g in range((n + lanes - 1) // lanes):
@@ -56,17 +62,21 @@ def cost(o, n, y, Y, weights, has_weights, total):
                 weight = load_group(weights, g * lanes)
                 terms = select_equal(weight, 0.0, 0.0, terms * weight)
             summed += sum_lanes(fold_group(mask_tail(terms, n - g * lanes)))
-    total[0] = summed
+    job.total[0] = summed
 
 
 @njit(**NOT_INLINED)
-def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y, scratch, gradient):
+def backward(job):
     """Add dW1, db1, dW2 and db2, summed over n samples, to `gradient` in place, from A1 and y.
 
-    The formulas are those of :func:`layers.backward_layers`. ``dZ2 = w (y - Y)`` is written over y; A1 and scratch
-    (S, G) are overwritten.
+    The formulas are those of :func:`layers.backward_layers`. ``dZ2 = w (y - Y)`` is written over y; A1 and scratch are
+    overwritten. For the fields of `job` see :class:`~fastnn2.kernels.shared.records.BackwardRecord`.
     """
     forbid_inlining()
+    d, h, o = job.d, job.h, job.o
+    n, tile_groups, X = job.n, job.tile_groups, job.X
+    Y, weights, has_weights = job.Y, job.weights, job.has_weights
+    A1, y, gradient = job.A1, job.y, job.gradient
     lanes = group_lanes(X)
     groups = (n + lanes - 1) // lanes
     b2 = h * d + h + o * h
@@ -82,12 +92,15 @@ def backward(params, d, h, o, n, tile_groups, X, Y, weights, has_weights, A1, y,
     for g in range(0, groups, tile_groups):
         size = smaller(tile_groups, groups - g)
         backward_layers(
-            params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, scratch, TANH,
-            gradient, 0)  # fmt: skip
+            job.params, 0, d, h, o, size, lanes, X, g * d * lanes, A1, g * h * lanes, y, g * o * lanes, job.scratch,
+            TANH, gradient, 0)  # fmt: skip
 
 
 @njit(**NOT_INLINED)
-def update(params, new, count, gradient, l2, learning_rate):
-    """Write ``new = params - learning_rate (gradient + l2 params)`` in place; `count` is a multiple of eight."""
+def update(job):
+    """Write ``new = params - learning_rate (gradient + l2 params)`` in place.
+
+    For the fields of `job` see :class:`~fastnn2.kernels.shared.records.UpdateRecord`.
+    """
     forbid_inlining()
-    updating.update(params, 0, new, 0, gradient, 0, 0, count, l2, learning_rate)
+    updating.update(job.params, 0, job.new, 0, job.gradient, 0, 0, job.count, job.l2, job.learning_rate)

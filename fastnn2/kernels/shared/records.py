@@ -1,0 +1,299 @@
+"""The record of each kernel: what a kernel call is given, as named 64-bit words; declared here and nowhere else.
+
+A record is a class whose annotations are its fields, in any order. Python makes one with the fields as keywords, and a
+kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.kernels.simd.record_type`); so no two can change places
+unseen.
+
+Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, and `Reals`
+of the dtype that it is compiled for. To kernels all arrays are flat. Unless it is said otherwise, what belongs to a
+thread, a chunk or a part begins on a 128-byte boundary. G is the number of lanes of a group, S that of the rows of
+scratch.
+"""
+
+import ctypes
+import struct
+from typing import Annotated, Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+Int = Annotated[int, "int"]
+Float = Annotated[float, "float"]
+Ints = Annotated[Array, "ints*"]
+Floats = Annotated[Array, "floats*"]
+Reals = Annotated[Array, "reals*"]
+
+DTYPES = ("float64", "float32")
+
+
+def address(array: Array) -> int:
+    """Return the address of an array's data; the caller keeps the array alive."""
+    pointer: int = array.__array_interface__["data"][0]  # array.ctypes is slower: a twentieth of a short fit
+    return pointer
+
+
+@dataclass_transform(kw_only_default=True)
+class Record:
+    """Named 64-bit words in memory that does not move. A record keeps its arrays alive.
+
+    Attributes
+    ----------
+    kinds : dict
+        The name of each field -> "int", "float", "ints*", "floats*" or "reals*", in the order of the words.
+    address : int
+        Where the words are.
+    """
+
+    kinds: ClassVar[dict[str, str]] = {}
+    _words: ClassVar[struct.Struct]
+    _pointers: ClassVar[list[int]]  # the words that are addresses
+
+    def __init_subclass__(cls) -> None:
+        own = {name: kind.__metadata__[0] for name, kind in cls.__annotations__.items()}
+        cls.kinds = {**cls.kinds, **own}
+        cls._words = struct.Struct("".join("d" if kind == "float" else "q" for kind in cls.kinds.values()))
+        cls._pointers = [place for place, kind in enumerate(cls.kinds.values()) if kind.endswith("*")]
+
+    def __init__(self, **fields: Any) -> None:
+        self._memory = ctypes.create_string_buffer(self._words.size)
+        self.address = ctypes.addressof(self._memory)
+        self.write(**fields)
+
+    def write(self, **fields: Any) -> None:
+        """Write all words, also anew between two calls; raise TypeError unless exactly these fields are given."""
+        if fields.keys() != self.kinds.keys():
+            wrong = ", ".join(sorted(fields.keys() ^ self.kinds.keys()))
+            raise TypeError(f"missing or unknown fields of {type(self).__name__}: {wrong}")
+        words = [fields[name] for name in self.kinds]
+        for place in self._pointers:
+            words[place] = address(words[place])
+        self._words.pack_into(self._memory, 0, *words)
+        self._arrays = fields
+
+
+class NetworkRecord(Record):
+    """The shape of a network."""
+
+    d: Int  # inputs
+    h: Int  # hidden units
+    o: Int  # outputs
+
+
+class TeamRecord(NetworkRecord):
+    """What every thread of a team is given, for a training run."""
+
+    control: Ints  # see control_words
+    thread: Int  # the number of this thread; 0 is the caller's
+    threads: Int
+    n: Int  # samples
+    has_weights: Int  # whether weights are read; else they may be any array
+
+
+class FitRecord(TeamRecord):
+    """Gradient descent over all samples; X, Y and weights are in groups (see nn/layers.py)."""
+
+    iterations: Int
+    X: Reals  # (groups, d, G)
+    Y: Reals  # (groups, o, G)
+    weights: Reals  # (groups, G)
+    params: Reals  # two sets, used in turn: those of iteration j are in set j mod 2; zeros follow each set
+    l2: Floats  # the L2 penalty of each parameter, stored as one set of params
+    has_l2: Int
+    gradients: Floats
+    A1: Reals
+    dZ2: Reals  # for this thread, of a tile or batch
+    scratch: Reals  # (S, G), for this thread
+    costs: Floats  # (iterations,), written
+    learning_rate: Float
+    total_weight: Float  # sum of the weights, or n
+
+
+class TrainRecord(FitRecord):
+    """loops/train.py, where the threads share the samples.
+
+    params is (2, params_stride), for this thread unless `shared`. gradients is (2, chunks, gradients_stride), or
+    (1, ...) if `shared`, with the cost of a chunk as the last number of its gradient, and then room for sums. A1 is
+    (tile_groups, h, G) and dZ2 (tile_groups, o, G), both for this thread.
+    """
+
+    shared: Int  # whether all threads share the parameters, and each updates a range of them
+    chunks: Int
+    tile_groups: Int
+    stealing: Int  # whether threads take chunks of each other's ranges
+    may_drop_workers: Int  # whether thread 0 may go on alone
+    params_of_thread_0: Reals  # the initial parameters are in set 0
+    params_stride: Int
+    first: Int  # the range [first, last) of parameters that this thread updates
+    last: Int
+    gradients_stride: Int
+    sums_offset: Int  # in gradients: room for half as many sums as gradients are added after the barrier, unless shared
+
+
+class TrainWideRecord(FitRecord):
+    """loops/train_wide.py, where the threads share the hidden units.
+
+    params is (2, parts, stride) for all threads, gradients (parts, stride). A batch has B groups or fewer. A1 is
+    (B, h, G) for all threads, part after part, each (groups, units, G); dZ2 is (B, o, G).
+    """
+
+    parts: Int
+    batches: Int
+    stride: Int
+    penalties: Floats  # (2, parts), those of iteration j in set j mod 2; on no boundary
+    Z2: Reals  # (2, parts, Z2_stride), of each part for a batch, written in round r to set r mod 2
+    Z2_stride: Int
+    db2: Floats  # (o,), for this thread
+
+
+class BatchesRecord(TeamRecord):
+    """Epochs of mini-batches for the estimators.
+
+    X_tile (groups, d, G), Y_tile (groups, o, G), weight_tile (groups, G), A1, dZ2 and scratch (S, G) are for this
+    thread.
+    """
+
+    batch: Int  # samples of a mini-batch
+    epochs: Int
+    activation: Int  # see choices, as for loss and optimizer
+    loss: Int
+    optimizer: Int
+    X: Reals  # (n, d), or the values of sparse rows
+    columns: Ints  # of sparse rows, as starts: see nn/rows.py
+    starts: Ints
+    is_sparse: Int
+    Y: Reals  # (n, o)
+    weights: Reals  # (n,)
+    order: Ints  # (epochs, n): the order in which each epoch takes the samples
+    has_order: Int  # whether order is read
+    params: Reals
+    stride: Int  # of gradients, and of what has one set for each part
+    l2: Floats  # the L2 penalty of each parameter
+    gradients: Floats
+    penalties: Floats  # on no boundary
+    first_moments: Reals  # see nn/optimizers.py, as for second_moments, beta_1, beta_2, epsilon and nesterov
+    second_moments: Reals
+    rates: Floats  # (mini-batches of all epochs,), the learning rates
+    beta_1: Float
+    beta_2: Float
+    epsilon: Float
+    nesterov: Int
+    losses: Floats  # (epochs,), written
+    X_tile: Reals
+    Y_tile: Reals
+    weight_tile: Reals
+    A1: Reals
+    dZ2: Reals
+    scratch: Reals
+
+
+class EpochsRecord(BatchesRecord):
+    """loops/epochs.py, where the threads share the samples.
+
+    params, l2 and moments are (parameters,). gradients is (chunks, stride), with the sum of weights and the loss of the
+    chunk in its last two numbers; penalties (chunks,). The tiles, A1 and dZ2 are for one tile. With KEEP and KEPT,
+    X_tile, Y_tile and weight_tile hold the tiles of all mini-batches, for all threads.
+    """
+
+    chunks: Int
+    tile_groups: Int
+    keep: Int  # DROP, KEEP or KEPT of choices
+
+
+class UnitEpochsRecord(BatchesRecord):
+    """loops/unit_epochs.py, where the threads share the hidden units.
+
+    params, l2, gradients and moments are (parts, stride); penalties (2, parts). The tiles and dZ2 are for a whole
+    mini-batch; A1 is (groups, h, G), part after part, each (groups, units, G).
+    """
+
+    parts: Int
+    Z2: Reals  # (2, parts, Z2_stride), of each part or, where summed before the barrier, each half, at its first part
+    Z2_stride: Int
+    db2: Floats  # (o,), for this thread
+
+
+class InferRecord(NetworkRecord):
+    """The outputs of samples; X as in BatchesRecord; X_tile, A1 and y are for one tile."""
+
+    first: Int  # the samples [first, last)
+    last: Int
+    tile_groups: Int
+    activation: Int
+    loss: Int
+    params: Reals
+    X: Reals
+    columns: Ints
+    starts: Ints
+    is_sparse: Int
+    out: Reals  # (n, o), written
+    X_tile: Reals
+    A1: Reals
+    y: Reals
+    not_finite: Ints  # set to 1 if one of the samples has a number that is infinite or NaN
+
+
+class ForwardRecord(NetworkRecord):
+    """Forward pass as a step of its own: Z1, A1 (groups, h, G), Z2 and y (groups, o, G) are written."""
+
+    groups: Int
+    params: Reals
+    X: Reals  # (groups, d, G)
+    Z1: Reals
+    A1: Reals
+    Z2: Reals
+    y: Reals
+
+
+class CostRecord(Record):
+    """The cost as a step of its own, of y and Y (groups, o, G)."""
+
+    o: Int
+    n: Int
+    y: Reals
+    Y: Reals
+    weights: Reals  # (groups, G)
+    has_weights: Int
+    total: Floats  # (1,), written
+
+
+class BackwardRecord(NetworkRecord):
+    """Backward pass as a step of its own; y becomes dZ2."""
+
+    n: Int
+    tile_groups: Int
+    params: Reals
+    X: Reals
+    Y: Reals
+    weights: Reals
+    has_weights: Int
+    A1: Reals  # overwritten, as scratch (S, G)
+    y: Reals
+    scratch: Reals
+    gradient: Floats  # (parameters,); the sums over the samples are added
+
+
+class UpdateRecord(Record):
+    """The update as a step of its own."""
+
+    params: Reals
+    new: Reals  # written
+    count: Int  # parameters, a multiple of eight
+    gradient: Floats
+    l2: Floats
+    learning_rate: Float
+
+
+# The entries, which are the kernels that Python calls.
+RECORDS: dict[str, type[Record]] = {
+    "train": TrainRecord,
+    "train_narrow": TrainRecord,
+    "train_wide": TrainWideRecord,
+    "forward": ForwardRecord,
+    "cost": CostRecord,
+    "backward": BackwardRecord,
+    "update": UpdateRecord,
+    "epochs": EpochsRecord,
+    "unit_epochs": UnitEpochsRecord,
+    "infer": InferRecord,
+}
