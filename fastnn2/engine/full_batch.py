@@ -21,7 +21,6 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.kernels.shared.records import FitRecord, TrainRecord, TrainWideRecord
 from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.native import KernelCall
 from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
@@ -121,9 +120,14 @@ class Job(abc.ABC):
         """Train; return parameters and costs, or raise them in an error where training stopped early."""
         d, h, o, _ = self.shape
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
-        call = KernelCall(kernel, lambda thread, threads: self._record(thread, threads, learning_rate, total_weight))
         is_short = is_short_job(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
-        interrupted = run_team(Team(self.control), self.threads, call, is_short, self.iterations, progress)
+        team = Team(
+            kernel,
+            lambda thread, threads: self._record(thread, threads, learning_rate, total_weight),
+            self.control,
+            self.threads,
+        )
+        interrupted = run_team(team, is_short, self.iterations, progress)
         params = None
         while params is None:
             try:

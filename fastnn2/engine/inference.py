@@ -6,10 +6,10 @@ import numpy as np
 
 from fastnn2.codegen import store
 from fastnn2.engine.layout import BLOCK_BYTES, aligned_zeros, padded_length
-from fastnn2.engine.mini_batch import Network, SampleMatrix, allocate_tiles, count_threads
-from fastnn2.kernels.shared import tuning
+from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
+from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.kernels.shared.records import InferRecord
-from fastnn2.threads.parallel_for import parallel_for
+from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
 
@@ -31,19 +31,17 @@ def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | N
     tiles = -(-n // lanes)
     threads = min(count_threads(n * network.n_params, tiles, n_threads, WORK_PER_THREAD), tiles)
     tiles_per_block = max(1, min(BLOCK_BYTES // (lanes * network.d * dtype.itemsize), -(-tiles // threads)))
-    scratch = [allocate_tiles((network.d, network.h, network.o), groups, dtype) for _ in range(threads)]
-    kernel = store.kernel("infer", dtype)
-    not_finite = aligned_zeros(1, np.int64)
+    control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
 
-    def body(thread: int, first: int) -> None:
-        last = min(n, first + tiles_per_block * lanes)
-        X_tile, A1, y = scratch[thread]
-        job = InferRecord(
+    def job(thread: int, threads: int) -> InferRecord:
+        X_tile, A1, y = allocate_tiles((network.d, network.h, network.o), groups, dtype)
+        return InferRecord(
             d=network.d,
             h=network.h,
             o=network.o,
-            first=first,
-            last=last,
+            control=control,
+            n=n,
+            block=tiles_per_block * lanes,
             tile_groups=groups,
             activation=network.activation,
             loss=network.loss,
@@ -53,9 +51,10 @@ def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | N
             X_tile=X_tile,
             A1=A1,
             y=y,
-            not_finite=not_finite,
         )
-        kernel(job)
 
-    parallel_for(body, range(0, n, tiles_per_block * lanes), threads)
-    return out, not not_finite[0]
+    team = Team(store.kernel("infer", dtype), job, control, threads)
+    is_short = is_short_job(tuning.work_of_iteration(network.d, n, network.h, network.o), 1, network.n_params)
+    if run_team(team, is_short, 1, progress=False):
+        raise KeyboardInterrupt
+    return out, not control[control_words.NOT_FINITE]

@@ -1,94 +1,38 @@
 """Mini-batch training for the estimators, without any knowledge of scikit-learn.
 
 :class:`MiniBatchTrainer` allocates the buffers once; each call of its ``run`` trains for some epochs in one kernel call
-per thread. Long runs start a new team of threads; short runs that follow each other closely may use a pool of threads
-that keeps waiting between them (:meth:`MiniBatchTrainer.persistent_workers`).
+per thread. Long runs start a new team of threads; short runs that follow each other closely may have one team, whose
+workers wait in the kernel between them (:meth:`MiniBatchTrainer.persistent_workers`).
 
 Parameters are packed (see :func:`fastnn2.engine.layout.pack_params`), or in another order that the caller gives.
 """
 
 import contextlib
-import dataclasses
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fastnn2.codegen import store
 from fastnn2.engine.layout import aligned_zeros, padded_length, param_positions
+from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
 from fastnn2.kernels.shared import choices, control_words, tuning
-from fastnn2.kernels.shared.records import BatchesRecord, EpochsRecord, UnitEpochsRecord
-from fastnn2.threads.cores import usable_cores
-from fastnn2.threads.native import KernelCall
+from fastnn2.kernels.shared.records import EpochsRecord, UnitEpochsRecord
 from fastnn2.threads.team import Team, is_short_job, run_team
-from fastnn2.threads.worker_pool import WorkerPool
 
 Array = np.ndarray[Any, Any]
 
 # Work is counted in multiplications, here for one call of run.
 # The work per thread from which on starting a team, which takes a fifth of a millisecond, pays off.
 MIN_WORK_PER_NEW_THREAD = 12_000_000
-# The same for threads of a pool, and the work up to which the pool is used. A waking thread may begin on the caller's
-# core, which costs a longer call more than the pool saves.
-MIN_WORK_PER_POOL_THREAD, MAX_WORK_WITH_POOL = 2_000_000, 60_000_000
+# The same for workers that wait for the run.
+MIN_WORK_PER_WAITING_THREAD = 2_000_000
 # Tiles are kept for the next epoch if, with their padding, they have at most this many samples for each one of X, plus
 # a number that is always allowed.
 MAX_KEPT_RATIO, ALWAYS_KEPT_SAMPLES = 1.25, 5000
 
 INPUT_TILES = ("X_tile", "Y_tile", "weight_tile")  # what a thread lays out of its input, and what it computes from it
 TILES = (*INPUT_TILES, "A1", "dZ2", "scratch")
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """The shape of a network, and its activation and loss as numbers of :mod:`fastnn2.kernels.shared.choices`."""
-
-    d: int
-    h: int
-    o: int
-    activation: int
-    loss: int
-
-    @property
-    def n_params(self) -> int:
-        """Return the number of parameters."""
-        return tuning.count_params(self.d, self.h, self.o)
-
-
-class SampleMatrix:
-    """X as the kernels read it: samples as rows, dense or sparse, in the dtype of a run.
-
-    The kernels follow the indices of a sparse X unchecked; the caller has checked them.
-    """
-
-    def __init__(self, X: Any, dtype: Any) -> None:
-        self.sparse = hasattr(X, "tocsr")
-        if self.sparse:
-            X = X.tocsr()
-            self.columns = np.ascontiguousarray(X.indices, dtype=np.int64)
-            self.starts = np.ascontiguousarray(X.indptr, dtype=np.int64)
-            self.values = np.ascontiguousarray(X.data, dtype=dtype)
-        else:
-            self.values = np.ascontiguousarray(X, dtype=dtype)
-            self.columns = self.starts = np.zeros(1, dtype=np.int64)
-        self.n, self.d = X.shape
-
-    def check_network(self, network: Network) -> None:
-        """Raise ValueError if the network has another number of inputs: kernels would read outside the samples."""
-        if self.d != network.d:
-            raise ValueError(
-                f"X has {self.d} features, but the coefficients of the model are for {network.d}; fit the model again"
-            )
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of a record that stand for X."""
-        return {"X": self.values, "columns": self.columns, "starts": self.starts, "is_sparse": self.sparse}
-
-
-def allocate_tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
-    """Return a zeroed buffer of `groups` groups of samples for each number of rows."""
-    return [aligned_zeros(groups * tuning.group_size(dtype) * count, dtype) for count in rows]
 
 
 class MiniBatchTrainer:
@@ -146,9 +90,8 @@ class MiniBatchTrainer:
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
         self.hyperparameters = float(beta_1), float(beta_2), epsilon, int(nesterov)
         self.batches_done = 0
-        self.pool: WorkerPool | None = None
         self.is_persistent = False
-        self._persistent_call: tuple[Array, Array, Callable[[int, int], None]] | None = None
+        self._waiting: tuple[Team, RunArrays] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = tuning.count_parts(batch, d, h, o, dtype)
         self.chunks = 1 if self.parts > 1 else tuning.count_chunks(batch, d, h, o, dtype)
@@ -225,9 +168,7 @@ class MiniBatchTrainer:
         n_batches: int = -(-self.X.n // self.batch)
         return n_batches
 
-    def run(
-        self, rates: Array, order: Array | None = None, prepare: Callable[[], object] | None = None
-    ) -> tuple[Array, bool]:
+    def run(self, rates: Array, order: Array | None = None) -> tuple[Array, bool]:
         """Run epochs.
 
         Parameters
@@ -236,8 +177,6 @@ class MiniBatchTrainer:
             The learning rate of each mini-batch.
         order : ndarray (epochs, n) of int64, optional
             The order of the samples in each epoch; by default the order of X.
-        prepare : callable, optional
-            Called before training, for example to set the parameters. Meanwhile, the threads of the pool wake.
 
         Returns
         -------
@@ -249,66 +188,68 @@ class MiniBatchTrainer:
         network = self.network
         epochs = len(rates) // self.n_batches
         work = epochs * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
-        pool = None
         is_short = is_short_job(work, len(rates), network.n_params)
-        if self.is_persistent and is_short and work <= MAX_WORK_WITH_POOL:
-            pool = self.pool = self.pool or WorkerPool(self.threads - 1)
+        waits = self.is_persistent and is_short
         threads = self.threads
         if self.n_threads is None:
-            work_per_thread = MIN_WORK_PER_NEW_THREAD if pool is None else MIN_WORK_PER_POOL_THREAD
+            work_per_thread = MIN_WORK_PER_WAITING_THREAD if waits else MIN_WORK_PER_NEW_THREAD
             threads = max(1, min(threads, work // work_per_thread))
         self._choose_keep_mode(order is None and not self.X.sparse and self.parts == 1, epochs)
-        # Calls for one gradient of all samples differ only in what is in the arrays, so the workers stay in the kernel.
-        persistent = pool is not None and self.optimizer == choices.GRADIENT and order is None and len(rates) == 1
-        call = self._persistent_call if persistent else None
-        if call is None:
-            call = self._make_call(np.ascontiguousarray(rates, dtype=np.float64), order, threads)
-            self._persistent_call = call if persistent else None
-        control, losses, kernel_call = call
+        if not waits:
+            self._end_waiting_team()
+            arrays = RunArrays(rates, order, epochs)
+            interrupted = run_team(self._new_team(threads, arrays), is_short, epochs, progress=False)
+            return self._collect(arrays), interrupted
 
-        if pool is not None:
-            control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0  # a persistent call keeps them
-            try:
-                pool.run(control, kernel_call, threads, prepare, persistent)
-            except BaseException as error:
-                self._persistent_call = None
-                if not isinstance(error, KeyboardInterrupt):
-                    raise
-                return self._collect(control, losses), True
-            return self._collect(control, losses), False
+        if self._waiting is not None and not self._waiting[0].is_usable(threads):
+            self._end_waiting_team()
+        is_new, interrupted = self._waiting is None, False
+        if self._waiting is None:
+            arrays = RunArrays(rates, order, epochs)
+            self._waiting = self._new_team(threads, arrays), arrays
+        team, arrays = self._waiting
+        try:
+            if is_new:
+                team.start()
+            elif arrays.renew(rates, order, epochs, self.keep_mode):
+                for thread, job in enumerate(team.jobs):
+                    job.write(**self._fields(arrays, thread, len(team.jobs)))
+            team.call()
+        except BaseException as error:
+            self._end_waiting_team()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            interrupted = True
+        return self._collect(arrays), interrupted
 
-        if prepare is not None:
-            prepare()
-        interrupted = run_team(Team(control), threads, kernel_call, is_short, epochs, progress=False)
-        return self._collect(control, losses), interrupted
-
-    def _make_call(self, rates: Array, order: Array | None, threads: int) -> tuple[Array, Array, KernelCall]:
-        """Return the control words, the losses, and the kernel call of each thread."""
-        epochs = len(rates) // self.n_batches
-        losses = np.zeros(epochs)
-        control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
-        control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
+    def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
-        fields = self._fields() | {
-            "control": control,
-            "epochs": epochs,
-            "order": self.X.columns if order is None else order,
-            "has_order": order is not None,
-            "rates": rates,
-            "losses": losses,
-        }
-        return control, losses, KernelCall(kernel, functools.partial(self._record, fields))
+        record = EpochsRecord if self.parts == 1 else UnitEpochsRecord
+        arrays.keep_mode = self.keep_mode
+        return Team(kernel, lambda thread, size: record(**self._fields(arrays, thread, size)), arrays.control, threads)
 
-    def _fields(self) -> dict[str, Any]:
-        """Return the fields of a record that are the same for all threads and runs."""
+    def _end_waiting_team(self) -> None:
+        """Let the workers that wait for a further run end; raise what was raised in this thread meanwhile."""
+        if self._waiting is not None:
+            (team, _), self._waiting = self._waiting, None
+            raised = team.stop()
+            if raised is not None:
+                raise raised
+
+    def _fields(self, arrays: "RunArrays", thread: int, threads: int) -> dict[str, Any]:
+        """Return the fields of the record of one of `threads` threads."""
         network = self.network
         beta_1, beta_2, epsilon, nesterov = self.hyperparameters
-        return {
+        fields = {
             "d": network.d,
             "h": network.h,
             "o": network.o,
+            "control": arrays.control,
+            "thread": thread,
+            "threads": threads,
             "n": self.X.n,
             "batch": self.batch,
+            "epochs": len(arrays.losses),
             "activation": network.activation,
             "loss": network.loss,
             "optimizer": self.optimizer,
@@ -316,6 +257,8 @@ class MiniBatchTrainer:
             "Y": self.Y,
             "weights": self.Y if self.weights is None else self.weights,
             "has_weights": self.weights is not None,
+            "order": self.X.columns if arrays.order is None else arrays.order,
+            "has_order": arrays.order is not None,
             "params": self._params,
             "stride": self.stride,
             "l2": self.l2,
@@ -323,55 +266,36 @@ class MiniBatchTrainer:
             "penalties": self.penalties,
             "first_moments": self._first,
             "second_moments": self._second,
+            "rates": arrays.rates,
             "beta_1": beta_1,
             "beta_2": beta_2,
             "epsilon": epsilon,
             "nesterov": nesterov,
+            "losses": arrays.losses,
+            **dict(zip(TILES, self.scratch[thread], strict=True)),
         }
-
-    def _record(self, fields: dict[str, Any], thread: int, threads: int) -> BatchesRecord:
-        """Return what one of `threads` threads is given, in addition to `fields`."""
-        tiles: dict[str, Any] = dict(zip(TILES, self.scratch[thread], strict=True))
         if self.parts > 1:
-            return UnitEpochsRecord(
-                **fields,
-                **tiles,
-                thread=thread,
-                threads=threads,
-                parts=self.parts,
-                Z2=self.Z2,
-                Z2_stride=self.Z2_stride,
-                db2=self.db2[thread],
-            )
-        return EpochsRecord(
-            **fields,
-            **(tiles | self.kept_tiles),
-            thread=thread,
-            threads=threads,
-            chunks=self.chunks,
-            tile_groups=self.tile_groups,
-            keep=self.keep_mode,
-        )
+            return fields | {"parts": self.parts, "Z2": self.Z2, "Z2_stride": self.Z2_stride, "db2": self.db2[thread]}
+        of_chunks = {"chunks": self.chunks, "tile_groups": self.tile_groups, "keep": self.keep_mode}
+        return fields | of_chunks | self.kept_tiles
 
-    def _collect(self, control: Array, losses: Array) -> Array:
+    def _collect(self, arrays: "RunArrays") -> Array:
         """Count the mini-batches of a run; return the losses of its completed epochs."""
-        completed = int(control[control_words.COMPLETED])
-        self.batches_done += int(control[control_words.BATCHES_DONE])
+        completed = int(arrays.control[control_words.COMPLETED])
+        self.batches_done += int(arrays.control[control_words.BATCHES_DONE])
         if self.keep_mode == choices.KEEP and completed:
             self.keep_mode = choices.KEPT
-        return losses[:completed].copy()
+        return arrays.losses[:completed].copy()
 
     @contextlib.contextmanager
     def persistent_workers(self) -> Iterator[None]:
-        """Let short runs inside the ``with`` statement share a pool of threads, which ends after it."""
+        """Let short runs inside the ``with`` statement have one team, whose workers end after it."""
         self.is_persistent = True
         try:
             yield
         finally:
             self.is_persistent = False
-            pool, self.pool, self._persistent_call = self.pool, None, None
-            if pool is not None:
-                pool.end()
+            self._end_waiting_team()
 
     def _choose_keep_mode(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples if every epoch has the same ones and there is another epoch to come."""
@@ -385,24 +309,35 @@ class MiniBatchTrainer:
             self.keep_mode, self.kept_tiles = choices.KEEP, dict(zip(INPUT_TILES, tiles, strict=True))
 
 
-def count_threads(work: int, maximum: int, n_threads: int | None, work_per_thread: int = tuning.WORK_PER_THREAD) -> int:
-    """Return the number of threads for `work` multiplications: at most `maximum`, and at most `n_threads`.
+class RunArrays:
+    """The arrays of a run, which a team that waits has again and again.
 
-    Without `n_threads` it is at most the number of usable cores, with `work_per_thread` or more for each thread. Inside
-    a worker of joblib it is 1, as the other workers use the other cores.
+    Attributes
+    ----------
+    control : ndarray of int64
+        The control words.
+    rates : ndarray (epochs * n_batches,)
+        The learning rate of each mini-batch.
+    order : ndarray (epochs, n) of int64 or None
+    losses : ndarray (epochs,)
+        Written by the kernel.
+    keep_mode : int
+        DROP, KEEP or KEPT of :mod:`fastnn2.kernels.shared.choices`, as it is in the records of the threads.
     """
-    if n_threads is not None:
-        return max(1, min(n_threads, maximum))
-    if _is_inside_joblib():
-        return 1
-    return max(1, min(maximum, work // work_per_thread, usable_cores()))
 
+    def __init__(self, rates: Array, order: Array | None, epochs: int) -> None:
+        self.control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
+        self.control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
+        self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
+        self.keep_mode = choices.DROP
 
-def _is_inside_joblib() -> bool:
-    import sys
-
-    joblib = sys.modules.get("joblib")
-    if joblib is None:
-        return False
-    backend, _ = joblib.parallel.get_active_backend()
-    return bool(getattr(backend, "nesting_level", 0))
+    def renew(self, rates: Array, order: Array | None, epochs: int, keep_mode: int) -> bool:
+        """Prepare for a further run; return whether the records have to be written anew, as other arrays are new."""
+        self.control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
+        self.control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0
+        if order is None and self.order is None and len(rates) == len(self.rates) and keep_mode == self.keep_mode:
+            self.rates[:] = rates
+            return False
+        self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
+        self.keep_mode = keep_mode
+        return True

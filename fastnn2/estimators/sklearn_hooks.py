@@ -16,7 +16,8 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.engine.inference import outputs
-from fastnn2.engine.mini_batch import MiniBatchTrainer, Network, SampleMatrix
+from fastnn2.engine.mini_batch import MiniBatchTrainer
+from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.optimizer_state import (
@@ -362,11 +363,9 @@ class OneHiddenLayer(CallbackSupportMixin):
         if trainer is None:  # the caller is not a fit
             trainer = self._new_gradient_trainer(X, y, sample_weight)
 
-        def prepare() -> None:
-            self._unpack(packed_coef_inter)
-            trainer.params = packed_coef_inter
-
-        losses, interrupted = trainer.run(np.zeros(1), prepare=prepare)
+        self._unpack(packed_coef_inter)
+        trainer.params = packed_coef_inter
+        losses, interrupted = trainer.run(np.zeros(1))
         if interrupted:
             raise KeyboardInterrupt
         if self._subtask_ends(subtask):

@@ -5,6 +5,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
+from fastnn2.kernels.shared.system import affinity
 from fastnn2.threads.cgroups import control_groups
 
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
@@ -23,13 +24,6 @@ def usable_cores() -> int:
     cores = _cached(frozenset(processors), lambda: [_count_physical_cores(processors)])
     limits = [*cores, *_cached("quotas", _cpu_quotas), *_environment_limits()]
     return max(1, min(limits))
-
-
-def affinity() -> set[int]:
-    """Return the processors that this thread may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def _cached(key: object, read: Callable[[], list[int]]) -> list[int]:

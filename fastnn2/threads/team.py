@@ -1,43 +1,46 @@
-"""The threads of a team, and how the caller starts, monitors and ends them.
+"""The threads of a team: how its workers start and end, and how the caller runs and monitors it.
 
-Each thread of a team makes one kernel call that lasts for the whole job and runs without the GIL. Python raises a
-signal's exception only in its main thread and only between two bytecodes, never inside a kernel. So in a long job the
-caller stays outside: it shows the progress bar and waits for the team, POLL_SECONDS at a time.
+Each thread of a team is in a kernel for the whole job, without the GIL. Its workers, all threads but number 0, run no
+Python (see :mod:`native`). They wait in the kernel for thread 0 to begin; in the estimators' kernels they also wait
+there between the calls that thread 0 makes, so that a team can serve many short runs (:meth:`Team.call`). Thread 0
+itself is
+
+- in a short job, of a few milliseconds, the caller. A signal takes effect after the job.
+- in a long job a thread that Python starts, as Python raises a signal's exception only in its main thread and only
+  between two bytecodes, never inside a kernel. The caller stays outside: it shows the progress bar and waits for the
+  team, POLL_SECONDS at a time. All threads of the team block signals, so that they reach the main thread at once.
 
 What happens at Ctrl-C in a long job:
 
 1. The signal raises KeyboardInterrupt in the caller, which is inside :func:`monitor`.
-2. :meth:`Team.end` sets the control word STOP. A thread that finds it set before its next tile marks the iteration as
-   abandoned. At the next barrier all threads find that mark and leave the kernel.
-3. :meth:`Team.end` waits until the last thread has left, as the threads write to arrays that the caller is about to
+2. :meth:`Team.stop` sets the control word STOP. A thread that finds it set before its next tile marks the iteration as
+   abandoned. At the next barrier all threads find that mark and leave the loop.
+3. :meth:`Team.stop` waits until the last thread has left, as the threads write to arrays that the caller is about to
    release. It keeps exceptions that come meanwhile, such as that of a second Ctrl-C, and waits on.
 4. :func:`run_team` returns True. The parameters of the last complete iteration are intact: an abandoned iteration
    changes none, or, in ``train_wide``, only a second set.
-
-In a short job, of a few milliseconds, the caller is thread 0 itself, and the other threads run no Python (see
-:mod:`native`): waking a Python thread and being woken by it takes a tenth of a millisecond. A signal takes effect after
-the job.
 """
 
 import functools
 import os
 import sys
-import threading
 import time
-from _thread import allocate_lock, start_new_thread
+from _thread import start_new_thread
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
+from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store import is_terminal
-from fastnn2.kernels.shared import control_words
-from fastnn2.threads.cores import affinity
-from fastnn2.threads.native import KernelCall, NativeThreads, other_cores
+from fastnn2.kernels.shared import control_words, system
+from fastnn2.kernels.shared.records import Record
+from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock
 
 BAR_AFTER_SECONDS = 0.5  # of training; then a job that will take more than a second gets a progress bar
-# How long the caller waits at a time. A signal that another thread receives does not wake it.
+# How long the caller waits at a time. A signal that another thread of the process receives does not wake it.
 POLL_SECONDS = 0.05
 # A job is short up to this number of multiplications, which take milliseconds. To those of the kernel, each iteration
 # adds a number for its fixed costs and one for each parameter.
@@ -51,190 +54,144 @@ def is_short_job(work: int, iterations: int, parameters: int) -> bool:
     return work <= SHORT_JOB_WORK and Processor.here().has_fma
 
 
-def abort(control: np.ndarray[Any, Any]) -> None:
-    """Let all threads that use these control words leave their kernel after one of them has failed.
-
-    The failed thread comes to no further barrier, so all barriers are released. The results are invalid; the caller
-    raises the failure.
-    """
-    control[control_words.STOP] = 1
-    control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
-
-
 class Team:
-    """Threads that each make one call of a function at the same time.
-
-    Python threads come from ``_thread`` and wait for bare locks. ``threading.Thread.start`` would wait until the thread
-    runs; and the lock inside a ``threading.Event`` stays locked for ever if a signal comes just after it was acquired.
+    """The caller or a thread in its place, and workers, for one kernel.
 
     Parameters
     ----------
+    kernel : Kernel
+    job : callable
+        ``job(thread, threads)`` returns the record of one of `threads` threads.
     control : ndarray of int64
         The control words of the kernel; see :mod:`fastnn2.kernels.shared.control_words`.
+    size : int
+        The number of threads asked for. The team is smaller if the system refuses to start some of them.
 
     Attributes
     ----------
+    jobs : list of Record
+        The records of the team that has been started, one for each thread.
     is_done : bool
-        Whether all threads have returned.
+        Whether thread 0 of a long job, and with it all threads, are done.
     failure : BaseException or None
         What a thread raised; this is a bug in fastnn2, not an error in the data.
     """
 
-    def __init__(self, control: np.ndarray[Any, Any]) -> None:
-        self.control = control
+    def __init__(
+        self, kernel: Kernel, job: Callable[[int, int], Record], control: np.ndarray[Any, Any], size: int
+    ) -> None:
+        self.control, self.asked, self.size = control, size, size
+        self.jobs: list[Record] = []
         self.is_done = False
-        self._done_lock = _acquired_lock()  # released by the last thread
-        self._start_locks: list[threading.Lock] = []  # one for each Python thread, released when all are started
-        self._count_lock = threading.Lock()
-        self._work: Callable[[int, int], None] | None = None
-        self._size = self._running = 0
-        self._native: NativeThreads | None = None  # set if the caller is thread 0
         self.failure: BaseException | None = None
+        self._kernel, self._job = kernel, job
+        self._workers: NativeThreads | PythonThreads | None = None
+        self._process = os.getpid()
+        self._done_lock = acquired_lock()  # released at the end of a long job
+        self._thread_0: list[int] = []  # not empty if it is a thread of its own
 
-    def start(self, size: int, work: Callable[[int, int], None], is_short: bool = False) -> None:
-        """Start at most `size` threads that each call ``work(thread, threads)``.
+    def start(self) -> None:
+        """Start the workers, which wait in the kernel for thread 0."""
+        threads_class = NativeThreads if system.IS_POSIX else PythonThreads
+        while True:
+            self.jobs = [self._job(thread, self.size) for thread in range(self.size)]
+            if self.size == 1:
+                return
+            self._workers = threads_class(self._kernel, self.jobs[1:], self._fail)
+            if self._workers.start():
+                return
+            granted = self._workers.started
+            self.end()  # these workers know of a larger team
+            self.control[[control_words.ENTERED, control_words.READY]] = 0
+            self.size = 1 + granted
 
-        In a short job the caller becomes thread 0, if the others can be native threads, and this returns at the end of
-        the job. If the system refuses to start some of the threads, the team is smaller. Python threads begin their
-        work when all have been started, as they wait for each other in the kernel.
+    def is_usable(self, size: int) -> bool:
+        """Return whether it is a team of this size, of this process: a forked child has no workers."""
+        return self.asked == size and self._process == os.getpid()
+
+    def call(self) -> None:
+        """Make a call of the kernel as thread 0; raise what a worker raised."""
+        self._kernel(self.jobs[0])
+        if self.failure is not None:
+            raise self.failure
+
+    def end(self) -> None:
+        """Let the workers leave the kernel, and wait until they have. Thread 0 is not in the kernel."""
+        if self._workers is not None and self._process == os.getpid():
+            self.control[control_words.ENTERED] = control_words.SHUT_DOWN
+            self._workers.join()
+
+    def run(self) -> None:
+        """Do a job of one call, with the caller as thread 0."""
+        try:
+            self.start()
+            self.call()
+        finally:
+            self.end()  # when thread 0 is done, the others may still be in their last update
+
+    def run_beside(self) -> None:
+        """Do a job of one call, with another thread as thread 0; do not wait for it.
+
+        One bytecode starts the thread and records it, so that no signal can come between.
         """
-        if is_short and (size == 1 or self._start_native(size, work)):
-            self._run_as_thread_0(size, work)
-            return
-        self._start_locks = [_acquired_lock() for _ in range(size)]
-        threads = 0
+        self._thread_0.extend(map(start_new_thread, [self._run_as_thread_0], repeat(())))
+
+    def _run_as_thread_0(self) -> None:
         try:
-            while threads < size:
-                start_new_thread(self._run_thread, (threads,))
-                threads += 1
-        except RuntimeError:
-            if not threads and not is_short:
-                raise
-        if not threads:
-            self._run_as_thread_0(1, work)
-            return
-        self._size = self._running = threads
-        self._work = functools.partial(_run_on_own_core, work)
-        self._release_start_locks()
-
-    def _start_native(self, size: int, work: Callable[[int, int], None]) -> bool:
-        """Start all threads but number 0 as native threads; return whether all were started, else none is left."""
-        if not isinstance(work, KernelCall):
-            return False
-        cores = other_cores(size)
-        if not cores:
-            return False
-        self._native = NativeThreads(work, size, cores)
-        if self._native.start():
-            return True
-        self._shut_down_unless_entered()
-        self._native.join()
-        self._native = None  # from here on thread 0 is a Python thread, which does enter the kernel
-        self.control[[control_words.ENTERED, control_words.READY]] = 0
-        return False
-
-    def _run_as_thread_0(self, size: int, work: Callable[[int, int], None]) -> None:
-        """Do the work of thread 0; then wait for the others, so that STOP is not set before their last update."""
-        work(0, size)
-        if self._native is not None:
-            self._native.join()
-        self.is_done = True
-
-    def _release_start_locks(self) -> None:
-        for lock in self._start_locks:
-            if lock.locked():  # a thread that has begun leaves its lock locked; to release it again does no harm
-                lock.release()
-
-    def _run_thread(self, thread: int) -> None:
-        self._start_locks[thread].acquire()
-        if self._work is None:  # the caller was interrupted before all threads were started
-            return
-        try:
-            self._work(thread, self._size)
+            system.block_signals()
+            self.run()
         except BaseException as error:
             self.failure = error
-            abort(self.control)
-            if thread == 0:
-                self._shut_down_unless_entered()
         finally:
-            with self._count_lock:
-                self._running -= 1
-                is_last = self._running == 0
-            if is_last:
-                self.is_done = True
-                self._done_lock.release()
+            self.is_done = True
+            self._done_lock.release()
 
-    def _shut_down_unless_entered(self) -> None:
-        """Let the threads that wait in the kernel leave it, if an exception kept thread 0 from entering it."""
-        if self.control[control_words.ENTERED] == 0:
-            self.control[control_words.ENTERED] = control_words.SHUT_DOWN
+    def _fail(self, error: BaseException) -> None:
+        """Record what was raised in a worker, and let all threads leave the kernel.
+
+        The worker comes to no further barrier, so all barriers are released. The results are invalid.
+        """
+        self.failure = error
+        self.control[control_words.STOP] = 1
+        self.control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the team, at most `seconds`; return whether it is done."""
+        """Wait for thread 0 of a long job, at most `seconds`; return whether it is done."""
         if not self.is_done and self._done_lock.acquire(timeout=seconds):
             self._done_lock.release()
         return self.is_done
 
-    def end(self) -> BaseException | None:
+    def stop(self) -> BaseException | None:
         """Tell the team to stop and wait until it has; return what was raised in the calling thread meanwhile."""
         raised = None
         while True:
             try:
                 self.control[control_words.STOP] = 1
-                self._release_start_locks()
-                if self._native is not None:
-                    self._shut_down_unless_entered()
-                    self._native.join()
-                while self._work is not None and self._running:
-                    self.wait(POLL_SECONDS)
+                while self._thread_0 and not self.wait(POLL_SECONDS):
+                    pass
+                self.end()
                 return raised
-            except BaseException as error:  # from a signal; the threads still run, so wait on
+            except BaseException as error:  # from a signal; the threads may still run, so wait on
                 raised = error
 
 
-def _run_on_own_core(work: Callable[[int, int], None], thread: int, threads: int) -> None:
-    """Do the work; before, if the team has as many threads as there are cores, move this one to a core of its own.
-
-    Two threads that start on the same core yield it to each other at every barrier, and the system leaves them there
-    for 10 ms and more. The system may move this thread again later.
-    """
-    try:
-        cores = affinity()
-        if len(cores) == threads:
-            os.sched_setaffinity(0, {sorted(cores)[thread]})
-            os.sched_setaffinity(0, cores)
-    except (AttributeError, OSError):  # not Linux, or not permitted
-        pass
-    work(thread, threads)
-
-
-def _acquired_lock() -> threading.Lock:
-    lock = allocate_lock()
-    lock.acquire()
-    return lock
-
-
-def run_team(
-    team: Team,
-    size: int,
-    work: Callable[[int, int], None],
-    is_short: bool,
-    iterations: int,
-    progress: bool | None,
-) -> bool:
+def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None) -> bool:
     """Run a job to its end, or to Ctrl-C; return whether Ctrl-C came. What a thread raises is raised here."""
     interrupt = pending_exception = None
     try:
         try:
-            team.start(size, work, is_short)
-            monitor(team, iterations, progress)
+            if is_short:
+                team.run()
+            else:
+                team.run_beside()
+                monitor(team, iterations, progress)
         finally:
-            pending_exception = team.end()
+            pending_exception = team.stop()
     except KeyboardInterrupt as error:
         interrupt = error
     finally:
-        # Once more, as a second signal may have come just before end() was called above.
-        pending_exception = team.end() or pending_exception
+        # Once more, as a second signal may have come just before stop() was called above.
+        pending_exception = team.stop() or pending_exception
     if team.failure is not None:
         raise team.failure
     if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):

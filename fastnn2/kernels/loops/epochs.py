@@ -1,4 +1,4 @@
-"""Epochs of mini-batches for the estimators, where the threads share the samples; also inference.
+"""Epochs of mini-batches for the estimators, where the threads share the samples.
 
 One call of :func:`epochs` on each thread of a team runs one epoch or more. It suits large mini-batches;
 :mod:`unit_epochs` is for small ones. A mini-batch is cut into *chunks*, whose number does not depend on the number of
@@ -25,16 +25,14 @@ from numba import njit
 
 from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, waits_dominate
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
-from fastnn2.kernels.nn.losses import activate_outputs, output_loss
+from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
-from fastnn2.kernels.nn.rows import gather, gather_sparse, scatter
+from fastnn2.kernels.nn.rows import gather, gather_sparse
 from fastnn2.kernels.shared.choices import DROP, KEEP
 from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
 from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.blocks import smaller
-from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
-from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
-from fastnn2.kernels.simd.vector import INLINE, fma, group_lanes, load_group, zero_group
+from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 
 @njit(**INLINE)
@@ -57,7 +55,7 @@ def epochs(job):
 
     For the fields of `job`, with their shapes, see :class:`~fastnn2.kernels.shared.records.EpochsRecord`. X_tile,
     Y_tile and weight_tile are laid out anew for each tile if `keep` is DROP. Otherwise every epoch takes the samples in
-    the same order, and the tiles are laid out in the first epoch of the first call (KEEP) or by an earlier run (KEPT).
+    the same order, and the tiles are laid out in the first epoch of this call (KEEP) or by an earlier call (KEPT).
     """
     control, thread, threads = job.control, job.thread, job.threads
     d, h, o = job.d, job.h, job.o
@@ -76,7 +74,6 @@ def epochs(job):
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
-    lays_out_once = keep == KEEP and barriers == 0  # no barrier yet: this is the first call
     yields = batches_done = waited = 0
     begin_time = cycles()
     stopped = False
@@ -99,7 +96,7 @@ def epochs(job):
                     valid = smaller(tile_size * lanes, size - g * lanes)
                     # The tile's first sample in X_tile, Y_tile and weight_tile.
                     tile_first = 0 if keep == DROP else (batch_groups * (begin // batch) + g) * lanes
-                    if keep == DROP or (lays_out_once and epoch == 0):
+                    if keep == DROP or (keep == KEEP and epoch == 0):
                         first = epoch_offset + begin + g * lanes
                         lay_out(
                             X, job.columns, job.starts, job.is_sparse, d, order, has_order, first, valid, X_tile,
@@ -161,30 +158,3 @@ def epochs(job):
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, BATCHES_DONE, batches_done)
-
-
-@njit(**NOT_INLINED)
-def infer(job):
-    """Write the outputs y of the samples [first, last) to `out` (n, o) in place; each depends on its sample alone.
-
-    For the fields of `job` see :class:`~fastnn2.kernels.shared.records.InferRecord`; X_tile, A1 and y are overwritten.
-    """
-    forbid_inlining()
-    d, h, o = job.d, job.h, job.o
-    last, tile_groups, X = job.last, job.tile_groups, job.X
-    X_tile, A1, y = job.X_tile, job.A1, job.y
-    lanes = group_lanes(X)
-    zero_or_nan = zero_group(X)  # 0 times a number that is not finite is NaN
-    for sample in range(job.first, last, tile_groups * lanes):
-        valid = smaller(tile_groups * lanes, last - sample)
-        groups = (valid + lanes - 1) // lanes
-        lay_out(X, job.columns, job.starts, job.is_sparse, d, job.starts, 0, sample, valid, X_tile, 0)
-        for i in range(0, groups * d * lanes, lanes):
-            zero_or_nan = fma(load_group(X_tile, i), 0.0, zero_or_nan)
-        used = lanes_used(valid, groups, X)
-        forward_tile(job.params, 0, d, h, o, groups, used, job.activation, X_tile, 0, A1, 0, y, 0)
-        for g in range(groups):
-            activate_outputs(job.loss, o, y, g * o * lanes)
-        scatter(y, o, sample, valid, job.out)
-    if sum_lanes(fold_group(zero_or_nan)) != 0.0:
-        job.not_finite[0] = 1

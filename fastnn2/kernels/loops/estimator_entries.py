@@ -1,13 +1,13 @@
 """The kernels of the estimators as Python calls them; see :mod:`entries`.
 
-Thread 0 of a team is the caller's, or in longer calls one that the caller watches. The others make one call of an entry
-for one of thread 0, or, if they are to stay, for all calls that it makes until it is done with them, as the way from
-Python to a kernel takes a tenth of a millisecond. Tiles that are kept are laid out in the first of them.
+Thread 0 makes one call for each run. A worker stays in the kernel: it makes one call for each of thread 0, and waits
+for the next one until it is told to leave, as starting a thread takes a tenth of a millisecond.
 """
 
 from numba import njit
 
 from fastnn2.kernels.loops import epochs as mini_batches
+from fastnn2.kernels.loops import infer as inference
 from fastnn2.kernels.loops import unit_epochs as small_batches
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
 from fastnn2.kernels.loops.team import begin_call, end_call
@@ -18,10 +18,12 @@ from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 def epoch_calls(job):
     """Run epochs of mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.epochs`."""
     forbid_inlining()
+    control, thread = job.control, job.thread
     call = 1
-    while begin_call(job.control, job.thread, call):
+    while begin_call(control, thread, call):
         mini_batches.epochs(job)
-        if not end_call(job.control, job.thread, job.threads):
+        end_call(control, thread, job.threads)
+        if thread == 0:
             break
         call += 1
 
@@ -30,10 +32,12 @@ def epoch_calls(job):
 def unit_epoch_calls(job):
     """Run epochs of small mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.unit_epochs`."""
     forbid_inlining()
+    control, thread = job.control, job.thread
     call = 1
-    while begin_call(job.control, job.thread, call):
+    while begin_call(control, thread, call):
         small_batches.unit_epochs(job)
-        if not end_call(job.control, job.thread, job.threads):
+        end_call(control, thread, job.threads)
+        if thread == 0:
             break
         call += 1
 
@@ -53,7 +57,7 @@ def unit_epochs(job):
 
 
 def infer(job):
-    """Run :func:`epochs.infer`."""
+    """Run :func:`infer.infer`."""
     mode = enter_default_mode()
-    mini_batches.infer(job)
+    inference.infer(job)
     set_float_mode(mode)

@@ -16,8 +16,6 @@ All that kernels ask of the system or the processor at run time is in this file,
 missing; only the floating-point mode is in :mod:`float_mode`.
 """
 
-import os
-
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -30,12 +28,12 @@ from fastnn2.kernels.shared.control_words import (
     ENTERED,
     NEXT_CHUNKS,
     OUTCOME,
-    PERSISTENT,
     READY,
     SHUT_DOWN,
     STOP,
     WORD,
 )
+from fastnn2.kernels.shared.system import SLEEP, YIELD
 from fastnn2.kernels.shared.tuning import MAX_WAIT_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.target import is_x86
@@ -103,18 +101,18 @@ def pause(typingctx):
 
 
 def _system_call(builder, name, *arguments):
-    """Build a call of a function of the C library (POSIX; elsewhere nothing)."""
-    if os.name == "posix":
+    """Build a call of a function of the C library; nothing if the system has none of the kind."""
+    if name:
         function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
         builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
 
 
 @intrinsic
 def yield_core(typingctx):
-    """Let another thread run on this core (POSIX; elsewhere nothing)."""
+    """Let another thread run on this core, where the system can."""
 
     def codegen(context, builder, signature, args):
-        _system_call(builder, "sched_yield")
+        _system_call(builder, YIELD)
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -122,10 +120,12 @@ def yield_core(typingctx):
 
 @intrinsic
 def sleep(typingctx, microseconds):
-    """Sleep for `microseconds` and 50 to 100 more; the thread may wake on another core (POSIX; elsewhere nothing)."""
+    """Sleep for `microseconds` and 50 to 100 more; the thread may wake on another core; nothing
+    where the system cannot.
+    """
 
     def codegen(context, builder, signature, args):
-        _system_call(builder, "usleep", context.cast(builder, args[0], microseconds, types.int32))
+        _system_call(builder, SLEEP, context.cast(builder, args[0], microseconds, types.int32))
         return context.get_dummy_value()
 
     return types.void(microseconds), codegen
@@ -181,20 +181,16 @@ def wait_for_call(control, call):
 
 @njit(**INLINE)
 def end_call(control, thread, threads):
-    """Return at the end of a call whether this thread, a persistent worker, waits in the kernel for the next one.
+    """End a call: thread 0 waits until all workers have come here.
 
-    Thread 0 returns when all workers are at the end of the call: its caller reads and changes the arrays that they
-    write and read, and they may still be in their last update.
+    Its caller reads and changes the arrays that they write and read, and they may still be in their last update.
     """
-    if atomic_load(control, PERSISTENT) == 0:
-        return False
     if thread != 0:
         atomic_add(control, CALLS_DONE, 1)
-        return True
+        return
     polls = 0
     while atomic_load(control, CALLS_DONE) < atomic_load(control, ENTERED) * (threads - 1):
         polls = back_off(polls)
-    return False
 
 
 @njit(**INLINE)

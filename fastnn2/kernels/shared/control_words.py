@@ -19,10 +19,11 @@ BATCHES_DONE = 7 * WORD  # finished mini-batches, written by thread 0 at the end
 # of all threads: there is no further call, or they are not needed any more.
 ENTERED = 8 * WORD
 BARRIERS = 9 * WORD  # ARRIVED as it was when this call began, or when the others joined; written by thread 0
-PERSISTENT = 10 * WORD  # whether the other threads stay in the kernel at the end of a call, and wait for the next one
-CALLS_DONE = 11 * WORD  # how often a thread other than 0 reached the end of a call, if PERSISTENT
-READY = 12 * WORD  # threads that wait for thread 0 to release them into train or train_wide
-CONTROL_SIZE = 13 * WORD
+CALLS_DONE = 10 * WORD  # how often a worker reached the end of a call
+READY = 11 * WORD  # threads that wait for thread 0 to release them into train or train_wide
+NEXT_BLOCK = 12 * WORD  # in infer: the next block of samples that nobody has taken yet
+NOT_FINITE = 13 * WORD  # in infer: whether one of the samples has a number that is infinite or NaN
+CONTROL_SIZE = 14 * WORD
 # Behind these, for train and train_wide only, come two words per thread: the next chunk (or part) of the thread's range
 # that nobody has taken yet, for iterations (or rounds) of even and of odd number. At the range's end, none is left.
 NEXT_CHUNKS = CONTROL_SIZE

@@ -214,10 +214,14 @@ class UnitEpochsRecord(BatchesRecord):
 
 
 class InferRecord(NetworkRecord):
-    """The outputs of samples; X as in BatchesRecord; X_tile, A1 and y are for one tile."""
+    """The outputs of samples, of which each thread takes the next block; X as in BatchesRecord.
 
-    first: Int  # the samples [first, last)
-    last: Int
+    X_tile, A1 and y are for one tile, and for this thread.
+    """
+
+    control: Ints  # see control_words
+    n: Int  # samples
+    block: Int  # samples of a block
     tile_groups: Int
     activation: Int
     loss: Int
@@ -230,7 +234,6 @@ class InferRecord(NetworkRecord):
     X_tile: Reals
     A1: Reals
     y: Reals
-    not_finite: Ints  # set to 1 if one of the samples has a number that is infinite or NaN
 
 
 class ForwardRecord(NetworkRecord):

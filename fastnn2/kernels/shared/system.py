@@ -1,0 +1,91 @@
+"""What the project asks of an operating system, with an answer for each: threads, cores, yield and sleep.
+
+- Linux has all of it.
+- Other POSIX systems, as macOS and FreeBSD, do not let a thread be placed on a core: their scheduler places it.
+- Elsewhere, as on Windows, workers are threads that Python starts, and a thread that waits in a kernel spins.
+"""
+
+import ctypes
+import functools
+import os
+from typing import Any
+
+IS_POSIX = os.name == "posix"
+# What kernels call to let another thread run, and to sleep for some microseconds.
+YIELD = "sched_yield" if IS_POSIX else None
+SLEEP = "usleep" if IS_POSIX else None
+
+ATTRIBUTES_BYTES = 256  # more than a pthread_attr_t has: 56 on x86-64 Linux, 64 on Arm Linux and macOS
+SIGNALS_BYTES = 128  # a sigset_t on Linux; it is smaller elsewhere
+# Signals that a thread sends to itself by an instruction are not to be blocked.
+OWN_SIGNALS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+
+
+def affinity() -> set[int]:
+    """Return the processors that this thread may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def other_cores(threads: int) -> frozenset[int]:
+    """Return the processors for the workers of a team: all but that of the caller. None: let the system place them.
+
+    The system places them where it cannot do otherwise, or where there are fewer processors than threads.
+    """
+    try:
+        cores, current = affinity(), libc_with_gil().sched_getcpu()
+    except (AttributeError, OSError, TypeError):  # not Linux, or not permitted
+        return frozenset()
+    return frozenset(cores - {current}) if threads <= len(cores) else frozenset()
+
+
+@functools.cache
+def libc_with_gil() -> Any:
+    """Return the C library for calls that return at once and keep the GIL."""
+    library = ctypes.PyDLL(None)
+    library.pthread_create.argtypes = 4 * (ctypes.c_void_p,)
+    return library
+
+
+@functools.cache
+def libc_without_gil() -> Any:
+    """Return the C library for calls that wait, during which other Python threads run."""
+    library = ctypes.CDLL(None)
+    library.pthread_join.argtypes = ctypes.c_void_p, ctypes.c_void_p
+    return library
+
+
+@functools.cache
+def thread_attributes(cores: frozenset[int]) -> Any:
+    """Return the attributes of threads that run only on these cores (if any), and that block signals.
+
+    Without cores, Linux usually starts a thread on its creator's core, even if another core is idle, and there it
+    waits for milliseconds. A thread that does not block a signal may be the one to receive it, and the main thread,
+    which alone runs Python's handlers, would not wake.
+    """
+    library, attributes = libc_with_gil(), ctypes.create_string_buffer(ATTRIBUTES_BYTES)
+    library.pthread_attr_init(attributes)
+    if cores:
+        words = max(cores) // 64 + 1
+        bits = sum(1 << core for core in cores)
+        mask = (ctypes.c_uint64 * words)(*(bits >> 64 * word & 0xFFFF_FFFF_FFFF_FFFF for word in range(words)))
+        library.pthread_attr_setaffinity_np(attributes, ctypes.c_size_t(ctypes.sizeof(mask)), mask)
+    if hasattr(library, "pthread_attr_setsigmask_np"):  # the GNU C library, from version 2.32 on
+        import signal
+
+        blocked = ctypes.create_string_buffer(SIGNALS_BYTES)
+        library.sigfillset(blocked)
+        for name in OWN_SIGNALS:
+            library.sigdelset(blocked, int(getattr(signal, name)))
+        library.pthread_attr_setsigmask_np(attributes, blocked)
+    return attributes
+
+
+def block_signals() -> None:
+    """Block signals in this thread, and in those that it starts."""
+    if IS_POSIX:
+        import signal
+
+        own = {getattr(signal, name) for name in OWN_SIGNALS}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - own)
