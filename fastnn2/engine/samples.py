@@ -71,9 +71,10 @@ def count_threads(work: int, maximum: int, n_threads: int | None, work_per_threa
     """
     if n_threads is not None:
         return max(1, min(n_threads, maximum))
-    if _is_inside_joblib():
+    most = min(maximum, work // work_per_thread)
+    if most <= 1 or _is_inside_joblib():
         return 1
-    return max(1, min(maximum, work // work_per_thread, usable_cores()))
+    return min(most, usable_cores())
 
 
 def _is_inside_joblib() -> bool:
