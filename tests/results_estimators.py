@@ -1,11 +1,11 @@
 """Rows of the table of results: MLPClassifier and MLPRegressor, by their public methods and attributes alone.
 
-Some numbers are NumPy's or SciPy's, not a kernel's, and differ between processors. Rows that contain them are bound to
-one machine: Adam's learning rates, which take powers of its betas; those of "invscaling", which take powers of the
-samples seen; L-BFGS; predictions from a sparse X with few numbers; losses and scores of the validation set.
+Some numbers are NumPy's, SciPy's or scikit-learn's, and may differ between processors. Rows that contain them are bound
+to one machine, and say by what: L-BFGS; predictions from a sparse X with few numbers; losses and scores of the
+validation set. Where only the fit is in a row, early stopping depends only on which score is the best.
 
-Most rows of Adam have betas whose powers are exact, and so the same everywhere: 1/2, or for up to 22 steps 5/8, with
-which products are rounded as with the usual ones. Early stopping depends only on which score is the best.
+Most rows of Adam have betas whose powers are exact: 1/2, or for up to 22 steps 5/8, with which products are rounded as
+with the usual ones.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {"solver": "adam", "batch_size": 100},
     "lbfgs": {"solver": "lbfgs", "max_iter": 10},
 }
-BOUND_SOLVERS = ("adam", "lbfgs")
+BOUND_SOLVERS = {"lbfgs": "the steps are SciPy's, with its BLAS"}
+BY_VALIDATION = "losses and scores of the validation set are scikit-learn's, with NumPy's sums and the C library's log"
+BY_SPARSE = "with less than a tenth, products are SciPy's, and exp and tanh NumPy's"
 
 
 def data(kind: str, n: int, d: int, dtype: str, outputs: int | None = None) -> tuple[Any, Any, Any]:
@@ -92,7 +94,7 @@ def predictions(model: Any, X: Any) -> list[Any]:
 def estimator(
     group: str, solver: str, kind: str, dtype: str, options: dict[str, Any] | None = None, *, n: int = 500, d: int = 10,
     outputs: int | None = None, weighted: bool = False, parts: int = 1, fits: int = 1, sparse: str = "",
-    of_validation: bool = False, threads: int | None = None, machine_bound: bool = False,
+    of_validation: bool = False, threads: int | None = None,
 ) -> Row:  # fmt: skip
     """Return a row of what a fit leaves in a model, and of its predictions.
 
@@ -130,7 +132,8 @@ def estimator(
     words += [sparse, "losses of validation" * of_validation]
     shape = f"{d}-{options.get('hidden_layer_sizes', 24)}" + (f"-{outputs}" if outputs else "")
     case = f"estimator {solver} {kind} {shape} n={n} {', '.join(filter(None, words))}"
-    return Row(group, case, of_threads(threads), compute, machine_bound or solver in BOUND_SOLVERS)
+    bound_by = BY_VALIDATION if of_validation else BOUND_SOLVERS.get(solver, "")
+    return Row(group, case, of_threads(threads), compute, bound_by)
 
 
 def solver_rows() -> Iterator[Row]:
@@ -152,8 +155,8 @@ OF_SGD: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"momentum": 0.5}, {"weighted": True}),
     ({"learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 1, "max_iter": 40}, {}),
     ({"learning_rate": "invscaling", "power_t": 1.0}, {}),  # a power that is exact
-    ({"learning_rate": "invscaling", "power_t": 0.3}, {"machine_bound": True}),
-    ({"learning_rate": "invscaling"}, {"machine_bound": True}),
+    ({"learning_rate": "invscaling", "power_t": 0.3}, {}),
+    ({"learning_rate": "invscaling"}, {}),
 )
 OF_BOTH: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"alpha": 2.0}, {"weighted": True}),
@@ -203,14 +206,14 @@ def option_rows() -> Iterator[Row]:
             yield estimator("estimator, class weights", "sgd", kind, "float64", options, weighted=weighted)
 
 
-def bound_rows() -> Iterator[Row]:
+def other_rows() -> Iterator[Row]:
     """Yield losses and scores of validation sets, Adam with the usual betas, and L-BFGS."""
     for place, kind in enumerate(KINDS):
         yield estimator(
             "estimator sgd, validation", "sgd", kind, DTYPES[place % 2], {"early_stopping": True, "max_iter": 10},
-            weighted=place % 3 == 1, of_validation=True, machine_bound=True,
+            weighted=place % 3 == 1, of_validation=True,
         )  # fmt: skip
-    for solver in BOUND_SOLVERS:
+    for solver in ("adam", "lbfgs"):
         group = f"estimator {solver}"
         for dtype in DTYPES:
             for place, kind in enumerate(KINDS):
@@ -257,8 +260,7 @@ def prediction_rows() -> Iterator[Row]:
 
         words = [dtype, f"X of {of_X}" if of_X else "", f"{share:.0%} not 0" if share < 1 else ""]
         case = f"predictions {kind} 10-24 n={n} {', '.join(filter(None, words))}"
-        # With less than a tenth, SciPy's products are used.
-        return Row("predictions", case, of_threads(threads), compute, machine_bound=share < 0.1)
+        return Row("predictions", case, of_threads(threads), compute, BY_SPARSE if share < 0.1 else "")
 
     for dtype in DTYPES:
         for kind in KINDS:
@@ -276,6 +278,6 @@ def rows() -> Iterator[Row]:
     """Yield all rows of estimators."""
     yield from solver_rows()
     yield from option_rows()
-    yield from bound_rows()
+    yield from other_rows()
     yield from thread_rows()
     yield from prediction_rows()

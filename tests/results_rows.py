@@ -21,19 +21,23 @@ class Row:
     """One result: rows of one `case` have the same inputs, so the same digest; rows of other cases have others.
 
     What follows the case in the name must not change a bit: the number of threads, say, or the layout of X. The suite
-    has one test for each `group`. A row is `machine_bound` if its numbers pass through routines of NumPy, SciPy or
-    BLAS that differ between processors.
+    has one test for each `group`. A row is machine-bound if its numbers pass through other software, which may
+    compute them otherwise on another processor; `bound_by` names it.
     """
 
     group: str
     case: str
     variant: str
     compute: Callable[[], Any]
-    machine_bound: bool = False
+    bound_by: str = ""
 
     @property
     def name(self) -> str:
         return self.case + self.variant
+
+    @property
+    def machine_bound(self) -> bool:
+        return bool(self.bound_by)
 
     def digest(self) -> str:
         return digest(self.compute())

@@ -42,8 +42,8 @@ def test_no_bit_of_a_result_has_changed(group):
 def test_no_bit_has_changed_of_results_that_are_bound_to_a_machine():
     here, there = results_table.machine(), results_table.read()[2]
     if here != there:
-        groups = collections.Counter(row.group for row in BOUND)
-        names = ", ".join(f"{group} ({count} rows)" for group, count in groups.items())
+        groups = collections.Counter((row.group, row.bound_by) for row in BOUND)
+        names = ", ".join(f"{group} ({count} rows: {by})" for (group, by), count in groups.items())
         other = ", ".join(name for name in here if here[name] != there.get(name))
         pytest.skip(f"{names}: bound to the machine that wrote the table; this one has other {other}")
     assert_as_in_the_file(BOUND)

@@ -1,9 +1,10 @@
 """scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, on fastnn2's kernels.
 
 Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``sklearn_hooks`` the methods that replace
-scikit-learn's, ``optimizer_state`` the state of its optimizers, ``conversion`` models of one class from the other,
-``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads. ``hook_signatures`` lists the private
-names and comes first: its import refuses a scikit-learn that lacks one. May import engine and below, not functional.
+scikit-learn's, ``optimizer_state`` the state of its optimizers, ``learning_rates`` the rates of Adam and "invscaling",
+``conversion`` models of one class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on
+BLAS threads. ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks
+one. May import engine and below, not functional.
 """
 
 from fastnn2.estimators.hook_signatures import TESTED

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from fastnn2.engine.mini_batch import MiniBatchTrainer
+from fastnn2.estimators.learning_rates import adam_rates, invscaling_rate
 from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
@@ -51,18 +52,17 @@ def kernel_options(optimizer: Any) -> dict[str, Any]:
 def learning_rates(optimizer: Any, epochs: int, n_batches: int, samples_seen: int, n: int) -> Array:
     """Return the learning rate of every mini-batch of the next `epochs`, which have `n` samples each."""
     if is_adam(optimizer):
-        by_batch: Array = _adam_rates(optimizer, optimizer.t + 1.0 + np.arange(epochs * n_batches))
-        return by_batch
+        return adam_rates(optimizer, optimizer.t + 1, epochs * n_batches)
     by_epoch = np.full(epochs, float(optimizer.learning_rate))
     if optimizer.lr_schedule == "invscaling":
-        samples = samples_seen + n * np.arange(1, epochs)
-        by_epoch[1:] = optimizer.learning_rate_init / (samples + 1.0) ** optimizer.power_t
+        by_epoch[1:] = [invscaling_rate(optimizer, samples_seen + n * epoch) for epoch in range(1, epochs)]
     return np.repeat(by_epoch, n_batches)
 
 
-def _adam_rates(optimizer: Any, t: Any) -> Any:
-    """Return the learning rates of Adam's updates number `t`, with its bias correction."""
-    return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
+def end_epochs(optimizer: Any, samples_seen: int) -> None:
+    """Set the learning rate of "invscaling" as scikit-learn's ``iteration_ends`` does, but to the kernel's next one."""
+    if not is_adam(optimizer) and optimizer.lr_schedule == "invscaling":
+        optimizer.learning_rate = invscaling_rate(optimizer, samples_seen)
 
 
 def _moments(optimizer: Any) -> dict[str, str]:
@@ -85,7 +85,7 @@ def copy_count(optimizer: Any, trainer: MiniBatchTrainer) -> None:
     """Set Adam's number of updates, and the learning rate that follows from it, to the trainer's."""
     if is_adam(optimizer) and optimizer.t != trainer.batches_done:
         optimizer.t = trainer.batches_done
-        optimizer.learning_rate = _adam_rates(optimizer, float(optimizer.t))
+        optimizer.learning_rate = adam_rates(optimizer, optimizer.t, 1)[0]
 
 
 def store_state(optimizer: Any, trainer: MiniBatchTrainer, like: list[Array]) -> None:

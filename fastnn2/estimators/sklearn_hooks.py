@@ -22,6 +22,7 @@ from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.optimizer_state import (
     copy_count,
+    end_epochs,
     flatten,
     kernel_options,
     learning_rates,
@@ -313,7 +314,7 @@ class OneHiddenLayer(CallbackSupportMixin):
             for loss in losses:
                 self._no_improvement_count = self._no_improvement_count + 1 if loss > self.best_loss_ - self.tol else 0
                 self.best_loss_ = min(self.best_loss_, loss)
-        self._optimizer.iteration_ends(self.t_)
+        end_epochs(self._optimizer, self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
             return True
         name = "Validation score" if self.early_stopping else "Training loss"

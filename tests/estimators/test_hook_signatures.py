@@ -149,7 +149,7 @@ VERSIONS = {
     ),
     "without a module": (
         "9.9.0", "import sys; sys.modules['sklearn.neural_network._stochastic_optimizers'] = None",
-        rf"{LACKS}{OPTIMIZERS}\.AdamOptimizer, {OPTIMIZERS}\.AdamOptimizer\.iteration_ends, .*SGDOptimizer.*{REMEDY}",
+        rf"{LACKS}{OPTIMIZERS}\.AdamOptimizer, {OPTIMIZERS}\.AdamOptimizer\.trigger_stopping, .*SGDOptimizer.*{REMEDY}",
     ),
 }  # fmt: skip
 
