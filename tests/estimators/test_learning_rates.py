@@ -54,8 +54,8 @@ def invscaling(power_t, rate=0.1):
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("beta", BETAS)
 def test_powers_of_betas_are_rounded_once(beta, first):
-    expected = [1.0 - exact_power(beta, t) for t in range(first, first + 60)]
-    assert learning_rates.one_minus_powers(beta, first, 60).tolist() == expected
+    expected = [1.0 - exact_power(beta, t) for t in range(first, first + 25)]
+    assert learning_rates.one_minus_powers(beta, first, 25).tolist() == expected
 
 
 @pytest.mark.parametrize("exponent", POWERS_T)
