@@ -30,7 +30,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
 }
 BOUND_SOLVERS = {"lbfgs": "the steps are SciPy's, with its BLAS"}
 BY_VALIDATION = "losses and scores of the validation set are scikit-learn's, with NumPy's sums and the C library's log"
-BY_SPARSE = "with less than a tenth, products are SciPy's, and exp and tanh NumPy's"
+BY_SPARSE = "with less than a tenth, products are SciPy's and BLAS's, exp and tanh NumPy's"
 
 
 def data(kind: str, n: int, d: int, dtype: str, outputs: int | None = None) -> tuple[Any, Any, Any]:
