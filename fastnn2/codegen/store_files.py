@@ -2,7 +2,8 @@
 
 A file is one line of JSON, the header, and the object. Before LLVM sees a byte, owner, length, hash and the list of
 undefined symbols are checked: LLVM's loader crashes on a damaged object, and where one symbol is unknown it gives
-address 0 to all of them without a word.
+address 0 to all of them without a word. A file of the other kind has, instead of an object, the files of Numba's own
+cache, which Numba itself would read without such checks.
 
 Machine code from another user would run with this user's rights. So a folder or file is trusted only if it belongs to
 this user or to root and nobody else may write to it. The folder is opened once, and the open folder is checked, not its
@@ -12,6 +13,9 @@ user who can replace the store's folder must still put one in its place that pas
 Using a file sets its time, if it belongs to this user, at most once a day. Writing a file removes this user's files
 that nobody used for 90 days, most of them of earlier versions. ``fastnn2 warmup`` marks its files in the header, and
 they stay.
+
+Windows has neither POSIX's owners and modes nor files that are opened through a folder. There the access lists of the
+system decide who may write, as they do for a user's other programs.
 """
 
 import contextlib
@@ -28,15 +32,24 @@ from typing import Any, BinaryIO
 from fastnn2.codegen.elf import undefined_symbols
 from fastnn2.codegen.processor import Processor
 
-SUFFIX, HALF_SUFFIX = ".kernel", ".tmp"
-OWN_NAME = r"\w+-float(32|64)-[0-9a-f]{16}-[0-9a-f]{12}(\.kernel|.*\.tmp)"  # other files in the folder are left alone
+SUFFIX, NUMBA_SUFFIX, HALF_SUFFIX = ".kernel", ".numba", ".tmp"
+# Other files in the folder are left alone.
+OWN_NAME = r"\w+-float(32|64)-[0-9a-f]{16}-[0-9a-f]{12}(\.kernel|\.numba|.*\.tmp)"
 FOLDER_MODE, FILE_MODE = 0o755, 0o644  # whatever the umask is: a store that root fills is for every user
 OWN_FOLDER = "set FASTNN2_CACHE_DIR to a folder of your own"
-BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+HAS_OWNERS = hasattr(os, "geteuid")
+BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH if HAS_OWNERS else 0
+# What some systems lack: links are not followed, a pipe in a file's place does not block, bytes are left as they are.
+OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 DAY = 86_400.0  # seconds
 UNUSED, HALF = 90 * DAY, DAY  # how old a file gets that nobody uses, and half a file of a writer that was killed
 # What machine code may call: functions of the C library that are the same everywhere (fma is exact).
 ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmove", "fma", "fmaf"})
+
+
+def user() -> int:
+    """Return the number of this user; 0, as for the owner of all files, where the system has none."""
+    return os.geteuid() if HAS_OWNERS else 0
 
 
 class DamagedFileError(Exception):
@@ -74,13 +87,19 @@ class Entry:
     @property
     def expires(self) -> bool:
         """Whether this user's next write removes it once it was not used for long."""
-        return not self.keep and self.status.st_uid == os.geteuid()
+        return not self.keep and self.status.st_uid == user()
 
 
 class Folder:
-    """The folder of the store, open and trusted; a context manager that closes it."""
+    """The folder of the store, open and trusted; a context manager that closes it.
 
-    def __init__(self, path: pathlib.Path, descriptor: int) -> None:
+    Attributes
+    ----------
+    descriptor : int or None
+        The open folder; None where the system opens no folders, and files are opened by their paths.
+    """
+
+    def __init__(self, path: pathlib.Path, descriptor: int | None) -> None:
         self.path, self.descriptor = path, descriptor
 
     def __enter__(self) -> "Folder":
@@ -91,29 +110,43 @@ class Folder:
 
     def close(self) -> None:
         """Close it."""
-        os.close(self.descriptor)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+    def _place(self, name: str) -> str:
+        """Return a file's name for the functions of os: within the open folder, else its path."""
+        return name if self.descriptor is not None else str(self.path / name)
+
+    def _listed(self) -> list[str]:
+        return os.listdir(self.path if self.descriptor is None else self.descriptor)
 
     def names(self, prefix: str) -> list[str]:
         """Return the names of all files with this prefix, sorted."""
-        return sorted(name for name in os.listdir(self.descriptor) if name.startswith(prefix) and name.endswith(SUFFIX))
+        return sorted(name for name in self._listed() if name.startswith(prefix) and name.endswith(SUFFIX))
 
     def _open(self, name: str) -> BinaryIO:
-        def opener(name: str, flags: int) -> int:
-            return os.open(name, flags | os.O_NOFOLLOW, dir_fd=self.descriptor)
+        """Open a file; raise DamagedFileError where it is none."""
+
+        def opener(place: str, flags: int) -> int:
+            return os.open(place, flags | OPEN_FLAGS, dir_fd=self.descriptor)
 
         try:
-            return open(name, "rb", opener=opener)
+            file = open(self._place(name), "rb", opener=opener)  # noqa: SIM115 - the caller closes it
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK):  # Linux, FreeBSD
                 raise DamagedFileError(f"{self.path / name} is a symbolic link, which is not followed") from error
             raise
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise DamagedFileError(f"{self.path / name} is no regular file")
+        return file
 
     def read(self, name: str) -> Entry:
         """Return what a file holds; raise DamagedFileError where it is not to be trusted."""
         path = self.path / name
         with self._open(name) as file:
             status = os.fstat(file.fileno())
-            if status.st_uid not in (0, os.geteuid()) or status.st_mode & BY_OTHERS:
+            if status.st_uid not in (0, user()) or status.st_mode & BY_OTHERS:
                 raise DamagedFileError(f"{path} belongs to another user, or others may write to it")
             line, _, content = file.read().partition(b"\n")
         try:
@@ -124,14 +157,18 @@ class Folder:
             raise DamagedFileError(f"{path} does not begin with the header of a kernel") from error
         if len(content) != length or checked != _hash(header, content):
             raise DamagedFileError(f"{path} is damaged: its length or hash is not what its header says")
-        check_symbols(content)
+        if name.endswith(SUFFIX):
+            check_symbols(content)
         return entry
 
     def set_used(self, entry: Entry) -> None:
         """Note that an entry is used now, where its time matters and is older than a day."""
         if entry.expires and time.time() - entry.status.st_mtime > DAY:
             with contextlib.suppress(OSError):  # such as a disk that can only be read
-                os.utime(entry.name, dir_fd=self.descriptor, follow_symlinks=False)
+                if self.descriptor is None:
+                    os.utime(self.path / entry.name)
+                else:
+                    os.utime(entry.name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def write(self, name: str, processor: Processor, content: bytes, symbol: str, keep: bool) -> None:
         """Write an object: to a temporary name first, so that nobody sees half a file. Then remove what is too old."""
@@ -144,14 +181,16 @@ class Folder:
             "length": len(content),
         }
         header["sha256"] = _hash(header, content)
-        temporary = f"{name.removesuffix(SUFFIX)}-{os.urandom(8).hex()}{HALF_SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        place = self._place(name)
+        temporary = self._place(f"{pathlib.PurePath(name).stem}-{os.urandom(8).hex()}{HALF_SUFFIX}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS
         descriptor = os.open(temporary, flags, FILE_MODE, dir_fd=self.descriptor)
         try:
             with open(descriptor, "wb") as file:
                 file.write(json.dumps(header).encode() + b"\n" + content)
-                os.fchmod(descriptor, FILE_MODE)
-            os.replace(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+                if HAS_OWNERS:
+                    os.fchmod(descriptor, FILE_MODE)
+            os.replace(temporary, place, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except BaseException:  # a full disk, or Ctrl-C
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self.descriptor)
@@ -161,16 +200,16 @@ class Folder:
     def _expire(self) -> None:
         """Remove this user's files that nobody used for long, but for those that are to be kept."""
         now = time.time()
-        for name in os.listdir(self.descriptor):
+        for name in self._listed():
             if not re.fullmatch(OWN_NAME, name):
                 continue
             with contextlib.suppress(OSError):  # another process may have removed it
-                status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-                if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
+                status = os.stat(self._place(name), dir_fd=self.descriptor, follow_symlinks=False)
+                if status.st_uid != user() or not stat.S_ISREG(status.st_mode):
                     continue
                 half = name.endswith(HALF_SUFFIX)
                 if now - status.st_mtime > (HALF if half else UNUSED) and (half or not self._is_kept(name)):
-                    os.unlink(name, dir_fd=self.descriptor)
+                    os.unlink(self._place(name), dir_fd=self.descriptor)
 
     def _is_kept(self, name: str) -> bool:
         """Return whether there is such a file with a header that says that it is to be kept."""
@@ -188,6 +227,9 @@ def open_folder(path: pathlib.Path, make: bool = False) -> Folder:
     """
     if make:
         make_folder(path)
+    if os.open not in os.supports_dir_fd:
+        os.listdir(path)  # an error where there is no such folder
+        return Folder(path, None)
     flags = os.O_RDONLY | os.O_DIRECTORY
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW)
@@ -215,17 +257,19 @@ def make_folder(path: pathlib.Path) -> None:
             os.mkdir(path, FOLDER_MODE)
     except FileExistsError:  # its mode is its owner's; also where another process, or "new/..", was first
         return
+    if not HAS_OWNERS:
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)
-        if status.st_uid == os.geteuid() and status.st_mode & FOLDER_MODE != FOLDER_MODE:
+        if status.st_uid == user() and status.st_mode & FOLDER_MODE != FOLDER_MODE:
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode) | FOLDER_MODE)
     finally:
         os.close(descriptor)
 
 
 def _check_owner(status: os.stat_result, what: str) -> None:
-    if status.st_uid not in (0, os.geteuid()):
+    if status.st_uid not in (0, user()):
         raise UntrustedFolderError(f"{what} to user {status.st_uid}", OWN_FOLDER)
 
 
@@ -236,11 +280,11 @@ def _check_trust(path: pathlib.Path, status: os.stat_result) -> None:
 
         own_folder, chmod = OWN_FOLDER, f"chmod go-w {shlex.quote(str(path))}"
         if status.st_mode & stat.S_IWOTH:
-            own_folder += f", such as {path / f'fastnn2-{os.geteuid()}'}"
+            own_folder += f", such as {path / f'fastnn2-{user()}'}"
         remedy = f"to mend it: {chmod}"
         if status.st_mode & stat.S_ISVTX:  # meant for all, as /tmp is: not to be mended
             remedy = own_folder
-        elif status.st_uid != os.geteuid():
+        elif status.st_uid != user():
             remedy = f"{own_folder}, or as root: {chmod}"
         raise UntrustedFolderError(f"others may write to it: its mode is {stat.S_IMODE(status.st_mode):04o}", remedy)
 
