@@ -7,10 +7,10 @@ change; so both functions are kept from being inlined, and the one that computes
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.simd.target import is_aarch64, is_x86
+from fastnn2.kernels.simd.vector import declare
 
 # The registers that hold the mode, MXCSR on x86 and FPCR on AArch64, as a new process finds them: round to nearest,
 # denormal numbers count, no exception stops the process.
@@ -20,15 +20,25 @@ DEFAULT_FPCR = 0
 
 def _call(builder, name, result, *arguments):
     function_type = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+    return builder.call(declare(builder.module, function_type, name), arguments)
+
+
+def _call_with_place(builder, name, place):
+    _call(builder, name, ir.VoidType(), builder.bitcast(place, ir.IntType(8).as_pointer()))
+
+
+def _allocate(builder):
+    """Build 32 bits on the stack, at the beginning of the function."""
+    with builder.goto_entry_block():
+        return builder.alloca(ir.IntType(32))
 
 
 def _set(builder, mode):
     """Build the change to another mode."""
     if is_x86(builder.module):
-        place = cgutils.alloca_once(builder, ir.IntType(32))
+        place = _allocate(builder)
         builder.store(builder.trunc(mode, ir.IntType(32)), place)
-        _call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), builder.bitcast(place, cgutils.voidptr_t))
+        _call_with_place(builder, "llvm.x86.sse.ldmxcsr", place)
     elif is_aarch64(builder.module):
         _call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), mode)
 
@@ -45,8 +55,8 @@ def enter_default_mode(typingctx):
         word = ir.IntType(64)
         mode, default = word(0), word(0)
         if is_x86(builder.module):
-            place = cgutils.alloca_once(builder, ir.IntType(32))
-            _call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), builder.bitcast(place, cgutils.voidptr_t))
+            place = _allocate(builder)
+            _call_with_place(builder, "llvm.x86.sse.stmxcsr", place)
             mode, default = builder.zext(builder.load(place), word), word(DEFAULT_MXCSR)
         elif is_aarch64(builder.module):
             mode, default = _call(builder, "llvm.aarch64.get.fpcr", word), word(DEFAULT_FPCR)

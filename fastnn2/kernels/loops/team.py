@@ -18,7 +18,6 @@ missing; only the floating-point mode is in :mod:`float_mode`.
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn2.kernels.shared.control_words import (
@@ -37,7 +36,7 @@ from fastnn2.kernels.shared.system import SLEEP, YIELD
 from fastnn2.kernels.shared.tuning import MAX_WAIT_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.target import is_x86
-from fastnn2.kernels.simd.vector import INLINE, address
+from fastnn2.kernels.simd.vector import INLINE, address, declare
 
 # A thread polls a counter this often before it yields its core. A barrier among running threads takes fewer polls; if
 # another process has the core of a thread, to spin on would keep that thread from running. LONG_SPINS is for loops
@@ -94,7 +93,7 @@ def pause(typingctx):
     def codegen(context, builder, signature, args):
         if is_x86(builder.module):
             function_type = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse2.pause"), [])
+            builder.call(declare(builder.module, function_type, "llvm.x86.sse2.pause"), [])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -104,7 +103,7 @@ def _system_call(builder, name, *arguments):
     """Build a call of a function of the C library; nothing if the system has none of the kind."""
     if name:
         function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
-        builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+        builder.call(declare(builder.module, function_type, name), arguments)
 
 
 @intrinsic
@@ -139,7 +138,7 @@ def cycles(typingctx):
         if not is_x86(builder.module):
             return context.get_constant(types.int64, 0)
         function_type = ir.FunctionType(ir.IntType(64), [])
-        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.readcyclecounter")
+        function = declare(builder.module, function_type, "llvm.readcyclecounter")
         return builder.call(function, [])
 
     return types.int64(), codegen

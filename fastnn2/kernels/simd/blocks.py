@@ -8,8 +8,7 @@ Rows begin at `offsets`, a tuple of int64, behind an index `base` of a flat arra
 repeats that row: it is computed again, with the same result.
 """
 
-from numba import njit, types
-from numba.core.errors import TypingError
+from numba import TypingError, njit, types
 from numba.extending import intrinsic
 
 from fastnn2.kernels.shared import tuning

@@ -6,7 +6,6 @@ are, and would load a field again after each.
 
 from llvmlite import ir
 from numba import types
-from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from fastnn2.kernels.shared.records import Record
@@ -35,10 +34,16 @@ class _RecordModel(models.PrimitiveModel):
 
 
 @infer_getattr
-class _RecordFields(AttributeTemplate):
+class _Fields:
+    """What Numba asks for the types of fields."""
+
     key = RecordType
 
-    def generic_resolve(self, record_type, name):
+    def __init__(self, typing_context):
+        pass
+
+    def resolve(self, record_type, name):
+        """Return the type of a field, or None where there is no such field."""
         return record_type.fields.get(name)
 
 

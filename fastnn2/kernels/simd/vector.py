@@ -18,22 +18,13 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from fastnn2.kernels.shared.tuning import GROUP_VECTORS, VECTOR_BYTES
 
-# How every inner function is compiled: always inlined, so that vectors stay in registers across calls; without
-# reference counting, as kernels allocate nothing; with NumPy's division, which never raises; and without a wrapper for
-# Python, which takes a third of the compile time (the entries that Python calls are in loops/entries.py).
-INLINE = {
-    "forceinline": True,
-    "_nrt": False,
-    "error_model": "numpy",
-    "boundscheck": False,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
+# How every inner function is compiled: always inlined, so that vectors stay in registers across calls; with NumPy's
+# division, which never raises; and without bounds checks, as the length of what a pointer points to is not known.
+INLINE = {"forceinline": True, "error_model": "numpy", "boundscheck": False}
 
 
 class Vector(types.Type):
@@ -113,6 +104,11 @@ _define_operator(operator.mul, "fmul")
 _define_operator(operator.truediv, "fdiv")
 
 
+def declare(module, function_type, name):
+    """Return the LLVM function of this name, declared in a module where it is not yet."""
+    return module.globals.get(name) or ir.Function(module, function_type, name)
+
+
 # Memory. Loads and stores assume no more than the alignment of one number; the callers of kernels align hot buffers.
 def address(context, builder, array_type, array):
     """Build the address of the first number of a flat array.
@@ -172,7 +168,7 @@ def _prefetch(array, index, vectors):
     def codegen(context, builder, signature, args):
         word, byte = ir.IntType(32), ir.IntType(8)
         function_type = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch")
+        function = declare(builder.module, function_type, "llvm.prefetch")
         pointer = _pointer(context, builder, array, args[0], index, args[1], byte)
         for i in range(vectors):  # a vector is a cache line; arguments: for reading (0), second level (2), data (1)
             builder.call(function, [builder.gep(pointer, [word(i * VECTOR_BYTES)]), word(0), word(2), word(1)])
@@ -293,7 +289,7 @@ def llvm_function(context, builder, name, result, values):
     lane = "f64" if result.dtype == types.float64 else "f32"
     function_type = ir.FunctionType(llvm_type, [llvm_type] * len(values))
     name_in_llvm = f"llvm.{name}.v{result.lanes}{lane}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name_in_llvm), values)
+    return builder.call(declare(builder.module, function_type, name_in_llvm), values)
 
 
 def _arithmetic(name, result, *operands):
