@@ -1,17 +1,23 @@
 """Compile a kernel entry with Numba; this module is imported only when a kernel has to be compiled.
 
-There are two ways. :func:`compile_object` makes an object file for the store: Numba types and lowers the entry and all
-functions that it calls, and LLVM optimises them together once. :func:`compile_function` uses plain :func:`numba.cfunc`,
-for ``FASTNN2_STORE=off``.
+:func:`compile_object` is the fast way and makes an object file: Numba types and lowers the entry and all functions that
+it calls, and LLVM optimises them together once. It is the only way to Numba's private parts, which are all named in
+:mod:`numba_internals`. :func:`compile_plain` uses :func:`numba.cfunc`, which takes much longer: for systems whose
+objects are not ELF, and where a version of Numba has other private parts.
 """
 
+import contextlib
 import importlib
+import io
+import pathlib
+import tempfile
+import threading
+import zipfile
 
 import llvmlite.binding as llvm
-from numba import cfunc, types
-from numba.core import config
+from numba import cfunc, config, types
 
-from fastnn2.codegen.numba_internals import build_module, short_pipeline
+from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.simd.record_type import RecordType
 from fastnn2.kernels.simd.target import choose
@@ -33,21 +39,22 @@ def _check_jit_enabled():
         raise ValueError("NUMBA_DISABLE_JIT is set, but a kernel has to be compiled; unset it")
 
 
-def compile_function(name, dtype):
-    """Compile an entry with :func:`numba.cfunc` and return the result."""
-    _check_jit_enabled()
-    entry = find_entry(name)
-    with short_pipeline():
-        return cfunc(types.void(record_type(name, dtype)), _nrt=False, error_model="numpy")(entry)
-
-
 def compile_object(name, dtype, cpu, features):
     """Compile an entry for a processor; return the object file as bytes and the name of its function.
 
-    It is called by another function of the object file, ENTRY (see :mod:`loader`).
+    It is called by another function of the object file, ENTRY (see :mod:`loader`). Raise FastCompileError where this
+    version of Numba or llvmlite has not what that takes.
     """
-    module, machine, symbol = compile_module(name, dtype, cpu, features)
-    return machine.emit_object(module), symbol
+    _check_jit_enabled()
+    _choose_blocks(features)
+    try:
+        module, machine, symbol = compile_module(name, dtype, cpu, features)
+        return machine.emit_object(module), symbol
+    except MemoryError:
+        raise
+    except Exception as error:
+        text = str(error).strip().split("\n")[0]
+        raise FastCompileError(f"{type(error).__name__}: {text}") from error
 
 
 def compile_assembly(name, dtype, cpu, features):
@@ -58,13 +65,18 @@ def compile_assembly(name, dtype, cpu, features):
 
 def compile_module(name, dtype, cpu, features):
     """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
-    _check_jit_enabled()
-    choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
+    from fastnn2.codegen.numba_internals import build_module  # its import fails where a private name is gone
+
+    _choose_blocks(features)
     module, symbol = build_module(find_entry(name), (record_type(name, dtype),))
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
     optimize(module, machine)
     return module, machine, symbol
+
+
+def _choose_blocks(features):
+    choose(frozenset(word[1:] for word in features.split(",") if word.startswith("+")))
 
 
 def optimize(module, machine):
@@ -79,3 +91,75 @@ def optimize(module, machine):
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
+
+
+# Plain Numba
+def compile_plain(name, dtype, kept=None, caching=True):
+    """Compile an entry with :func:`numba.cfunc`, or load what Numba's own cache has kept of it.
+
+    Parameters
+    ----------
+    name, dtype : str
+    kept : bytes, optional
+        The files of Numba's cache, as an earlier call returned them.
+    caching : bool
+        Whether Numba's cache is used. It takes a temporary folder, as Numba only reads files where it may write.
+
+    Returns
+    -------
+    compiled
+        What :func:`numba.cfunc` returns.
+    content : bytes or None
+        The files of Numba's cache: `kept` itself, where Numba has used it. None without a cache.
+    """
+    _check_jit_enabled()
+    make = cfunc(types.void(record_type(name, dtype)), error_model="numpy", cache=caching)
+    if not caching:
+        return make(find_entry(name)), None
+    with tempfile.TemporaryDirectory(prefix="fastnn2-", ignore_cleanup_errors=True) as temporary:
+        folder = pathlib.Path(temporary)
+        if kept is not None:
+            with zipfile.ZipFile(io.BytesIO(kept)) as packed:
+                packed.extractall(folder)
+        before = _files(folder)
+        with _cached_in(temporary):
+            compiled = make(find_entry(name))
+        after = _files(folder)
+    return compiled, kept if after == before else _packed(after)
+
+
+def _files(folder):
+    """Return the content of all files below a folder by their names."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _packed(files):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
+    return content.getvalue()
+
+
+@contextlib.contextmanager
+def _cached_in(folder):
+    """Let Numba's cache use a folder for functions that this thread compiles.
+
+    Other threads, in which a user's functions may be compiled meanwhile, see the user's settings as they are.
+    """
+    thread, before = threading.get_ident(), type(config)
+
+    def setting(name, value):
+        def get(module):
+            return value if threading.get_ident() == thread else vars(module)[name]
+
+        return property(get, lambda module, new: vars(module).update({name: new}))
+
+    ours = {"CACHE_DIR": folder, "CACHE_LOCATOR_CLASSES": ""}  # the second one since Numba 0.62
+    settings = {name: setting(name, value) for name, value in ours.items() if name in vars(config)}
+    config.__class__ = type("Config", (before,), settings)
+    try:
+        yield
+    finally:
+        config.__class__ = before

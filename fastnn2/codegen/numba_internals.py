@@ -8,6 +8,10 @@ these. So are those that find where a variable is last used and let go of it the
 static single assignment: a variable of a kernel has one type, wherever it is set (with an error of Numba's where it has
 two), and LLVM does the rest. Together this saves a third of the compile, and shorter ways through Numba's lowering a
 twelfth of what is left.
+
+Another version of Numba may call its private parts differently. Nothing here then goes on without what it needs:
+a name that is gone raises ImportError or AttributeError, an option that is gone KeyError, also where Numba would only
+not call what is defined here. All is put back, and :mod:`compile` reports that the fast compile does not work.
 """
 
 import contextlib
@@ -28,6 +32,15 @@ from numba.core.untyped_passes import FixupArgs, TranslateByteCode
 
 from fastnn2.codegen.loader import ENTRY
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
+
+# How kernel functions are compiled, beside kernels/simd/vector.py::INLINE: without reference counting, as they allocate
+# nothing, and without wrappers for callers in Python and C, which take a third of the compile time.
+OPTIONS = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def is_compiling():
+    """Return whether this thread has Numba's lock, as it does amid a compile."""
+    return bool(global_compiler_lock.is_locked())
 
 
 def build_module(entry, arguments):
@@ -61,14 +74,25 @@ def _dispatchers():
 
 
 @contextlib.contextmanager
-def short_pipeline():
+def _short_pipeline():
     """Let all kernels be compiled by :class:`KernelCompiler`; a user's own Numba code compiles them by Numba's."""
-    with global_compiler_lock, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         for dispatcher in _dispatchers():
-            stack.enter_context(_replaced(dispatcher._compiler, pipeline_class=KernelCompiler))
+            options = dispatcher.targetoptions | OPTIONS
+            compiler = dispatcher._compiler
+            stack.enter_context(_replaced(compiler, pipeline_class=KernelCompiler, targetoptions=options))
         yield
 
 
+def _overriding(cls):
+    """Raise AttributeError if a class defines what no class above it has, so that Numba would never use it."""
+    for name in vars(cls):
+        if not name.startswith("__"):
+            getattr(super(cls, cls), name)
+    return cls
+
+
+@_overriding
 class KernelLower(Lower):
     """From typed statements to LLVM's language, without what no kernel needs."""
 
@@ -89,6 +113,7 @@ class KernelLower(Lower):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
+@_overriding
 class KernelLowering(NativeLowering):
     """Numba's pass with the lowering of kernels."""
 
@@ -100,6 +125,7 @@ class KernelLowering(NativeLowering):
         return KernelLower
 
 
+@_overriding
 class KernelCompiler(CompilerBase):
     """Bytecode to types to LLVM, nothing else."""
 
@@ -112,6 +138,7 @@ class KernelCompiler(CompilerBase):
         return [manager]
 
 
+@_overriding
 class _Library(AOTCodeLibrary):
     """One module for all functions of a compile; optimization is deferred until the module is complete.
 
@@ -132,7 +159,7 @@ class _Library(AOTCodeLibrary):
 
         LLVM itself does not, whatever it spills: with 16 registers the tutorial's job takes 5 % longer then, and in one
         process of ten twice as long, as a vector that straddles cache lines is slow to come back. (Numba's own way,
-        compile_function, leaves it at that.)
+        compile_plain, leaves it at that.)
         """
         for function in module.functions:
             if not function.is_declaration and "alwaysinline" not in function.attributes:
@@ -145,20 +172,23 @@ class _Library(AOTCodeLibrary):
         if library is not self:
             super().add_linking_library(library)
 
-    def get_pointer_to_function(self, name):
-        return 0  # nothing of this library runs by itself
+
+# Numba asks for it where code is to be run; nothing of this library runs by itself.
+_Library.get_pointer_to_function = lambda self, name: 0
 
 
+@_overriding
 class _Codegen(JITCPUCodegen):
     """What Numba asks for a library for each function: it always gets the same one."""
 
     _library_class = _Library
-    library = None
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.only_library = super().create_library(name)
 
     def create_library(self, name, **options):
-        if self.library is None:
-            self.library = super().create_library("fastnn2")
-        return self.library
+        return self.only_library
 
     def _add_module(self, module):
         pass
@@ -180,11 +210,21 @@ def _load_registries(context):
         context.install_registry(registry)
 
 
-def _forget_overloads():
-    """Let Numba compile the kernels anew where a user calls them: what was made for the store cannot run by itself."""
+@contextlib.contextmanager
+def _forgotten():
+    """Let Numba compile the kernels anew afterwards: what is made for the store cannot run by itself.
+
+    Where a compile has failed, Numba also keeps what it failed with.
+    """
+    forgets = []
     for dispatcher in _dispatchers():
-        dispatcher._reset_overloads()
-        dispatcher.overloads.clear()
+        failed = dispatcher._compiler._failed_cache
+        forgets += dispatcher._reset_overloads, dispatcher.overloads.clear, failed.clear
+    try:
+        yield
+    finally:
+        for forget in forgets:
+            forget()
 
 
 def _remembering(resolve):
@@ -224,7 +264,9 @@ def _functions_first(typing):
 
 @contextlib.contextmanager
 def _replaced(owner, **attributes):
-    """Give an object other attributes for a while."""
+    """Give an object other attributes for a while; raise AttributeError if it has no such attribute."""
+    for name in attributes:
+        getattr(owner, name)
     before = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
     try:
         for name, value in attributes.items():
@@ -258,11 +300,8 @@ def _lean(context):
     )
     # Numba reads the signature of each function that lowers something, every time that it does.
     in_module = _replaced(base, _has_loc=functools.cache(base._has_loc))
-    try:
-        with in_context, in_typing, in_module, short_pipeline():
-            yield
-    finally:
-        _forget_overloads()
+    with _forgotten(), in_context, in_typing, in_module, _short_pipeline():
+        yield
 
 
 def _add_c_entry(context, library, descriptor):

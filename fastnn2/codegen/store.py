@@ -5,12 +5,15 @@ for one made for a processor whose features this one has too; else it compiles t
 of a file has a hash of all that the machine code depends on, the sources of the kernels and the versions of the
 compiler, so an old file is never found. What is in a file, and which files are trusted, is in :mod:`store_files`.
 
-``FASTNN2_CACHE_DIR`` sets the folder; ``FASTNN2_STORE=off`` compiles in memory with plain Numba, as do systems whose
-object files are not ELF.
+Plain Numba compiles where objects are not ELF, and where the fast compile does not work with the installed version of
+Numba (a warning says so). What its own cache keeps of an entry is packed into a file of the store; such a file serves
+one processor and one version of Python, and Numba is imported to load it.
+
+``FASTNN2_CACHE_DIR`` sets the folder; with ``FASTNN2_STORE=off`` no file is read or written.
 """
 
+import contextlib
 import functools
-import gc
 import hashlib
 import importlib
 import importlib.util
@@ -18,17 +21,19 @@ import os
 import pathlib
 import sys
 import threading
-import time
 import warnings
-from _thread import start_new_thread
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import llvmlite
 import numpy as np
 
+from fastnn2.codegen import store_files
+from fastnn2.codegen.compiler_calls import FastCompileError, run_uninterrupted
 from fastnn2.codegen.loader import Kernel, load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
 from fastnn2.codegen.store_files import (
+    NUMBA_SUFFIX,
     SUFFIX,
     DamagedFileError,
     Entry,
@@ -41,9 +46,11 @@ from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.sources import source_hash
 
 FORMAT = 2
-HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba, no store
+TESTED = "Numba 0.61 to 0.68"
+HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba
 
 _functions: dict[tuple[str, Any], Kernel] = {}
+_fast_compile_errors: list[FastCompileError] = []  # the first one of this process; no other entry tries again
 _lock = threading.RLock()
 
 
@@ -69,7 +76,7 @@ def is_terminal(stream: Any) -> bool:
 
 def enabled() -> bool:
     """Return whether kernels are kept in files."""
-    return HAS_ELF and os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
+    return os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
 
 
 def kernel(name: str, dtype: Any) -> Kernel:
@@ -83,11 +90,16 @@ def kernel(name: str, dtype: Any) -> Kernel:
 
 
 def _make(name: str, dtype: str) -> Kernel:
-    if not enabled():
-        return wrap_compiled(run_uninterrupted("compile_function", name, dtype))
-    processor = Processor.here()
-    entry = find(name, dtype, processor)
-    return load_object(entry.content if entry else compile_and_keep(name, dtype, processor)[0])
+    processor, kept = Processor.here(), None
+    if enabled():
+        entry = find(name, dtype, processor) if HAS_ELF else None
+        if entry:
+            return load_object(entry.content)
+        kept = find_plain(name, dtype, processor)
+    if HAS_ELF and not kept:
+        with contextlib.suppress(FastCompileError):
+            return load_object(compile_and_keep(name, dtype, processor)[0])
+    return wrap_compiled(make_plain(name, dtype, processor, kept))
 
 
 # Files
@@ -103,7 +115,7 @@ def folder() -> pathlib.Path:
     except RuntimeError:  # no home; files of others are not trusted, wherever they are
         import tempfile
 
-        return pathlib.Path(tempfile.gettempdir()) / f"fastnn2-{os.getuid()}"
+        return pathlib.Path(tempfile.gettempdir()) / f"fastnn2-{store_files.user()}"
 
 
 @functools.cache
@@ -119,6 +131,16 @@ def source_key() -> str:
 def path_of(name: str, dtype: str, processor: Processor) -> pathlib.Path:
     """Return where the store keeps an entry made for exactly this processor."""
     return folder() / f"{_prefix(name, dtype)}{processor.key}{SUFFIX}"
+
+
+def plain_path_of(name: str, dtype: str, processor: Processor) -> pathlib.Path:
+    """Return where the store keeps what plain Numba has made of an entry.
+
+    Numba only finds it for the same version of Python, and where the sources are in the same folder.
+    """
+    place = f"{processor.key} {sys.implementation.cache_tag} {pathlib.Path(__file__).parents[1]}"
+    key = hashlib.sha256(place.encode()).hexdigest()[:12]
+    return folder() / f"{_prefix(name, dtype)}{key}{NUMBA_SUFFIX}"
 
 
 def _prefix(name: str, dtype: str) -> str:
@@ -142,6 +164,19 @@ def find(name: str, dtype: str, processor: Processor, use: bool = True) -> Entry
                 opened.set_used(entry)
             return entry
     except OSError:  # no folder yet, or one that is not to be used
+        return None
+
+
+def find_plain(name: str, dtype: str, processor: Processor, use: bool = True) -> Entry | None:
+    """Return what plain Numba has made of an entry for exactly this processor, or None; `use` as for :func:`find`."""
+    path = plain_path_of(name, dtype, processor)
+    try:
+        with open_folder(path.parent) as opened:
+            entry = _read(opened, path.name)
+            if entry and use:
+                opened.set_used(entry)
+            return entry
+    except OSError:
         return None
 
 
@@ -169,23 +204,41 @@ def stored(name: str, dtype: str, processor: Processor) -> Entry | None:
 
 def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str, keep: bool = False) -> None:
     """Write an entry; with `keep`, it stays however long nobody uses it. Raise OSError where it cannot be written."""
-    path = path_of(name, dtype, processor)
+    _write(path_of(name, dtype, processor), processor, content, symbol, keep)
+
+
+def write_plain(name: str, dtype: str, processor: Processor, content: bytes, keep: bool = False) -> None:
+    """Write what plain Numba has made of an entry, as :func:`write`."""
+    _write(plain_path_of(name, dtype, processor), processor, content, "", keep)
+
+
+def _write(path: pathlib.Path, processor: Processor, content: bytes, symbol: str, keep: bool) -> None:
     with open_folder(path.parent, make=True) as opened:
         opened.write(path.name, processor, content, symbol, keep)
 
 
+# Compiling
 def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes, str]:
-    """Compile an entry, write it to the store, and return (object, symbol)."""
-    content, symbol = compile_entry(name, dtype, processor)
-    try:
-        write(name, dtype, processor, content, symbol)
-    except OSError as error:
-        reason, remedy = explain(error)
-        does = "neither reads nor keeps" if isinstance(error, UntrustedFolderError) else "cannot keep its"
-        _warn_once(
-            f"fastnn2 {does} compiled kernels in {folder()} ({reason}), so every process compiles them again; {remedy}"
-        )
+    """Compile an entry the fast way, write it to the store, and return (object, symbol)."""
+    reasons: list[OSError] = []
+
+    def keep(content: bytes, symbol: str) -> None:
+        if enabled():
+            try:
+                write(name, dtype, processor, content, symbol)
+            except OSError as error:
+                reasons.append(error)
+
+    content, symbol = compile_entry(name, dtype, processor, keep=keep)
+    if reasons:
+        _warn_once(_cannot_keep(reasons[0]))
     return content, symbol
+
+
+def _cannot_keep(error: OSError) -> str:
+    reason, remedy = explain(error)
+    does = "neither reads nor keeps" if isinstance(error, UntrustedFolderError) else "cannot keep its"
+    return f"fastnn2 {does} compiled kernels in {folder()} ({reason}), so every process compiles them again; {remedy}"
 
 
 def explain(error: OSError) -> tuple[str, str]:
@@ -204,69 +257,108 @@ def _warn_once(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
-def compile_entry(name: str, dtype: str, processor: Processor, announce: bool = True) -> tuple[bytes, str]:
-    """Compile an entry and return (object, symbol); say so on a terminal."""
+def compile_entry(
+    name: str,
+    dtype: str,
+    processor: Processor,
+    announce: bool = True,
+    keep: Callable[[bytes, str], None] | None = None,
+) -> tuple[bytes, str]:
+    """Compile an entry the fast way and return (object, symbol); say so on a terminal.
+
+    `keep` is called with these two before a signal can interrupt this thread. Raise FastCompileError where the fast way
+    does not work.
+    """
+
+    def work() -> tuple[bytes, str]:
+        compiler = importlib.import_module("fastnn2.codegen.compile")
+        content, symbol = compiler.compile_object(name, dtype, processor.cpu, processor.feature_string())
+        _check_sources()
+        try:
+            check_symbols(content)
+        except DamagedFileError as error:
+            raise FastCompileError(str(error)) from error
+        if keep:
+            keep(content, symbol)
+        return content, symbol
+
+    if _fast_compile_errors:
+        raise _fast_compile_errors[0]
+    try:
+        with _announced(announce), _lock:
+            return run_uninterrupted(work)
+    except FastCompileError as error:
+        _fast_compile_errors.append(error)
+        raise
+
+
+def make_plain(
+    name: str, dtype: str, processor: Processor, kept: Entry | None, announce: bool = True, keep: bool = False
+) -> Any:
+    """Compile an entry with plain Numba and write it to the store, or load what Numba has `kept`; return what it gives.
+
+    Warn if this is because the fast way does not work, but where a file had it already.
+    """
+    reasons: list[OSError] = []
+
+    def work() -> Any:
+        compiler = importlib.import_module("fastnn2.codegen.compile")
+        if kept:
+            with contextlib.suppress(Exception):  # whatever Numba finds wrong with its files
+                compiled, content = compiler.compile_plain(name, dtype, kept.content)
+                if content is kept.content:
+                    return compiled
+        try:
+            compiled, content = compiler.compile_plain(name, dtype, caching=enabled())
+        except OSError as error:  # there is no folder for temporary files
+            reasons.append(error)
+            compiled, content = compiler.compile_plain(name, dtype, caching=False)
+        _check_sources()
+        if content is not None:
+            try:
+                write_plain(name, dtype, processor, content, keep)
+            except OSError as error:
+                reasons.append(error)
+        return compiled
+
+    with _announced(announce and not kept), _lock:
+        compiled = run_uninterrupted(work)
+    if _fast_compile_errors and not kept:
+        _warn_once(_fast_compile_failed(reasons))
+    elif reasons:
+        _warn_once(_cannot_keep(reasons[0]))
+    return compiled
+
+
+def _fast_compile_failed(reasons: list[OSError]) -> str:
+    """Return the warning that plain Numba does the work."""
+    often = "once"
+    if reasons:
+        reason, remedy = explain(reasons[0])
+        often = f"in every process, as they cannot be kept in {folder()} ({reason}; {remedy})"
+    elif not enabled():
+        often = "in every process, as FASTNN2_STORE=off says"
+    return (
+        f"fastnn2's fast compile does not work with Numba {sys.modules['numba'].__version__} and llvmlite "
+        f"{llvmlite.__version__} ({_fast_compile_errors[0]}). Plain Numba compiles the kernels {often}, which takes "
+        f"several times as long; results are the same. Please report this, or install {TESTED}, with which fastnn2 is "
+        "tested"
+    )
+
+
+def _check_sources() -> None:
+    if source_hash() != LOADED_SOURCES:
+        raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
+
+
+@contextlib.contextmanager
+def _announced(announce: bool) -> Iterator[None]:
+    """Say on a terminal that kernels are compiled, until it is done."""
     show = announce and is_terminal(sys.stderr)
     if show:
         print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
     try:
-        with _lock:
-            content, symbol = run_uninterrupted(
-                "compile_object", name, dtype, processor.cpu, processor.feature_string()
-            )
-            if source_hash() != LOADED_SOURCES:
-                raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
+        yield
     finally:
         if show:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-    check_symbols(content)
-    return content, symbol
-
-
-def _is_compiling() -> bool:
-    """Return whether this thread has Numba's lock, as it does amid a compile."""
-    module = sys.modules.get("numba.core.compiler_lock")
-    return module is not None and bool(module.global_compiler_lock.is_locked())
-
-
-def run_uninterrupted(name: str, *arguments: Any) -> Any:
-    """Return what a function of the compiler gives, called by another thread where this one is the main one.
-
-    That is where a signal raises its exception, and amid the import of Numba or in a callback of LLVM it would leave
-    these broken for the rest of the process. So it comes when the compiler is done. (Where Numba itself is compiling
-    something that led here, another thread would wait for it, and it for that thread.)
-    """
-
-    def call() -> None:
-        collecting = gc.isenabled()
-        gc.disable()  # a compile, and the import of Numba, make many objects and little garbage: a sixth of the time
-        result: tuple[Any, BaseException | None]
-        try:
-            function = getattr(importlib.import_module("fastnn2.codegen.compile"), name)
-            result = function(*arguments), None
-        except BaseException as error:
-            result = None, error
-        if collecting:
-            gc.enable()
-        outcome.append(result)
-        finished.release()
-
-    outcome: list[tuple[Any, BaseException | None]] = []
-    finished = threading.Lock()
-    finished.acquire()
-    try:
-        if threading.current_thread() is threading.main_thread() and not _is_compiling():
-            start_new_thread(call, ())
-        else:
-            call()
-    except RuntimeError:  # the system starts no more threads
-        call()
-    try:
-        finished.acquire()
-    finally:
-        while not outcome:
-            time.sleep(0.001)
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result
