@@ -18,8 +18,8 @@ import llvmlite.binding as llvm
 from numba import cfunc, config, types
 
 from fastnn2.codegen.compiler_calls import FastCompileError
+from fastnn2.codegen.record_type import RecordType
 from fastnn2.kernels.shared.records import RECORDS
-from fastnn2.kernels.simd.record_type import RecordType
 from fastnn2.kernels.simd.target import choose
 
 

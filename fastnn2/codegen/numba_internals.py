@@ -28,6 +28,7 @@ from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.lowering import Lower
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.typed_passes import NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.typing.templates import AttributeTemplate  # noqa: F401  (for record_type)
 from numba.core.untyped_passes import FixupArgs, TranslateByteCode
 
 from fastnn2.codegen.loader import ENTRY

@@ -1,7 +1,7 @@
 """The record of each kernel: what a kernel call is given, as named 64-bit words; declared here and nowhere else.
 
 A record is a class whose annotations are its fields, in any order. Python makes one with the fields as keywords, and a
-kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.kernels.simd.record_type`); so no two can change places
+kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`); so no two can change places
 unseen.
 
 Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, and `Reals`
