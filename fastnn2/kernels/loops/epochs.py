@@ -23,7 +23,7 @@ leave before the update.
 
 from numba import njit
 
-from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, waits_dominate
+from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, barrier_or_farewell, cycles
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
@@ -115,13 +115,10 @@ def epochs(job):
                     backward_layers(
                         params, 0, d, h, o, tile_size, used, X_tile, tile_first * d, A1, 0, dZ2, 0, scratch, activation,
                         gradients, gradient_offset)  # fmt: skip
-            now = cycles()
-            if thread == 0 and waits_dominate(waited, now - begin_time):
-                atomic_store(control, SERIAL_FROM, batches_done)
             barriers += threads
-            yields_before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
-            if yields != yields_before:
-                waited += cycles() - now
+            yields, waited = barrier_or_farewell(
+                control, thread, barriers, yields, LONG_SPINS, 1, batches_done, waited, begin_time
+            )
             if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True
                 break

@@ -14,43 +14,38 @@ from fastnn2.kernels.loops.team import begin_call, end_call
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 
 
-@njit(**NOT_INLINED)
-def epoch_calls(job):
-    """Run epochs of mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.epochs`."""
-    forbid_inlining()
-    control, thread = job.control, job.thread
-    call = 1
-    while begin_call(control, thread, call):
-        mini_batches.epochs(job)
-        end_call(control, thread, job.threads)
-        if thread == 0:
-            break
-        call += 1
+def calls_of(run_epochs):
+    """Return a kernel that runs epochs again and again: ``epochs.epochs`` or ``unit_epochs.unit_epochs``."""
+
+    @njit(**NOT_INLINED)
+    def calls(job):
+        """Make one call as thread 0 of a team, or all calls as a worker."""
+        forbid_inlining()
+        control, thread = job.control, job.thread
+        call = 1
+        while begin_call(control, thread, call):
+            run_epochs(job)
+            end_call(control, thread, job.threads)
+            if thread == 0:
+                break
+            call += 1
+
+    return calls
 
 
-@njit(**NOT_INLINED)
-def unit_epoch_calls(job):
-    """Run epochs of small mini-batches as one thread of a team: :mod:`~fastnn2.kernels.loops.unit_epochs`."""
-    forbid_inlining()
-    control, thread = job.control, job.thread
-    call = 1
-    while begin_call(control, thread, call):
-        small_batches.unit_epochs(job)
-        end_call(control, thread, job.threads)
-        if thread == 0:
-            break
-        call += 1
+epoch_calls = calls_of(mini_batches.epochs)
+unit_epoch_calls = calls_of(small_batches.unit_epochs)
 
 
 def epochs(job):
-    """Run :func:`epoch_calls`."""
+    """Run :func:`epochs.epochs` in each call."""
     mode = enter_default_mode()
     epoch_calls(job)
     set_float_mode(mode)
 
 
 def unit_epochs(job):
-    """Run :func:`unit_epoch_calls`."""
+    """Run :func:`unit_epochs.unit_epochs` in each call."""
     mode = enter_default_mode()
     unit_epoch_calls(job)
     set_float_mode(mode)

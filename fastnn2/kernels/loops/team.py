@@ -28,6 +28,7 @@ from fastnn2.kernels.shared.control_words import (
     NEXT_CHUNKS,
     OUTCOME,
     READY,
+    SERIAL_FROM,
     SHUT_DOWN,
     STOP,
     WORD,
@@ -244,12 +245,6 @@ def back_off(polls):
 
 
 @njit(**INLINE)
-def waits_dominate(waited, elapsed):
-    """Return whether thread 0 should go on alone: it has waited at barriers for long, and longer than it worked."""
-    return waited > MAX_WAIT_CYCLES and 2 * waited > elapsed
-
-
-@njit(**INLINE)
 def report(control, thread, outcome):
     """Write why the team stops to OUTCOME, in thread 0 only."""
     if thread == 0:
@@ -280,3 +275,20 @@ def barrier(control, target, yields, max_spins):
             else:
                 yield_core()
     return yields
+
+
+@njit(**INLINE)
+def barrier_or_farewell(control, thread, target, yields, max_spins, may_drop_workers, index, waited, begin):
+    """Pass a barrier as :func:`barrier`, at which thread 0 may decide to go on alone; return (yields, waited).
+
+    It does so if it has waited at barriers for long, and longer than it worked: other processes want the cores, and at
+    each barrier the team waits for a time slice. SERIAL_FROM is then `index`, that of the iteration or mini-batch.
+    `waited` are the cycles that it has waited, and `begin` is when its work began (see :func:`cycles`).
+    """
+    now = cycles()
+    if may_drop_workers and thread == 0 and waited > MAX_WAIT_CYCLES and 2 * waited > now - begin:
+        atomic_store(control, SERIAL_FROM, index)
+    yields_before, yields = yields, barrier(control, target, yields, max_spins)
+    if yields != yields_before:
+        waited += cycles() - now
+    return yields, waited

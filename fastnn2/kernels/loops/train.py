@@ -47,13 +47,13 @@ from fastnn2.kernels.loops.team import (
     atomic_store,
     back_off,
     barrier,
+    barrier_or_farewell,
     cycles,
     next_chunk_word,
     release_workers,
     report,
     steal_chunk,
     wait_for_release,
-    waits_dominate,
 )
 from fastnn2.kernels.nn.layers import layered_tile
 from fastnn2.kernels.nn.narrow import narrow_tile
@@ -169,13 +169,10 @@ def training_loop(tile):
                 sum_in_pairs(
                     gradients, branch_offset, gradients_stride, chunks // shares, 0, gradients_stride, branch_offset,
                     gradients_stride)  # fmt: skip
-            now = cycles()
-            if may_drop_workers and thread == 0 and waits_dominate(waited, now - begin):
-                atomic_store(control, SERIAL_FROM, j)
             barriers += active
-            yields_before, yields = yields, barrier(control, barriers, yields, SPINS)
-            if yields != yields_before:
-                waited += cycles() - now
+            yields, waited = barrier_or_farewell(
+                control, thread, barriers, yields, SPINS, may_drop_workers, j, waited, begin
+            )
             if atomic_load(control, ABANDONED) == j:
                 report(control, thread, INTERRUPTED)
                 break

@@ -23,7 +23,7 @@ Thread 0 goes on alone, and Ctrl-C is handled, as in :mod:`epochs`.
 from numba import njit
 
 from fastnn2.kernels.loops.epochs import lay_out
-from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, cycles, waits_dominate
+from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, barrier_or_farewell, cycles
 from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
@@ -92,13 +92,10 @@ def unit_epochs(job):
                 for c in range(z2_part + thread * half, z2_part + parts, threads * half):
                     for i in range(0, groups * o * lanes, lanes):
                         store(Z2, c * Z2_stride + i, sum_of_parts(Z2, c, half, Z2_stride, i))
-            now = cycles()
-            if thread == 0 and waits_dominate(waited, now - begin_time):
-                atomic_store(control, SERIAL_FROM, batches_done)
             barriers += threads
-            yields_before, yields = yields, barrier(control, barriers, yields, LONG_SPINS)
-            if yields != yields_before:
-                waited += cycles() - now
+            yields, waited = barrier_or_farewell(
+                control, thread, barriers, yields, LONG_SPINS, 1, batches_done, waited, begin_time
+            )
             if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True
                 break
