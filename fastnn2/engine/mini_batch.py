@@ -215,6 +215,8 @@ class MiniBatchTrainer:
                 for thread, job in enumerate(team.jobs):
                     job.write(**self._fields(arrays, thread, len(team.jobs)))
             team.call()
+            if arrays.control[control_words.SERIAL_FROM] >= 0:  # other processes want the cores
+                self.threads = 1
         except BaseException as error:
             self._end_waiting_team()
             if not isinstance(error, KeyboardInterrupt):

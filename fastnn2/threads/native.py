@@ -51,6 +51,9 @@ class NativeThreads:
         create, addresses = system.libc_with_gil().pthread_create, [job.address for job in self._jobs]
         _unjoined.add(self)
         self._create_codes.extend(map(create, handles, repeat(self._attributes), repeat(self._entry), addresses))
+        system.allow_cores(
+            [handle for handle, code in zip(self._handles, self._create_codes, strict=True) if code == 0]
+        )
         return not any(self._create_codes)
 
     def join(self) -> None:

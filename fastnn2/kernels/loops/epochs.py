@@ -29,7 +29,16 @@ from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.nn.rows import gather, gather_sparse
 from fastnn2.kernels.shared.choices import DROP, KEEP
-from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
+from fastnn2.kernels.shared.control_words import (
+    ABANDONED,
+    BARRIERS,
+    BATCHES_DONE,
+    COMPLETED,
+    ELAPSED,
+    SERIAL_FROM,
+    STOP,
+    WAITED,
+)
 from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
@@ -74,8 +83,8 @@ def epochs(job):
     b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
-    yields = batches_done = waited = 0
-    begin_time = cycles()
+    yields = batches_done = 0
+    waited, begin_time = atomic_load(control, WAITED), cycles() - atomic_load(control, ELAPSED)
     stopped = False
     for epoch in range(job.epochs):
         epoch_offset = epoch * n if has_order else 0
@@ -141,7 +150,7 @@ def epochs(job):
             if atomic_load(control, SERIAL_FROM) == batches_done:
                 if thread != 0:
                     return
-                threads, waited = 1, 0
+                threads = 1
             if thread == 0:
                 penalty = 0.0
                 for c in range(chunks):
@@ -155,3 +164,5 @@ def epochs(job):
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, BATCHES_DONE, batches_done)
+        atomic_store(control, WAITED, waited)
+        atomic_store(control, ELAPSED, cycles() - begin_time)

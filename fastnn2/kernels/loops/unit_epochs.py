@@ -30,7 +30,16 @@ from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.nn.rows import gather
 from fastnn2.kernels.nn.update import sum_l2_squares
-from fastnn2.kernels.shared.control_words import ABANDONED, BARRIERS, BATCHES_DONE, COMPLETED, SERIAL_FROM, STOP
+from fastnn2.kernels.shared.control_words import (
+    ABANDONED,
+    BARRIERS,
+    BATCHES_DONE,
+    COMPLETED,
+    ELAPSED,
+    SERIAL_FROM,
+    STOP,
+    WAITED,
+)
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, store
 
@@ -55,8 +64,8 @@ def unit_epochs(job):
     lanes = group_lanes(X)
     half = parts // 2
     barriers = atomic_load(control, BARRIERS)
-    yields = batches_done = waited = 0
-    begin_time = cycles()
+    yields = batches_done = 0
+    waited, begin_time = atomic_load(control, WAITED), cycles() - atomic_load(control, ELAPSED)
     stopped = False
     for epoch in range(job.epochs):
         epoch_offset = epoch * n if has_order else 0
@@ -126,7 +135,7 @@ def unit_epochs(job):
                 barrier(control, barriers, yields, LONG_SPINS)
                 if thread != 0:
                     return
-                threads, waited = 1, 0
+                threads = 1
             if thread == 0:
                 penalty = 0.0
                 for c in range(parts):
@@ -140,3 +149,5 @@ def unit_epochs(job):
             atomic_store(control, COMPLETED, epoch + 1)
     if thread == 0:
         atomic_store(control, BATCHES_DONE, batches_done)
+        atomic_store(control, WAITED, waited)
+        atomic_store(control, ELAPSED, cycles() - begin_time)

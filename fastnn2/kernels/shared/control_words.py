@@ -23,7 +23,10 @@ CALLS_DONE = 10 * WORD  # how often a worker reached the end of a call
 READY = 11 * WORD  # threads that wait for thread 0 to release them into train or train_wide
 NEXT_BLOCK = 12 * WORD  # in infer: the next block of samples that nobody has taken yet
 NOT_FINITE = 13 * WORD  # in infer: whether one of the samples has a number that is infinite or NaN
-CONTROL_SIZE = 14 * WORD
+# In epochs and unit_epochs, the cycles for which thread 0 has waited at barriers in all calls so far, and those in all.
+WAITED = 14 * WORD
+ELAPSED = 15 * WORD
+CONTROL_SIZE = 16 * WORD
 # Behind these, for train and train_wide only, come two words per thread: the next chunk (or part) of the thread's range
 # that nobody has taken yet, for iterations (or rounds) of even and of odd number. At the range's end, none is left.
 NEXT_CHUNKS = CONTROL_SIZE

@@ -67,9 +67,7 @@ def thread_attributes(cores: frozenset[int]) -> Any:
     library, attributes = libc_with_gil(), ctypes.create_string_buffer(ATTRIBUTES_BYTES)
     library.pthread_attr_init(attributes)
     if cores:
-        words = max(cores) // 64 + 1
-        bits = sum(1 << core for core in cores)
-        mask = (ctypes.c_uint64 * words)(*(bits >> 64 * word & 0xFFFF_FFFF_FFFF_FFFF for word in range(words)))
+        mask = _core_mask(cores)
         library.pthread_attr_setaffinity_np(attributes, ctypes.c_size_t(ctypes.sizeof(mask)), mask)
     if hasattr(library, "pthread_attr_setsigmask_np"):  # the GNU C library, from version 2.32 on
         import signal
@@ -80,6 +78,25 @@ def thread_attributes(cores: frozenset[int]) -> Any:
             library.sigdelset(blocked, int(getattr(signal, name)))
         library.pthread_attr_setsigmask_np(attributes, blocked)
     return attributes
+
+
+@functools.cache
+def _core_mask(cores: frozenset[int]) -> Any:
+    words = max(cores) // 64 + 1
+    bits = sum(1 << core for core in cores)
+    return (ctypes.c_uint64 * words)(*(bits >> 64 * word & 0xFFFF_FFFF_FFFF_FFFF for word in range(words)))
+
+
+def allow_cores(handles: list[int]) -> None:
+    """Let threads that have started move to any core, where the system would have placed them on a few.
+
+    Beside another busy process the system can then put two threads of a team on one core, where they yield to each
+    other, and not make each wait for a time slice of the other process in turn.
+    """
+    library, mask = libc_with_gil(), _core_mask(frozenset(affinity()))
+    if hasattr(library, "pthread_setaffinity_np"):
+        for handle in handles:
+            library.pthread_setaffinity_np(ctypes.c_ulong(handle), ctypes.c_size_t(ctypes.sizeof(mask)), mask)
 
 
 def block_signals() -> None:
