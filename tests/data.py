@@ -1,7 +1,9 @@
 """Problems, published figures, tolerances and helper functions that the tests share."""
 
 import _thread
+import contextlib
 import os
+import sys
 import time
 
 import numpy as np
@@ -9,8 +11,7 @@ import numpy as np
 import fastnn2
 from fastnn2 import reference
 from fastnn2.codegen import store
-from fastnn2.kernels.shared import tuning
-from fastnn2.threads import native
+from fastnn2.kernels.shared import system, tuning
 
 DTYPES = ("float64", "float32")
 
@@ -279,21 +280,27 @@ def assert_nearly(result, expected, dtype):
         np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
 
 
+def use_python_threads(monkeypatch):
+    """Let workers be threads that Python starts, as on Windows."""
+    monkeypatch.setattr(system, "IS_POSIX", False)
+
+
 def fail_before_kernel(failing, monkeypatch):
-    """Make the thread with number `failing` raise an error before it enters its kernel."""
+    """Make the thread with number `failing` raise an error before it enters its kernel; workers are Python threads."""
     kernel = store.kernel
 
     def failing_kernel(name, dtype):
         function = kernel(name, dtype)
 
-        def call(control, thread, *arguments):
-            if thread == failing:
+        def call(job):
+            if job._arrays["thread"] == failing:
                 raise RuntimeError("no way into the kernel")
-            function(control, thread, *arguments)
+            function(job)
 
         return call
 
     monkeypatch.setattr(store, "kernel", failing_kernel)
+    use_python_threads(monkeypatch)
 
 
 def assert_ended(before, count=_thread._count):
@@ -304,6 +311,36 @@ def assert_ended(before, count=_thread._count):
     assert count() <= before
 
 
+@contextlib.contextmanager
+def raise_at_bytecode(target, functions, error):
+    """Raise `error` before the bytecode number `target`, from 1, of these functions; yield a list of one per bytecode.
+
+    The list is shorter than `target` if there is no such bytecode.
+    """
+    codes, seen = {function.__code__ for function in functions}, []
+
+    def trace(frame, event, argument):
+        if frame.f_code not in codes:
+            return None
+        frame.f_trace = trace_bytecode  # from Python 3.13 on, needed before f_trace_opcodes
+        frame.f_trace_opcodes = True
+        return trace_bytecode
+
+    def trace_bytecode(frame, event, argument):
+        if event == "opcode":
+            seen.append((frame.f_code.co_name, frame.f_lineno))
+            if len(seen) == target:
+                raise error
+        return trace_bytecode
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield seen
+    finally:
+        sys.settrace(before)
+
+
 def count_os_threads():
     """Return the number of threads of this process, native ones included."""
     return len(os.listdir("/proc/self/task"))
@@ -311,4 +348,4 @@ def count_os_threads():
 
 def can_use_native_threads():
     """Return whether a team of two can be the caller and a native thread."""
-    return bool(native.other_cores(2)) and os.path.isdir("/proc/self/task") and store.enabled()
+    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and store.enabled()

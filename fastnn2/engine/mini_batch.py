@@ -89,7 +89,7 @@ class MiniBatchTrainer:
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
         self.hyperparameters = float(beta_1), float(beta_2), epsilon, int(nesterov)
-        self.batches_done = 0
+        self._last_run: tuple[int, RunArrays | None] = 0, None  # the mini-batches before a run, and its arrays
         self.is_persistent = False
         self._waiting: tuple[Team, RunArrays] | None = None
         d, h, o = network.d, network.h, network.o
@@ -168,6 +168,16 @@ class MiniBatchTrainer:
         n_batches: int = -(-self.X.n // self.batch)
         return n_batches
 
+    @property
+    def batches_done(self) -> int:
+        """Return the number of mini-batches of all runs; the caller may set it before a run."""
+        before, arrays = self._last_run
+        return before if arrays is None else before + int(arrays.control[control_words.BATCHES_DONE])
+
+    @batches_done.setter
+    def batches_done(self, count: int) -> None:
+        self._last_run = count, None
+
     def run(self, rates: Array, order: Array | None = None) -> tuple[Array, bool]:
         """Run epochs.
 
@@ -195,34 +205,45 @@ class MiniBatchTrainer:
             work_per_thread = MIN_WORK_PER_WAITING_THREAD if waits else MIN_WORK_PER_NEW_THREAD
             threads = max(1, min(threads, work // work_per_thread))
         self._choose_keep_mode(order is None and not self.X.sparse and self.parts == 1, epochs)
+        self._last_run = self.batches_done, None
         if not waits:
             self._end_waiting_team()
             arrays = RunArrays(rates, order, epochs)
+            self._last_run = self._last_run[0], arrays
             interrupted = run_team(self._new_team(threads, arrays), is_short, epochs, progress=False)
-            return self._collect(arrays), interrupted
+            return self._losses(), interrupted
 
-        if self._waiting is not None and not self._waiting[0].is_usable(threads):
-            self._end_waiting_team()
-        is_new, interrupted = self._waiting is None, False
-        if self._waiting is None:
-            arrays = RunArrays(rates, order, epochs)
-            self._waiting = self._new_team(threads, arrays), arrays
-        team, arrays = self._waiting
+        interrupted = False
         try:
-            if is_new:
-                team.start()
-            elif arrays.renew(rates, order, epochs, self.keep_mode):
-                for thread, job in enumerate(team.jobs):
-                    job.write(**self._fields(arrays, thread, len(team.jobs)))
+            team = self._prepare_waiting_team(threads, rates, order, epochs)
             team.call()
-            if arrays.control[control_words.SERIAL_FROM] >= 0:  # other processes want the cores
+            if team.control[control_words.SERIAL_FROM] >= 0:  # other processes want the cores
                 self.threads = 1
         except BaseException as error:
-            self._end_waiting_team()
+            with contextlib.suppress(KeyboardInterrupt):  # a second one
+                self._end_waiting_team()
             if not isinstance(error, KeyboardInterrupt):
                 raise
             interrupted = True
-        return self._collect(arrays), interrupted
+        return self._losses(), interrupted
+
+    def _prepare_waiting_team(self, threads: int, rates: Array, order: Array | None, epochs: int) -> Team:
+        """Return the team that waits, or a new one, with the records of a run."""
+        if self._waiting is not None and not self._waiting[0].is_usable(threads):
+            self._end_waiting_team()
+        if self._waiting is None:
+            arrays = RunArrays(rates, order, epochs)
+            team = self._new_team(threads, arrays)
+            self._waiting = team, arrays  # before it starts: a signal may come at any time
+            team.start()
+        else:
+            team, arrays = self._waiting
+            if arrays.renew(rates, order, epochs, self.keep_mode):
+                for thread, job in enumerate(team.jobs):
+                    job.write(**self._fields(arrays, thread, len(team.jobs)))
+                arrays.keep_mode = self.keep_mode
+        self._last_run = self._last_run[0], arrays
+        return team
 
     def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
         kernel = store.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
@@ -233,8 +254,8 @@ class MiniBatchTrainer:
     def _end_waiting_team(self) -> None:
         """Let the workers that wait for a further run end; raise what was raised in this thread meanwhile."""
         if self._waiting is not None:
-            (team, _), self._waiting = self._waiting, None
-            raised = team.stop()
+            raised = self._waiting[0].stop()
+            self._waiting = None  # only now: a signal that came before must leave a team that can be ended
             if raised is not None:
                 raise raised
 
@@ -279,12 +300,14 @@ class MiniBatchTrainer:
         if self.parts > 1:
             return fields | {"parts": self.parts, "Z2": self.Z2, "Z2_stride": self.Z2_stride, "db2": self.db2[thread]}
         of_chunks = {"chunks": self.chunks, "tile_groups": self.tile_groups, "keep": self.keep_mode}
-        return fields | of_chunks | self.kept_tiles
+        return fields | of_chunks | ({} if self.keep_mode == choices.DROP else self.kept_tiles)
 
-    def _collect(self, arrays: "RunArrays") -> Array:
-        """Count the mini-batches of a run; return the losses of its completed epochs."""
+    def _losses(self) -> Array:
+        """Return the losses of the completed epochs of a run."""
+        _, arrays = self._last_run
+        if arrays is None:  # a signal came before it began
+            return np.zeros(0)
         completed = int(arrays.control[control_words.COMPLETED])
-        self.batches_done += int(arrays.control[control_words.BATCHES_DONE])
         if self.keep_mode == choices.KEEP and completed:
             self.keep_mode = choices.KEPT
         return arrays.losses[:completed].copy()
@@ -296,8 +319,12 @@ class MiniBatchTrainer:
         try:
             yield
         finally:
-            self.is_persistent = False
-            self._end_waiting_team()
+            try:
+                self.is_persistent = False
+                self._end_waiting_team()
+            finally:  # once more, as a signal may have come just before the team was told to stop
+                self.is_persistent = False
+                self._end_waiting_team()
 
     def _choose_keep_mode(self, same_order: bool, epochs: int) -> None:
         """Keep the tiles of all samples if every epoch has the same ones and there is another epoch to come."""
@@ -308,7 +335,8 @@ class MiniBatchTrainer:
             if groups * tuning.group_size(self.Y.dtype) > MAX_KEPT_RATIO * self.X.n + ALWAYS_KEPT_SAMPLES:
                 return  # padding each mini-batch to whole groups takes too much memory
             tiles = allocate_tiles(self.input_rows, groups, self.Y.dtype)
-            self.keep_mode, self.kept_tiles = choices.KEEP, dict(zip(INPUT_TILES, tiles, strict=True))
+            self.kept_tiles = dict(zip(INPUT_TILES, tiles, strict=True))
+            self.keep_mode = choices.KEEP  # only now: a signal may come in between
 
 
 class RunArrays:
@@ -324,14 +352,17 @@ class RunArrays:
     losses : ndarray (epochs,)
         Written by the kernel.
     keep_mode : int
-        DROP, KEEP or KEPT of :mod:`fastnn2.kernels.shared.choices`, as it is in the records of the threads.
+        DROP, KEEP or KEPT of :mod:`fastnn2.kernels.shared.choices`, as it is in the records of the threads; STALE while
+        the records have other arrays than these.
     """
+
+    STALE = -1
 
     def __init__(self, rates: Array, order: Array | None, epochs: int) -> None:
         self.control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         self.control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
         self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
-        self.keep_mode = choices.DROP
+        self.keep_mode = self.STALE
 
     def renew(self, rates: Array, order: Array | None, epochs: int, keep_mode: int) -> bool:
         """Prepare for a further run; return whether the records have to be written anew, as other arrays are new."""
@@ -340,6 +371,6 @@ class RunArrays:
         if order is None and self.order is None and len(rates) == len(self.rates) and keep_mode == self.keep_mode:
             self.rates[:] = rates
             return False
+        self.keep_mode = self.STALE
         self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
-        self.keep_mode = keep_mode
         return True

@@ -86,6 +86,7 @@ class Team:
         self.failure: BaseException | None = None
         self._kernel, self._job = kernel, job
         self._workers: NativeThreads | PythonThreads | None = None
+        self._is_started = False
         self._process = os.getpid()
         self._done_lock = acquired_lock()  # released at the end of a long job
         self._thread_0: list[int] = []  # not empty if it is a thread of its own
@@ -96,18 +97,24 @@ class Team:
         while True:
             self.jobs = [self._job(thread, self.size) for thread in range(self.size)]
             if self.size == 1:
-                return
+                break
             self._workers = threads_class(self._kernel, self.jobs[1:], self._fail)
             if self._workers.start():
-                return
+                break
             granted = self._workers.started
             self.end()  # these workers know of a larger team
             self.control[[control_words.ENTERED, control_words.READY]] = 0
             self.size = 1 + granted
+        self._is_started = True
 
     def is_usable(self, size: int) -> bool:
-        """Return whether it is a team of this size, of this process: a forked child has no workers."""
-        return self.asked == size and self._process == os.getpid()
+        """Return whether a team of this size waits for a call; never in a forked child, which inherits no threads."""
+        is_waiting = self._is_started and not self.control[control_words.STOP] and not self.is_forked()
+        return is_waiting and self.asked == size
+
+    def is_forked(self) -> bool:
+        """Return whether this process is a child, forked since the team was made."""
+        return self._process != os.getpid()
 
     def call(self) -> None:
         """Make a call of the kernel as thread 0; raise what a worker raised."""
@@ -117,7 +124,7 @@ class Team:
 
     def end(self) -> None:
         """Let the workers leave the kernel, and wait until they have. Thread 0 is not in the kernel."""
-        if self._workers is not None and self._process == os.getpid():
+        if self._workers is not None and not self.is_forked():
             self.control[control_words.ENTERED] = control_words.SHUT_DOWN
             self._workers.join()
 
@@ -156,7 +163,9 @@ class Team:
         self.control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
 
     def wait(self, seconds: float) -> bool:
-        """Wait for thread 0 of a long job, at most `seconds`; return whether it is done."""
+        """Wait for thread 0 of a long job, at most `seconds`; return whether it is done, or not of this process."""
+        if self.is_forked():
+            return True
         if not self.is_done and self._done_lock.acquire(timeout=seconds):
             self._done_lock.release()
         return self.is_done
@@ -194,6 +203,8 @@ def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None)
         pending_exception = team.stop() or pending_exception
     if team.failure is not None:
         raise team.failure
+    if team.is_forked():  # by the handler of a signal, or by the progress bar
+        raise RuntimeError("this process was forked during training, which goes on in its parent only")
     if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):
         raise pending_exception
     return (interrupt or pending_exception) is not None

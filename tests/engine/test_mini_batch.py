@@ -2,14 +2,11 @@
 
 import _thread
 import contextlib
-import gc
 import itertools
-import time
-import weakref
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_ended, assert_same_bits, can_use_native_threads, fail_before_kernel
+from data import DTYPES, assert_close, assert_ended, assert_same_bits, fail_before_kernel
 from mini_batch_data import (
     ACTIVATIONS,
     LOSSES,
@@ -27,9 +24,7 @@ from scipy.sparse import csr_array
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
-from fastnn2.engine.layout import address
 from fastnn2.kernels.shared import choices, tuning
-from fastnn2.threads import native, worker_pool
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -93,28 +88,25 @@ def test_gradient_equals_the_reference_and_changes_no_parameter(loss, dtype):
 def test_persistent_workers_do_not_change_a_bit_of_gradients(shape, dtype):
     loss, factors = "cross_entropy" if shape[2] > 1 else "log_loss", np.random.RandomState(0).standard_normal(4)
 
-    def gradients(n_threads, factors_by_pool):
-        found, calls = [], []
+    def gradients(n_threads, factors_by_team):
+        found, teams = [], []
         trainer = make_trainer(shape, "relu", loss, dtype, optimizer=choices.GRADIENT, n_threads=n_threads)
         start = trainer.params.copy()
-        for factors_of_pool in factors_by_pool:
+        for factors_of_team in factors_by_team:
             with trainer.persistent_workers():
-                for factor in factors_of_pool:
-
-                    def prepare(factor=factor):
-                        trainer.params = start * factor
-
-                    losses, interrupted = trainer.run(np.zeros(1), prepare=prepare)
+                for factor in factors_of_team:
+                    trainer.params = start * factor
+                    losses, interrupted = trainer.run(np.zeros(1))
                     assert not interrupted
                     found += [losses, trainer.first_moments]
-                    calls.append(trainer._persistent_call)
-            assert trainer._persistent_call is None
-        assert calls[0] is calls[1]
+                    teams.append(trainer._waiting[0])
+            assert trainer._waiting is None
+        assert teams[0] is teams[1]
         return tuple(found)
 
     expected = gradients(1, [factors])
-    for n_threads, factors_by_pool in ((2, [factors]), (3, [factors]), (7, [factors[:2], factors[2:]])):
-        assert_same_bits(gradients(n_threads, factors_by_pool), expected)
+    for n_threads, factors_by_team in ((2, [factors]), (3, [factors]), (7, [factors[:2], factors[2:]])):
+        assert_same_bits(gradients(n_threads, factors_by_team), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -176,30 +168,6 @@ def test_error_before_the_kernel_ends_all_threads(batch, persistent_workers, fai
     assert_ended(before)
 
 
-def test_pool_works_again_after_an_error_in_prepare():
-    trainer = make_trainer(
-        (5, 7, 2, 300, 300), "relu", "squared_error", "float64", optimizer=choices.GRADIENT, n_threads=2
-    )
-    expected = trainer.run(np.zeros(1))[0]
-
-    def fail():
-        raise ValueError("error of the caller")
-
-    with trainer.persistent_workers():
-        for _ in range(2):
-            assert_same_bits(trainer.run(np.zeros(1))[0], expected)
-            with pytest.raises(ValueError, match="error of the caller"):
-                trainer.run(np.zeros(1), prepare=fail)
-            assert_same_bits(trainer.run(np.zeros(1))[0], expected)
-        assert trainer.batches_done == 5
-
-        def interrupt():
-            raise KeyboardInterrupt
-
-        losses, interrupted = trainer.run(np.zeros(1), prepare=interrupt)
-        assert (len(losses), trainer.batches_done, interrupted) == (0, 5, True)
-
-
 def test_params_order_maps_parameters_and_gradient():
     shape = (4, 6, 2, 50, 50)
     d, h, o, n, batch = shape
@@ -252,32 +220,6 @@ def test_threads_and_split_runs_do_not_change_a_bit(shape, shuffle, dtype):
         assert_same_bits(run(n_threads, parts), expected)
 
 
-@pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
-@pytest.mark.parametrize(
-    ("shape", "kernel"), [((5, 7, 11, 3000, 3000), "epochs"), ((30, 100, 1, 450, 200), "unit_epochs")]
-)
-def test_python_threads_replace_native_threads_that_the_system_refuses(shape, kernel, monkeypatch):
-    """The control words must be as if no native thread had waited in the kernel."""
-    start, refused = native.NativeThreads.start, []
-
-    def run(n_threads):
-        trainer = make_trainer(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMIZERS["adam"])
-        _, rates = orders_and_rates(shape, trainer.n_batches, 4, False)
-        return trainer.run(rates)[0], trainer.params.copy()
-
-    def refusing(self):
-        refused.append(self.call.kernel.name)
-        assert start(self)
-        time.sleep(0.02)  # the thread waits in the kernel
-        return False
-
-    expected = run(1)
-    assert_same_bits(run(2), expected)
-    monkeypatch.setattr(native.NativeThreads, "start", refusing)
-    assert_same_bits(run(2), expected)
-    assert refused == [kernel]
-
-
 def test_shapes_include_division_by_samples_and_by_units():
     parts = {shape: tuning.count_parts(shape[4], *shape[:3], "float64") for shape in SHAPES}
     assert set(parts.values()) > {1, 2}
@@ -310,43 +252,6 @@ def test_parts_cover_each_parameter_once(h, parts):
     W1 = positions[: 3 * h].reshape(h, 3)
     for part, (first, last) in enumerate(itertools.pairwise(firsts)):
         assert_same_bits(W1[first:last].ravel(), part * stride + np.arange(3 * (last - first)))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_arguments_of_earlier_kept_tiles_are_not_reused(dtype):
-    shape = (5, 4, 2, 300, 100)
-    trainer, uncached = (make_trainer(shape, "tanh", "squared_error", dtype, optimizer=choices.SGD) for _ in range(2))
-    orders, rates = orders_and_rates(shape, trainer.n_batches, 2, True)
-    for order in (None, orders, None):
-        trainer.run(rates, order)
-    in_use = [address(tile) for tile in trainer.kept_tiles]
-    assert trainer.keep_mode == choices.KEPT
-    assert all(set(in_use) <= set(scratch) for _, _, scratch in trainer._argument_cache.values())
-    for order in (None, orders, None):
-        uncached._argument_cache.clear()
-        uncached.run(rates, order)
-    assert_same_bits(trainer.params, uncached.params)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_arrays_of_a_call_live_as_long_as_the_call_after_a_signal(dtype, monkeypatch):
-    """A worker that is late still reads its control words, which tell it to leave."""
-    calls = []
-
-    def interrupted(self, control, work, threads, prepare, persistent):
-        calls.append((weakref.ref(control), work))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(worker_pool.WorkerPool, "run", interrupted)
-    trainer = make_trainer((5, 4, 2, 300, 100), "tanh", "squared_error", dtype, optimizer=choices.SGD)
-    with trainer.persistent_workers():
-        _, was_interrupted = trainer.run(np.full(trainer.n_batches, 0.1))
-    gc.collect()
-    assert was_interrupted
-    assert calls[0][0]() is not None
-    calls[0] = calls[0][:1]
-    gc.collect()
-    assert calls[0][0]() is None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

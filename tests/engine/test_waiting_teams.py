@@ -1,0 +1,169 @@
+"""Trainers whose workers wait between short runs: bits, changing runs, errors, signals at any point, fork."""
+
+import _thread
+import gc
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+from data import (
+    PATIENCE,
+    assert_ended,
+    assert_same_bits,
+    can_use_native_threads,
+    count_os_threads,
+    raise_at_bytecode,
+    use_python_threads,
+)
+from mini_batch_data import OPTIMIZERS, make_trainer, orders_and_rates
+
+from fastnn2.engine import mini_batch
+from fastnn2.kernels.shared import choices
+from fastnn2.threads import native, team
+
+needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
+
+SAMPLES, UNITS = (5, 7, 11, 3000, 3000), (30, 100, 1, 450, 200)  # threads share the samples, or the hidden units
+
+
+def new_trainer(shape=SAMPLES, n_threads=2, **options):
+    return make_trainer(shape, "relu", "cross_entropy", "float64", n_threads=n_threads, **OPTIMIZERS["adam"] | options)
+
+
+def state(trainer):
+    return trainer.params, trainer.first_moments, trainer.second_moments
+
+
+@pytest.fixture(params=["native", "python"])
+def kind(request, monkeypatch):
+    """The kind of the workers."""
+    if request.param == "python":
+        use_python_threads(monkeypatch)
+    elif not can_use_native_threads():
+        pytest.skip("needs two cores and native threads")
+    return request.param
+
+
+@pytest.mark.parametrize("shape", [SAMPLES, UNITS], ids=["samples", "units"])
+def test_runs_of_changing_kinds_give_the_bits_of_one_thread(shape, kind):
+    """The number of threads, the orders, what is kept of the tiles and the number of epochs change between runs."""
+
+    def runs(n_threads, waits):
+        trainer, found = new_trainer(shape, max(n_threads)), []
+        with trainer.persistent_workers():
+            trainer.is_persistent = waits
+            for number, threads in enumerate(n_threads):
+                trainer.threads = threads
+                epochs = (1, 3, 3, 2)[number % 4]
+                orders, rates = orders_and_rates(shape, trainer.n_batches, epochs, number // 3 % 2 == 1)
+                losses, interrupted = trainer.run(rates * (1 + number), orders)
+                assert not interrupted
+                found += [losses, *state(trainer)]
+        return tuple(found)
+
+    expected = runs([1] * 14, False)
+    before = count_os_threads() if kind == "native" else _thread._count()
+    assert_same_bits(runs([1] * 14, True), expected)
+    assert_same_bits(runs([2] * 14, True), expected)
+    assert_same_bits(runs([2, 2, 3, 3, 1, 1, 2, 2, 4, 4, 4, 1, 2, 3], True), expected)
+    assert_ended(before, count_os_threads if kind == "native" else _thread._count)
+
+
+def test_team_works_again_after_an_error():
+    expected = new_trainer(n_threads=1)
+    trainer = new_trainer()
+    rates = np.full(1, 0.01)
+    with trainer.persistent_workers(), pytest.MonkeyPatch.context() as patched:
+        for error in (ValueError, KeyboardInterrupt):
+            assert_same_bits(trainer.run(rates)[0], expected.run(rates)[0])
+
+            def fail(self, error=error):
+                raise error("of the caller")
+
+            patched.setattr(team.Team, "call", fail)
+            if error is ValueError:
+                with pytest.raises(ValueError, match="of the caller"):
+                    trainer.run(rates)
+            else:
+                losses, interrupted = trainer.run(rates)
+                assert (len(losses), interrupted) == (0, True)
+            patched.undo()
+            assert trainer._waiting is None
+        assert trainer.batches_done == 2
+        assert_same_bits(trainer.run(rates)[0], expected.run(rates)[0])
+    assert trainer.batches_done == 3
+    assert_same_bits(state(trainer), state(expected))
+
+
+def signal_functions():
+    trainer = mini_batch.MiniBatchTrainer
+    return [
+        trainer.run,
+        trainer._prepare_waiting_team,
+        trainer._end_waiting_team,
+        trainer._losses,
+        trainer._choose_keep_mode,
+        trainer.persistent_workers.__wrapped__,
+        trainer.batches_done.fget,
+        mini_batch.RunArrays.__init__,
+        mini_batch.RunArrays.renew,
+        team.Team.start,
+        team.Team.call,
+        team.Team.end,
+        team.Team.stop,
+        team.Team.is_usable,
+        native.NativeThreads.__init__,
+        native.NativeThreads.start,
+        native.NativeThreads.join,
+    ]
+
+
+@needs_native
+def test_signal_between_any_two_bytecodes():
+    """No run is counted twice or not at all, no thread is left, and the next runs are right."""
+    shape = (2, 5, 1, 300, 300)
+
+    def new():
+        return new_trainer(shape, optimizer=choices.SGD)
+
+    orders, rates = orders_and_rates(shape, 1, 2, True)
+    reference, states, losses = new(), {}, []
+    states[0] = state(reference)
+    for order in (None, None, orders, None):
+        reference.threads = 1
+        losses.append(reference.run(rates, order)[0])
+        states[reference.batches_done] = state(reference)
+    assert sorted(states) == [0, 2, 4, 6, 8]
+
+    before, target, outcomes = count_os_threads(), 0, []
+    while True:
+        target += 1
+        trainer, interrupted, found = new(), False, []
+        try:
+            with raise_at_bytecode(target, signal_functions(), KeyboardInterrupt) as seen:
+                with trainer.persistent_workers():
+                    for order in (None, None, orders, None):
+                        new_losses, interrupted = trainer.run(rates, order)
+                        found.append(new_losses)
+                        if interrupted:
+                            break
+        except KeyboardInterrupt:
+            interrupted = True
+        assert interrupted == (len(seen) >= target), seen[-1]
+        if not interrupted:
+            break
+        done = trainer.batches_done
+        assert_same_bits(state(trainer), states[done])
+        assert_same_bits(tuple(each for each in found if len(each)), tuple(losses[: sum(map(bool, map(len, found)))]))
+        assert_ended(before, count_os_threads)
+        outcomes.append(done)
+        trainer.is_persistent = False
+        with trainer.persistent_workers():  # goes on as if nothing had been
+            for number, order in list(enumerate((None, None, orders, None)))[done // 2 :]:
+                assert_same_bits(trainer.run(rates, order)[0], losses[number])
+        assert_same_bits(state(trainer), states[8])
+    assert set(outcomes) == set(states)
+    assert len(outcomes) > 1000
