@@ -2,7 +2,7 @@
 
 import re
 
-from fastnn2.codegen.signatures import THREAD_ENTRY
+from fastnn2.codegen.loader import ENTRY
 
 # On x86-64 and AArch64. Vectors and numbers of either dtype; the functions of the C library count as calls.
 SAVES, SETS = r"stmxcsr\t|mrs\tx\d+, FPCR", r"ldmxcsr\t|msr\tFPCR, "
@@ -19,7 +19,7 @@ def functions_of(assembly):
 def assert_mode_is_set_outside(assembly):
     """Check that an entry saves the mode, sets the default, calls the function that computes, and puts the mode back.
 
-    The function that computes leaves the mode alone, the entry does no arithmetic, and a thread begins with the entry.
+    The function that computes leaves the mode alone, the entry does no arithmetic, and ENTRY only calls the entry.
     """
     functions = functions_of(assembly)
     (entry,) = [name for name, text in functions.items() if re.search(SETS, text)]
@@ -32,4 +32,4 @@ def assert_mode_is_set_outside(assembly):
     assert steps == ["save", "set", compute, "set"]
     assert re.search(ARITHMETIC, functions[compute])
     assert not re.search(f"{SAVES}|{SETS}", functions[compute])
-    assert re.findall(CALLS, functions[THREAD_ENTRY]) == [entry]
+    assert re.findall(CALLS, functions[ENTRY]) == [entry]

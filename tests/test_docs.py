@@ -20,8 +20,8 @@ import fastnn2
 from fastnn2 import reference, reference_mlp
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.codegen.signatures import DTYPES, SIGNATURES
 from fastnn2.commands.main import _build_parser, main
+from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
@@ -304,7 +304,7 @@ def test_every_environment_variable_is_described():
 
 
 def test_the_number_of_files_in_a_store():
-    assert f"are {len(SIGNATURES) * len(DTYPES)} files" in TEXT["docs/deployment.md"]
+    assert f"are {len(RECORDS) * len(DTYPES)} files" in TEXT["docs/deployment.md"]
 
 
 def test_every_level_of_processors_is_described():

@@ -10,8 +10,8 @@ import pytest
 
 from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.codegen.signatures import DTYPES, SIGNATURES
 from fastnn2.commands import info
+from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
 
 STORE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
@@ -71,7 +71,7 @@ def test_processor_and_cores(capsys, monkeypatch):
 def test_states_of_kernels(empty_store, capsys):
     lines = shown(capsys)
     assert lines["kernel store"] == str(empty_store)
-    assert {lines[name] for name in SIGNATURES} == {"float64 not compiled yet, float32 not compiled yet"}
+    assert {lines[name] for name in RECORDS} == {"float64 not compiled yet, float32 not compiled yet"}
     store.compile_and_keep("update", "float32", Processor.here())
     assert shown(capsys)["update"] == "float64 not compiled yet, float32 ready"
 
@@ -120,12 +120,12 @@ def test_a_folder_that_is_not_trusted(empty_store, capsys):
         "others may write to it: its mode is 0775; every process compiles its kernels; "
         f"to mend it: chmod go-w {empty_store}"
     )
-    assert not set(lines) & set(SIGNATURES)
+    assert not set(lines) & set(RECORDS)
     with pytest.raises(OSError, match=r"cannot keep kernels in '/.+' \(others may write to it: .* chmod go-w /"):
         info.warm_up(None)
     empty_store.chmod(0o755)
     assert list(empty_store.iterdir()) == []
-    assert set(SIGNATURES) < set(shown(capsys))
+    assert set(RECORDS) < set(shown(capsys))
 
 
 @STORE
@@ -143,7 +143,7 @@ def test_a_look_is_no_use(empty_store, capsys):
 @STORE
 def test_warmup_marks_what_a_program_has_compiled(empty_store, capsys, monkeypatch):
     """All that it says is there stays there, not only what it compiled itself."""
-    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    monkeypatch.setattr(info, "RECORDS", ("update",))
     here = Processor.here()
     store.compile_and_keep("update", "float64", here)
     before = store.stored("update", "float64", here)
@@ -161,7 +161,7 @@ def test_warmup_where_nothing_is_missing_and_nothing_can_be_written(empty_store,
     def write(*arguments, **options):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    monkeypatch.setattr(info, "RECORDS", ("update",))
     for dtype in DTYPES:
         store.compile_and_keep("update", dtype, Processor.here())
     monkeypatch.setattr(store, "write", write)
@@ -184,7 +184,7 @@ def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
 
     monkeypatch.setattr(store, "compile_entry", compile_entry)
     assert info.warm_up(None) == 0
-    kernels = [(name, dtype) for name in SIGNATURES for dtype in DTYPES]
+    kernels = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     assert sorted(compiled) == sorted(set(kernels) - {("update", "float64")})
     captured = capsys.readouterr()
     assert captured.err == ""  # no progress bar without a terminal

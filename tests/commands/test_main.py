@@ -23,9 +23,9 @@ from sklearn.datasets import make_moons
 
 import fastnn2
 from fastnn2.codegen import store
-from fastnn2.codegen.signatures import DTYPES, SIGNATURES
 from fastnn2.commands import memory
 from fastnn2.commands.main import main
+from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and files")
 STORE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
@@ -697,7 +697,7 @@ FEW_KERNELS = """
 import sys
 from fastnn2.commands import info
 from fastnn2.commands.main import main
-info.SIGNATURES = ("cost", "update")
+info.RECORDS = ("cost", "update")
 sys.exit(main())
 """
 
@@ -721,9 +721,9 @@ def kernel_lines(stdout):
 @STORE
 def test_warmup_compiles_and_info_shows_it(warm):
     folder, before, done = warm
-    count = len(SIGNATURES) * len(DTYPES)
+    count = len(RECORDS) * len(DTYPES)
     assert (before.returncode, before.stderr) == (0, "")
-    assert set(kernel_lines(before.stdout)) == set(SIGNATURES)
+    assert set(kernel_lines(before.stdout)) == set(RECORDS)
     assert before.stdout.count("not compiled yet") == count
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("4 kernels for ")

@@ -1,5 +1,6 @@
 """Kernels compute in the default floating-point mode, whatever the mode of the calling thread."""
 
+import ast
 import contextlib
 import inspect
 import platform
@@ -15,10 +16,11 @@ from numba import njit
 import fastnn2
 from fastnn2.codegen.compile import compile_assembly, find_entry
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.signatures import SIGNATURES
-from fastnn2.kernels.loops.float_mode import float_mode, in_default_mode, set_float_mode
+from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
 from fastnn2.kernels.shared import tuning
+from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
+from fastnn2.threads.team import Team
 
 needs_x86 = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="needs an x86-64 processor"
@@ -38,7 +40,9 @@ CONTROL = 0xFFC0  # the bits that are settings; those below say what has happene
 
 @njit
 def current_mode():
-    return float_mode()
+    mode = enter_default_mode()
+    set_float_mode(mode)
+    return mode
 
 
 @njit
@@ -64,21 +68,15 @@ def mode_of_thread(mode):
     assert after & CONTROL == mode & CONTROL
 
 
-class InThisThread:
-    """Stands in for the team: the kernel runs in the calling thread."""
+class InThisThread(Team):
+    """A team of the calling thread alone, in long jobs too."""
 
-    def __init__(self, control):
-        self.control = control
-        self.failure = None
+    def __init__(self, kernel, job, control, size):
+        super().__init__(kernel, job, control, 1)
 
-    def start(self, size, work, is_short):
-        work(0, 1)
-
-    def wait(self, seconds):
-        return True
-
-    def end(self):
-        return None
+    def run_beside(self):
+        self.run()
+        self.is_done = True
 
 
 def with_denormals(d, h, o, n, dtype):
@@ -176,11 +174,17 @@ def product(a, b, out):
     out[0] = a * b
 
 
+@njit
+def entry(a, b, out):
+    """Run :func:`product` as the entries run their kernels."""
+    mode = enter_default_mode()
+    product(a, b, out)
+    set_float_mode(mode)
+
+
 @needs_x86
 def test_no_arithmetic_moves_into_another_mode():
     # LLVM takes the two products for the same: inlined, one is computed for both, in one of the two modes.
-    entry = njit(in_default_mode(product))
-
     @njit
     def before_and_inside(a, b, out):
         flushed = a * b
@@ -199,12 +203,16 @@ def test_no_arithmetic_moves_into_another_mode():
     assert (inside == tiny / 2).all()
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_neither_an_entry_nor_the_function_that_computes_is_inlined(name):
+@pytest.mark.parametrize("name", RECORDS)
+def test_an_entry_runs_one_function_in_the_default_mode_and_neither_is_inlined(name):
     entry = find_entry(name)
-    assert len(inspect.signature(entry).parameters) == len(SIGNATURES[name].split())
-    for function in (entry, inspect.getclosurevars(entry).globals["compute"].py_func):
-        assert "forbid_inlining" in inspect.getclosurevars(function).globals
+    (definition,) = ast.parse(inspect.getsource(entry)).body
+    _, *statements = map(ast.unparse, definition.body)
+    assert statements[0] == "mode = enter_default_mode()"  # which forbids that the entry is inlined
+    assert statements[2:] == ["set_float_mode(mode)"]
+    module, _, function = statements[1].removesuffix("(job)").rpartition(".")
+    compute = getattr(entry.__globals__[module], function) if module else entry.__globals__[function]
+    assert "forbid_inlining" in inspect.getclosurevars(compute.py_func).globals
 
 
 @needs_x86
