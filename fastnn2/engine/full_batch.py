@@ -56,6 +56,8 @@ class Job(abc.ABC):
 
     l2: Array
     gradients: Array
+    learning_rate: float
+    total_weight: float
 
     def __init__(
         self,
@@ -85,32 +87,19 @@ class Job(abc.ABC):
         """Allocate the kernel's buffers and copy the initial parameters (packed) into them."""
 
     @abc.abstractmethod
-    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> FitRecord:
-        """Return what one of `threads` threads is given."""
+    def _record(self, thread: int, threads: int) -> FitRecord:
+        """Return the record of one of `threads` threads."""
 
-    def _fields(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> dict[str, Any]:
-        """Return the fields that the records of both kinds have, and fill in the same way."""
+    def _fields(self, thread: int, threads: int) -> dict[str, Any]:
+        """Return the fields that both kinds of jobs fill in alike."""
         d, h, o, n = self.shape
         return {
-            "d": d,
-            "h": h,
-            "o": o,
-            "n": n,
-            "control": self.control,
-            "thread": thread,
-            "threads": threads,
-            "iterations": self.iterations,
-            "X": self.X,
-            "Y": self.Y,
-            "weights": self.X if self.weights is None else self.weights,
-            "has_weights": self.weights is not None,
-            "l2": self.l2,
-            "has_l2": self.has_l2,
-            "gradients": self.gradients,
+            "d": d, "h": h, "o": o, "n": n, "control": self.control, "thread": thread, "threads": threads,
+            "iterations": self.iterations, "learning_rate": self.learning_rate, "total_weight": self.total_weight,
+            "X": self.X, "Y": self.Y, "weights": self.X if self.weights is None else self.weights,
+            "has_weights": self.weights is not None, "l2": self.l2, "has_l2": self.has_l2, "gradients": self.gradients,
             "costs": self.costs,
-            "learning_rate": learning_rate,
-            "total_weight": total_weight,
-        }
+        }  # fmt: skip
 
     @abc.abstractmethod
     def _params_after(self, iterations: int) -> Array:
@@ -119,14 +108,10 @@ class Job(abc.ABC):
     def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
         """Train; return parameters and costs, or raise them in an error where training stopped early."""
         d, h, o, _ = self.shape
+        self.learning_rate, self.total_weight = learning_rate, total_weight
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
         is_short = is_short_job(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
-        team = Team(
-            kernel,
-            lambda thread, threads: self._record(thread, threads, learning_rate, total_weight),
-            self.control,
-            self.threads,
-        )
+        team = Team(kernel, self._record, self.control, self.threads)
         interrupted = run_team(team, is_short, self.iterations, progress)
         params = None
         while params is None:
@@ -206,27 +191,16 @@ class SampleParallelJob(Job):
         self.scratch_ends = list(itertools.accumulate((count * lanes for count in rows), initial=0))
         self.scratch = aligned_zeros(threads * self.scratch_ends[-1], dtype).reshape(threads, -1)
 
-    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> TrainRecord:
+    def _record(self, thread: int, threads: int) -> TrainRecord:
         A1, dZ2, scratch = (self.scratch[thread, first:last] for first, last in itertools.pairwise(self.scratch_ends))
         first, last = self.update_range(thread, threads)
         return TrainRecord(
-            **self._fields(thread, threads, learning_rate, total_weight),
-            params=self.params[0 if self.shared else thread],
-            A1=A1,
-            dZ2=dZ2,
-            scratch=scratch,
-            shared=self.shared,
-            chunks=self.chunks,
-            tile_groups=self.tile_groups,
-            stealing=self.stealing,
-            may_drop_workers=self.may_drop_workers,
-            params_of_thread_0=self.params,
-            params_stride=self.params.shape[2],
-            first=first,
-            last=last,
-            gradients_stride=self.gradients_stride,
+            **self._fields(thread, threads), A1=A1, dZ2=dZ2, scratch=scratch, shared=self.shared, chunks=self.chunks,
+            tile_groups=self.tile_groups, stealing=self.stealing, may_drop_workers=self.may_drop_workers,
+            params=self.params[0 if self.shared else thread], params_of_thread_0=self.params,
+            params_stride=self.params.shape[2], first=first, last=last, gradients_stride=self.gradients_stride,
             sums_offset=self.sums + thread * self.sums_size,
-        )
+        )  # fmt: skip
 
     def update_range(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: its own whole set, or its share of the shared set."""
@@ -271,21 +245,12 @@ class UnitParallelJob(Job):
         self.scratch = aligned_zeros(threads * tuning.count_scratch_rows(units) * lanes, dtype).reshape(threads, -1)
         self.db2 = aligned_zeros(threads * padded_length(o, np.float64), np.float64).reshape(threads, -1)
 
-    def _record(self, thread: int, threads: int, learning_rate: float, total_weight: float) -> TrainWideRecord:
+    def _record(self, thread: int, threads: int) -> TrainWideRecord:
         return TrainWideRecord(
-            **self._fields(thread, threads, learning_rate, total_weight),
-            params=self.params,
-            A1=self.A1,
-            dZ2=self.dZ2[thread],
-            scratch=self.scratch[thread],
-            parts=self.parts,
-            batches=self.batches,
-            stride=self.stride,
-            penalties=self.penalties,
-            Z2=self.Z2,
-            Z2_stride=self.Z2_stride,
-            db2=self.db2[thread],
-        )
+            **self._fields(thread, threads), params=self.params, stride=self.stride, parts=self.parts,
+            batches=self.batches, penalties=self.penalties, Z2=self.Z2, Z2_stride=self.Z2_stride, A1=self.A1,
+            dZ2=self.dZ2[thread], scratch=self.scratch[thread], db2=self.db2[thread],
+        )  # fmt: skip
 
     def _params_after(self, iterations: int) -> Array:
         d, h, o, _ = self.shape

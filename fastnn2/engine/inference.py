@@ -36,22 +36,9 @@ def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | N
     def job(thread: int, threads: int) -> InferRecord:
         X_tile, A1, y = allocate_tiles((network.d, network.h, network.o), groups, dtype)
         return InferRecord(
-            d=network.d,
-            h=network.h,
-            o=network.o,
-            control=control,
-            n=n,
-            block=tiles_per_block * lanes,
-            tile_groups=groups,
-            activation=network.activation,
-            loss=network.loss,
-            params=flat,
-            **X.fields(),
-            out=out,
-            X_tile=X_tile,
-            A1=A1,
-            y=y,
-        )
+            **network.fields(), **X.fields(), control=control, block=tiles_per_block * lanes, tile_groups=groups,
+            params=flat, X_tile=X_tile, A1=A1, y=y, out=out,
+        )  # fmt: skip
 
     kernel = store.kernel("infer", dtype)
     is_short = is_short_job(tuning.work_of_iteration(network.d, n, network.h, network.o), 1, network.n_params)

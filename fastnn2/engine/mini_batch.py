@@ -88,7 +88,6 @@ class MiniBatchTrainer:
         self.Y = np.ascontiguousarray(Y, dtype=dtype)
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
-        self.hyperparameters = float(beta_1), float(beta_2), epsilon, int(nesterov)
         self._last_run: tuple[int, RunArrays | None] = 0, None  # the mini-batches before a run, and its arrays
         self.is_persistent = False
         self._waiting: tuple[Team, RunArrays] | None = None
@@ -128,6 +127,13 @@ class MiniBatchTrainer:
         self.Z2_stride = batch_groups * o * tuning.group_size(dtype)
         self.Z2 = aligned_zeros(2 * self.parts * self.Z2_stride if self.parts > 1 else 0, dtype)
         self.db2 = [aligned_zeros(o, np.float64) for _ in range(self.threads)]
+        self._fixed_fields = {  # of the records of all threads and runs
+            **network.fields(), **X.fields(), "batch": batch, "optimizer": optimizer, "Y": self.Y,
+            "weights": self.Y if self.weights is None else self.weights, "has_weights": self.weights is not None,
+            "params": self._params, "first_moments": self._first, "second_moments": self._second,
+            "l2": self.l2, "gradients": self.gradients, "stride": self.stride, "penalties": self.penalties,
+            "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "nesterov": nesterov,
+        }  # fmt: skip
 
     @property
     def params(self) -> Array:
@@ -261,42 +267,12 @@ class MiniBatchTrainer:
 
     def _fields(self, arrays: "RunArrays", thread: int, threads: int) -> dict[str, Any]:
         """Return the fields of the record of one of `threads` threads."""
-        network = self.network
-        beta_1, beta_2, epsilon, nesterov = self.hyperparameters
         fields = {
-            "d": network.d,
-            "h": network.h,
-            "o": network.o,
-            "control": arrays.control,
-            "thread": thread,
-            "threads": threads,
-            "n": self.X.n,
-            "batch": self.batch,
-            "epochs": len(arrays.losses),
-            "activation": network.activation,
-            "loss": network.loss,
-            "optimizer": self.optimizer,
-            **self.X.fields(),
-            "Y": self.Y,
-            "weights": self.Y if self.weights is None else self.weights,
-            "has_weights": self.weights is not None,
-            "order": self.X.columns if arrays.order is None else arrays.order,
-            "has_order": arrays.order is not None,
-            "params": self._params,
-            "stride": self.stride,
-            "l2": self.l2,
-            "gradients": self.gradients,
-            "penalties": self.penalties,
-            "first_moments": self._first,
-            "second_moments": self._second,
-            "rates": arrays.rates,
-            "beta_1": beta_1,
-            "beta_2": beta_2,
-            "epsilon": epsilon,
-            "nesterov": nesterov,
-            "losses": arrays.losses,
+            **self._fixed_fields, "control": arrays.control, "thread": thread, "threads": threads,
+            "epochs": len(arrays.losses), "rates": arrays.rates, "losses": arrays.losses,
+            "order": self.X.columns if arrays.order is None else arrays.order, "has_order": arrays.order is not None,
             **dict(zip(TILES, self.scratch[thread], strict=True)),
-        }
+        }  # fmt: skip
         if self.parts > 1:
             return fields | {"parts": self.parts, "Z2": self.Z2, "Z2_stride": self.Z2_stride, "db2": self.db2[thread]}
         of_chunks = {"chunks": self.chunks, "tile_groups": self.tile_groups, "keep": self.keep_mode}

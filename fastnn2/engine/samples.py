@@ -27,6 +27,10 @@ class Network:
         """Return the number of parameters."""
         return tuning.count_params(self.d, self.h, self.o)
 
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a record that describe the network."""
+        return {"d": self.d, "h": self.h, "o": self.o, "activation": self.activation, "loss": self.loss}
+
 
 class SampleMatrix:
     """X as the kernels read it: samples as rows, dense or sparse, in the dtype of a run.
@@ -54,8 +58,8 @@ class SampleMatrix:
             )
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of a record that stand for X."""
-        return {"X": self.values, "columns": self.columns, "starts": self.starts, "is_sparse": self.sparse}
+        """Return the fields of a record that describe the samples."""
+        return {"n": self.n, "X": self.values, "columns": self.columns, "starts": self.starts, "is_sparse": self.sparse}
 
 
 def allocate_tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:

@@ -233,14 +233,9 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         result = np.zeros(1)
         job = CostRecord(
-            o=o,
-            n=block.stop - block.start,
-            y=y_groups,
-            Y=Y_groups,
-            weights=w_groups,
-            has_weights=weights is not None,
+            o=o, n=block.stop - block.start, y=y_groups, Y=Y_groups, weights=w_groups, has_weights=weights is not None,
             total=result,
-        )
+        )  # fmt: skip
         cost_kernel(job)
         total += result
     return float((total[0] + _penalty(params, alpha)) / checks.total_weight(weights, n))
@@ -312,21 +307,10 @@ def backward(
         y_groups = _to_finite_groups(y, block, "cache['y']", dtype)
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         job = BackwardRecord(
-            d=d,
-            h=h,
-            o=o,
-            n=block.stop - block.start,
-            tile_groups=tuning.count_tile_groups(d, h, o),
-            params=flat,
-            X=X_groups,
-            Y=Y_groups,
-            weights=w_groups,
-            has_weights=weights is not None,
-            A1=A1_groups,
-            y=y_groups,
-            scratch=scratch,
-            gradient=gradient,
-        )
+            d=d, h=h, o=o, n=block.stop - block.start, tile_groups=tuning.count_tile_groups(d, h, o), params=flat,
+            X=X_groups, Y=Y_groups, weights=w_groups, has_weights=weights is not None, A1=A1_groups, y=y_groups,
+            scratch=scratch, gradient=gradient,
+        )  # fmt: skip
         backward_kernel(job)
     gradients = unpack_params(gradient[: len(flat)], d, h, o, "d")
     named = unpack_params(flat, d, h, o)
