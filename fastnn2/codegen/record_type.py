@@ -26,6 +26,11 @@ class RecordType(types.Type):
         self.places = {name: place for place, name in enumerate(self.fields)}
         super().__init__(f"{record.__name__}({real})")
 
+    @property
+    def key(self):
+        """Return what two equal types have in common: the name is not enough, as it does not say where a field is."""
+        return self.name, tuple(self.fields.items())
+
 
 @register_model(RecordType)
 class _RecordModel(models.PrimitiveModel):

@@ -1,11 +1,11 @@
 """The record of each kernel: what a kernel call is given, as named 64-bit words; declared here and nowhere else.
 
 A record is a class whose annotations are its fields, in any order. Python makes one with the fields as keywords, and a
-kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`); so no two can change places
-unseen.
+kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`). So two fields cannot change
+places unnoticed, and a new option of a kernel is one line here.
 
 Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, and `Reals`
-of the dtype that it is compiled for. To kernels all arrays are flat. Unless it is said otherwise, what belongs to a
+of the dtype that it is compiled for. To kernels all arrays are flat. Unless a comment says otherwise, what belongs to a
 thread, a chunk or a part begins on a 128-byte boundary. G is the number of lanes of a group, S that of the rows of
 scratch.
 """
@@ -61,14 +61,17 @@ class Record:
         self.write(**fields)
 
     def write(self, **fields: Any) -> None:
-        """Write all words, also anew between two calls; raise TypeError unless exactly these fields are given."""
+        """Write all words, also anew between two calls; raise TypeError unless exactly these fields are given.
+
+        If it raises, the words are as before.
+        """
         if fields.keys() != self.kinds.keys():
             wrong = ", ".join(sorted(fields.keys() ^ self.kinds.keys()))
             raise TypeError(f"missing or unknown fields of {type(self).__name__}: {wrong}")
         words = [fields[name] for name in self.kinds]
         for place in self._pointers:
             words[place] = address(words[place])
-        self._words.pack_into(self._memory, 0, *words)
+        self._memory.raw = self._words.pack(*words)
         self._arrays = fields
 
 
@@ -85,13 +88,16 @@ class TeamRecord(NetworkRecord):
 
     control: Ints  # see control_words
     thread: Int  # the number of this thread; 0 is the caller's
-    threads: Int
+    threads: Int  # of the team
     n: Int  # samples
     has_weights: Int  # whether weights are read; else they may be any array
 
 
 class FitRecord(TeamRecord):
-    """Gradient descent over all samples; X, Y and weights are in groups (see nn/layers.py)."""
+    """Gradient descent over all samples: some `iterations` with one `learning_rate`.
+
+    X, Y and weights are in groups (see nn/layers.py).
+    """
 
     iterations: Int
     X: Reals  # (groups, d, G)
@@ -99,7 +105,7 @@ class FitRecord(TeamRecord):
     weights: Reals  # (groups, G)
     params: Reals  # two sets, used in turn: those of iteration j are in set j mod 2; zeros follow each set
     l2: Floats  # the L2 penalty of each parameter, stored as one set of params
-    has_l2: Int
+    has_l2: Int  # whether a penalty is above 0
     gradients: Floats
     A1: Reals
     dZ2: Reals  # for this thread, of a tile or batch
@@ -118,15 +124,15 @@ class TrainRecord(FitRecord):
     """
 
     shared: Int  # whether all threads share the parameters, and each updates a range of them
-    chunks: Int
-    tile_groups: Int
+    chunks: Int  # of all threads together
+    tile_groups: Int  # groups of a tile
     stealing: Int  # whether threads take chunks of each other's ranges
     may_drop_workers: Int  # whether thread 0 may go on alone
     params_of_thread_0: Reals  # the initial parameters are in set 0
-    params_stride: Int
+    params_stride: Int  # numbers of one set of params
     first: Int  # the range [first, last) of parameters that this thread updates
     last: Int
-    gradients_stride: Int
+    gradients_stride: Int  # numbers of one gradient
     sums_offset: Int  # in gradients: room for half as many sums as gradients are added after the barrier, unless shared
 
 
@@ -137,12 +143,12 @@ class TrainWideRecord(FitRecord):
     (B, h, G) for all threads, part after part, each (groups, units, G); dZ2 is (B, o, G).
     """
 
-    parts: Int
-    batches: Int
-    stride: Int
+    parts: Int  # of all threads together
+    batches: Int  # of an iteration
+    stride: Int  # numbers of one part of params, l2 and gradients
     penalties: Floats  # (2, parts), those of iteration j in set j mod 2; on no boundary
     Z2: Reals  # (2, parts, Z2_stride), of each part for a batch, written in round r to set r mod 2
-    Z2_stride: Int
+    Z2_stride: Int  # numbers of one part of Z2
     db2: Floats  # (o,), for this thread
 
 
@@ -161,7 +167,7 @@ class BatchesRecord(TeamRecord):
     X: Reals  # (n, d), or the values of sparse rows
     columns: Ints  # of sparse rows, as starts: see nn/rows.py
     starts: Ints
-    is_sparse: Int
+    is_sparse: Int  # whether X is
     Y: Reals  # (n, o)
     weights: Reals  # (n,)
     order: Ints  # (epochs, n): the order in which each epoch takes the samples
@@ -195,8 +201,8 @@ class EpochsRecord(BatchesRecord):
     X_tile, Y_tile and weight_tile hold the tiles of all mini-batches, for all threads.
     """
 
-    chunks: Int
-    tile_groups: Int
+    chunks: Int  # of a mini-batch
+    tile_groups: Int  # groups of a tile
     keep: Int  # DROP, KEEP or KEPT of choices
 
 
@@ -207,22 +213,23 @@ class UnitEpochsRecord(BatchesRecord):
     mini-batch; A1 is (groups, h, G), part after part, each (groups, units, G).
     """
 
-    parts: Int
+    parts: Int  # of all threads together
     Z2: Reals  # (2, parts, Z2_stride), of each part or, where summed before the barrier, each half, at its first part
-    Z2_stride: Int
+    Z2_stride: Int  # numbers of one part of Z2
     db2: Floats  # (o,), for this thread
 
 
 class InferRecord(NetworkRecord):
-    """The outputs of samples, of which each thread takes the next block; X as in BatchesRecord.
+    """The outputs of samples, of which each thread takes the next block.
 
-    X_tile, A1 and y are for one tile, and for this thread.
+    X, columns, starts and is_sparse, activation and loss are as in BatchesRecord; params are packed. X_tile, A1 and y
+    are for one tile, and for this thread.
     """
 
     control: Ints  # see control_words
     n: Int  # samples
     block: Int  # samples of a block
-    tile_groups: Int
+    tile_groups: Int  # groups of a tile
     activation: Int
     loss: Int
     params: Reals
@@ -237,7 +244,7 @@ class InferRecord(NetworkRecord):
 
 
 class ForwardRecord(NetworkRecord):
-    """Forward pass as a step of its own: Z1, A1 (groups, h, G), Z2 and y (groups, o, G) are written."""
+    """Forward pass with packed params as a step of its own: Z1, A1 (groups, h, G), Z2, y (groups, o, G) are written."""
 
     groups: Int
     params: Reals
@@ -249,39 +256,42 @@ class ForwardRecord(NetworkRecord):
 
 
 class CostRecord(Record):
-    """The cost as a step of its own, of y and Y (groups, o, G)."""
+    """The cost of n samples as a step of its own, from y and Y (groups, o, G)."""
 
     o: Int
     n: Int
     y: Reals
     Y: Reals
     weights: Reals  # (groups, G)
-    has_weights: Int
+    has_weights: Int  # whether weights are read
     total: Floats  # (1,), written
 
 
 class BackwardRecord(NetworkRecord):
-    """Backward pass as a step of its own; y becomes dZ2."""
+    """Backward pass as a step of its own; y becomes dZ2.
+
+    params, X and A1 are as in ForwardRecord; n, y, Y, weights and has_weights as in CostRecord.
+    """
 
     n: Int
-    tile_groups: Int
+    tile_groups: Int  # groups of a tile
     params: Reals
     X: Reals
     Y: Reals
     weights: Reals
     has_weights: Int
-    A1: Reals  # overwritten, as scratch (S, G)
+    A1: Reals  # overwritten
     y: Reals
-    scratch: Reals
+    scratch: Reals  # (S, G), overwritten
     gradient: Floats  # (parameters,); the sums over the samples are added
 
 
 class UpdateRecord(Record):
-    """The update as a step of its own."""
+    """The update as a step of its own: new = params - learning_rate (gradient + l2 params)."""
 
     params: Reals
     new: Reals  # written
-    count: Int  # parameters, a multiple of eight
+    count: Int  # parameters, a multiple of UPDATE_WIDTH
     gradient: Floats
     l2: Floats
     learning_rate: Float

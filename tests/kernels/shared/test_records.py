@@ -1,0 +1,219 @@
+"""Records: what Python fills in by name is what a kernel reads by name, and every field is read and described."""
+
+import ast
+import gc
+import inspect
+import re
+import struct
+import textwrap
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastnn2.codegen.compile import find_entry
+from fastnn2.kernels.shared import records
+from fastnn2.kernels.shared.records import RECORDS, Float, Floats, Int, Ints, Reals, Record, address
+
+KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals}
+CLASSES = [value for value in vars(records).values() if inspect.isclass(value) and issubclass(value, Record)]
+OWN_CLASSES = [one for one in CLASSES if one is not Record]
+
+
+class Example(Record):
+    """A record with a field of each kind."""
+
+    n: Int
+    rate: Float
+    order: Ints
+    sums: Floats
+    X: Reals
+
+
+class Longer(Example):
+    """One that adds a field."""
+
+    more: Int
+
+
+def example(**changed):
+    fields = {"n": 3, "rate": 0.5, "order": np.arange(2), "sums": np.ones(2), "X": np.ones(2, dtype=np.float32)}
+    return {**fields, **changed}
+
+
+def words(record):
+    """Return the words of a record as bytes."""
+    return bytes(record._memory)
+
+
+def test_the_classes_are_found():
+    """The tests below would pass on nothing."""
+    assert set(RECORDS.values()) < set(OWN_CLASSES)
+    assert len(set(RECORDS.values())) == len(RECORDS) - 1  # train and train_narrow have the same
+
+
+def test_words_are_in_the_order_of_the_fields():
+    fields = example()
+    record = Example(**dict(reversed(fields.items())))
+    places = [address(fields[name]) for name in ("order", "sums", "X")]
+    assert words(record) == struct.pack("qdqqq", 3, 0.5, *places)
+    assert record.address % 8 == 0
+
+
+@given(st.data())
+def test_any_fields_can_be_given_in_any_order(data):
+    names = data.draw(st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1))
+    kinds = {name: data.draw(st.sampled_from(["int", "float"])) for name in names}
+    numbers = {"int": st.integers(-(2**63), 2**63 - 1), "float": st.floats(allow_nan=False)}
+    fields = {name: data.draw(numbers[kinds[name]]) for name in data.draw(st.permutations(names))}
+    record_class = type("Any", (Record,), {"__annotations__": {name: KINDS[kind] for name, kind in kinds.items()}})
+    assert record_class.kinds == kinds
+    found = struct.unpack(
+        "".join("d" if kind == "float" else "q" for kind in kinds.values()), words(record_class(**fields))
+    )
+    assert dict(zip(kinds, found, strict=True)) == fields
+
+
+@pytest.mark.parametrize("record_class", OWN_CLASSES)
+def test_missing_and_unknown_fields_are_named(record_class):
+    fields = {name: np.zeros(1) if kind.endswith("*") else 0 for name, kind in record_class.kinds.items()}
+    record_class(**fields)
+    for name in fields:
+        others = {other: value for other, value in fields.items() if other != name}
+        with pytest.raises(TypeError, match=rf"of {record_class.__name__}: {name}$"):
+            record_class(**others)
+    with pytest.raises(TypeError, match=rf"of {record_class.__name__}: unheard_of$"):
+        record_class(**fields, unheard_of=1)
+    with pytest.raises(TypeError, match="positional"):
+        record_class(*fields.values())
+
+
+def test_a_misspelled_field_is_named_with_the_one_that_is_missing():
+    fields = example()
+    fields["rates"] = fields.pop("rate")
+    with pytest.raises(TypeError, match=r"^missing or unknown fields of Example: rate, rates$"):
+        Example(**fields)
+
+
+@pytest.mark.parametrize("number", [3.0, np.float64(3), "3", None, 2**63], ids=repr)
+def test_an_integer_is_an_integer_of_64_bits(number):
+    with pytest.raises(struct.error):
+        Example(**example(n=number))
+
+
+@pytest.mark.parametrize("number", [3, np.int64(3), np.int32(3), True], ids=repr)
+def test_what_counts_as_an_integer(number):
+    assert words(Example(**example(n=number)))[:8] == struct.pack("q", int(number))
+
+
+@pytest.mark.parametrize("name", ["order", "sums", "X"])
+@pytest.mark.parametrize("value", [None, 0, 1.0, [1.0, 2.0]], ids=repr)
+def test_a_pointer_is_an_array(name, value):
+    with pytest.raises(AttributeError):
+        Example(**example(**{name: value}))
+
+
+def test_a_field_without_a_kind_is_refused():
+    with pytest.raises(AttributeError):
+
+        class Plain(Record):
+            n: int
+
+
+def test_write_changes_the_words_in_place():
+    record = Example(**example())
+    place, new = record.address, example(n=-7, rate=2.5, X=np.zeros(5))
+    record.write(**new)
+    assert record.address == place
+    assert words(record) == words(Example(**new))
+    before = words(record)
+    with pytest.raises(TypeError, match="rate"):
+        record.write(n=1)
+    with pytest.raises(struct.error):
+        record.write(**example(n=0.5))
+    assert words(record) == before
+
+
+def test_arrays_live_as_long_as_the_record_that_has_them():
+    X = np.ones(3)
+    reference = weakref.ref(X)
+    record = Example(**example(X=X))
+    del X
+    gc.collect()
+    assert reference() is not None
+    record.write(**example())
+    gc.collect()
+    assert reference() is None
+    X = np.ones(3)
+    reference = weakref.ref(X)
+    record = Example(**example(X=X))
+    del X, record
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_subclass_has_the_fields_of_its_base_first():
+    assert list(Longer.kinds) == ["n", "rate", "order", "sums", "X", "more"]
+    assert list(Example.kinds) == ["n", "rate", "order", "sums", "X"]
+    assert Record.kinds == {}
+    fields = example()
+    assert words(Longer(**fields, more=9)) == words(Example(**fields)) + struct.pack("q", 9)
+
+
+@pytest.mark.parametrize("record_class", OWN_CLASSES)
+def test_no_class_declares_a_field_of_its_base_again(record_class):
+    (base,) = record_class.__bases__
+    assert not set(record_class.__annotations__) & set(base.kinds)
+    assert set(record_class.kinds.values()) <= set(KINDS)
+
+
+# What kernels read
+
+
+def fields_read(function):
+    """Return the fields of `job` that a kernel reads, itself or in the functions to which it hands `job`."""
+    function = getattr(function, "py_func", function)
+    found = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "job":
+            assert isinstance(node.ctx, ast.Load)
+            found.add(node.attr)
+        if isinstance(node, ast.Call) and [ast.unparse(argument) for argument in node.args] == ["job"]:
+            called = function.__globals__[ast.unparse(node.func).split(".")[0]]
+            for name in ast.unparse(node.func).split(".")[1:]:
+                called = getattr(called, name)
+            found |= fields_read(called)
+    return found
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_kernel_reads_every_field_of_its_record(name):
+    assert fields_read(find_entry(name)) == set(RECORDS[name].kinds)
+
+
+# What the source says of them
+
+SOURCE = inspect.getsource(records)
+DEFINITIONS = {node.name: node for node in ast.parse(SOURCE).body if isinstance(node, ast.ClassDef)}
+
+
+def description(record_class):
+    """Return the docstrings of a class, its bases and subclasses, and the comments of those."""
+    related = [one for one in OWN_CLASSES if issubclass(one, record_class) or issubclass(record_class, one)]
+    texts = [one.__doc__ for one in related]
+    for one in related:
+        body = DEFINITIONS[one.__name__]
+        texts += [line.partition("#")[2] for line in SOURCE.splitlines()[body.lineno : body.end_lineno]]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("record_class", OWN_CLASSES)
+def test_every_field_is_described(record_class):
+    """Beside it, or by its name in a docstring or another comment."""
+    text, lines = description(record_class), SOURCE.splitlines()
+    for statement in DEFINITIONS[record_class.__name__].body:
+        if isinstance(statement, ast.AnnAssign):
+            name = ast.unparse(statement.target)
+            assert "  # " in lines[statement.lineno - 1] or re.search(rf"\b{name}\b", text), name
