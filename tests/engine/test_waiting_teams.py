@@ -1,16 +1,10 @@
 """Trainers whose workers wait between short runs: bits, changing runs, errors, signals at any point, fork."""
 
 import _thread
-import gc
-import os
-import signal
-import sys
-import time
 
 import numpy as np
 import pytest
 from data import (
-    PATIENCE,
     assert_ended,
     assert_same_bits,
     can_use_native_threads,

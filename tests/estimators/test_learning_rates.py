@@ -167,8 +167,8 @@ def test_a_rate_takes_little_time():
 # Routines of other processors
 
 # Parts of the names of rows that have all that fits and predictions go through. Of rows that are bound to a machine
-# those of L-BFGS are compared, as SciPy's BLAS is the same in all processes; other ones have NumPy's exp and tanh or the
-# C library's log.
+# those of L-BFGS are compared, as SciPy's BLAS is the same in all processes; other ones have NumPy's exp and tanh or
+# the C library's log.
 ROWS = (
     "estimator adam ", "estimator adam-5/8 softmax 10-24 n=500 float64, activation=relu", "invscaling", "adaptive",
     "estimator lbfgs ", "early_stopping=True, n_iter", "early_stopping=True, validation_f", "class_weight",
