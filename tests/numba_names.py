@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,17 @@ MODULE = "fastnn2.codegen.numba_internals"
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCE = ROOT / "fastnn2" / "codegen" / "numba_internals.py"
 # Attributes of Python, of llvmlite and of our own objects.
-OTHERS = set("""
-    Dispatcher ExitStack Function FunctionType IRBuilder IntType VoidType __init__ __name__ add alignstack append
-    append_basic_block args as_pointer attributes bitcast builder cache clear contextmanager data_layout enter_context
-    functions gep is_declaration items linkage load modules name only_library ret_void startswith unliteral values void
-    """.split())  # noqa: SIM905
-
+OTHERS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        Dispatcher ExitStack Function FunctionType IRBuilder IntType VoidType __init__ __name__ add alignstack append
+        append_basic_block args as_pointer attributes bitcast builder cache clear contextmanager data_layout
+        enter_context functions gep is_declaration items linkage load modules name only_library ret_void startswith
+        unliteral values void
+        """,
+    )
+)
 UNUSED = {"is_locked"}  # only where a process has imported Numba before
 FAILED = "fast compile does not work"  # in the warning
 

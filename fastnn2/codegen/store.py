@@ -99,7 +99,12 @@ def _make(name: str, dtype: str) -> Kernel:
     if HAS_ELF and not kept:
         with contextlib.suppress(FastCompileError):
             return load_object(compile_and_keep(name, dtype, processor)[0])
-    return wrap_compiled(make_plain(name, dtype, processor, kept))
+    compiled, reasons = make_plain(name, dtype, processor, kept)
+    if _fast_compile_errors and not kept:
+        _warn_once(_fast_compile_failed(reasons))
+    elif reasons:
+        _warn_once(_cannot_keep(reasons[0]))
+    return wrap_compiled(compiled)
 
 
 # Files
@@ -294,10 +299,10 @@ def compile_entry(
 
 def make_plain(
     name: str, dtype: str, processor: Processor, kept: Entry | None, announce: bool = True, keep: bool = False
-) -> Any:
-    """Compile an entry with plain Numba and write it to the store, or load what Numba has `kept`; return what it gives.
+) -> tuple[Any, list[OSError]]:
+    """Compile an entry with plain Numba and write it to the store, or load what Numba has `kept`.
 
-    Warn if this is because the fast way does not work, but where a file had it already.
+    Return what Numba gives, and why it could not be written.
     """
     reasons: list[OSError] = []
 
@@ -322,12 +327,29 @@ def make_plain(
         return compiled
 
     with _announced(announce and not kept), _lock:
-        compiled = run_uninterrupted(work)
-    if _fast_compile_errors and not kept:
-        _warn_once(_fast_compile_failed(reasons))
-    elif reasons:
-        _warn_once(_cannot_keep(reasons[0]))
-    return compiled
+        return run_uninterrupted(work), reasons
+
+
+def compile_for_long(name: str, dtype: str, processor: Processor) -> None:
+    """Compile an entry and write it to the store, where it stays.
+
+    Raise OSError where it cannot be written, and FastCompileError where only plain Numba could compile it and the
+    processor is not that of this machine.
+    """
+    if HAS_ELF:
+        try:
+            content, symbol = compile_entry(name, dtype, processor, announce=False)
+        except FastCompileError:
+            if processor != Processor.here():
+                raise
+        else:
+            write(name, dtype, processor, content, symbol, keep=True)
+            return
+    _, reasons = make_plain(name, dtype, processor, None, announce=False, keep=True)
+    if reasons:
+        raise reasons[0]
+    if _fast_compile_errors:
+        _warn_once(_fast_compile_failed([]))
 
 
 def _fast_compile_failed(reasons: list[OSError]) -> str:

@@ -6,6 +6,7 @@ import platform
 import sys
 
 from fastnn2.codegen import store, store_files
+from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
@@ -32,7 +33,7 @@ def show() -> int:
     print(f"vectors        {', '.join(vectors) or 'no vector features known'}")
     print(f"usable cores   {usable_cores()}")
     if not store.enabled():
-        print("kernel store   off: kernels are compiled by Numba in every process")
+        print("kernel store   off: kernels are compiled in every process")
         return 0
     print(f"kernel store   {store.folder()}")
     try:
@@ -56,10 +57,12 @@ def _kernel_state(name: str, dtype: str, processor: Processor, unusable: list[st
     """Return the state of a kernel in a few words; if its file is unusable, append the reason to `unusable`."""
     if store.stored(name, dtype, processor):
         return "ready"
+    if store.find_plain(name, dtype, processor, use=False):
+        return "ready (by plain Numba)"
     if store.find(name, dtype, processor, use=False):
         return "ready (lesser processor)"
     try:
-        store.read(store.path_of(name, dtype, processor))
+        store.read((store.path_of if store.HAS_ELF else store.plain_path_of)(name, dtype, processor))
     except OSError:
         pass
     except store_files.DamagedFileError as error:
@@ -77,7 +80,11 @@ def warm_up(level: str | None) -> int:
     if level is not None and not Processor.here().triple.startswith("x86_64"):
         raise ValueError(f"--cpu {level} is for x86-64 processors; this machine is {Processor.here().triple}")
     if not store.enabled():
-        raise ValueError("the kernel store is off (FASTNN2_STORE=off, or this system has no ELF objects)")
+        raise ValueError("the kernel store is off (FASTNN2_STORE=off)")
+    if level is not None and not store.HAS_ELF:
+        raise ValueError(
+            f"--cpu {level} needs ELF objects; on this system kernels are compiled for its processor alone"
+        )
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     try:
@@ -87,11 +94,12 @@ def warm_up(level: str | None) -> int:
     missing = [pair for pair in wanted if not _keep(*pair, processor)]
     show_bar = store.is_terminal(sys.stderr)
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not show_bar):
-        content, symbol = store.compile_entry(name, dtype, processor, announce=False)
         try:
-            store.write(name, dtype, processor, content, symbol, keep=True)
+            store.compile_for_long(name, dtype, processor)
         except OSError as error:
             raise _cannot_keep(error) from error
+        except FastCompileError as error:
+            raise ValueError(f"--cpu needs the fast compile, which does not work with this Numba: {error}") from error
     print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
     return 0
 
@@ -103,8 +111,11 @@ def _cannot_keep(error: OSError) -> OSError:
 
 def _keep(name: str, dtype: str, processor: Processor) -> bool:
     """Return whether the store has a kernel; mark it as one that stays, if another command or program compiled it."""
-    entry = store.stored(name, dtype, processor)
-    if entry and not entry.keep:
-        with contextlib.suppress(OSError):  # nothing is removed from a folder that cannot be written to
-            store.write(name, dtype, processor, entry.content, entry.symbol, keep=True)
+    if entry := store.stored(name, dtype, processor):
+        if not entry.keep:
+            with contextlib.suppress(OSError):  # nothing is removed from a folder that cannot be written to
+                store.write(name, dtype, processor, entry.content, entry.symbol, keep=True)
+    elif processor == Processor.here() and (entry := store.find_plain(name, dtype, processor)) and not entry.keep:
+        with contextlib.suppress(OSError):
+            store.write_plain(name, dtype, processor, entry.content, keep=True)
     return entry is not None

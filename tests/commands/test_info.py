@@ -192,6 +192,79 @@ def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
     assert captured.out == f"{count} kernels for {here.cpu} in {empty_store}, {count - 1} of them compiled now\n"
 
 
+@pytest.fixture
+def no_fast_compile(monkeypatch):
+    """A Numba with which the fast compile does not work."""
+    from fastnn2.codegen import compile as compiler
+    from fastnn2.codegen.compiler_calls import FastCompileError
+
+    def compile_object(*arguments):
+        raise FastCompileError("a name is gone")
+
+    monkeypatch.setattr(compiler, "compile_object", compile_object)
+    monkeypatch.setattr(store, "_fast_compile_errors", [])
+    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    store._warn_once.cache_clear()
+
+
+@STORE
+def test_warmup_with_plain_numba(empty_store, capsys, no_fast_compile):
+    here = Processor.here()
+    with pytest.warns(UserWarning, match=r"fast compile does not work .*\(a name is gone\)") as caught:
+        assert info.warm_up(None) == 0
+    assert len(caught) == 1
+    assert "2 of them compiled now" in capsys.readouterr().out
+    assert shown(capsys)["update"] == "float64 ready (by plain Numba), float32 ready (by plain Numba)"
+    assert [store.find_plain("update", dtype, here).keep for dtype in DTYPES] == [True, True]
+    assert info.warm_up(None) == 0
+    assert "0 of them compiled now" in capsys.readouterr().out
+
+
+@STORE
+def test_warmup_marks_what_plain_numba_has_compiled(empty_store, capsys, no_fast_compile, monkeypatch):
+    here = Processor.here()
+    for dtype in DTYPES:
+        store.make_plain("update", dtype, here, None)
+    assert [store.find_plain("update", dtype, here).keep for dtype in DTYPES] == [False, False]
+    assert info.warm_up(None) == 0
+    assert "0 of them compiled now" in capsys.readouterr().out
+    assert [store.find_plain("update", dtype, here).keep for dtype in DTYPES] == [True, True]
+
+
+@STORE
+def test_warmup_with_plain_numba_for_another_processor_raises(empty_store, no_fast_compile):
+    with pytest.raises(ValueError, match=r"--cpu needs the fast compile, which does not work .*a name is gone"):
+        info.warm_up("x86-64-v2")
+    assert list(empty_store.iterdir()) == []
+
+
+@STORE
+def test_warmup_with_plain_numba_where_nothing_can_be_written(empty_store, no_fast_compile, monkeypatch):
+    def write_plain(*arguments, **options):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(store, "write_plain", write_plain)
+    with pytest.raises(OSError, match=r"cannot keep kernels in '/.+' \(read-only\)"):
+        info.warm_up(None)
+
+
+def test_info_and_warmup_on_a_system_without_elf(empty_store, capsys, monkeypatch):
+    monkeypatch.setattr(store, "HAS_ELF", False)
+    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    assert shown(capsys)["update"] == "float64 not compiled yet, float32 not compiled yet"
+    with pytest.raises(ValueError, match="--cpu x86-64 needs ELF objects"):
+        info.warm_up("x86-64")
+    assert info.warm_up(None) == 0
+    assert "2 of them compiled now" in capsys.readouterr().out
+    assert shown(capsys)["update"] == "float64 ready (by plain Numba), float32 ready (by plain Numba)"
+    assert {path.suffix for path in empty_store.iterdir()} == {".numba"}
+    path = store.plain_path_of("update", "float64", Processor.here())
+    path.write_bytes(path.read_bytes()[:-1])
+    lines = shown(capsys)
+    assert lines["update"] == "float64 unusable, float32 ready (by plain Numba)"
+    assert "is damaged" in lines["unusable"]
+
+
 def test_warmup_of_an_unknown_level_raises():
     with pytest.raises(ValueError, match=r"--cpu is 'haswell'; expected one of x86-64, x86-64-v2"):
         info.warm_up("haswell")
