@@ -82,9 +82,7 @@ def warm_up(level: str | None) -> int:
     if not store.enabled():
         raise ValueError("the kernel store is off (FASTNN2_STORE=off)")
     if level is not None and not store.HAS_ELF:
-        raise ValueError(
-            f"--cpu {level} needs ELF objects; on this system kernels are compiled for its processor alone"
-        )
+        raise ValueError(f"--cpu {level} needs ELF objects; here kernels are compiled for this processor alone")
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     try:

@@ -348,3 +348,13 @@ def test_a_folder_on_the_way_that_is_there_already_keeps_its_mode(tmp_path):
     store_files.make_folder(private / "new" / ".." / "store")
     assert private.stat().st_mode & 0o777 == 0o700
     assert (private / "store").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
+def test_a_pipe_in_the_place_of_a_file_does_not_block(folder, write):
+    os.mkfifo(folder / NAME)
+    with open_folder(folder) as opened, pytest.raises(DamagedFileError, match="is no regular file"):
+        opened.read(NAME)
+    write(NAME)  # which asks whether the file before it was to be kept
+    with open_folder(folder) as opened:
+        assert opened.read(NAME).symbol == "entry"

@@ -298,11 +298,13 @@ try:
 except KeyboardInterrupt as error:
     kind = type(error).__name__
 ended = no_threads_left()
-print(json.dumps([kind, ended, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
+kept = os.listdir(os.environ["FASTNN2_CACHE_DIR"])
+print(json.dumps([kind, ended, kept, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
 """
-    kind, ended, costs = run(code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
+    kind, ended, kept, costs = run(code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
     assert kind == "KeyboardInterrupt"
     assert ended
+    assert [name.partition("-")[0] for name in kept] == ["train_narrow"]  # what was compiled is not lost
     X = np.empty((2, 500))
     X[0] = np.linspace(-1, 1, 500)
     X[1] = np.modf(X[0] * 777)[0]
