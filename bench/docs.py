@@ -69,7 +69,7 @@ SECTIONS = (
         "Start-up",
         "Start-up",
         "Each row is a Python process from its start to its end. With an empty store, fastnn2 compiles its kernels and "
-        "keeps them; without a store (`FASTNN2_STORE=off`), plain Numba compiles them in every process.",
+        "keeps them; without a store (`FASTNN2_STORE=off`), every process compiles them.",
     ),
     (
         "Scaling",
