@@ -50,7 +50,7 @@ TESTED = "Numba 0.61 to 0.68"
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba
 
 _functions: dict[tuple[str, Any], Kernel] = {}
-_fast_compile_errors: list[FastCompileError] = []  # the first one of this process; no other entry tries again
+_fast_compile_errors: list[str] = []  # the first one of this process; no other entry tries again
 _lock = threading.RLock()
 
 
@@ -288,12 +288,12 @@ def compile_entry(
         return content, symbol
 
     if _fast_compile_errors:
-        raise _fast_compile_errors[0]
+        raise FastCompileError(_fast_compile_errors[0])
     try:
         with _announced(announce), _lock:
             return run_uninterrupted(work)
     except FastCompileError as error:
-        _fast_compile_errors.append(error)
+        _fast_compile_errors.append(str(error))
         raise
 
 

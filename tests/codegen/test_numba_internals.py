@@ -290,6 +290,29 @@ more = {"ours": out.tolist(), "numpy": np.log1p(np.arange(8.0)).tolist()}
     assert found["ours"] == pytest.approx(found["numpy"], rel=1e-15)
 
 
+@pytest.mark.parametrize("calls", [3, 30])
+def test_an_error_amid_the_compile_of_a_function_is_forgotten(calls, right, tmp_path):
+    """Numba keeps the error that the types of a function led to, and would raise it again."""
+    before = f"""
+from fastnn2.codegen import numba_internals
+from numba import TypingError
+asked, remembering = [], numba_internals._remembering
+def failing(resolve):
+    def resolve_function_type(*arguments):
+        asked.append(arguments)
+        if len(asked) > {calls}:
+            raise TypingError("no such function in another version")
+        return remembered(*arguments)
+    remembered = remembering(resolve)
+    return resolve_function_type
+numba_internals._remembering = failing
+"""
+    found = numba_names.run(tmp_path, before=before, after="more = {'asked': len(asked)}")
+    assert found["result"] == right["update"]
+    assert found["asked"] > calls
+    assert len(found["warnings"]) == 1
+
+
 def test_a_fit_while_numba_compiles_that_does_not_say_so(right, tmp_path):
     """A thread of its own would wait for ever for the lock that this one has."""
     before = """
