@@ -352,7 +352,7 @@ def test_a_system_without_owners_and_open_folders(right, tmp_path):
     """As Windows is, as far as another system can play it."""
     before = """
 import os
-for name in ("geteuid", "getuid", "fchmod", "O_NOFOLLOW", "O_DIRECTORY", "O_NONBLOCK"):
+for name in ("geteuid", "getuid", "fchmod", "O_NOFOLLOW", "O_DIRECTORY"):
     delattr(os, name)
 os.supports_dir_fd.discard(os.open)
 """
