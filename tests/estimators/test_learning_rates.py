@@ -20,8 +20,10 @@ import results_estimators
 import results_fits
 from data import PATIENCE
 from results_rows import digest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+import fastnn2
 from fastnn2.estimators import learning_rates, optimizer_state
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -147,6 +149,21 @@ def test_the_rate_that_a_model_keeps_is_the_next_that_a_kernel_gets(power_t):
     assert one_by_one.learning_rate == learning_rates.invscaling_rate(one_by_one, 900)
 
 
+@pytest.mark.parametrize("options", [{"solver": "adam"}, *({"solver": "sgd", "power_t": p} for p in (0.5, 0.3))])
+def test_epochs_of_one_call_are_those_of_calls_of_one_epoch(options):
+    source = np.random.RandomState(0)
+    X, y = source.random_sample((150, 4)), source.random_sample(150)
+    options = options | {"learning_rate": "invscaling", "random_state": 1, "shuffle": False, "batch_size": 60}
+    together = fastnn2.MLPRegressor(hidden_layer_sizes=5, max_iter=8, tol=0, **options)
+    with pytest.warns(ConvergenceWarning):
+        together.fit(X, y)
+    one_by_one = fastnn2.MLPRegressor(hidden_layer_sizes=5, **options)
+    for _ in range(8):
+        one_by_one.partial_fit(X, y)
+    assert digest(one_by_one.coefs_) == digest(together.coefs_)
+    assert one_by_one._optimizer.learning_rate == together._optimizer.learning_rate
+
+
 def test_other_schedules_keep_their_rate():
     for optimizer in (adam(), SGDOptimizer([], 0.1, "constant"), SGDOptimizer([], 0.1, "adaptive")):
         before = optimizer.learning_rate
@@ -167,8 +184,8 @@ def test_a_rate_takes_little_time():
 # Routines of other processors
 
 # Parts of the names of rows that have all that fits and predictions go through. Of rows that are bound to a machine
-# those of L-BFGS are compared, as SciPy's BLAS is the same in all processes; other ones have NumPy's exp and tanh or
-# the C library's log.
+# those of L-BFGS are compared, as SciPy's BLAS is the same in all processes; others have NumPy's exp and tanh, or the C
+# library's log.
 ROWS = (
     "estimator adam ", "estimator adam-5/8 softmax 10-24 n=500 float64, activation=relu", "invscaling", "adaptive",
     "estimator lbfgs ", "early_stopping=True, n_iter", "early_stopping=True, validation_f", "class_weight",
