@@ -2,12 +2,12 @@
 
 Adam and "invscaling" need powers. scikit-learn takes them from the C library, which computes them with fused
 multiply-add where the processor has it, and NumPy has yet another implementation for AVX-512; the last bits differ.
-Here powers come from integers, from `decimal`, whose exp and ln are rounded correctly, and from the operations that
-IEEE 754 defines to the last bit. They are rounded to float64 where scikit-learn rounds them, and its formulas follow,
-so that rates are mostly scikit-learn's in every bit.
+Here powers come from integers and from the operations of float64 that IEEE 754 defines to the last bit. They are
+rounded to float64 where scikit-learn rounds them, and its formulas follow, so that rates are mostly scikit-learn's in
+every bit.
 """
 
-import decimal
+import bisect
 import functools
 import math
 from typing import Any
@@ -16,18 +16,17 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# Powers of Adam's betas are integers in units of 2^-UNIT_BITS, or the sum of two float64, to about 100 bits.
+# Numbers are integers in units of 2^-UNIT_BITS, or sums of two float64 with about 100 bits.
 UNIT_BITS = 128
 ONE = 1 << UNIT_BITS
 NEGLIGIBLE = ONE >> 54  # 1 - beta^t is rounded to 1 for smaller powers
-SPAN = 256  # powers that are computed, and kept, together
+SPAN = 512  # powers that are computed, and kept, together
 SPLITTER = 2.0**27 + 1.0
 
-# All fields are named, as a program may have changed the defaults. e^(p ln x) with p ln x < 710 has 19 digits of these.
-DIGITS = decimal.Context(
-    prec=22, rounding=decimal.ROUND_HALF_EVEN, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, capitals=1, clamp=0,
-    flags=[], traps=[],
-)  # fmt: skip
+# ln(2) = 2 artanh(1/3), and the powers of 2 between 1 and 2 whose exponents are multiples of 1/ROOT.
+LN_2: int = 2 * sum(ONE // (k * 3**k) for k in range(1, UNIT_BITS, 2))
+ROOT = 128
+LN_ROOT = LN_2 // ROOT
 
 
 def adam_rates(optimizer: Any, first: int, count: int) -> Array:
@@ -54,7 +53,7 @@ def one_minus_powers(beta: float, first: int, count: int) -> Array:
     return whole[first % SPAN :][:count]
 
 
-@functools.lru_cache(maxsize=512)  # 1 MB; with a beta of 0.999, powers are negligible after 147 spans
+@functools.lru_cache(maxsize=256)  # 1 MB; with a beta of 0.999, powers are negligible after 74 spans
 def _span(beta: float, number: int) -> Array:
     """Return 1 - beta^t for the SPAN numbers t from ``SPAN * number`` on.
 
@@ -128,12 +127,47 @@ def power(base: int, exponent: float) -> float:
 
     OverflowError is raised where Python's ``**`` raises it.
     """
-    if exponent == 0.5:  # the default, and a hundred times faster
+    if exponent == 0.5:  # the default, and ten times faster
         return math.sqrt(base)
-    if exponent == 1.0:
-        return float(base)
-    logarithm = DIGITS.ln(decimal.Decimal(base))
-    result = float(DIGITS.exp(DIGITS.multiply(decimal.Decimal(exponent), logarithm)))
-    if math.isinf(result) and math.isfinite(exponent):
-        raise OverflowError(f"{base} to the power of power_t={exponent} is too large for a floating-point number")
-    return result
+    if math.isinf(exponent):
+        return float(base**exponent)
+    numerator, denominator = exponent.as_integer_ratio()
+    return _exp(_ln(base) * numerator // denominator)
+
+
+@functools.cache
+def _roots() -> list[int]:
+    """Return 2^(j / ROOT) for j from 0 to ROOT - 1, in units of 2^-UNIT_BITS."""
+    root = 2 * ONE
+    for _ in range(ROOT.bit_length() - 1):
+        root = math.isqrt(root << UNIT_BITS)
+    roots = [ONE]
+    for _ in range(ROOT - 1):
+        roots.append(roots[-1] * root >> UNIT_BITS)
+    return roots
+
+
+def _ln(number: int) -> int:
+    """Return the natural logarithm of a positive integer in units of 2^-UNIT_BITS, to about 75 bits after the point.
+
+    ``number = 2^exponent roots[j] (1 + x)``. Of the series for x < 2^-7 the terms from x^3 on may be of float64.
+    """
+    exponent = number.bit_length() - 1
+    mantissa = (number << UNIT_BITS) >> exponent
+    j = bisect.bisect(_roots(), mantissa) - 1
+    fixed = (mantissa << UNIT_BITS) // _roots()[j] - ONE
+    x = float(fixed) * 2.0**-UNIT_BITS
+    series = 1 / 3 - x * (1 / 4 - x * (1 / 5 - x * (1 / 6 - x * (1 / 7 - x * (1 / 8 - x / 9)))))
+    rest = int(x * x * x * series * 2.0**UNIT_BITS)
+    return (ROOT * exponent + j) * LN_ROOT + fixed - (fixed * fixed >> UNIT_BITS + 1) + rest
+
+
+def _exp(fixed: int) -> float:
+    """Return e to the power of a number in units of 2^-UNIT_BITS; the inverse of :func:`_ln`, by the same means."""
+    multiple, fixed = divmod(fixed, LN_ROOT)
+    exponent, j = divmod(multiple, ROOT)
+    x = float(fixed) * 2.0**-UNIT_BITS
+    series = 1 / 6 + x * (1 / 24 + x * (1 / 120 + x * (1 / 720 + x / 5040)))
+    rest = int(x * x * x * series * 2.0**UNIT_BITS)
+    factor = ONE + fixed + (fixed * fixed >> UNIT_BITS + 1) + rest
+    return math.ldexp(float(_roots()[j] * factor >> UNIT_BITS), exponent - UNIT_BITS)
