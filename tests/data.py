@@ -1,9 +1,7 @@
 """Problems, published figures, tolerances and helper functions that the tests share."""
 
 import _thread
-import contextlib
 import os
-import sys
 import time
 
 import numpy as np
@@ -280,11 +278,6 @@ def assert_nearly(result, expected, dtype):
         np.testing.assert_allclose(result[0][name], value, rtol=0, atol=bound * abs(value).max())
 
 
-def use_python_threads(monkeypatch):
-    """Let workers be threads that Python starts, as on Windows."""
-    monkeypatch.setattr(system, "IS_POSIX", False)
-
-
 def fail_before_kernel(failing, monkeypatch):
     """Make the thread with number `failing` raise an error before it enters its kernel; workers are Python threads."""
     kernel = store.kernel
@@ -300,7 +293,7 @@ def fail_before_kernel(failing, monkeypatch):
         return call
 
     monkeypatch.setattr(store, "kernel", failing_kernel)
-    use_python_threads(monkeypatch)
+    monkeypatch.setattr(system, "IS_POSIX", False)
 
 
 def assert_ended(before, count=_thread._count):
@@ -309,36 +302,6 @@ def assert_ended(before, count=_thread._count):
     while count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert count() <= before
-
-
-@contextlib.contextmanager
-def raise_at_bytecode(target, functions, error):
-    """Raise `error` before the bytecode number `target`, from 1, of these functions; yield a list of one per bytecode.
-
-    The list is shorter than `target` if there is no such bytecode.
-    """
-    codes, seen = {function.__code__ for function in functions}, []
-
-    def trace(frame, event, argument):
-        if frame.f_code not in codes:
-            return None
-        frame.f_trace = trace_bytecode  # from Python 3.13 on, needed before f_trace_opcodes
-        frame.f_trace_opcodes = True
-        return trace_bytecode
-
-    def trace_bytecode(frame, event, argument):
-        if event == "opcode":
-            seen.append((frame.f_code.co_name, frame.f_lineno))
-            if len(seen) == target:
-                raise error
-        return trace_bytecode
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield seen
-    finally:
-        sys.settrace(before)
 
 
 def count_os_threads():

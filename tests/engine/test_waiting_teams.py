@@ -1,23 +1,26 @@
 """Trainers whose workers wait between short runs: bits, changing runs, errors, signals at any point, fork."""
 
 import _thread
+import contextlib
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
-from data import (
-    assert_ended,
-    assert_same_bits,
-    can_use_native_threads,
-    count_os_threads,
-    raise_at_bytecode,
-    use_python_threads,
-)
+from data import PATIENCE, assert_ended, assert_same_bits, can_use_native_threads, count_os_threads
 from mini_batch_data import OPTIMIZERS, make_trainer, orders_and_rates
+from thread_data import ThreadLimit, blocked_signals, cpu_seconds, raise_at_bytecode, use_python_threads
 
+from fastnn2.codegen.processor import Processor
 from fastnn2.engine import mini_batch
 from fastnn2.kernels.shared import choices
 from fastnn2.threads import native, team
 
+pytestmark = pytest.mark.skipif(not Processor.here().has_fma, reason="no run is short without fma")
 needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
 
 SAMPLES, UNITS = (5, 7, 11, 3000, 3000), (30, 100, 1, 450, 200)  # threads share the samples, or the hidden units
@@ -93,6 +96,7 @@ def test_team_works_again_after_an_error():
 
 
 def signal_functions():
+    # Without persistent_workers: Python looks for signals there only inside the `try` statements, and in the calls.
     trainer = mini_batch.MiniBatchTrainer
     return [
         trainer.run,
@@ -100,7 +104,6 @@ def signal_functions():
         trainer._end_waiting_team,
         trainer._losses,
         trainer._choose_keep_mode,
-        trainer.persistent_workers.__wrapped__,
         trainer.batches_done.fget,
         mini_batch.RunArrays.__init__,
         mini_batch.RunArrays.renew,
@@ -118,7 +121,7 @@ def signal_functions():
 @needs_native
 def test_signal_between_any_two_bytecodes():
     """No run is counted twice or not at all, no thread is left, and the next runs are right."""
-    shape = (2, 5, 1, 300, 300)
+    shape = (2, 5, 1, 900, 900)
 
     def new():
         return new_trainer(shape, optimizer=choices.SGD)
@@ -134,16 +137,18 @@ def test_signal_between_any_two_bytecodes():
 
     before, target, outcomes = count_os_threads(), 0, []
     while True:
-        target += 1
+        target += 3  # a bytecode of three: all take half a minute
         trainer, interrupted, found = new(), False, []
         try:
-            with raise_at_bytecode(target, signal_functions(), KeyboardInterrupt) as seen:
-                with trainer.persistent_workers():
-                    for order in (None, None, orders, None):
-                        new_losses, interrupted = trainer.run(rates, order)
-                        found.append(new_losses)
-                        if interrupted:
-                            break
+            with (
+                raise_at_bytecode(target, signal_functions(), KeyboardInterrupt) as seen,
+                trainer.persistent_workers(),
+            ):
+                for order in (None, None, orders, None):
+                    new_losses, interrupted = trainer.run(rates, order)
+                    found.append(new_losses)
+                    if interrupted:
+                        break
         except KeyboardInterrupt:
             interrupted = True
         assert interrupted == (len(seen) >= target), seen[-1]
@@ -154,10 +159,115 @@ def test_signal_between_any_two_bytecodes():
         assert_same_bits(tuple(each for each in found if len(each)), tuple(losses[: sum(map(bool, map(len, found)))]))
         assert_ended(before, count_os_threads)
         outcomes.append(done)
-        trainer.is_persistent = False
         with trainer.persistent_workers():  # goes on as if nothing had been
             for number, order in list(enumerate((None, None, orders, None)))[done // 2 :]:
                 assert_same_bits(trainer.run(rates, order)[0], losses[number])
         assert_same_bits(state(trainer), states[8])
     assert set(outcomes) == set(states)
-    assert len(outcomes) > 1000
+    assert len(outcomes) > 300
+    assert trainer.threads == 2
+
+
+@pytest.mark.parametrize("granted", [0, 1, 2])
+def test_team_is_smaller_if_the_system_refuses_threads(granted, kind, monkeypatch):
+    """A team of the size that was asked for is not tried again for each run."""
+    trainer, expected = new_trainer(n_threads=4), new_trainer(n_threads=1)
+    assert trainer.threads == 4
+    limit = ThreadLimit(granted, monkeypatch)
+    with trainer.persistent_workers():
+        for number in range(3):
+            assert_same_bits(trainer.run(np.full(1, 0.01))[0], expected.run(np.full(1, 0.01))[0])
+            if number == 0:
+                requests = limit.requests
+            waiting, _ = trainer._waiting
+            assert (waiting.asked, waiting.size, limit.left) == (4, 1 + granted, 0)
+    assert limit.requests == requests
+    assert_same_bits(state(trainer), state(expected))
+
+
+@needs_native
+@pytest.mark.parametrize("left", ["an exception", "a forgotten trainer"])
+def test_no_worker_waits_for_ever(left):
+    before, trainer = count_os_threads(), new_trainer()
+    if left == "an exception":
+        with contextlib.suppress(ValueError), trainer.persistent_workers():
+            trainer.run(np.zeros(1))
+            assert count_os_threads() == before + 1
+            raise ValueError
+    else:
+        waits = trainer.persistent_workers()
+        waits.__enter__()
+        trainer.run(np.zeros(1))
+        assert count_os_threads() == before + 1
+        del trainer, waits
+        gc.collect()
+    assert_ended(before, count_os_threads)
+
+
+@needs_native
+def test_workers_that_wait_use_next_to_no_processor_time():
+    """The first milliseconds of a wait are spinning; then each sleep is longer, up to a millisecond."""
+    before, trainer = set(os.listdir("/proc/self/task")), new_trainer()
+    with trainer.persistent_workers():
+        trainer.run(np.zeros(1))
+        (worker,) = set(os.listdir("/proc/self/task")) - before
+        time.sleep(1.0)
+        begin, begin_cpu = time.perf_counter(), cpu_seconds(worker)
+        time.sleep(2.0)
+        share = (cpu_seconds(worker) - begin_cpu) / (time.perf_counter() - begin)
+    print(f"a worker that waits keeps its core busy for {share:.1%} of the time")
+    assert share < 0.1
+    assert_ended(len(before), count_os_threads)
+
+
+@needs_native
+def test_workers_block_signals():
+    """Else one of them may receive a signal that is to wake the main thread."""
+    before, trainer = set(os.listdir("/proc/self/task")), new_trainer()
+    with trainer.persistent_workers():
+        trainer.run(np.zeros(1))
+        (worker,) = set(os.listdir("/proc/self/task")) - before
+        blocked = blocked_signals(worker)
+    assert signal.SIGINT not in blocked_signals("self")
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD} <= blocked
+    assert signal.SIGSEGV not in blocked
+
+
+FORK = """
+import os, signal, sys
+import numpy as np
+from mini_batch_data import OPTIMIZERS, make_trainer
+signal.alarm(300)  # ends a process that hangs
+
+def new(n_threads):
+    return make_trainer((5, 7, 11, 3000, 3000), "relu", "cross_entropy", "float64", n_threads=n_threads,
+                        **OPTIMIZERS["adam"])
+
+expected = [new(1)]
+for _ in range(6):
+    expected[0].run(np.full(1, 0.01))
+trainer, children = new(2), []
+with trainer.persistent_workers():
+    for number in range(6):
+        trainer.run(np.full(1, 0.01))
+        assert trainer._waiting[0].size == 2
+        if number == 2:
+            child = os.fork()
+            signal.alarm(300)
+right = (trainer.params == expected[0].params).all() and trainer.batches_done == 6
+threads = len(os.listdir("/proc/self/task"))
+if child == 0:
+    os._exit(0 if right and threads == 1 else 3)
+print(right, os.waitpid(child, 0)[1])
+"""
+
+
+@needs_native
+def test_forked_child_goes_on_with_workers_of_its_own(tmp_path):
+    """The child trains on and leaves the `with` statement, although its parent's workers are not in it."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK],
+        capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "True 0\n"), done.stderr
