@@ -9,6 +9,7 @@ import threading
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from operator import methodcaller
 
 from fastnn2.codegen.loader import Kernel
 from fastnn2.kernels.shared import system
@@ -74,6 +75,7 @@ class PythonThreads:
         self._kernel, self._jobs, self._on_failure = kernel, jobs, on_failure
         self._running = [acquired_lock() for _ in jobs]  # each is released at the end of its thread
         self._identifiers: list[int] = []
+        self._joined: list[bool] = []
 
     @property
     def started(self) -> int:
@@ -100,9 +102,8 @@ class PythonThreads:
 
     def join(self) -> None:
         """Wait until all threads that were started have ended."""
-        for running in self._running[: self.started]:
-            with running:
-                pass
+        unjoined = self._running[len(self._joined) : self.started]
+        self._joined.extend(map(methodcaller("acquire"), unjoined))  # one bytecode, as in NativeThreads
 
 
 def acquired_lock() -> threading.Lock:

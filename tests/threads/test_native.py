@@ -1,194 +1,218 @@
-"""Native threads: what they compute, on which cores, and that all are joined after errors and signals."""
+"""Threads for kernel calls: what they compute, and that all are joined after errors and signals."""
 
-import ctypes
+import _thread
+import gc
 import subprocess
 import sys
+import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 from data import DTYPES, PATIENCE, assert_ended, can_use_native_threads, count_os_threads
 from numpy.testing import assert_array_equal
+from thread_data import ThreadLimit, raise_at_bytecode
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import address, aligned_zeros
+from fastnn2.engine.layout import aligned_zeros
+from fastnn2.kernels.shared import system
+from fastnn2.kernels.shared.records import UpdateRecord
 from fastnn2.threads import native
-from fastnn2.threads.cores import affinity
-
-pytestmark = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
 
 COUNT, LEARNING_RATE = 64, 0.25
+needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
+KINDS = [pytest.param(native.NativeThreads, marks=needs_native), native.PythonThreads]
 
 
 class Update:
-    """A call of the kernel `update` for each of three threads, on arrays of their own."""
+    """Two calls of the kernel `update`, on arrays of their own, and what is raised in them."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype="float64"):
         source = np.random.RandomState(0)
-        self.old, self.new = ([aligned_zeros(COUNT, dtype) for _ in range(3)] for _ in range(2))
+        self.old, self.new = ([aligned_zeros(COUNT, dtype) for _ in range(2)] for _ in range(2))
         self.gradient, self.l2 = (aligned_zeros(COUNT, np.float64) for _ in range(2))
         for array in (*self.old, self.gradient, self.l2):
             array[...] = source.standard_normal(COUNT)
-        self.call = native.KernelCall(store.kernel("update", dtype), self.arguments)
+        self.kernel = store.kernel("update", dtype)
+        self.errors = []
 
-    def arguments(self, thread, threads):
-        assert threads == 3
-        old, new, gradient, l2 = map(address, (self.old[thread], self.new[thread], self.gradient, self.l2))
-        return old, new, COUNT, gradient, l2, LEARNING_RATE
+    def threads(self, kind):
+        jobs = [
+            UpdateRecord(
+                params=old, new=new, count=COUNT, gradient=self.gradient, l2=self.l2, learning_rate=LEARNING_RATE
+            )
+            for old, new in zip(self.old, self.new, strict=True)
+        ]
+        return kind(self.kernel, jobs, self.errors.append)
 
-    def native_threads(self, cores=None):
-        return native.NativeThreads(self.call, 3, frozenset(cores or affinity()))
 
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_each_thread_makes_its_call(dtype):
-    before, update = count_os_threads(), Update(dtype)
-    threads = update.native_threads()
+def test_each_thread_makes_its_call(dtype, kind):
+    before, update = _thread._count(), Update(dtype)
+    threads = update.threads(kind)
     assert threads.start()
+    assert threads.started == 2
     threads.join()
-    assert_ended(before, count_os_threads)
-    update.call(0, 3)
+    assert_ended(before)
     step = LEARNING_RATE * (update.gradient + update.l2 * update.old)
     np.testing.assert_allclose(update.new, update.old - step, rtol=0, atol=8 * np.finfo(dtype).eps * np.abs(step).max())
-    expected = [array.copy() for array in update.new]
-    for thread in (1, 2):
-        update.new[thread][...] = 0
-        update.call(thread, 3)
-    assert_array_equal(update.new, expected)
+    threads_new = [array.copy() for array in update.new]
+    for job, new in zip(threads._jobs, update.new, strict=True):
+        new[...] = 0
+        update.kernel(job)
+    assert_array_equal(threads_new, update.new)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("granted", [0, 1])
+def test_start_reports_a_thread_that_the_system_refuses(granted, kind, monkeypatch):
+    before, update = _thread._count(), Update()
+    limit = ThreadLimit(granted, monkeypatch)
+    threads = update.threads(kind)
+    assert not threads.start()
+    assert threads.started == granted
+    threads.join()
+    assert [new.all() for new in update.new] == [granted == 1, False]
+    assert_ended(before)
+    assert limit.requests > granted
+
+
+def test_error_in_a_python_thread_is_reported():
+    before, update = _thread._count(), Update()
+    kernel = update.kernel
+
+    def failing(job):
+        if job is threads._jobs[0]:
+            raise ValueError("failed")
+        kernel(job)
+
+    update.kernel = failing
+    threads = update.threads(native.PythonThreads)
+    assert threads.start()
+    threads.join()
+    assert [str(error) for error in update.errors] == ["failed"]
+    assert [new.all() for new in update.new] == [False, True]
+    assert_ended(before)
+
+
+@needs_native
 def test_no_thread_is_joined_twice(monkeypatch):
-    threads = Update("float64").native_threads()
+    threads = Update().threads(native.NativeThreads)
     threads.join()  # none has been started
     assert threads.start()
-    joined, library = [], native._libc_without_gil()
+    joined, library = [], system.libc_without_gil()
 
     class Library:
         def pthread_join(self, handle, result):
             joined.append(handle)
             return library.pthread_join(handle, result)
 
-    monkeypatch.setattr(native, "_libc_without_gil", Library)
+    monkeypatch.setattr(system, "libc_without_gil", Library)
     threads.join()
     threads.join()
     assert joined == list(threads._handles)
 
 
-def test_start_reports_a_thread_that_the_system_refuses(monkeypatch):
-    update, library, requests = Update("float64"), native._libc_with_gil(), []
+@needs_native
+def test_arrays_live_until_the_threads_are_joined():
+    """Signals may prevent the join; then a thread still reads its record, and writes to its arrays."""
+    update = Update()
+    threads, array = update.threads(native.NativeThreads), weakref.ref(update.new[0])
+    assert threads.start()
+    del threads, update
+    gc.collect()
+    assert array() is not None
+    (threads,) = native._unjoined
+    threads.join()
+    del threads
+    gc.collect()
+    assert array() is None
 
-    class Library:
-        def pthread_create(self, *arguments):
-            requests.append(arguments)
-            return 11 if len(requests) == 1 else library.pthread_create(*arguments)  # 11 is EAGAIN
 
-    threads = update.native_threads()
-    monkeypatch.setattr(native, "_libc_with_gil", Library)
+@needs_native
+def test_start_fails_on_a_core_that_does_not_exist(monkeypatch):
+    monkeypatch.setattr(system, "other_cores", lambda threads: frozenset({1000}))
+    threads = Update().threads(native.NativeThreads)
     assert not threads.start()
     threads.join()
-    assert threads._create_codes == [11, 0]
-    assert threads._join_codes == [0]
-    assert not update.new[1].any()
-    assert update.new[2].all()
+    assert threads.started == 0
 
 
-@pytest.mark.parametrize("cores", [{0}, {1, 3}, {63}, {64}, {2, 70, 130}])
-def test_thread_attributes_have_the_cores(cores):
-    attributes, mask = native._thread_attributes(frozenset(cores)), (ctypes.c_uint64 * 4)()
-    get = native._libc_with_gil().pthread_attr_getaffinity_np
-    get.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
-    assert get(attributes, ctypes.sizeof(mask), mask) == 0
-    assert {core for core in range(256) if mask[core // 64] >> core % 64 & 1} == cores
-
-
-def test_start_fails_on_a_core_that_does_not_exist():
-    threads = Update("float64").native_threads({1000})
-    assert not threads.start()
-    threads.join()
-    assert all(threads._create_codes)
-
-
-def test_other_cores(monkeypatch):
-    cores = affinity()
-    for threads in range(1, len(cores) + 1):
-        others = native.other_cores(threads)
-        assert others < cores
-        assert len(others) == len(cores) - 1
-    assert not native.other_cores(len(cores) + 1)
-
-    def refuse():
-        raise OSError("not allowed")
-
-    monkeypatch.setattr(native, "affinity", refuse)
-    assert not native.other_cores(2)
-    monkeypatch.undo()
-
-    def no_library():
-        raise AttributeError("pthread_attr_setaffinity_np")
-
-    monkeypatch.setattr(native, "_libc_with_gil", no_library)
-    assert not native.other_cores(2)
-
-
+@needs_native
 @pytest.mark.parametrize("method", ["start", "join"])
 def test_exception_between_any_two_bytecodes_loses_no_thread(method):
     """A thread that was started is recorded, is joined once, and is kept alive until then."""
-    code, target, count = getattr(native.NativeThreads, method).__code__, 0, 0
-
-    def trace(frame, event, argument):
-        if frame.f_code is not code:
-            return None
-        frame.f_trace = trace_bytecode  # from Python 3.13 on, needed before f_trace_opcodes
-        frame.f_trace_opcodes = True
-        return trace_bytecode
-
-    def trace_bytecode(frame, event, argument):
-        nonlocal count
-        if event == "opcode":
-            count += 1
-            if count == target:
-                raise InterruptedError
-        return trace_bytecode
-
-    while count == target:  # raise at the first bytecode, the second and so on, until there is no such bytecode
-        target, count = target + 1, 0
-        update = Update("float64")
-        threads = update.native_threads()
-        previous_trace = sys.gettrace()
+    target, before = 0, count_os_threads()
+    while True:  # raise at the first bytecode, the second and so on, until there is no such bytecode
+        target += 1
+        update = Update()
+        threads = update.threads(native.NativeThreads)
         try:
-            sys.settrace(trace)
-            threads.start()
-            threads.join()
+            with raise_at_bytecode(target, [getattr(native.NativeThreads, method)], InterruptedError) as seen:
+                threads.start()
+                threads.join()
         except InterruptedError:
             pass
-        finally:
-            sys.settrace(previous_trace)
         assert threads in native._unjoined or len(threads._join_codes) == len(threads._create_codes)
         threads.join()
         assert threads not in native._unjoined
         time.sleep(0.001)
-        assert [update.new[thread].all() for thread in (1, 2)] == [i < len(threads._create_codes) for i in (0, 1)]
+        assert [new.all() for new in update.new] == [i < len(threads._create_codes) for i in (0, 1)]
         assert threads._create_codes == threads._join_codes
+        if len(seen) < target:
+            break
     assert target > 20
+    assert_ended(before, count_os_threads)
 
 
+@pytest.mark.parametrize("method", ["start", "join"])
+def test_exception_between_any_two_bytecodes_loses_no_python_thread(method):
+    """None is joined twice either, which would wait for ever."""
+    target, before = 0, _thread._count()
+    while True:
+        target += 1
+        update = Update()
+        threads = update.threads(native.PythonThreads)
+        try:
+            with raise_at_bytecode(target, [getattr(native.PythonThreads, method)], InterruptedError) as seen:
+                threads.start()
+                threads.join()
+        except InterruptedError:
+            pass
+        join_in_time(threads)
+        assert [new.all() for new in update.new] == [i < threads.started for i in (0, 1)]
+        if len(seen) < target:
+            break
+    assert target > 10
+    assert_ended(before)
+
+
+def join_in_time(threads):
+    joining = threading.Thread(target=threads.join, daemon=True)
+    joining.start()
+    joining.join(timeout=10)
+    assert not joining.is_alive()
+
+
+@needs_native
 def test_join_lets_other_python_threads_run(tmp_path):
     """Else no Python thread could release native threads that wait in a kernel."""
     code = """
 import threading, time
 import numpy as np
 from fastnn2.threads import native
-from fastnn2.threads.cores import affinity
 from fastnn2.kernels.shared import control_words
 from fastnn2.codegen import store
-from fastnn2.codegen.signatures import SIGNATURES
-from fastnn2.engine.layout import address, aligned_zeros
+from fastnn2.engine.layout import aligned_zeros
+from fastnn2.kernels.shared.records import TrainRecord
 
 control = aligned_zeros(control_words.NEXT_CHUNKS + 4 * control_words.WORD, np.int64)
 kernel = store.kernel("train_narrow", "float64")
-rest = [0] * (len(SIGNATURES["train_narrow"].split()) - 3)
-call = native.KernelCall(kernel, lambda thread, threads: (address(control), thread, threads, *rest))
-threads = native.NativeThreads(call, 2, frozenset(affinity()))
+fields = {name: control if kind.endswith("*") else 0 for name, kind in TrainRecord.kinds.items()}
+job = TrainRecord(**fields | {"thread": 1, "threads": 2})
+threads = native.NativeThreads(kernel, [job], None)
 assert threads.start()
 waiting = threading.Thread(target=threads.join)
 waiting.start()
