@@ -1,7 +1,7 @@
 """A training run of fit, here called a job.
 
-A job allocates the buffers, gives each thread of a team its kernel arguments, waits for the team, and returns the
-parameters and costs, or raises them in an error where training was interrupted or diverged. There are two kinds:
+A job allocates the buffers, makes a record for each thread of a team, runs the team, and returns the parameters and
+costs, or raises them in an error where training was interrupted or diverged. There are two kinds:
 
 - :class:`SampleParallelJob`: the samples are divided among the threads (:mod:`fastnn2.kernels.loops.train`).
 - :class:`UnitParallelJob`: the hidden units are divided, for very wide layers

@@ -2,12 +2,12 @@
 
 Each folder may import those above it:
 
-shared   control words, and the constants and formulas that choose by shape; no Numba
-simd     a vector type for Numba, blocks of vectors in registers, exp, tanh and log
+shared   records and control words, what is chosen by shape, what an operating system offers; no Numba
+simd     types of vectors and records for Numba, blocks of vectors in registers, exp, tanh and log
 nn       one tile of samples through a network: layers, losses, optimizers, updates
-loops    whole training runs, one call on each thread of a team; the entries that Python calls
+loops    whole runs, training or inference, one call on each thread of a team; the entries that Python calls
 
-Read nn/layers.py and loops/train.py first.
+Read shared/records.py, nn/layers.py and loops/train.py first.
 """
 
 from fastnn2.kernels.shared.sources import source_hash

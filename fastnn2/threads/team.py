@@ -1,9 +1,9 @@
 """The threads of a team: how its workers start and end, and how the caller runs and monitors it.
 
 Each thread of a team is in a kernel for the whole job, without the GIL. Its workers, all threads but number 0, run no
-Python (see :mod:`native`). They wait in the kernel for thread 0 to begin; in the estimators' kernels they also wait
-there between the calls that thread 0 makes, so that a team can serve many short runs (:meth:`Team.call`). Thread 0
-itself is
+Python (see :mod:`native`). In training they wait in the kernel for thread 0 to begin; in the estimators' kernels they
+also wait there between the calls that thread 0 makes, so that a team can serve many short runs (:meth:`Team.call`).
+Thread 0 itself is
 
 - in a short job, of a few milliseconds, the caller. A signal takes effect after the job.
 - in a long job a thread that Python starts, as Python raises a signal's exception only in its main thread and only

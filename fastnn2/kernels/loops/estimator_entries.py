@@ -1,7 +1,7 @@
 """The kernels of the estimators as Python calls them; see :mod:`entries`.
 
-Thread 0 makes one call for each run. A worker stays in the kernel: it makes one call for each of thread 0, and waits
-for the next one until it is told to leave, as starting a thread takes a tenth of a millisecond.
+Thread 0 makes one call of a training kernel for each run. A worker stays in its call: after each run it waits for the
+next one, until it is told to leave, as starting a thread takes a tenth of a millisecond.
 """
 
 from numba import njit

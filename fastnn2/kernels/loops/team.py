@@ -6,7 +6,7 @@ A *team* is one kernel call on each of the threads of a job, all with the same c
 - The barrier is one counter, ARRIVED, which never goes back. Each thread adds 1 to it, and waits until it reaches the
   number of arrivals at all barriers so far. The additions are sequentially consistent and the counter is polled with
   acquire loads, so all that any thread wrote before a barrier is visible to all threads after it.
-- Workers, the threads other than 0, wait at the start of their kernel for thread 0, which begins its calls
+- Workers, the threads other than 0, wait at the start of a training kernel for thread 0, which begins its calls
   (:func:`begin_call`) or releases all workers at once (:func:`release_workers`).
 - A thread takes the next chunk of a range by adding 1 to the range's control word (:func:`steal_chunk`), so each chunk
   is taken once. It does not matter by which thread: each chunk has a gradient of its own, and the loop sums these in
@@ -101,7 +101,7 @@ def pause(typingctx):
 
 
 def _system_call(builder, name, *arguments):
-    """Build a call of a function of the C library; nothing if the system has none of the kind."""
+    """Build a call of a function of the C library, or nothing if `name` is None: the system has no such function."""
     if name:
         function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
         builder.call(declare(builder.module, function_type, name), arguments)
@@ -120,9 +120,7 @@ def yield_core(typingctx):
 
 @intrinsic
 def sleep(typingctx, microseconds):
-    """Sleep for `microseconds` and 50 to 100 more; the thread may wake on another core; nothing
-    where the system cannot.
-    """
+    """Sleep for `microseconds` and 50 to 100 more, where the system can; the thread may wake on another core."""
 
     def codegen(context, builder, signature, args):
         _system_call(builder, SLEEP, context.cast(builder, args[0], microseconds, types.int32))

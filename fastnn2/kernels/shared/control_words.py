@@ -14,13 +14,13 @@ COMPLETED = 4 * WORD  # finished iterations or epochs, written by thread 0
 OUTCOME = 5 * WORD  # why the team stopped (see below), written by thread 0
 SERIAL_FROM = 6 * WORD  # the iteration or mini-batch from which thread 0 works alone
 BATCHES_DONE = 7 * WORD  # finished mini-batches, written by thread 0 at the end of a call
-# The other threads wait until thread 0 raises ENTERED. In the estimators' kernels it is the number of calls that thread
-# 0 has begun; in train, one more than the iteration at which the others join; in train_wide, 1. SHUT_DOWN ends the wait
-# of all threads: there is no further call, or they are not needed any more.
+# Workers wait until thread 0 raises ENTERED, except in infer. In epochs and unit_epochs it is the number of calls that
+# thread 0 has begun; in train, one more than the iteration at which the workers join; in train_wide, 1. SHUT_DOWN ends
+# the wait of all workers: there is no further call, or they are not needed any more.
 ENTERED = 8 * WORD
 BARRIERS = 9 * WORD  # ARRIVED as it was when this call began, or when the others joined; written by thread 0
 CALLS_DONE = 10 * WORD  # how often a worker reached the end of a call
-READY = 11 * WORD  # threads that wait for thread 0 to release them into train or train_wide
+READY = 11 * WORD  # workers that wait for thread 0 to release them into train or train_wide
 NEXT_BLOCK = 12 * WORD  # in infer: the next block of samples that nobody has taken yet
 NOT_FINITE = 13 * WORD  # in infer: whether one of the samples has a number that is infinite or NaN
 # In epochs and unit_epochs, the cycles for which thread 0 has waited at barriers in all calls so far, and those in all.

@@ -17,7 +17,7 @@ SLEEP = "usleep" if IS_POSIX else None
 
 ATTRIBUTES_BYTES = 256  # more than a pthread_attr_t has: 56 on x86-64 Linux, 64 on Arm Linux and macOS
 SIGNALS_BYTES = 128  # a sigset_t on Linux; it is smaller elsewhere
-# Signals that a thread sends to itself by an instruction are not to be blocked.
+# An instruction of a thread may raise these signals for the thread itself: they must not be blocked.
 OWN_SIGNALS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 
@@ -29,9 +29,9 @@ def affinity() -> set[int]:
 
 
 def other_cores(threads: int) -> frozenset[int]:
-    """Return the processors for the workers of a team: all but that of the caller. None: let the system place them.
+    """Return the processors for the workers of a team, all but the caller's; none if the system is to place them.
 
-    The system places them where it cannot do otherwise, or where there are fewer processors than threads.
+    It places them if this process may not, or if there are fewer processors than threads.
     """
     try:
         cores, current = affinity(), libc_with_gil().sched_getcpu()
