@@ -34,9 +34,9 @@ from numba.core.untyped_passes import FixupArgs, TranslateByteCode
 from fastnn2.codegen.loader import ENTRY
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 
-# How kernel functions are compiled, beside kernels/simd/vector.py::INLINE: without reference counting, as they allocate
-# nothing, and without wrappers for callers in Python and C, which take a third of the compile time.
-OPTIONS = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# How kernel functions are compiled, beside kernels/simd/vector.py::INLINE: without wrappers for callers in Python and
+# C, which take a third of the compile time.
+OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def is_compiling():
@@ -95,10 +95,7 @@ def _overriding(cls):
 
 @_overriding
 class KernelLower(Lower):
-    """From typed statements to LLVM's language, without what no kernel needs."""
-
-    def decref(self, typ, val):
-        """Let go of a value that owns nothing."""
+    """From typed statements to LLVM's language, with a shorter way to operators."""
 
     def lower_binop(self, resty, expr, op):
         """Build ``a + b`` and its like; Numba would first search three times for code for one constant operand."""
