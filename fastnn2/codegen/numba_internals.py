@@ -20,7 +20,6 @@ import sys
 
 from llvmlite import ir
 from numba import types
-from numba.core import base
 from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
@@ -296,9 +295,7 @@ def _lean(context):
         resolve_function_type=_remembering(typing.resolve_function_type),
         resolve_value_type=_functions_first(typing),
     )
-    # Numba reads the signature of each function that lowers something, every time that it does.
-    in_module = _replaced(base, _has_loc=functools.cache(base._has_loc))
-    with _forgotten(), in_context, in_typing, in_module, _short_pipeline():
+    with _forgotten(), in_context, in_typing, _short_pipeline():
         yield
 
 
