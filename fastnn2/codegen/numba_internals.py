@@ -15,7 +15,6 @@ not call what is defined here. All is put back, and :mod:`compile` reports that 
 """
 
 import contextlib
-import functools
 import sys
 
 from llvmlite import ir
@@ -286,8 +285,6 @@ def _lean(context):
         _internal_codegen=_Codegen("fastnn2"),
         load_additional_registries=lambda: _load_registries(context),
         post_lowering=lambda module, library: None,  # nothing of Numba's runtime is linked
-        # For a debugger Numba asks the size of every variable, each time with a module that LLVM has to parse.
-        get_abi_sizeof=functools.cache(context.get_abi_sizeof),
     )
     in_typing = _replaced(
         typing,

@@ -83,7 +83,9 @@ def test_the_kernels_name_nothing_private():
 
 def test_the_names_are_found():
     assert len(NAMES) > 60
-    assert {"AOTCodeLibrary", "cpu_target", "_compiler", "post_lowering", "lower_binop", "no_cfunc_wrapper"} <= set(NAMES)
+    assert {"AOTCodeLibrary", "cpu_target", "_compiler", "post_lowering", "lower_binop", "no_cfunc_wrapper"} <= set(
+        NAMES
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLE)
