@@ -322,7 +322,7 @@ def test_glossary_has_every_word_with_its_size():
 def test_every_key_of_a_store_file_is_described(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path))
     processor = Processor.here()
-    store.write("update", "float64", processor, b"content", "symbol")
+    store.write("update", "float64", processor, b"content")
     header = json.loads(store.path_of("update", "float64", processor).read_bytes().partition(b"\n")[0])
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/how-it-works.md", "What is in a store file"), re.M)
     assert sorted(header) == sorted(spans(" ".join(rows)))

@@ -40,16 +40,16 @@ def _check_jit_enabled():
 
 
 def compile_object(name, dtype, cpu, features):
-    """Compile an entry for a processor; return the object file as bytes and the name of its function.
+    """Compile an entry for a processor; return the object file as bytes.
 
-    It is called by another function of the object file, ENTRY (see :mod:`loader`). Raise FastCompileError where this
-    version of Numba or llvmlite has not what that takes.
+    Its function is ENTRY (see :mod:`loader`). Raise FastCompileError where this version of Numba or llvmlite has not
+    what that takes.
     """
     _check_jit_enabled()
     _choose_blocks(features)
     try:
-        module, machine, symbol = compile_module(name, dtype, cpu, features)
-        return machine.emit_object(module), symbol
+        module, machine = compile_module(name, dtype, cpu, features)
+        return machine.emit_object(module)
     except MemoryError:
         raise
     except Exception as error:
@@ -59,20 +59,20 @@ def compile_object(name, dtype, cpu, features):
 
 def compile_assembly(name, dtype, cpu, features):
     """Return the assembly of an entry for a processor, for inspection."""
-    module, machine, _ = compile_module(name, dtype, cpu, features)
+    module, machine = compile_module(name, dtype, cpu, features)
     return machine.emit_assembly(module)
 
 
 def compile_module(name, dtype, cpu, features):
-    """Compile an entry; return the optimised LLVM module, the target machine, and the name of the function."""
+    """Compile an entry; return the optimised LLVM module and the target machine."""
     from fastnn2.codegen.numba_internals import build_module  # its import fails where a private name is gone
 
     _choose_blocks(features)
-    module, symbol = build_module(find_entry(name), (record_type(name, dtype),))
+    module = build_module(find_entry(name), (record_type(name, dtype),))
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
     optimize(module, machine)
-    return module, machine, symbol
+    return module, machine
 
 
 def _choose_blocks(features):

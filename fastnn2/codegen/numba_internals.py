@@ -43,10 +43,9 @@ def is_compiling():
 
 
 def build_module(entry, arguments):
-    """Return the LLVM module, not optimised, of an entry and all that it calls, and the name of the entry's function.
+    """Return the LLVM module, not optimised, of an entry and all that it calls.
 
-    The function has Numba's calling convention: two pointers for results that are not used come first. Beside it there
-    is ENTRY. All other functions are internal.
+    It is called by the function ENTRY. All other functions are internal.
     """
     context = cpu_target.target_context
     flags = Flags()
@@ -58,11 +57,11 @@ def build_module(entry, arguments):
         )
         _add_c_entry(context, result.library, result.fndesc)
         result.library.finalize()
-        module, symbol = result.library._final_module, result.fndesc.llvm_func_name
+        module = result.library._final_module
     for function in module.functions:
-        if not function.is_declaration and function.name not in (symbol, ENTRY):
+        if not function.is_declaration and function.name != ENTRY:
             function.linkage = "internal"  # not called from outside; what is inlined everywhere goes
-    return module, symbol
+    return module
 
 
 def _dispatchers():

@@ -98,7 +98,7 @@ def _make(name: str, dtype: str) -> Kernel:
         kept = find_plain(name, dtype, processor)
     if HAS_ELF and not kept:
         with contextlib.suppress(FastCompileError):
-            return load_object(compile_and_keep(name, dtype, processor)[0])
+            return load_object(compile_and_keep(name, dtype, processor))
     compiled, reasons = make_plain(name, dtype, processor, kept)
     if _fast_compile_errors and not kept:
         _warn_once(_fast_compile_failed(reasons))
@@ -207,37 +207,37 @@ def stored(name: str, dtype: str, processor: Processor) -> Entry | None:
     return entry if entry.processor == processor else None
 
 
-def write(name: str, dtype: str, processor: Processor, content: bytes, symbol: str, keep: bool = False) -> None:
+def write(name: str, dtype: str, processor: Processor, content: bytes, keep: bool = False) -> None:
     """Write an entry; with `keep`, it stays however long nobody uses it. Raise OSError where it cannot be written."""
-    _write(path_of(name, dtype, processor), processor, content, symbol, keep)
+    _write(path_of(name, dtype, processor), processor, content, keep)
 
 
 def write_plain(name: str, dtype: str, processor: Processor, content: bytes, keep: bool = False) -> None:
     """Write what plain Numba has made of an entry, as :func:`write`."""
-    _write(plain_path_of(name, dtype, processor), processor, content, "", keep)
+    _write(plain_path_of(name, dtype, processor), processor, content, keep)
 
 
-def _write(path: pathlib.Path, processor: Processor, content: bytes, symbol: str, keep: bool) -> None:
+def _write(path: pathlib.Path, processor: Processor, content: bytes, keep: bool) -> None:
     with open_folder(path.parent, make=True) as opened:
-        opened.write(path.name, processor, content, symbol, keep)
+        opened.write(path.name, processor, content, keep)
 
 
 # Compiling
-def compile_and_keep(name: str, dtype: str, processor: Processor) -> tuple[bytes, str]:
-    """Compile an entry the fast way, write it to the store, and return (object, symbol)."""
+def compile_and_keep(name: str, dtype: str, processor: Processor) -> bytes:
+    """Compile an entry the fast way, write it to the store, and return the object."""
     reasons: list[OSError] = []
 
-    def keep(content: bytes, symbol: str) -> None:
+    def keep(content: bytes) -> None:
         if enabled():
             try:
-                write(name, dtype, processor, content, symbol)
+                write(name, dtype, processor, content)
             except OSError as error:
                 reasons.append(error)
 
-    content, symbol = compile_entry(name, dtype, processor, keep=keep)
+    content = compile_entry(name, dtype, processor, keep=keep)
     if reasons:
         _warn_once(_cannot_keep(reasons[0]))
-    return content, symbol
+    return content
 
 
 def _cannot_keep(error: OSError) -> str:
@@ -267,25 +267,25 @@ def compile_entry(
     dtype: str,
     processor: Processor,
     announce: bool = True,
-    keep: Callable[[bytes, str], None] | None = None,
-) -> tuple[bytes, str]:
-    """Compile an entry the fast way and return (object, symbol); say so on a terminal.
+    keep: Callable[[bytes], None] | None = None,
+) -> bytes:
+    """Compile an entry the fast way and return the object; say so on a terminal.
 
-    `keep` is called with these two before a signal can interrupt this thread. Raise FastCompileError where the fast way
+    `keep` is called with it before a signal can interrupt this thread. Raise FastCompileError where the fast way
     does not work.
     """
 
-    def work() -> tuple[bytes, str]:
+    def work() -> bytes:
         compiler = importlib.import_module("fastnn2.codegen.compile")
-        content, symbol = compiler.compile_object(name, dtype, processor.cpu, processor.feature_string())
+        content: bytes = compiler.compile_object(name, dtype, processor.cpu, processor.feature_string())
         _check_sources()
         try:
             check_symbols(content)
         except DamagedFileError as error:
             raise FastCompileError(str(error)) from error
         if keep:
-            keep(content, symbol)
-        return content, symbol
+            keep(content)
+        return content
 
     if _fast_compile_errors:
         raise FastCompileError(_fast_compile_errors[0])
@@ -338,12 +338,12 @@ def compile_for_long(name: str, dtype: str, processor: Processor) -> None:
     """
     if HAS_ELF:
         try:
-            content, symbol = compile_entry(name, dtype, processor, announce=False)
+            content = compile_entry(name, dtype, processor, announce=False)
         except FastCompileError:
             if processor != Processor.here():
                 raise
         else:
-            write(name, dtype, processor, content, symbol, keep=True)
+            write(name, dtype, processor, content, keep=True)
             return
     _, reasons = make_plain(name, dtype, processor, None, announce=False, keep=True)
     if reasons:

@@ -81,7 +81,7 @@ class Entry:
 
     def __init__(self, name: str, status: os.stat_result, header: dict[str, Any], content: bytes) -> None:
         self.name, self.status, self.content = name, status, content
-        self.symbol, self.keep = header["symbol"], header["keep"]
+        self.keep = header["keep"]
         self.processor = Processor(header["triple"], header["cpu"], frozenset(header["features"]))
 
     @property
@@ -151,10 +151,12 @@ class Folder:
             line, _, content = file.read().partition(b"\n")
         try:
             header = json.loads(line)
-            checked, length = header.pop("sha256"), header["length"]
+            checked, length, _ = header.pop("sha256"), header["length"], header["entry"]
             entry = Entry(name, status, header, content)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedFileError(f"{path} does not begin with the header of a kernel") from error
+        if header["entry"] != _entry_of(name):
+            raise DamagedFileError(f"{path} has the machine code of {header['entry']}")
         if len(content) != length or checked != _hash(header, content):
             raise DamagedFileError(f"{path} is damaged: its length or hash is not what its header says")
         if name.endswith(SUFFIX):
@@ -170,13 +172,13 @@ class Folder:
                 else:
                     os.utime(entry.name, dir_fd=self.descriptor, follow_symlinks=False)
 
-    def write(self, name: str, processor: Processor, content: bytes, symbol: str, keep: bool) -> None:
+    def write(self, name: str, processor: Processor, content: bytes, keep: bool) -> None:
         """Write an object: to a temporary name first, so that nobody sees half a file. Then remove what is too old."""
         header: dict[str, Any] = {
+            "entry": _entry_of(name),
             "triple": processor.triple,
             "cpu": processor.cpu,
             "features": sorted(processor.features),
-            "symbol": symbol,
             "keep": keep or self._is_kept(name),
             "length": len(content),
         }
@@ -287,6 +289,11 @@ def _check_trust(path: pathlib.Path, status: os.stat_result) -> None:
         elif status.st_uid != user():
             remedy = f"{own_folder}, or as root: {chmod}"
         raise UntrustedFolderError(f"others may write to it: its mode is {stat.S_IMODE(status.st_mode):04o}", remedy)
+
+
+def _entry_of(name: str) -> str:
+    """Return the entry and the dtype in the name of a file."""
+    return "-".join(name.split("-")[:2])
 
 
 def _hash(header: dict[str, Any], content: bytes) -> str:

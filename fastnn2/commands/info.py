@@ -112,7 +112,7 @@ def _keep(name: str, dtype: str, processor: Processor) -> bool:
     if entry := store.stored(name, dtype, processor):
         if not entry.keep:
             with contextlib.suppress(OSError):  # nothing is removed from a folder that cannot be written to
-                store.write(name, dtype, processor, entry.content, entry.symbol, keep=True)
+                store.write(name, dtype, processor, entry.content, keep=True)
     elif processor == Processor.here() and (entry := store.find_plain(name, dtype, processor)) and not entry.keep:
         with contextlib.suppress(OSError):
             store.write_plain(name, dtype, processor, entry.content, keep=True)

@@ -256,8 +256,8 @@ DAMAGES = {
     "a number for a header": with_header(lambda header: 3),
     "a header too deep": lambda content: b"[" * 100_000 + b"\n" + content,
     "no hash": with_header(lambda header: {key: value for key, value in header.items() if key != "sha256"}),
-    "another symbol": with_header(lambda header: {**header, "symbol": "abort"}),
-    "no symbol": with_header(lambda header: {key: value for key, value in header.items() if key != "symbol"}),
+    "another entry": with_header(lambda header: {**header, "entry": "cost-float64"}),
+    "no entry": with_header(lambda header: {key: value for key, value in header.items() if key != "entry"}),
     "no word on whether it stays": with_header(lambda header: {k: v for k, v in header.items() if k != "keep"}),
     "features of the wrong kind": with_header(lambda header: {**header, "features": [[1]]}),
     "length of the wrong kind": with_header(lambda header: {**header, "length": str(header["length"])}),
@@ -326,7 +326,7 @@ aborting = machine.emit_object(llvm.parse_assembly(source))
 )
 def test_what_is_no_kernel_is_not_run(folder, right, content):
     """A file whose header and hash are right, and whose content is not."""
-    code = WRITE + FOREIGN + f"store.write('update', 'float64', here, {content}, 'entry')\nreport()"
+    code = WRITE + FOREIGN + f"store.write('update', 'float64', here, {content})\nreport()"
     path = file_in_use(folder)
     run(code, folder)
     written = path.read_bytes()
@@ -342,7 +342,7 @@ def test_an_object_with_unknown_symbols_is_not_kept(tmp_path):
         + FOREIGN
         + """
 from fastnn2.codegen import compile as compiler
-compiler.compile_object = lambda *arguments: (aborting, "entry")
+compiler.compile_object = lambda *arguments: aborting
 try:
     update()
 except UserWarning as warning:
@@ -367,7 +367,7 @@ ABSENT = "next(name for name, present in llvm.get_host_cpu_features().items() if
 )
 def test_another_processor(tmp_path, right, change):
     """Machine code that this processor cannot run is left alone."""
-    code = other_processor(change) + "store.write('update', 'float64', other, aborting, 'entry')\nreport()"
+    code = other_processor(change) + "store.write('update', 'float64', other, aborting)\nreport()"
     run(code, tmp_path)
     (foreign,) = files_of(tmp_path)
     result = run(UPDATE, tmp_path)
@@ -381,7 +381,7 @@ def test_a_file_under_the_name_of_another_processor(folder, right):
     """The header counts, not the name: a copy under this processor's name does not make code that it can run."""
     path = file_in_use(folder)
     code = other_processor(f"features=here.features | {{{ABSENT}}}")
-    code += "store.write('update', 'float64', other, aborting, 'entry')\n"
+    code += "store.write('update', 'float64', other, aborting)\n"
     code += "os.replace(store.path_of('update', 'float64', other), store.path_of('update', 'float64', here))\nreport()"
     run(code, folder)
     result = run(UPDATE, folder)
@@ -413,7 +413,7 @@ report()
 def test_code_for_exactly_this_processor_comes_first(folder, right):
     # Were the lesser one taken, the missing symbol would be refused and a compiler asked for.
     code = other_processor("features=here.features - {min(here.features)}")
-    run(code + "store.write('update', 'float64', other, aborting, 'entry')\nreport()", folder)
+    run(code + "store.write('update', 'float64', other, aborting)\nreport()", folder)
     assert run_without_numba(UPDATE, folder).result == right.update
 
 

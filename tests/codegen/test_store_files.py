@@ -45,7 +45,7 @@ def write(folder, content):
 
     def write(name, keep=False, days=0):
         with open_folder(folder) as opened:
-            opened.write(name, HERE, content, "entry", keep)
+            opened.write(name, HERE, content, keep)
         set_age(folder / name, days)
 
     return write
@@ -157,7 +157,7 @@ def test_modes_of_what_is_made(tmp_path, content, mask):
     """Whatever the umask: a store that root fills is for every user, and for no other user to write to."""
     path = tmp_path / "made" / "on" / "the way"
     with umask(mask), open_folder(path, make=True) as opened:
-        opened.write(NAME, HERE, content, "entry", False)
+        opened.write(NAME, HERE, content, False)
     assert [mode(made) for made in (path, path.parent, path.parent.parent)] == 3 * [0o755]
     assert mode(path / NAME) == 0o644
     assert os.listdir(path) == [NAME]
@@ -176,7 +176,7 @@ def test_what_is_written_is_read(folder, write, content):
     with open_folder(folder) as opened:
         for name, keep in ((NAME, False), (OTHER, True)):
             entry = opened.read(name)
-            assert (entry.processor, entry.symbol, entry.content, entry.keep) == (HERE, "entry", content, keep)
+            assert (entry.processor, entry.content, entry.keep) == (HERE, content, keep)
 
 
 def test_a_link_in_place_of_a_file(folder, write, tmp_path):
@@ -209,7 +209,7 @@ def test_the_open_folder_counts_and_not_its_path(folder, write, content):
         (folder / NAME).write_bytes(b"foreign")
         assert opened.names("update-float64-") == [NAME]
         assert opened.read(NAME).content == content
-        opened.write(OTHER, HERE, content, "entry", False)
+        opened.write(OTHER, HERE, content, False)
     assert os.listdir(folder) == [NAME]
     assert sorted(os.listdir(moved)) == [OTHER, NAME]
 
@@ -280,7 +280,7 @@ def test_what_warmup_made_stays_marked(folder, write):
     assert left_after_a_write(folder, write) == [NAME]
 
 
-@pytest.mark.parametrize("header", [b"", b"{}\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n", b'{"symbol": "x"}\nabc'])
+@pytest.mark.parametrize("header", [b"", b"{}\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n", b'{"entry": "x"}\nabc'])
 def test_damaged_files_and_those_of_earlier_versions_go(folder, write, header):
     (folder / NAME).write_bytes(header)
     set_age(folder / NAME, 89)
@@ -305,7 +305,7 @@ def test_files_of_other_users_stay(folder, write, content, monkeypatch):
     with open_folder(folder) as opened:
         for name in (NAME, HALF):
             give_away(folder / name, monkeypatch)
-        opened.write(OTHER, HERE, content, "entry", False)
+        opened.write(OTHER, HERE, content, False)
     assert sorted(os.listdir(folder)) == sorted([NAME, HALF, OTHER])
 
 
@@ -337,7 +337,7 @@ def test_half_a_file_is_removed_where_it_cannot_be_completed(folder, content, mo
 
     monkeypatch.setattr(os, "replace", replace)
     with open_folder(folder) as opened, pytest.raises(OSError, match="no"):
-        opened.write(NAME, HERE, content, "entry", False)
+        opened.write(NAME, HERE, content, False)
     assert os.listdir(folder) == []
 
 
@@ -357,4 +357,4 @@ def test_a_pipe_in_the_place_of_a_file_does_not_block(folder, write):
         opened.read(NAME)
     write(NAME)  # which asks whether the file before it was to be kept
     with open_folder(folder) as opened:
-        assert opened.read(NAME).symbol == "entry"
+        assert opened.read(NAME).name == NAME

@@ -80,8 +80,8 @@ def test_states_of_kernels(empty_store, capsys):
 def test_state_of_a_kernel_for_a_lesser_processor(empty_store, capsys):
     here = Processor.here()
     lesser = Processor(here.triple, "some", here.features - {"avx512f"} - {max(here.features)})
-    content, symbol = store.compile_entry("update", "float64", here, announce=False)
-    store.write("update", "float64", lesser, content, symbol)  # it is never run
+    content = store.compile_entry("update", "float64", here, announce=False)
+    store.write("update", "float64", lesser, content)  # it is never run
     state = shown(capsys)["update"]
     assert state.startswith("float64 ready (")
     assert state.endswith("float32 not compiled yet")
@@ -92,7 +92,7 @@ def test_state_of_a_kernel_for_a_lesser_processor(empty_store, capsys):
 def test_file_that_others_may_write_is_reported_as_unusable(empty_store, capsys):
     here = Processor.here()
     for dtype in DTYPES:
-        store.write("update", dtype, here, *store.compile_entry("update", dtype, here, announce=False))
+        store.write("update", dtype, here, store.compile_entry("update", dtype, here, announce=False))
         store.path_of("update", dtype, here).chmod(0o666)
     lines = shown(capsys)
     assert lines["update"] == "float64 unusable, float32 unusable"
@@ -153,7 +153,7 @@ def test_warmup_marks_what_a_program_has_compiled(empty_store, capsys, monkeypat
         assert f"2 kernels for {here.cpu} in {empty_store}, {compiled} of them compiled now" in capsys.readouterr().out
         entries = [store.stored("update", dtype, here) for dtype in DTYPES]
         assert [entry.keep for entry in entries] == [True, True]
-        assert (entries[0].symbol, entries[0].content) == (before.symbol, before.content)
+        assert entries[0].content == before.content
 
 
 @STORE
@@ -174,7 +174,7 @@ def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
     """The compiler is replaced by a function that records its calls."""
     here = Processor.here()
     real = store.compile_entry("update", "float64", here, announce=False)
-    store.write("update", "float64", here, *real)
+    store.write("update", "float64", here, real)
     compiled = []
 
     def compile_entry(name, dtype, processor, announce=True):
@@ -203,7 +203,7 @@ def no_fast_compile(monkeypatch):
 
     monkeypatch.setattr(compiler, "compile_object", compile_object)
     monkeypatch.setattr(store, "_fast_compile_errors", [])
-    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    monkeypatch.setattr(info, "RECORDS", ("update",))
     store._warn_once.cache_clear()
 
 
@@ -250,7 +250,7 @@ def test_warmup_with_plain_numba_where_nothing_can_be_written(empty_store, no_fa
 
 def test_info_and_warmup_on_a_system_without_elf(empty_store, capsys, monkeypatch):
     monkeypatch.setattr(store, "HAS_ELF", False)
-    monkeypatch.setattr(info, "SIGNATURES", ("update",))
+    monkeypatch.setattr(info, "RECORDS", ("update",))
     assert shown(capsys)["update"] == "float64 not compiled yet, float32 not compiled yet"
     with pytest.raises(ValueError, match="--cpu x86-64 needs ELF objects"):
         info.warm_up("x86-64")
