@@ -15,7 +15,7 @@ _owners: list[Any] = []  # each owns the memory of some machine code, which is n
 
 
 class Kernel:
-    """An entry as a function that takes a record.
+    """An entry as a function that takes a record of one class.
 
     Attributes
     ----------
@@ -23,16 +23,18 @@ class Kernel:
         Where the machine code begins.
     """
 
-    def __init__(self, address: int) -> None:
-        self.address = address
+    def __init__(self, record: type[Record], address: int) -> None:
+        self._record, self.address = record, address
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
     def __call__(self, job: Record) -> None:
         """Run it, without Python's lock."""
+        if type(job) is not self._record:
+            raise TypeError(f"the kernel takes a {self._record.__name__}, not a {type(job).__name__}")
         self._function(job.address)
 
 
-def load_object(content: bytes) -> Kernel:
+def load_object(content: bytes, record: type[Record]) -> Kernel:
     """Hand an object to LLVM's loader and return its function.
 
     The small code model, which the compiler uses, takes for granted that code and constants are less than 2 GB apart.
@@ -49,10 +51,10 @@ def load_object(content: bytes) -> Kernel:
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))
     engine.finalize_object()
     _owners.append(engine)
-    return Kernel(engine.get_function_address(ENTRY))
+    return Kernel(record, engine.get_function_address(ENTRY))
 
 
-def wrap_compiled(compiled: Any) -> Kernel:
+def wrap_compiled(compiled: Any, record: type[Record]) -> Kernel:
     """Return an entry that Numba itself has compiled and loaded."""
     _owners.append(compiled)
-    return Kernel(compiled.address)
+    return Kernel(record, compiled.address)

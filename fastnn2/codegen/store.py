@@ -43,6 +43,7 @@ from fastnn2.codegen.store_files import (
     open_folder,
 )
 from fastnn2.kernels import LOADED_SOURCES
+from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.shared.sources import source_hash
 
 FORMAT = 2
@@ -90,21 +91,21 @@ def kernel(name: str, dtype: Any) -> Kernel:
 
 
 def _make(name: str, dtype: str) -> Kernel:
-    processor, kept = Processor.here(), None
+    processor, record, kept = Processor.here(), RECORDS[name], None
     if enabled():
         entry = find(name, dtype, processor) if HAS_ELF else None
         if entry:
-            return load_object(entry.content)
+            return load_object(entry.content, record)
         kept = find_plain(name, dtype, processor)
     if HAS_ELF and not kept:
         with contextlib.suppress(FastCompileError):
-            return load_object(compile_and_keep(name, dtype, processor))
+            return load_object(compile_and_keep(name, dtype, processor), record)
     compiled, reasons = make_plain(name, dtype, processor, kept)
     if _fast_compile_errors and not kept:
         _warn_once(_fast_compile_failed(reasons))
     elif reasons:
         _warn_once(_cannot_keep(reasons[0]))
-    return wrap_compiled(compiled)
+    return wrap_compiled(compiled, record)
 
 
 # Files

@@ -35,7 +35,8 @@ class NativeThreads:
 
     def __init__(self, kernel: Kernel, jobs: Sequence[Record], on_failure: Callable[[BaseException], None]) -> None:
         self._entry, self._jobs = kernel.address, jobs
-        self._attributes = system.thread_attributes(system.other_cores(len(jobs) + 1))
+        self._cores = system.other_cores(len(jobs) + 1)
+        self._attributes = system.thread_attributes(self._cores)
         self._handles = (ctypes.c_ulong * len(jobs))()  # a pthread_t is a number or a pointer
         self._create_codes: list[int] = []  # what pthread_create returned for each thread; 0 is success
         self._join_codes: list[int] = []
@@ -52,9 +53,9 @@ class NativeThreads:
         create, addresses = system.libc_with_gil().pthread_create, [job.address for job in self._jobs]
         _unjoined.add(self)
         self._create_codes.extend(map(create, handles, repeat(self._attributes), repeat(self._entry), addresses))
-        system.allow_cores(
-            [handle for handle, code in zip(self._handles, self._create_codes, strict=True) if code == 0]
-        )
+        if self._cores:
+            codes = zip(self._handles, self._create_codes, strict=True)
+            system.allow_cores([handle for handle, code in codes if code == 0])
         return not any(self._create_codes)
 
     def join(self) -> None:

@@ -12,6 +12,7 @@ from data import PATIENCE
 
 import fastnn2
 from fastnn2.codegen import store
+from fastnn2.kernels.shared.records import CostRecord
 
 # Leaves the process only gaps of one page in its libraries' part of the address space, and room for more 8 GB below:
 # LLVM's own memory manager puts the constants of a kernel into the gaps, and its code below.
@@ -64,6 +65,7 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 llvm.create_mcjit_compiler = create_in_a_crowd
 import fastnn2
 from fastnn2.codegen import store
+from fastnn2.kernels.shared.records import CostRecord
 X = np.linspace(-1, 1, 1400).reshape(2, 700)
 costs = fastnn2.fit(X, X[0] > X[1], 0.5, 5, 20, n_threads=1)[1]
 assert engines
@@ -88,3 +90,10 @@ def test_code_and_constants_stay_together():
     assert json.loads(done.stdout) == right
     control = crowded(use_lmm=False)  # LLVM's own memory manager, or this test would prove nothing
     assert control.returncode != 0 or json.loads(control.stdout) != right
+
+
+def test_a_kernel_refuses_the_record_of_another_one():
+    none = np.zeros(1)
+    job = CostRecord(o=1, n=0, y=none, Y=none, weights=none, has_weights=0, total=none)
+    with pytest.raises(TypeError, match="takes a UpdateRecord, not a CostRecord"):
+        store.kernel("update", "float64")(job)

@@ -93,10 +93,9 @@ def allow_cores(handles: list[int]) -> None:
     Beside another busy process the system can then put two threads of a team on one core, where they yield to each
     other, and not make each wait for a time slice of the other process in turn.
     """
-    library, mask = libc_with_gil(), _core_mask(frozenset(affinity()))
-    if hasattr(library, "pthread_setaffinity_np"):
-        for handle in handles:
-            library.pthread_setaffinity_np(ctypes.c_ulong(handle), ctypes.c_size_t(ctypes.sizeof(mask)), mask)
+    mask = _core_mask(frozenset(affinity()))
+    for handle in handles:
+        libc_with_gil().pthread_setaffinity_np(ctypes.c_ulong(handle), ctypes.c_size_t(ctypes.sizeof(mask)), mask)
 
 
 def block_signals() -> None:
