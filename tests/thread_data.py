@@ -1,14 +1,53 @@
-"""What the tests of threads share: other kinds of workers, limits of the system, signals, processor time."""
+"""What the tests of threads share: a job, also in scripts; kinds of workers; limits of the system; signals."""
 
 import _thread
 import contextlib
 import errno
 import os
 import pathlib
+import subprocess
 import sys
 
+import numpy as np
+from data import PATIENCE
+
+import fastnn2
 from fastnn2.kernels.shared import system
 from fastnn2.threads import native, team
+
+N = 3000  # samples of eight chunks, so that a team can have several threads
+# Every script begins with it.
+SCRIPT = f"""
+import hashlib, os, sys
+import numpy as np
+import fastnn2
+source = np.random.RandomState(0)
+X = source.standard_normal((2, {N}))
+Y = (X[0] * X[1] > 0).astype(float)
+def digest(n_threads=2, iterations=100):
+    params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, random_state=0, n_threads=n_threads)
+    return hashlib.sha256(costs.tobytes() + b"".join(params[name].tobytes() for name in sorted(params))).hexdigest()
+"""
+
+
+def data(seed=0, n=N):
+    source = np.random.RandomState(seed)
+    X = source.standard_normal((2, n))
+    return X, (X[0] * X[1] > 0).astype(float)
+
+
+def fit(seed=0, n_threads=2, iterations=100, **options):
+    return fastnn2.fit(*data(seed), 0.5, 5, iterations, random_state=seed, n_threads=n_threads, **options)
+
+
+def run(code, *, timeout=PATIENCE, **environment):
+    """Run a script in a process of its own; return its output."""
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT + code]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def use_python_threads(monkeypatch):
@@ -89,6 +128,11 @@ def blocked_signals(thread):
     with open(f"/proc/{'thread-self' if thread == 'self' else f'self/task/{thread}'}/status") as file:
         mask = next(int(line.split()[1], 16) for line in file if line.startswith("SigBlk"))
     return {number for number in range(1, 65) if mask >> number - 1 & 1}
+
+
+def count_threads():
+    """Return the number of threads of this process, native ones included where the system tells."""
+    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else _thread._count()
 
 
 def cpu_seconds(thread):
