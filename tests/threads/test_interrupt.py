@@ -35,10 +35,11 @@ kernel = store.kernel
 def with_event(name, dtype):
     function = kernel(name, dtype)
 
-    def call(*arguments):
+    def call(job):
         started.set()
-        return function(*arguments)
+        return function(job)
 
+    call.address = function.address
     return call
 
 store.kernel = with_event
@@ -342,10 +343,11 @@ def started(monkeypatch):
     def with_event(name, dtype):
         function = kernel(name, dtype)
 
-        def call(*arguments):
+        def call(job):
             event.set()
-            return function(*arguments)
+            return function(job)
 
+        call.address = function.address
         return call
 
     monkeypatch.setattr(store, "kernel", with_event)
