@@ -126,7 +126,7 @@ def epochs(job):
                         gradients, gradient_offset)  # fmt: skip
             barriers += threads
             yields, waited = barrier_or_farewell(
-                control, thread, barriers, yields, LONG_SPINS, 1, batches_done, waited, begin_time
+                control, thread, barriers, yields, LONG_SPINS, threads > 1, batches_done, waited, begin_time
             )
             if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True

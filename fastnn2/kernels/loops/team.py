@@ -280,7 +280,8 @@ def barrier_or_farewell(control, thread, target, yields, max_spins, may_drop_wor
     """Pass a barrier as :func:`barrier`, at which thread 0 may decide to go on alone; return (yields, waited).
 
     It does so if it has waited at barriers for long, and longer than it worked: other processes want the cores, and at
-    each barrier the team waits for a time slice. SERIAL_FROM is then `index`, that of the iteration or mini-batch.
+    each barrier the team waits for a time slice. SERIAL_FROM is then `index`, that of the iteration or mini-batch, and
+    must stay so until all workers have seen it: alone, a thread 0 passes `may_drop_workers` as 0.
     `waited` are the cycles that it has waited, and `begin` is when its work began (see :func:`cycles`).
     """
     now = cycles()

@@ -103,7 +103,7 @@ def unit_epochs(job):
                         store(Z2, c * Z2_stride + i, sum_of_parts(Z2, c, half, Z2_stride, i))
             barriers += threads
             yields, waited = barrier_or_farewell(
-                control, thread, barriers, yields, LONG_SPINS, 1, batches_done, waited, begin_time
+                control, thread, barriers, yields, LONG_SPINS, threads > 1, batches_done, waited, begin_time
             )
             if atomic_load(control, ABANDONED) == batches_done:
                 stopped = True
