@@ -72,7 +72,7 @@ class Team:
     jobs : list of Record
         The records of the team that has been started, one for each thread.
     is_done : bool
-        Whether thread 0 of a long job, and with it all threads, are done.
+        Whether all threads are done with a job of one call.
     failure : BaseException or None
         What a thread raised; this is a bug in fastnn2, not an error in the data.
     """
@@ -135,6 +135,7 @@ class Team:
             self.call()
         finally:
             self.end()  # when thread 0 is done, the others may still be in their last update
+        self.is_done = True
 
     def run_beside(self) -> None:
         """Do a job of one call, with another thread as thread 0; do not wait for it.
@@ -193,6 +194,7 @@ def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None)
                 team.run()
             else:
                 team.run_beside()
+            if progress or not is_short:
                 monitor(team, iterations, progress)
         finally:
             pending_exception = team.stop()
