@@ -258,9 +258,10 @@ class MiniBatchTrainer:
         return Team(kernel, lambda thread, size: record(**self._fields(arrays, thread, size)), arrays.control, threads)
 
     def _end_waiting_team(self) -> None:
-        """Let the workers that wait for a further run end; raise what was raised in this thread meanwhile."""
+        """Let the workers that wait for a further run end; raise what was raised in them, or here meanwhile."""
         if self._waiting is not None:
-            raised = self._waiting[0].stop()
+            team, _ = self._waiting
+            raised = team.stop() or team.failure
             self._waiting = None  # only now: a signal that came before must leave a team that can be ended
             if raised is not None:
                 raise raised

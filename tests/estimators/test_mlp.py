@@ -422,15 +422,15 @@ def test_grid_search_in_workers(backend):
 def test_workers_of_joblib_take_one_thread_each():
     import joblib
 
-    from fastnn2.engine import mini_batch
+    from fastnn2.engine import samples
 
     def threads():
-        return mini_batch.count_threads(10**12, 64, None)
+        return samples.count_threads(10**12, 64, None)
 
     with joblib.parallel_backend("threading"):
         inside = joblib.Parallel(n_jobs=2)(joblib.delayed(threads)() for _ in range(2))
     assert inside == [1, 1]
-    assert threads() == mini_batch.usable_cores()
+    assert threads() == samples.usable_cores()
 
 
 @pytest.mark.parametrize("frames", ["pandas", "polars"])
