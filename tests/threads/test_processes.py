@@ -102,6 +102,34 @@ def test_fit_ends_while_other_processes_use_all_cores(expected_digest):
     assert out.split() == [expected_digest] * 2
 
 
+MINI_BATCHES = """
+import warnings
+warnings.simplefilter("ignore")
+from fastnn2 import MLPClassifier
+X, Y = X.T, Y.ravel() > 0
+def model(n_threads, batch_size, solver):
+    options = {"solver": solver, "batch_size": batch_size, "max_iter": 12, "random_state": 0}
+    fitted = MLPClassifier((30,), n_threads=n_threads, **options)
+    fitted.fit(X, Y)
+    return fitted.loss_curve_ if solver == "adam" else [fitted.loss_], fitted.coefs_[0].tolist()
+for batch_size, solver in ((100, "adam"), (1500, "adam"), (100, "lbfgs")):
+    for n_threads in (2, 3):
+        print(model(n_threads, batch_size, solver) == model(1, batch_size, solver))
+"""
+
+
+def test_mini_batches_end_while_other_processes_use_all_cores():
+    """Thread 0 goes on alone once; a worker that is late must not miss that, and wait at a barrier for ever."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        out = run(MINI_BATCHES)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert out == "True\n" * 6
+
+
 def test_fit_on_one_core(expected_digest):
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("needs an affinity mask")
