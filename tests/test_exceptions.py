@@ -10,7 +10,7 @@ import pytest
 from data import PATIENCE
 
 import fastnn2
-from fastnn2.codegen import store
+from fastnn2.codegen.loader import Kernel
 
 KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
 
@@ -45,13 +45,10 @@ def test_error_from_another_process_keeps_params():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_error_of_a_thread_is_raised_by_fit(n_threads, monkeypatch):
-    def broken(name, dtype):
-        def call(*arguments):
-            raise RuntimeError("broken kernel")
+    def broken(self, job):
+        raise RuntimeError("broken kernel")
 
-        return call
-
-    monkeypatch.setattr(store, "kernel", broken)
+    monkeypatch.setattr(Kernel, "__call__", broken)
     with pytest.raises(RuntimeError, match="broken kernel"):
         fastnn2.fit(np.zeros((2, 600)), np.zeros(600), 0.5, 5, 10, n_threads=n_threads)
 

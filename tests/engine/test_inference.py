@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits
 from mini_batch_data import LOSSES, SHAPES, as_dict, assert_near, problem
+from thread_data import ThreadLimit
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, mini_batch
@@ -36,3 +37,21 @@ def test_outputs_equal_the_reference_and_rows_do_not_affect_each_other(loss, dty
         for i in (0, n // 2, n - 1):
             alone, _ = inference.outputs(network, mini_batch.SampleMatrix(X[i : i + 1], dtype), params)
             assert_same_bits(alone[0], y[i])
+
+
+@pytest.mark.parametrize("is_short", [True, False], ids=["short", "long"])
+@pytest.mark.parametrize("granted", [1, 2, 3])
+def test_outputs_if_the_system_refuses_threads(granted, is_short, monkeypatch):
+    """Threads that were started do not wait for thread 0; what they have done is not done again."""
+    network = mini_batch.Network(30, 10, 1, choices.RELU, choices.SQUARED_ERROR)
+    X = mini_batch.SampleMatrix(np.random.RandomState(0).standard_normal((20_000, 30)), "float64")
+    params = np.random.RandomState(1).standard_normal(network.n_params)
+    expected, _ = inference.outputs(network, X, params, n_threads=1)
+    monkeypatch.setattr(inference, "is_short_job", lambda *_: is_short)
+    limit = ThreadLimit(granted, monkeypatch)
+    found, are_finite = inference.outputs(network, X, params, n_threads=5)
+    assert are_finite
+    assert_same_bits(found, expected)
+    assert limit.requests > granted
+    X.values[-1, 3] = np.nan
+    assert not inference.outputs(network, X, params, n_threads=5)[1]

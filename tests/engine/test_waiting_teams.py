@@ -12,12 +12,12 @@ import time
 import numpy as np
 import pytest
 from data import PATIENCE, assert_ended, assert_same_bits, can_use_native_threads, count_os_threads
-from mini_batch_data import OPTIMIZERS, make_trainer, orders_and_rates
+from mini_batch_data import OPTIMIZERS, begin_runs_with, keep_teams_whole, make_trainer, orders_and_rates
 from thread_data import ThreadLimit, blocked_signals, cpu_seconds, raise_at_bytecode, use_python_threads
 
 from fastnn2.codegen.processor import Processor
 from fastnn2.engine import mini_batch
-from fastnn2.kernels.shared import choices
+from fastnn2.kernels.shared import choices, control_words
 from fastnn2.threads import native, team
 
 pytestmark = pytest.mark.skipif(not Processor.here().has_fma, reason="no run is short without fma")
@@ -32,6 +32,11 @@ def new_trainer(shape=SAMPLES, n_threads=2, **options):
 
 def state(trainer):
     return trainer.params, trainer.first_moments, trainer.second_moments
+
+
+@pytest.fixture(autouse=True)
+def whole_teams(monkeypatch):
+    keep_teams_whole(monkeypatch)
 
 
 @pytest.fixture(params=["native", "python"])
@@ -168,6 +173,24 @@ def test_signal_between_any_two_bytecodes():
     assert trainer.threads == 2
 
 
+@pytest.mark.parametrize("shape", [SAMPLES, UNITS], ids=["samples", "units"])
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_team_that_waits_too_long_is_one_thread_from_then_on(n_threads, shape, kind, monkeypatch):
+    monkeypatch.undo()
+    if kind == "python":
+        use_python_threads(monkeypatch)
+    begin_runs_with(control_words.WAITED, 1 << 60, monkeypatch)  # cycles for which thread 0 has waited
+    trainer, expected, before = new_trainer(shape, n_threads), new_trainer(shape, 1), _thread._count()
+    rates = np.full(2 * trainer.n_batches, 0.01)
+    with trainer.persistent_workers():
+        for _ in range(3):
+            assert_same_bits(trainer.run(rates)[0], expected.run(rates)[0])
+            assert trainer.threads == 1
+        assert trainer._waiting[0].size == 1
+    assert_same_bits(state(trainer), state(expected))
+    assert_ended(before)
+
+
 @pytest.mark.parametrize("granted", [0, 1, 2])
 def test_team_is_smaller_if_the_system_refuses_threads(granted, kind, monkeypatch):
     """A team of the size that was asked for is not tried again for each run."""
@@ -236,7 +259,9 @@ def test_workers_block_signals():
 FORK = """
 import os, signal, sys
 import numpy as np
-from mini_batch_data import OPTIMIZERS, make_trainer
+import pytest
+from mini_batch_data import OPTIMIZERS, keep_teams_whole, make_trainer
+keep_teams_whole(pytest.MonkeyPatch())
 signal.alarm(300)  # ends a process that hangs
 
 def new(n_threads):

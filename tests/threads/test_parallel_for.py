@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from data import PATIENCE
 
-from fastnn2.codegen import store
-from fastnn2.engine import inference, layout, mini_batch
-from fastnn2.kernels.shared import choices
+from fastnn2.engine import layout
 from fastnn2.threads.parallel_for import parallel_for
 
 
@@ -105,33 +103,6 @@ def test_large_copy_if_the_system_refuses_threads(few_threads, monkeypatch):
     back = np.empty_like(matrix)
     layout.from_groups(groups, 2, back)
     assert back.tobytes() == matrix.tobytes()
-
-
-def outputs(X, threads):
-    network = mini_batch.Network(30, 10, 1, choices.RELU, choices.SQUARED_ERROR)
-    params = np.random.RandomState(1).standard_normal(network.n_params)
-    return inference.outputs(network, mini_batch.SampleMatrix(X, "float64"), params, threads)[0]
-
-
-def test_inference_if_the_system_refuses_threads(few_threads):
-    X = np.random.RandomState(0).standard_normal((20_000, 30))
-    assert outputs(X, 4).tobytes() == outputs(X, 1).tobytes()
-
-
-def test_kernel_error_in_another_thread_is_raised(monkeypatch):
-    kernel, main = store.kernel, threading.get_ident()
-
-    def failing(name, dtype):
-        def call(*arguments):
-            if threading.get_ident() != main:
-                raise RuntimeError("the kernel failed")
-            kernel(name, dtype)(*arguments)
-
-        return call
-
-    monkeypatch.setattr(store, "kernel", failing)
-    with pytest.raises(RuntimeError, match="the kernel failed"):
-        outputs(np.zeros((200_000, 30)), 2)
 
 
 def test_works_while_python_shuts_down():

@@ -181,7 +181,8 @@ def fields_read(function):
             assert isinstance(node.ctx, ast.Load)
             found.add(node.attr)
         if isinstance(node, ast.Call) and [ast.unparse(argument) for argument in node.args] == ["job"]:
-            called = function.__globals__[ast.unparse(node.func).split(".")[0]]
+            known = inspect.getclosurevars(function)
+            called = {**known.globals, **known.nonlocals}[ast.unparse(node.func).split(".")[0]]
             for name in ast.unparse(node.func).split(".")[1:]:
                 called = getattr(called, name)
             found |= fields_read(called)
