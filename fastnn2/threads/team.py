@@ -109,8 +109,7 @@ class Team:
 
     def is_usable(self, size: int) -> bool:
         """Return whether a team of this size waits for a call; never in a forked child, which inherits no threads."""
-        is_waiting = self._is_started and not self.control[control_words.STOP] and not self.is_forked()
-        return is_waiting and self.asked == size
+        return self._is_started and self.asked == size and self._process == os.getpid()
 
     def is_forked(self) -> bool:
         """Return whether this process is a child, forked since the team was made."""
@@ -176,6 +175,7 @@ class Team:
         raised = None
         while True:
             try:
+                self._is_started = False
                 self.control[control_words.STOP] = 1
                 while self._thread_0 and not self.wait(POLL_SECONDS):
                     pass
