@@ -14,8 +14,14 @@ the same way. A mini-batch takes
 are added in the order of the chunks, and so are the L2 penalties of the ranges. So the number of threads changes no
 bit.
 
-**Going on alone.** Thread 0 adds up the time that it waits at the first barriers. When that exceeds the rest, because
-other processes want the cores, it does all mini-batches after this one alone, which changes only the time.
+**Going on alone.** Thread 0 adds up the time that it waits at the first barriers, in all calls of its team. When that
+exceeds the rest, because other processes want the cores, it does all mini-batches after this one alone, which changes
+only the time; and its caller makes all further calls alone.
+
+**Why not one loop for fit and the classes?** :mod:`train` adds chunks in a tree and computes the cost of a tile from
+one logarithm; here chunks are added in their order, and there is a loss for each activation of the outputs. One loop
+for both would change the bits of one of them. The same holds for :mod:`unit_epochs` and :mod:`train_wide`, which add
+Z2 of the parts in another order.
 
 **Ctrl-C.** A thread that finds STOP marks the mini-batch as abandoned; all threads see the mark after the barrier and
 leave before the update.

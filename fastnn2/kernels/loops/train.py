@@ -24,6 +24,7 @@ of the chunks are added one after the other.
 **Stealing.** Cores are seldom equally fast, as other processes use them too. If each thread has several chunks
 (`stealing`), a thread that has finished its range goes on with chunks of the others' ranges (see
 :func:`team.steal_chunk`). No thread has a whole branch of the tree then, so the tree is summed after the barrier.
+(Without it, fits beside one busy process take 1.1 to 1.4 times as long.)
 
 **Beginning.** Thread 0 begins alone, and releases the workers, all at once, at the first iteration that finds all of
 them waiting: if something else is busy on a core, its thread may be late by milliseconds. Workers copy the parameters
@@ -32,7 +33,8 @@ when they join.
 
 **Going on alone.** If an iteration takes microseconds and other processes want the cores, the team would wait for a
 time slice again and again. So in such a job (`may_drop_workers`) thread 0 adds up the time that it waits at barriers;
-when that exceeds the rest, it goes on alone, which again changes only the time.
+when that exceeds the rest, it goes on alone, which again changes only the time. (Without it, the tutorial's job takes
+3.4 times as long beside one process that wants little, and tens of times as long beside two busy ones.)
 
 **Ctrl-C and divergence.** A thread that finds STOP marks the iteration as abandoned; all threads see the mark after the
 barrier and leave before the update. There are two sets of parameters, used in turn, so those before an update that is
