@@ -50,7 +50,7 @@ def compile_object(name, dtype, cpu, features):
     try:
         module, machine = compile_module(name, dtype, cpu, features)
         return machine.emit_object(module)
-    except MemoryError:
+    except (MemoryError, OSError, RecursionError):  # not of Numba's making: the next process may do better
         raise
     except Exception as error:
         text = str(error).strip().split("\n")[0]

@@ -309,16 +309,18 @@ def make_plain(
 
     def work() -> Any:
         compiler = importlib.import_module("fastnn2.codegen.compile")
+        compiled = None
         if kept:
             with contextlib.suppress(Exception):  # whatever Numba finds wrong with its files
                 compiled, content = compiler.compile_plain(name, dtype, kept.content)
                 if content is kept.content:
                     return compiled
-        try:
-            compiled, content = compiler.compile_plain(name, dtype, caching=enabled())
-        except OSError as error:  # there is no folder for temporary files
-            reasons.append(error)
-            compiled, content = compiler.compile_plain(name, dtype, caching=False)
+        if compiled is None:
+            try:
+                compiled, content = compiler.compile_plain(name, dtype, caching=enabled())
+            except OSError as error:  # there is no folder for temporary files
+                reasons.append(error)
+                compiled, content = compiler.compile_plain(name, dtype, caching=False)
         _check_sources()
         if content is not None:
             try:

@@ -93,6 +93,7 @@ class Team:
 
     def start(self) -> None:
         """Start the workers, which wait in the kernel for thread 0."""
+        self.check_not_forked()
         threads_class = NativeThreads if system.IS_POSIX else PythonThreads
         while True:
             self.jobs = [self._job(thread, self.size) for thread in range(self.size)]
@@ -115,8 +116,14 @@ class Team:
         """Return whether this process is a child, forked since the team was made."""
         return self._process != os.getpid()
 
+    def check_not_forked(self) -> None:
+        """Raise RuntimeError in a child: its thread 0 would wait in the kernel for workers that it does not have."""
+        if self.is_forked():  # by the handler of a signal, or by the progress bar
+            raise RuntimeError("this process was forked during training, which goes on in its parent only")
+
     def call(self) -> None:
         """Make a call of the kernel as thread 0; raise what a worker raised."""
+        self.check_not_forked()
         self._kernel(self.jobs[0])
         if self.failure is not None:
             raise self.failure
@@ -173,16 +180,18 @@ class Team:
     def stop(self) -> BaseException | None:
         """Tell the team to stop and wait until it has; return what was raised in the calling thread meanwhile."""
         raised = None
-        while True:
+        while not self.is_done:
             try:
                 self._is_started = False
                 self.control[control_words.STOP] = 1
                 while self._thread_0 and not self.wait(POLL_SECONDS):
                     pass
-                self.end()
-                return raised
+                if not self._thread_0:  # else it ends the team
+                    self.end()
+                break
             except BaseException as error:  # from a signal; the threads may still run, so wait on
                 raised = error
+        return raised
 
 
 def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None) -> bool:
@@ -205,8 +214,7 @@ def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None)
         pending_exception = team.stop() or pending_exception
     if team.failure is not None:
         raise team.failure
-    if team.is_forked():  # by the handler of a signal, or by the progress bar
-        raise RuntimeError("this process was forked during training, which goes on in its parent only")
+    team.check_not_forked()
     if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):
         raise pending_exception
     return (interrupt or pending_exception) is not None

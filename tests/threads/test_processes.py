@@ -225,3 +225,43 @@ def test_a_thousand_fits_leave_no_more_threads_and_memory_than_ten(joined):
     threads, memory = map(int, run(code, OMP_NUM_THREADS="1", MALLOC_ARENA_MAX="1").split())
     print(f"{threads} threads and {memory / 1e6:.1f} MB more after a thousand fits than after ten")
     assert (threads == 0 and memory < 2e6) == joined
+
+
+FORK_AMID_A_SHORT_JOB = """
+import signal, warnings
+warnings.simplefilter("ignore")
+from fastnn2 import MLPRegressor
+from fastnn2.threads.team import Team
+signal.alarm(300)  # ends a process that hangs
+children, call = [], Team.call
+
+def fit():
+    model = MLPRegressor((100,), batch_size=200, max_iter=2, n_threads=2, random_state=0, early_stopping=WAITING)
+    return model.fit(X.T, Y).loss_
+
+def forking(self):
+    if not children:
+        signal.raise_signal(signal.SIGUSR1)
+    call(self)
+
+def handler(*_):
+    children.append(os.fork())
+    signal.alarm(300)
+
+expected = fit()
+signal.signal(signal.SIGUSR1, handler)
+Team.call = forking
+try:
+    same, error = fit() == expected, None
+except RuntimeError as raised:
+    same, error = False, str(raised)
+if children[0] == 0:
+    os._exit(0 if "was forked during training" in str(error) and fit() == expected else 3)
+print(same, error, os.waitpid(children[0], 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("waiting", [False, True])
+def test_child_forked_just_before_a_short_job_does_not_wait_for_the_workers_of_its_parent(waiting):
+    assert run(f"WAITING = {waiting}\n" + FORK_AMID_A_SHORT_JOB) == "True None 0\n"

@@ -1,8 +1,10 @@
 """What the project asks of an operating system, with an answer for each: threads, cores, yield and sleep.
 
-- Linux has all of it.
-- Other POSIX systems, as macOS and FreeBSD, do not let a thread be placed on a core: their scheduler places it.
-- Elsewhere, as on Windows, workers are threads that Python starts, and a thread that waits in a kernel spins.
+- Linux with the GNU C library has all of it, FreeBSD most.
+- Other POSIX systems, as macOS and Linux with musl, do not let a thread start on a core of our choice, and a thread
+  that is started by the main one does not block signals: only those of long jobs do.
+- Elsewhere, as on Windows, workers are threads that Python starts, and a thread that waits in a kernel spins; so no
+  workers wait between runs.
 """
 
 import ctypes
@@ -34,8 +36,10 @@ def other_cores(threads: int) -> frozenset[int]:
     It places them if this process may not, or if there are fewer processors than threads.
     """
     try:
-        cores, current = affinity(), libc_with_gil().sched_getcpu()
-    except (AttributeError, OSError, TypeError):  # not Linux, or not permitted
+        library = libc_with_gil()
+        library.pthread_attr_setaffinity_np, library.pthread_setaffinity_np  # noqa: B018  (musl lacks the first)
+        cores, current = affinity(), library.sched_getcpu()
+    except (AttributeError, OSError, TypeError):  # no such function, or not permitted
         return frozenset()
     return frozenset(cores - {current}) if threads <= len(cores) else frozenset()
 

@@ -157,6 +157,26 @@ def test_other_cores(monkeypatch):
     assert not system.other_cores(2)
 
 
+@needs_native
+@pytest.mark.parametrize(
+    "missing", ["sched_getcpu", "pthread_attr_setaffinity_np", "pthread_setaffinity_np", "pthread_attr_setsigmask_np"]
+)
+def test_fit_where_the_library_lacks_a_function(missing, monkeypatch):
+    """As musl and macOS do."""
+    X = np.random.RandomState(0).standard_normal((2, 3000))
+    expected = fastnn2.fit(X, X[0] > 0, 0.5, 5, 50, n_threads=1)
+    library = system.libc_with_gil()
+
+    class Other:
+        def __getattr__(self, name):
+            if name == missing:
+                raise AttributeError(name)
+            return getattr(library, name)
+
+    monkeypatch.setattr(system, "libc_with_gil", Other)
+    assert_same_bits(fastnn2.fit(X, X[0] > 0, 0.5, 5, 50, n_threads=2), expected)
+
+
 @pytest.mark.parametrize("count", [6, None])
 def test_all_processors_are_usable_where_there_is_no_affinity(count, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
