@@ -236,7 +236,8 @@ signal.alarm(300)  # ends a process that hangs
 children, call = [], Team.call
 
 def fit():
-    model = MLPRegressor((100,), batch_size=200, max_iter=2, n_threads=2, random_state=0, early_stopping=WAITING)
+    options = {"batch_size": 200, "max_iter": 2, "random_state": 0, "early_stopping": WAITING}
+    model = MLPRegressor(hidden_layer_sizes=(100,), n_threads=2, **options)
     return model.fit(X.T, Y).loss_
 
 def forking(self):
