@@ -2,7 +2,8 @@
 
 An entry runs a kernel in the default floating-point mode, on the same record (see
 :mod:`~fastnn2.kernels.shared.records`). It allocates nothing and raises nothing, so its machine code needs nothing of
-Numba or Python when it runs.
+Numba or Python when it runs. (Entries are written out, and not made by a function, as Numba's cache does not know such
+functions again.)
 """
 
 from fastnn2.kernels.loops import train as training
