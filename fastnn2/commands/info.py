@@ -57,10 +57,10 @@ def _kernel_state(name: str, dtype: str, processor: Processor, unusable: list[st
     """Return the state of a kernel in a few words; if its file is unusable, append the reason to `unusable`."""
     if store.stored(name, dtype, processor):
         return "ready"
+    if store.HAS_ELF and store.find(name, dtype, processor, use=False):
+        return "ready (lesser processor)"
     if store.find_plain(name, dtype, processor, use=False):
         return "ready (by plain Numba)"
-    if store.find(name, dtype, processor, use=False):
-        return "ready (lesser processor)"
     try:
         store.read((store.path_of if store.HAS_ELF else store.plain_path_of)(name, dtype, processor))
     except OSError:
