@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import hypothesis
+import pytest
 
 # A shell that starts the tests in the background makes them and their subprocesses ignore SIGINT; some tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -30,3 +31,16 @@ hypothesis.settings.load_profile("fastnn2")
 def pytest_unconfigure(config):
     if _temporary_store is not None:
         shutil.rmtree(_temporary_store, ignore_errors=True)
+
+
+@pytest.fixture(params=["native", "python"])
+def kind(request, monkeypatch):
+    """The kind of the workers of a team."""
+    from data import can_use_native_threads
+    from thread_data import use_python_threads
+
+    if request.param == "python":
+        use_python_threads(monkeypatch)
+    elif not can_use_native_threads():
+        pytest.skip("needs two cores and native threads")
+    return request.param

@@ -59,15 +59,15 @@ def compile_object(name, dtype, cpu, features):
 
 def compile_assembly(name, dtype, cpu, features):
     """Return the assembly of an entry for a processor, for inspection."""
+    _choose_blocks(features)
     module, machine = compile_module(name, dtype, cpu, features)
     return machine.emit_assembly(module)
 
 
 def compile_module(name, dtype, cpu, features):
-    """Compile an entry; return the optimised LLVM module and the target machine."""
+    """Compile an entry, once the blocks are chosen; return the optimised LLVM module and the target machine."""
     from fastnn2.codegen.numba_internals import build_module  # its import fails where a private name is gone
 
-    _choose_blocks(features)
     module = build_module(find_entry(name), (record_type(name, dtype),))
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")

@@ -338,8 +338,11 @@ class RunArrays:
     def __init__(self, rates: Array, order: Array | None, epochs: int) -> None:
         self.control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         self.control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
+        self._replace(rates, order, epochs)
+
+    def _replace(self, rates: Array, order: Array | None, epochs: int) -> None:
+        self.keep_mode = self.STALE  # first: a signal may come in between
         self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
-        self.keep_mode = self.STALE
 
     def renew(self, rates: Array, order: Array | None, epochs: int, keep_mode: int) -> bool:
         """Prepare for a further run; return whether the records have to be written anew, as other arrays are new."""
@@ -348,6 +351,5 @@ class RunArrays:
         if order is None and self.order is None and len(rates) == len(self.rates) and keep_mode == self.keep_mode:
             self.rates[:] = rates
             return False
-        self.keep_mode = self.STALE
-        self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
+        self._replace(rates, order, epochs)
         return True

@@ -110,7 +110,7 @@ class Team:
 
     def is_usable(self, size: int) -> bool:
         """Return whether a team of this size waits for a call; never in a forked child, which inherits no threads."""
-        return self._is_started and self.asked == size and self._process == os.getpid()
+        return self._is_started and self.asked == size and not self.is_forked()
 
     def is_forked(self) -> bool:
         """Return whether this process is a child, forked since the team was made."""

@@ -39,16 +39,6 @@ def whole_teams(monkeypatch):
     keep_teams_whole(monkeypatch)
 
 
-@pytest.fixture(params=["native", "python"])
-def kind(request, monkeypatch):
-    """The kind of the workers."""
-    if request.param == "python":
-        use_python_threads(monkeypatch)
-    elif not can_use_native_threads():
-        pytest.skip("needs two cores and native threads")
-    return request.param
-
-
 @pytest.mark.parametrize("shape", [SAMPLES, UNITS], ids=["samples", "units"])
 def test_runs_of_changing_kinds_give_the_bits_of_one_thread(shape, kind):
     """The number of threads, the orders, what is kept of the tiles and the number of epochs change between runs."""

@@ -127,16 +127,6 @@ LONG = 2 * team.SHORT_JOB_WORK // (N * 5 * 19)  # number of iterations of a job 
 needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
 
 
-@pytest.fixture(params=["native", "python"])
-def kind(request, monkeypatch):
-    """The kind of the workers."""
-    if request.param == "python":
-        use_python_threads(monkeypatch)
-    elif not can_use_native_threads():
-        pytest.skip("needs two cores and native threads")
-    return request.param
-
-
 @pytest.mark.parametrize("granted", [1, 2])
 @pytest.mark.parametrize("iterations", [100, LONG])
 def test_team_is_smaller_if_the_system_refuses_threads(granted, iterations, kind, monkeypatch):
