@@ -39,7 +39,8 @@ from fastnn2.kernels.loops.team import (
     steal_chunk,
     wait_for_release,
 )
-from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used, output_cost
+from fastnn2.kernels.nn.cost import output_cost
+from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
 from fastnn2.kernels.nn.parts import complete_gradient, first_unit, sum_of_parts
 from fastnn2.kernels.nn.update import sum_l2_squares, update
 from fastnn2.kernels.shared.choices import TANH
@@ -127,8 +128,8 @@ def train_wide(job):
                 for r in range(o):
                     db2[r] = 0.0
             cost += output_cost(
-                o, size, n - first_sample, Y, first_sample * o, weights, first_sample, has_weights, dZ2, db2, 0
-            )
+                o, size, n - first_sample, Y, first_sample * o, weights, first_sample, has_weights, dZ2, scratch, db2,
+                0)  # fmt: skip
             if is_last:
                 if has_l2:
                     penalty = 0.0

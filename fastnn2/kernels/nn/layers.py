@@ -15,6 +15,7 @@ Each thread has `scratch` for S rows of one group; S is tuning.count_scratch_row
 from numba import njit
 
 from fastnn2.kernels.nn.activations import activate, slope
+from fastnn2.kernels.nn.cost import output_cost
 from fastnn2.kernels.nn.products import in_panels, products_over_samples
 from fastnn2.kernels.shared.choices import TANH
 from fastnn2.kernels.shared.tuning import BLOCK_INPUTS, BLOCK_UNITS, GROUP_VECTORS, PIECE_INPUTS, PIECE_VECTORS
@@ -36,21 +37,16 @@ from fastnn2.kernels.simd.blocks import (
     unit_offsets,
     zero_each,
 )
-from fastnn2.kernels.simd.elementary import exp_quotient, log1p
-from fastnn2.kernels.simd.lanes import first_half, fold_group, four_sums, lane, second_half, sum_lanes
+from fastnn2.kernels.simd.lanes import fold_group, four_sums, lane, sum_lanes
 from fastnn2.kernels.simd.vector import (
     INLINE,
-    copysign,
     fma,
     group_lanes,
-    load,
     load_group,
     load_pair,
     load_scalar,
     mask_tail,
-    maximum,
     prefetch,
-    select_less,
     store,
     vector_lanes,
     zero_group,
@@ -209,77 +205,6 @@ def forward_tile(
 
 
 @njit(**INLINE)
-def output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, db2, db2_offset):
-    """Return the summed cost of a tile; write ``dZ2 = w (y - Y)`` over Z2 and add db2 to ``db2[db2_offset:]``.
-
-    With y = 1 / (1 + e^-z) and e = e^-|z|, the cost of a sample, -Y log y - (1 - Y) log(1 - y), is
-
-        max(z, 0) - Y z + log(1 + e),
-
-    which is finite and accurate for every z. Without weights the sum of the logs is the log of a product. The tile's
-    sample s has the weight ``weights[first_sample + s]``; samples from number `valid` on are padding. (The loop takes
-    pairs of vectors, as a whole group would need more registers than there are.)
-    """
-    lanes, width = group_lanes(Y), 2 * vector_lanes(Y)
-    cost = 0.0
-    for r in range(o):
-        total = terms = excess = zero_pair(Y)
-        base = excess + 1.0
-        for g in range(groups):
-            for v in range(0, lanes, width):
-                i, s = (g * o + r) * lanes + v, g * lanes + v
-                dz, term, a, b = output_terms(
-                    dZ2, i, Y, y_offset + i, weights, first_sample + s, has_weights, valid - s
-                )
-                total = total + dz
-                terms = terms + term
-                excess, base = fma(excess, a + b, base * a), base * b
-        cost += cost_of_tile(terms, excess, base)
-        db2[db2_offset + r] += sum_lanes(total)
-    return cost
-
-
-@njit(**INLINE)
-def output_terms(dZ2, z2_offset, Y, y_offset, weights, first_sample, has_weights, left):
-    """Return (dz, term, a, b) for a pair of vectors of Z2, which begins at ``dZ2[z2_offset]``.
-
-    ``dz = w (sigmoid(z) - Y)`` is also written over Z2, in place. `term` is the cost without log(1 + e), and e = a / b.
-    With weights, `term` is the whole weighted cost, and a is 0. In lanes from number `left` on, the padding, z is set
-    to 0, and Y and the weights are 0, so that dz, term and a are 0.
-    """
-    lanes = 2 * vector_lanes(Y)
-    z, target = load_pair(dZ2, z2_offset), load_pair(Y, y_offset)
-    if left < lanes:
-        z = mask_tail(z, left)
-    a, b = exp_quotient(copysign(z, -1.0))
-    dz = select_less(z, 0.0, a, b) / (a + b) - target
-    term = fma(-1.0 * target, z, maximum(0.0, z))
-    if has_weights:
-        weight = load_pair(weights, first_sample)
-        store(dZ2, z2_offset, a / b)
-        for v in range(z2_offset, z2_offset + lanes, vector_lanes(Y)):  # vector by vector: log1p is compiled once
-            store(dZ2, v, log1p(load(dZ2, v)))
-        dz, term, a = dz * weight, (term + load_pair(dZ2, z2_offset)) * weight, a * 0.0
-    if left < lanes:
-        dz, a = mask_tail(dz, left), mask_tail(a, left)
-    store(dZ2, z2_offset, dz)
-    return dz, term, a, b
-
-
-@njit(**INLINE)
-def cost_of_tile(terms, excess, base):
-    """Return ``sum(terms) + sum(log(1 + excess / base))`` over the lanes; prod(1 + e) = 1 + excess / base in each lane.
-
-    With e = a / b, base = prod(b) and excess = prod(a + b) - prod(b), formed as a sum of products that are not
-    negative: no digits are lost if all e are small. The two vectors of the pair are multiplied before the log, as
-    (1 + x) (1 + v) = 1 + (x v + x + v).
-    """
-    ratio = excess / base
-    x, v = first_half(ratio), second_half(ratio)
-    return sum_lanes(terms) + sum_lanes(log1p(fma(x, v, x) + v))
-
-
-@njit(**INLINE)
 def lanes_used(valid, groups, like):
     """Return last_lanes of a tile with `valid` samples: those of its last group that hold samples, in whole pairs."""
     width = 2 * vector_lanes(like)
@@ -298,7 +223,7 @@ def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, 
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
     forward_tile(params, params_offset, d, h, o, groups, used, TANH, X, x_offset, A1, 0, dZ2, 0)
     b2 = gradient_offset + (d + 1 + o) * h
-    cost = output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, gradient, b2)
+    cost = output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, scratch, gradient, b2)
     backward_layers(
         params, params_offset, d, h, o, groups, used, X, x_offset, A1, 0, dZ2, 0, scratch, TANH, gradient,
         gradient_offset)  # fmt: skip

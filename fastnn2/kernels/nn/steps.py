@@ -1,7 +1,7 @@
 """Forward, cost, backward and update as separate steps over all samples, for the public functions of these names.
 
 Matrices over samples are laid out as in :mod:`layers`. The training loops compute the same formulas, but do not store
-all that these functions return, and round some of it differently (see :func:`layers.output_cost` and :mod:`narrow`).
+all that these functions return, and round some of it differently (see :func:`cost.output_cost` and :mod:`narrow`).
 """
 
 from numba import njit

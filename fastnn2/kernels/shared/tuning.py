@@ -44,7 +44,7 @@ PREFETCH_WEIGHTS = 20_000
 COLUMN_GROUPS = 64
 
 # The cost of a tile takes the log of a product of 1 + e^-|z| = (a + b) / b, with two factors per group (see
-# layers.cost_of_tile). In float32 a + b < 2^2.8, so that the product over 22 groups stays below 2^127, the largest
+# cost.cost_of_tile). In float32 a + b < 2^2.8, so that the product over 22 groups stays below 2^127, the largest
 # power of two; in float64 a + b < 2^19.
 MAX_TILE_GROUPS = 16
 # A tile fills about the first-level cache if that makes at least ENOUGH_GROUPS groups, as each tile costs a sum over

@@ -73,6 +73,12 @@ def block_inputs(typingctx, array):
 
 
 @intrinsic
+def narrow_samples(typingctx, array):
+    """Return zeros of the type in which nn/narrow.py takes samples: ``blocks().narrow_vectors`` vectors."""
+    return zeros(array, blocks().narrow_vectors)
+
+
+@intrinsic
 def half_block_inputs(typingctx, array):
     """Return zeros of half the lanes of :func:`block_inputs`, but at least one vector."""
     return zeros(array, max(1, blocks().vectors // 2))

@@ -10,7 +10,7 @@ Reference: J.-M. Muller, "Elementary Functions", 3rd ed., 2016, chapters 6 and 1
 
 from numba import njit
 
-from fastnn2.kernels.simd.bits import exponent_above, is_double, mantissa_above, power_of_two
+from fastnn2.kernels.simd.bits import exponent_above, is_double, mantissa_above, power_of_two, with_sign
 from fastnn2.kernels.simd.blocks import horner
 from fastnn2.kernels.simd.vector import INLINE, absolute, copysign, fma, maximum, minimum, select_equal, select_less
 
@@ -142,7 +142,8 @@ def tanh2(x):
     weights multiplies these by 2/ln(2) beforehand.
     """
     f, t = tanh2_reduced(x)
-    return tanh2_quotient(x, f, t)
+    a, b = tanh2_quotient(x, f, t)
+    return a / b
 
 
 @njit(**INLINE)
@@ -156,10 +157,11 @@ def tanh2_reduced(x):
 
 @njit(**INLINE)
 def tanh2_quotient(x, f, t):
-    """Return ``tanh2(x)`` from x and ``f, t = tanh2_reduced(x)``."""
+    """Return (a, b) with ``tanh2(x) = a / b`` from x and ``f, t = tanh2_reduced(x)``; b > 0."""
     p, tq = _exp2_parts(t)
     both = p + tq
-    return copysign(fma(f, both, tq) / fma(f, both, p), x)
+    a, b = fma(f, both, tq), fma(f, both, p)
+    return copysign(a, x) if is_double(x) else with_sign(a, x), b
 
 
 @njit(**INLINE)

@@ -21,6 +21,8 @@ class Blocks:
     ----------
     narrow_units : int
         Backward pass of nn/narrow.py: hidden units, with four accumulators each.
+    narrow_vectors : int
+        Forward pass of nn/narrow.py: vectors of samples, 1 or 2, in each stage of the pipeline.
     units, vectors : int
         A layer (nn/layers.py): hidden units, and vectors of samples.
     rows, columns : int
@@ -30,6 +32,7 @@ class Blocks:
     """
 
     narrow_units: int
+    narrow_vectors: int
     units: int
     vectors: int
     rows: int
@@ -41,9 +44,13 @@ class Blocks:
 # 32 registers of 64 bytes (AVX-512): 20 accumulators, 4 vectors, 1 broadcast scalar or vector; 9 loads for 20 products.
 # (Six rows are no faster, and layers of 10, 50 or 100 units are common. Panels by eight rows and two vectors, with 10
 # loads for 16 products, are 5 % slower, and 10 to 15 % if another thread of the same core loads much, too.)
-AVX512_TILES = Blocks(narrow_units=5, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4)
+AVX512_TILES = Blocks(
+    narrow_units=5, narrow_vectors=2, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4
+)
 # 16 registers of 32 bytes (AVX2) or 32 of 16 bytes (Neon): a vector takes two or four of them.
-AVX2_TILES = Blocks(narrow_units=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1)
+AVX2_TILES = Blocks(
+    narrow_units=1, narrow_vectors=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1
+)
 
 _chosen: list[Blocks] = []
 

@@ -159,6 +159,16 @@ def load_group(typingctx, array, index):
 
 
 @intrinsic
+def load_like(typingctx, array, index, like):
+    """Return a vector of the type of `like` that begins at ``array[index]``."""
+
+    def codegen(context, builder, signature, args):
+        return load_as(context, builder, array, args[0], index, args[1], like)
+
+    return like(array, index, like), codegen
+
+
+@intrinsic
 def load_scalar(typingctx, array, index):
     """Return ``array[index]``, without the instructions with which Numba handles a negative `index`."""
     return _loader(array.dtype, array, index)

@@ -62,3 +62,4 @@ def test_accumulators_and_operands_fit_in_the_registers(shape):
     assert shape.units == tuning.PART_UNITS  # so that no part of a layer ends inside a block
     assert (shape.rows * shape.columns + shape.columns + 1) * per_vector <= registers
     assert (shape.narrow_units * 4 + 3 + 1) * per_vector <= registers  # four sums each; dZ2 and two inputs; A1
+    assert shape.narrow_vectors in (1, 2)

@@ -238,15 +238,19 @@ def test_sums_over_lanes_have_one_order(seed, dtype):
 def parts(a, out):
     group = vector.load_group(a, 0)
     vector.store(out, 0, lane_kernels.second_half(group))
-    vector.store(out, vector.group_lanes(a) // 2, lane_kernels.first_half(group))
+    half = lane_kernels.first_half(group)
+    vector.store(out, vector.group_lanes(a) // 2, half)
+    vector.store(out, vector.group_lanes(a), vector.load_like(a, 1, half))
     return lane_kernels.lane(vector.load(a, 0), 3), vector.load_scalar(a, 5)
 
 
 def test_halves_lane_and_scalar(dtype):
     a = random_lanes(dtype, group_size(dtype))
-    out = np.empty_like(a)
+    half = len(a) // 2
+    out = np.empty(3 * half, dtype=dtype)
     assert parts(a, out) == (a[3], a[5])
-    assert (out == np.roll(a, len(a) // 2)).all()
+    assert (out[: 2 * half] == np.roll(a, half)).all()
+    assert (out[2 * half :] == a[1 : half + 1]).all()
 
 
 @njit
@@ -272,3 +276,20 @@ def test_powers_exponents_and_mantissas(dtype):
     assert ((mantissa >= floor) & (mantissa < 2 * floor)).all()
     assert (exponent == exponent.round()).all()
     assert (np.ldexp(mantissa.astype(np.longdouble), exponent.astype(int)) == y).all()
+
+
+@njit
+def signed(a, out):
+    lanes = vector.group_lanes(a)
+    vector.store(out, 0, bit_kernels.with_sign(vector.load_group(a, 0), vector.load_group(a, lanes)))
+
+
+def test_with_sign(dtype):
+    lanes = group_size(dtype)
+    magnitude, sign = abs(random_lanes(dtype, lanes)), random_lanes(dtype, lanes)
+    magnitude[:4], sign[:4], sign[4:6] = (0.0, np.inf, 0.0, np.inf), (1.0, 1.0, -1.0, -1.0), (0.0, -0.0)
+    out = np.empty(lanes, dtype=dtype)
+    signed(np.concatenate([magnitude, sign]), out)
+    expected = np.copysign(magnitude, sign)
+    assert (out == expected).all()
+    assert (np.signbit(out) == np.signbit(expected)).all()
