@@ -1,8 +1,9 @@
 """Measure everything: ``python -m bench [--quick]``. Writes JSON, and Markdown and pictures made from it."""
 
-from bench import environment, storage
+from bench import environment, levels, storage
 
-if __name__ == "__main__" and environment.clear_openblas():  # before NumPy comes, which loads OpenBLAS
+# Before NumPy comes, which loads OpenBLAS. Where a level is held, its setting has been made after this.
+if __name__ == "__main__" and not levels.held() and environment.clear_openblas():
     environment.start_again()
 
 import argparse
@@ -32,6 +33,12 @@ def parse(arguments):
         help=f"a part or a cell of the grid, repeatable: {', '.join(known)}; files are written only with --json. With "
         f"--against, a part or a row: {', '.join(rows.PARTS)}, or the name of a row as it is printed",
     )
+    parser.add_argument(
+        "--cpu",
+        type=levels.runnable,
+        metavar="LEVEL",
+        help=f"compile for this level of x86-64, and hold all peers to it: {', '.join(levels.NAMES)}",
+    )
     parser.add_argument("--largest", action="store_true", help="scaling up to 100,000,000 samples (needs 8 GB)")
     parser.add_argument(
         "--against",
@@ -49,6 +56,8 @@ def parse(arguments):
         known = rows.known_names()
     if unknown := [name for name in options.only or () if name not in known]:
         parser.error(f"--only {', '.join(unknown)}: expected {', '.join(known)}")
+    if options.cpu and options.report:
+        parser.error("--cpu measures, --report does not: leave one out")
     if options.readme and not options.readme.is_file():  # better now than after forty minutes
         parser.error(f"there is no {options.readme}")
     if options.docs and options.only and not options.json:
@@ -126,6 +135,9 @@ def main(arguments=None):
     from bench import docs, report
 
     options = parse(arguments)
+    if options.cpu and options.cpu != levels.held():
+        levels.hold(options.cpu)
+        environment.start_again()
     if options.against:
         from bench.compare import command
 
@@ -133,9 +145,8 @@ def main(arguments=None):
     if options.report:
         results, path = storage.read(options.report), options.report
     else:
-        path = options.json or (
-            None if options.only else RESULTS / f"{environment.file_name(environment.processor())}.json"
-        )
+        name = environment.file_name(environment.processor(), options.cpu)
+        path = options.json or (None if options.only else RESULTS / f"{name}.json")
         results = measure_all(options, path)
         if path:
             partial_of(path).replace(path)

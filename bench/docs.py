@@ -113,7 +113,7 @@ def page(path, docs):
     parts += ["## All machines", filled(ABOUT_MACHINES)]
     for other, found in all_runs(path.parent):
         where, report_file = found["environment"], other.with_suffix(".md")
-        parts.append(f"### {environment.title(where['processor'])}, {where['date'][:10]}")
+        parts.append(f"### {environment.title(where)}, {where['date'][:10]}")
         if other.resolve() != path.resolve():  # else they are above
             parts += [report.environment_part(found), *notes_of(found)]
         parts.append(headline_table(found, report.DTYPES))
@@ -201,7 +201,7 @@ def readme_part(results, link):
     where = results["environment"]
     text = (
         f"Samples × features × hidden units in {README_DTYPES[0]}: time of an iteration of `fit`, and of a whole fit "
-        f"of `MLPClassifier` in 50 epochs, on {where['cores']} cores of an {environment.title(where['processor'])}, "
+        f"of `MLPClassifier` in 50 epochs, on {where['cores']} cores of an {environment.title(where)}, "
         f"{where['date'][:10]}. [More shapes, float32 and other machines]({link})."
     )
     return headline_table(results, README_DTYPES) + "\n\n" + textwrap.fill(text, width=100, break_long_words=False)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import levels
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # These make OpenBLAS use kernels for another processor, and every peer with a matrix product look slow.
@@ -41,6 +43,7 @@ def describe():
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": processor(),
+        "cpu": levels.held(),
         "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -65,12 +68,22 @@ def processor():
     return f"{name}, {' '.join(vectors)}" if vectors else name
 
 
-def title(processor):
+def title(environment):
+    """Return a short name for the processor and level that :func:`describe` has found.
+
+    >>> title({"processor": "AMD EPYC (family 25, model 17), avx2 fma avx512f", "cpu": "x86-64-v3"})
+    'AMD EPYC (Zen 4), as x86-64-v3'
+    """
+    name = title_of_processor(environment["processor"])
+    return f"{name}, as {environment['cpu']}" if environment.get("cpu") else name
+
+
+def title_of_processor(processor):
     """Return a short name for a processor that :func:`processor` has described.
 
-    >>> title("AMD EPYC (family 25, model 17), avx2 fma avx512f")
+    >>> title_of_processor("AMD EPYC (family 25, model 17), avx2 fma avx512f")
     'AMD EPYC (Zen 4)'
-    >>> title("Intel(R) Xeon(R) Processor @ 2.50GHz (family 6, model 167), avx2 fma avx512f")
+    >>> title_of_processor("Intel(R) Xeon(R) Processor @ 2.50GHz (family 6, model 167), avx2 fma avx512f")
     'Intel Xeon (family 6, model 167)'
     """
     found = MODEL.search(processor)
@@ -79,13 +92,13 @@ def title(processor):
     return f"{product(processor)} ({PROCESSORS.get(found.groups(), found[0].strip('()'))})"
 
 
-def file_name(processor):
-    """Return how a file is named after it.
+def file_name(processor, level=None):
+    """Return how a file is named after a processor, and after a level where it plays one.
 
     >>> file_name("AMD EPYC (family 25, model 17), avx2 fma avx512f")
     'zen4'
-    >>> file_name("Intel(R) Xeon(R) Processor (family 6, model 167), avx2 fma avx512f")
-    'xeon-6-167'
+    >>> file_name("Intel(R) Xeon(R) Processor (family 6, model 167), avx2 fma avx512f", "x86-64-v3")
+    'xeon-6-167-x86-64-v3'
     """
     found = MODEL.search(processor)
     if found and found.groups() in PROCESSORS:
@@ -94,7 +107,8 @@ def file_name(processor):
         name = " ".join(
             [product(processor).removeprefix("Intel ").removeprefix("AMD "), *(found.groups() if found else ())]
         )
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
+    name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
+    return f"{name}-{level}" if level else name
 
 
 def product(processor):
@@ -147,6 +161,8 @@ def as_lines(environment):
         f"Python {environment['python']}, {versions}",
         *(f"BLAS: {line}" for line in environment["blas"]),
     ]
+    if environment.get("cpu"):
+        lines.insert(0, f"compiled for {environment['cpu']}, and all peers are held to it")
     if environment["commit"]:
         lines.append(f"commit {environment['commit']}")
     if environment["load"] and environment["load"][0] > 0.5:

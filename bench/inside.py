@@ -6,8 +6,22 @@ kernels, and the same number of cores as the package.
 
 from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
+from fastnn2.kernels.simd.blocks import load_scalars, load_vectors, rank1_update, zero_accumulators
 from fastnn2.kernels.simd.vector import INLINE, fma, load, store
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.parallel_for import parallel_for
 
-__all__ = ["INLINE", "VECTOR_BYTES", "Processor", "fma", "load", "parallel_for", "store", "usable_cores"]
+__all__ = [
+    "INLINE",
+    "VECTOR_BYTES",
+    "Processor",
+    "fma",
+    "load",
+    "load_scalars",
+    "load_vectors",
+    "parallel_for",
+    "rank1_update",
+    "store",
+    "usable_cores",
+    "zero_accumulators",
+]

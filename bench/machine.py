@@ -128,15 +128,20 @@ def best(function, *arguments, threads=1):
     function(*arguments)
     shortest = np.inf
     for _ in range(ROUNDS):
-        workers = [threading.Thread(target=function, args=arguments) for _ in range(threads - 1)]
         begin = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        function(*arguments)
-        for worker in workers:
-            worker.join()
+        at_once(function, *arguments, threads=threads)
         shortest = min(shortest, time.perf_counter() - begin)
     return shortest
+
+
+def at_once(function, *arguments, threads=1):
+    """Make the same call on this number of threads at once."""
+    workers = [threading.Thread(target=function, args=arguments) for _ in range(threads - 1)]
+    for worker in workers:
+        worker.start()
+    function(*arguments)
+    for worker in workers:
+        worker.join()
 
 
 def clock():
@@ -144,14 +149,20 @@ def clock():
     return 4 * REPEATS["clock"] / best(dependent, 1, 0x5DEECE66D, REPEATS["clock"])
 
 
+def fma_loop():
+    """Return the loop of fma for the registers that are compiled for, and its chains of 64 bytes."""
+    return (fma_twelve, 12) if "avx512f" in Processor.here().features else (fma_six, 6)
+
+
 def gflops(dtype, threads=1):
     """Return 10^9 multiplications and additions a second and core, with this number of threads at work."""
+    return gflops_of_fma(best(fma_loop()[0], memory_for(dtype), REPEATS["fma"], threads=threads), dtype)
+
+
+def gflops_of_fma(seconds, dtype, repeats=REPEATS["fma"]):
+    """Return 10^9 multiplications and additions a second for a call of the loop that took this long."""
     lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
-    rates = []
-    for function, chains in ((fma_twelve, 12), (fma_six, 6)):
-        seconds = best(function, memory_for(dtype), REPEATS["fma"], threads=threads)
-        rates.append(2 * lanes * chains * REPEATS["fma"] / seconds / 1e9)
-    return max(rates)
+    return 2 * lanes * fma_loop()[1] * repeats / seconds / 1e9
 
 
 def cycles_of_division(dtype, hertz):

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 
-from bench import cases, peers
+from bench import cases, held, levels, peers
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative, of the last cost
 ROUNDS, QUICK_ROUNDS = 5, 3
@@ -52,6 +52,8 @@ def prepare(name, case, dtype, threads):
         It reached another cost, so it does another job, and its time means nothing.
     """
     peer = peers.load(name)
+    if reason := held.reason(name):
+        raise peers.Unavailable(f"it is not held to {levels.held()}: {reason}")
     X, Y, params = cases.problem(case)
     with thread_limit(threads):
         run = peer.prepare(X, Y, params, case.learning_rate, case.iterations, dtype, threads)

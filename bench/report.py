@@ -3,6 +3,7 @@
 import textwrap
 
 from bench import environment
+from bench.fed import QUIET
 from bench.slope import FLAT_FROM
 
 DTYPES = ("float64", "float32")
@@ -108,26 +109,42 @@ def startup_part(results):
 def peak_part(results):
     """Return the share of the machine's rates that the engine reaches."""
     peak = results["peak"]
-    rows = [
-        [
-            one["title"].replace("x", "×"), one["dtype"], str(one["threads"] or "all"),
-            f"{one['gflops']:.0f}", f"{one['gflops_of_call']:.0f}", f"{one['share']:.0%}",
-        ]
-        for one in peak["cells"]
-    ]  # fmt: skip
+    is_fed = "fed_loop" in peak  # not in earlier runs
+    rows = []
+    for one in peak["cells"]:
+        row = [one["title"].replace("x", "×"), one["dtype"], str(one["threads"] or "all")]
+        row += [f"{one['gflops']:.0f}", f"{one['gflops_of_call']:.0f}", f"{one['share']:.0%}"]
+        rows.append([*row, f"{one['share_of_fed']:.0%}", quiet_text(one["quiet"])] if is_fed else row)
     rates = ", ".join(f"{peak['peak'][dtype]['one']:.0f} in {dtype}" for dtype in DTYPES)
     beside = "; for each row measured again, right beside it" if all("peak" in one for one in peak["cells"]) else ""
+    header = ["n × d × h", "dtype", "threads", "GFLOP/s a core", "over a whole call", "share of peak"]
     parts = [
         f"Peak: {rates} GFLOP/s a core, at {peak['clock'] / 1e9:.2f} GHz{beside}.",
-        table(["n × d × h", "dtype", "threads", "GFLOP/s a core", "over a whole call", "share of peak"], rows),
+        *([fed_text(peak)] if is_fed else []),
+        table([*header, "of the fed peak", "quiet"] if is_fed else header, rows),
     ]
     parts += [
         f"The tutorial's job in {one['dtype']}, one thread: {one['seconds'] * 1e6:.2f} µs an iteration, "
         f"{one['times']:.2f} times the {one['bound'] * 1e6:.2f} µs that its {one['operations']:,} vector "
-        f"operations and {one['divisions']} divisions take at the least."
+        f"operations and {one['divisions']} divisions take at the least"
+        + (f" (quiet: {quiet_text(one['quiet'])})." if is_fed else ".")
         for one in peak["tutorial"]
     ]
     return "\n\n".join(parts)
+
+
+def fed_text(peak):
+    """Return what is said of the second peak, and of quietness."""
+    loop, rates = peak["fed_loop"], ", ".join(f"{peak['peak'][dtype]['fed_one']:.0f} in {dtype}" for dtype in DTYPES)
+    return (
+        f"The fed peak is that of a block of a matrix product whose operands come from the first-level cache: {rates} "
+        f"GFLOP/s a core, with {loop['fma']} fma among {loop['instructions']} instructions. Quiet means that, beside "
+        f"the row, this loop was within {1 - QUIET:.0%} of its best."
+    )
+
+
+def quiet_text(quiet):
+    return "yes" if quiet else "no"
 
 
 def slope_part(results):

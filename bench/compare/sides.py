@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import environment
+from bench import environment, levels
 
 WORKER = Path(__file__).with_name("worker.py")
 PATIENCE = 300  # seconds to wait for a process
@@ -44,7 +44,8 @@ class Side:
         shutil.copytree(checkout / "fastnn2", folder / "fastnn2", ignore=shutil.ignore_patterns("__pycache__"))
         self.environment = {**os.environ, "PYTHONPATH": str(folder), "FASTNN2_CACHE_DIR": str(folder / "kernels")}
         # Both sides store kernels and byte code, as an installed package does.
-        for name in (*environment.OPENBLAS_SETTINGS, "FASTNN2_STORE", "PYTHONDONTWRITEBYTECODE"):
+        of_blas = () if levels.held() else environment.OPENBLAS_SETTINGS
+        for name in (*of_blas, "FASTNN2_STORE", "PYTHONDONTWRITEBYTECODE"):
             self.environment.pop(name, None)
 
     def check_import(self, file):
