@@ -7,12 +7,13 @@ if __name__ == "__main__" and not levels.held() and environment.clear_openblas()
     environment.start_again()
 
 import argparse
+import importlib
 import os
 import sys
 import time
 from pathlib import Path
 
-PARTS = ("startup", "busy", "peak", "slope", "estimators", "grid")
+PARTS = ("startup", "busy", "peak", "slope", "estimators", "predictions", "search", "grid")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -69,13 +70,15 @@ def parse(arguments):
 
 def measure_all(options, path):
     """Return all results as one dict. After each part, they are written to a file beside `path`, if given."""
-    from bench import busy, cases, estimators, measure, peak, peers, slope, startup
+    from bench import cases, held, measure, peers
 
     for name in peers.NAMES:
         try:
             peers.load(name)  # so that the environment describes every BLAS that they load
         except peers.Unavailable as error:
             print(f"{name} is skipped: {error}")
+    if reason := held.reason("fastnn2_fit"):
+        raise SystemExit(f"fastnn2 itself is not held to {options.cpu}: {reason}")
     results = {"environment": environment.describe(), "quick": options.quick}
     print(*environment.as_lines(results["environment"]), sep="\n", flush=True)
 
@@ -92,7 +95,7 @@ def measure_all(options, path):
             results["grid"] = [measure.run_case(case, options.quick, say) for case in chosen]
         elif not options.only or name in options.only:
             say(f"\n== {name}")
-            part = {"startup": startup, "busy": busy, "peak": peak, "slope": slope, "estimators": estimators}[name]
+            part = importlib.import_module(f"bench.{name}")
             more = {"largest": options.largest} if name == "slope" else {}
             results[name] = part.run(options.quick, say, **more)
         else:

@@ -31,7 +31,9 @@ In a checkout, after `pip install '.[bench]'`:
 - `python -m bench` measures everything, in about 40 minutes, and writes `bench/results/PROCESSOR.json`, with Markdown
   and pictures made from it. `--quick` measures less of everything, in 5 minutes.
 - `python -m bench --only startup` measures one part and writes nothing. Parts are `startup`, `busy`, `peak`, `slope`,
-  `estimators`, `grid`, and each cell of the grid, such as `500x2x5`.
+  `estimators`, `predictions`, `search`, `grid`, and each cell of the grid, such as `500x2x5`.
+- `python -m bench --cpu x86-64-v3` compiles for that level of x86-64 (or x86-64-v2, -v4), and holds all peers to it.
+  The file is `bench/results/PROCESSOR-LEVEL.json`.
 - `python -m bench --report bench/results/zen4.json` measures nothing and makes the tables and pictures anew.
 - `--docs docs/benchmarks.md --readme README.md`, beside either, writes this page and README's table.
 - `python -m bench --against ../other` compares this checkout with another one, in pairs: for a change of a few percent,
@@ -48,6 +50,11 @@ In a checkout, after `pip install '.[bench]'`:
   takes long, and of 25 for fastnn2 and its fastest peers where runs take less than 0.3 s.
 - "Times faster" compares fastnn2 on all cores with the fastest peer, on all cores or on one, whichever is faster.
 - Settings that make OpenBLAS run kernels for another processor are removed first: they would make peers look slow.
+- With `--cpu`, settings of OpenBLAS, NumPy, torch, MKL, oneDNN, XLA and Numba hold them to the level. Each peer is
+  checked: its libraries have to name kernels of that level, and a process that trains with it must not use registers of
+  AVX-512, which Linux tells. No ratio is claimed for a peer that fails; it is left out, with the reason.
+- Beside the share of the peak of multiply-adds in registers stands that of a block of a matrix product whose operands
+  come from the first-level cache. "Quiet" says that this loop, in turn with the row, was within 5 % of its best.
 
 ## Noise
 
@@ -64,6 +71,18 @@ SECTIONS = (
         "Estimators",
         "scikit-learn's `MLPClassifier` and fastnn2's, with the same parameters on the same data. Before they are "
         "timed, both have to reach the same loss in the same number of epochs, or the same probabilities.",
+    ),
+    (
+        "Small predictions",
+        "Small predictions",
+        "Predictions as a service makes them: of few rows, again and again. Both classes have the same weights, and "
+        "have to predict the same before they are timed.",
+    ),
+    (
+        "A grid search",
+        "A grid search",
+        "`GridSearchCV` over three penalties and two numbers of hidden units, in five folds of breast cancer in a "
+        "`Pipeline` with `StandardScaler`, on two workers. Both classes have to choose the same.",
     ),
     (
         "Start-up",

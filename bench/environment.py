@@ -162,7 +162,7 @@ def as_lines(environment):
         *(f"BLAS: {line}" for line in environment["blas"]),
     ]
     if environment.get("cpu"):
-        lines.insert(0, f"compiled for {environment['cpu']}, and all peers are held to it")
+        lines.insert(0, f"compiled for {environment['cpu']}; peers are held to it, or left out")
     if environment["commit"]:
         lines.append(f"commit {environment['commit']}")
     if environment["load"] and environment["load"][0] > 0.5:

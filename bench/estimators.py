@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from bench import measure
+from bench import held, levels, measure
 
 SIDES = (("sklearn", 1), ("sklearn", None), ("fastnn2", None))  # and how many threads BLAS may use
 L_BFGS_TOLERANCE = 1e-3  # relative, of the last loss: rounding changes the path of L-BFGS
@@ -81,12 +81,10 @@ def run(quick=False, say=print):
         (1, or None for all, with which scikit-learn was faster), ratio and ratio_quartiles, wanted;
         ``skipped``: why there are no rows, or None.
     """
-    result = {"rounds": measure.count_rounds(quick), "rows": [], "skipped": None}
-    try:
-        classes()
-    except ImportError as error:
-        say(f"  skipped: {error}")
-        return result | {"skipped": str(error)}
+    result = {"rounds": measure.count_rounds(quick), "rows": [], "skipped": why_not()}
+    if result["skipped"]:
+        say(f"  skipped: {result['skipped']}")
+        return result
     for job in JOBS:
         for dtype, wanted in job.wanted.items():
             if quick and (dtype != "float64" or not job.quick):
@@ -100,9 +98,24 @@ def run(quick=False, say=print):
     return result
 
 
+def why_not():
+    """Return why the two classes cannot be compared, or None."""
+    try:
+        classes()
+    except ImportError as error:
+        return str(error)
+    if reason := held.reason("scikit_learn"):
+        return f"scikit-learn is not held to {levels.held()}: {reason}"
+    return None
+
+
 def timed(calls, count):
-    """Return the figures of a row from `count` rounds; the ratio is the median of the ratios of the rounds."""
-    one, several, own = measure.rounds([(calls[who], threads) for who, threads in SIDES], count)
+    """Return the figures of a row from `count` rounds."""
+    return compared(*measure.rounds([(calls[who], threads) for who, threads in SIDES], count))
+
+
+def compared(one, several, own):
+    """Return the figures of a row from the seconds of each of SIDES; the ratio is the median of those of the rounds."""
     theirs, threads = (one, 1) if statistics.median(one) <= statistics.median(several) else (several, None)
     ratios = measure.ratios_by_round(theirs, own)
     return {

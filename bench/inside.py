@@ -4,6 +4,7 @@ Comparisons with peers use the public functions and classes only. Measuring the 
 kernels, and the same number of cores as the package.
 """
 
+from fastnn2.codegen import store as kernel_store
 from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 from fastnn2.kernels.simd.blocks import load_scalars, load_vectors, rank1_update, zero_accumulators
@@ -16,6 +17,7 @@ __all__ = [
     "VECTOR_BYTES",
     "Processor",
     "fma",
+    "kernel_store",
     "load",
     "load_scalars",
     "load_vectors",

@@ -73,11 +73,11 @@ def timed(run, threads):
     """Return the seconds of one run, after the pause; a short run is preceded by an untimed one."""
     with thread_limit(threads):
         time.sleep(PAUSE)
-        seconds = _seconds(run)
-        return _seconds(run) if seconds < SHORT else seconds
+        seconds = seconds_of(run)
+        return seconds_of(run) if seconds < SHORT else seconds
 
 
-def _seconds(run):
+def seconds_of(run):
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin

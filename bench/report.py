@@ -4,6 +4,7 @@ import textwrap
 
 from bench import environment
 from bench.fed import QUIET
+from bench.search import ALLOWED
 from bench.slope import FLAT_FROM
 
 DTYPES = ("float64", "float32")
@@ -210,6 +211,56 @@ def estimators_part(results):
     return head + "\n\n" + table(["", "dtype", "scikit-learn", "fastnn2", "times faster"], rows)
 
 
+def predictions_part(results):
+    """Return the tables of predictions of few rows."""
+    predictions = results["predictions"]
+    if predictions["skipped"]:
+        return f"Left out: {predictions['skipped']}"
+    rows = [
+        [
+            f"`{row['method']}`, {rows_text(row['n'])}, {row['kind']}", row["dtype"], shown(row["sklearn"] * 1e6),
+            shown(row["fastnn2"] * 1e6), bold(row["ratio"]),
+        ]
+        for row in predictions["rows"]
+    ]  # fmt: skip
+    single = [
+        [row["name"], row["dtype"], shown(row["median"] * 1e6), str(row["wanted"] or "-")]
+        for row in predictions["single"]
+    ]
+    return "\n\n".join([
+        f"30 features, 100 units: µs a call, median of {predictions['rounds']}, scikit-learn with its best number of "
+        "BLAS threads; times faster by round:",
+        table(["", "dtype", "scikit-learn", "fastnn2", "times faster"], rows),
+        "What a hot loop calls, µs a call:",
+        table(["", "dtype", "µs", "at most wanted"], single),
+    ])  # fmt: skip
+
+
+def rows_text(n):
+    return f"{n:,} rows" if n > 1 else "1 row"
+
+
+def search_part(results):
+    """Return what a grid search takes."""
+    search = results["search"]
+    if search["skipped"]:
+        return f"Left out: {search['skipped']}"
+    warm, first = search["warm"], search["first"]
+    kernels = "; ".join(
+        f"{one['name']} {one['dtype']}: {one['compiles']}, {one['seconds']:.2f} s" for one in first["kernels"]
+    )
+    return "\n\n".join([
+        f"Warm, on two workers that have been started: scikit-learn {warm['sklearn']:.2f} s, fastnn2 "
+        f"{warm['fastnn2']:.2f} s, {times_text(warm['ratio'])} times faster (median of {search['rounds']} rounds).",
+        f"New workers: the search takes {first['empty']['search']:.2f} s with an empty store, and "
+        f"{first['warm']['search']:.2f} s with a warm one; at most {first['limit']:.2f} s are wanted, {ALLOWED:g} "
+        f"times the warm run and one compile of each kernel. Until the workers have started and imported everything, "
+        f"{first['empty']['start']:.2f} and {first['warm']['start']:.2f} s pass.",
+        f"Kernels, how often they were compiled, and the time of one compile alone (the first one imports Numba): "
+        f"{kernels}.",
+    ])  # fmt: skip
+
+
 def environment_part(results):
     lines = environment.as_lines(results["environment"])
     if results["quick"]:
@@ -226,6 +277,8 @@ SECTIONS = (
     ("slope", "Scaling", slope_part),
     ("busy", "Not alone", busy_part),
     ("estimators", "scikit-learn's classes", estimators_part),
+    ("predictions", "Small predictions", predictions_part),
+    ("search", "A grid search", search_part),
 )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import cases, measure
+from bench import cases, held, levels, measure
 from bench.environment import ROOT
 
 ROUNDS, QUICK_ROUNDS = 10, 2
@@ -55,11 +55,20 @@ WANTED = (
 
 
 class Script:
-    """A process to run: its command, its folder of kernels (`cache`), and whether that is warm, empty, or off."""
+    """A process to run: its command, its folder of kernels (`cache`), and whether that is warm, empty, or off.
 
-    def __init__(self, name, arguments, cache, store="warm", cost=False):
-        self.name, self.arguments, self.cache, self.store, self.cost = name, arguments, cache, store, cost
+    One with a `peer` does the job, and its cost is checked.
+    """
+
+    def __init__(self, name, arguments, cache, store="warm", peer=None):
+        self.name, self.arguments, self.cache, self.store, self.peer = name, arguments, cache, store, peer
         self.seconds = []
+
+    def start(self):
+        """Run the process for the first time, which fills the store, the byte code and the file cache."""
+        if self.peer and (reason := held.reason(self.peer)):
+            raise RuntimeError(f"it is not held to {levels.held()}: {reason}")
+        self.run()
 
     def run(self):
         """Run the process once; return its time, or raise RuntimeError with its last line of errors."""
@@ -77,7 +86,7 @@ class Script:
         seconds = time.perf_counter() - begin
         if done.returncode:
             raise RuntimeError((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
-        if self.cost:
+        if self.peer:
             measure.check_cost(float(done.stdout), cases.TUTORIAL, "float64", self.name)
         return seconds
 
@@ -91,7 +100,7 @@ def scripts(folder):
     found = [Script(name, [python, "-c", line], warm) for name, line in IMPORTS.items()]
     for name, (peer, store) in JOBS.items():
         cache = folder / "empty" if store == "empty" else warm
-        found.append(Script(name, [python, "-c", JOB.format(peer=peer), str(data)], cache, store, cost=True))
+        found.append(Script(name, [python, "-c", JOB.format(peer=peer), str(data)], cache, store, peer))
     found.append(Script(COMMAND, [python, "-m", *COMMAND.split()], warm))
     return found
 
@@ -113,7 +122,7 @@ def run(quick=False, say=print):
             if quick and script.name in LONG:
                 continue
             try:
-                script.run()  # fills the store, the byte code and the file cache
+                script.start()
                 ready.append(script)
             except RuntimeError as error:
                 skipped.append({"name": script.name, "reason": str(error)})

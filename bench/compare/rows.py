@@ -105,8 +105,9 @@ def estimator_rows():
             yield Row("estimators", f"{name}-{dtype}", partial(estimator_data, job.data), dtype, "estimator", options)
     options = {"name": "MLPRegressor", "params": {"max_iter": 10, "solver": "sgd", "learning_rate_init": 0.01}}
     yield Row("estimators", "regression-float64", regression_data, "float64", "estimator", options)
-    for rows, name in ((1_000_000, "predict_proba-1000000x30"), (1, "predict-1x30")):
-        method = name.split("-")[0]
+    predicted = [(1, "predict"), *((n, "predict_proba") for n in (1, 100, 1_000, 1_000_000))]
+    for rows, method in predicted:
+        name = f"{method}-{rows}x30"
         for dtype in DTYPES:
             options = {
                 "method": method, "fitted": estimators.FITTED, "predicted": rows, "params": {"max_iter": 3}
