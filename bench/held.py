@@ -3,7 +3,7 @@
 Two kinds of evidence are asked for. What libraries say: OpenBLAS, NumPy, torch and Numba name the kernels that they
 chose. And what the processor did: a process of its own trains with the peer, and Linux tells for each thread how long
 ago it used registers of AVX-512 (``python -m bench.held PEER`` prints that). The second finds what no library tells,
-such as kernels that XLA takes from other libraries.
+such as kernels that XLA takes from another one (see :mod:`bench.cpuid`).
 """
 
 import functools
