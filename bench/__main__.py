@@ -23,7 +23,7 @@ def parse(arguments):
 
     known = (*PARTS, *(case.name for case in cases.GRID))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less of everything: within 5 minutes instead of 40")
+    parser.add_argument("--quick", action="store_true", help="less of everything: within 5 minutes instead of 45")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="where to write (default: bench/results/PROCESSOR.json)"
     )
@@ -57,9 +57,11 @@ def parse(arguments):
         known = rows.known_names()
     if unknown := [name for name in options.only or () if name not in known]:
         parser.error(f"--only {', '.join(unknown)}: expected {', '.join(known)}")
+    if levels.held() and not options.cpu:
+        parser.error(f"{levels.HELD} is set, as inside of a bench with --cpu: unset it")
     if options.cpu and options.report:
         parser.error("--cpu measures, --report does not: leave one out")
-    if options.readme and not options.readme.is_file():  # better now than after forty minutes
+    if options.readme and not options.readme.is_file():  # better now than after 45 minutes
         parser.error(f"there is no {options.readme}")
     if options.docs and options.only and not options.json:
         parser.error("--docs needs the figures in a file: add --json")
@@ -107,7 +109,7 @@ def measure_all(options, path):
 
 
 def partial_of(path):
-    """Return the file for unfinished results, as a run of forty minutes may fail in its last part."""
+    """Return the file for unfinished results, as a run of 45 minutes may fail in its last part."""
     return path.with_suffix(".partial.json")
 
 

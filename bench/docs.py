@@ -9,12 +9,14 @@ from bench import environment, report, storage
 # Cells of the grid, from small to large, and a job of the estimators.
 HEADLINE_CELLS = ("500x2x5", "1000000x2x5", "100000x30x32", "20000x784x128")
 HEADLINE_JOB = "10,000 x 30, two classes"
+# Of a run that played another processor, these parts are shown in full, too.
+PARTS_OF_LEVEL = ("grid", "peak", "estimators", "predictions", "search")
 README_DTYPES = ("float64",)
 GRID_PICTURE = "Microseconds an iteration of each peer and of fastnn2, for each shape, on a logarithmic axis"
 SCALING_PICTURE = "Time for each sample and iteration, by the number of samples"
 ABOUT_MACHINES = (
-    "Times of an iteration of `fit`, and of a whole fit of `MLPClassifier` in 50 epochs; the newest run first. Each "
-    "run used the code of its day."
+    "Times of an iteration of `fit`, and of a whole fit of `MLPClassifier` in 50 epochs; the newest run first, and at "
+    "the end those in which a processor played another one. Each run used the code of its day."
 )
 
 INTRODUCTION = """\
@@ -28,7 +30,7 @@ the CPU. The tables below are of the newest run; [other machines](#all-machines)
 
 In a checkout, after `pip install '.[bench]'`:
 
-- `python -m bench` measures everything, in about 40 minutes, and writes `bench/results/PROCESSOR.json`, with Markdown
+- `python -m bench` measures everything, in about 45 minutes, and writes `bench/results/PROCESSOR.json`, with Markdown
   and pictures made from it. `--quick` measures less of everything, in 5 minutes.
 - `python -m bench --only startup` measures one part and writes nothing. Parts are `startup`, `busy`, `peak`, `slope`,
   `estimators`, `predictions`, `search`, `grid`, and each cell of the grid, such as `500x2x5`.
@@ -137,16 +139,27 @@ def page(path, docs):
         if other.resolve() != path.resolve():  # else they are above
             parts += [report.environment_part(found), *notes_of(found)]
         parts.append(headline_table(found, report.DTYPES))
+        if where.get("cpu") and other.resolve() != path.resolve():
+            parts += tables_of_level(found)
         parts.append(f"All tables of this run: [{report_file.name}]({relative(report_file, docs)}).")
     return "\n\n".join(parts) + "\n"
 
 
+def tables_of_level(results):
+    """Return the tables of a run that played another processor, with their headings."""
+    parts = []
+    for name, title, part in report.SECTIONS:
+        if name in results and name in PARTS_OF_LEVEL and title != "One thread":
+            parts += [f"#### {title or 'The grid'}", wrapped(part(results))]
+    return parts
+
+
 def all_runs(folder):
-    """Return (path, results) of every JSON file that has a grid, the newest first."""
+    """Return (path, results) of every JSON file that has a grid, the newest first, but those that play a level last."""
     found = [(path, storage.read(path)) for path in sorted(folder.glob("*.json"))]
     return sorted(
         ((path, results) for path, results in found if "grid" in results),
-        key=lambda run: run[1]["environment"]["date"],
+        key=lambda run: (not run[1]["environment"].get("cpu"), run[1]["environment"]["date"]),
         reverse=True,
     )
 

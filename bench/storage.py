@@ -3,7 +3,7 @@
 import json
 
 DIGITS = 9  # significant ones: enough that a table never shows another last digit
-WIDTH = 300  # a row
+WIDTH = 400  # a row
 
 
 def write(path, results):
@@ -17,7 +17,7 @@ def read(path):
 def dumps(value, indent=0):
     """Return JSON in which what fits into one line is on one line, so that a diff shows which rows changed.
 
-    >>> print(dumps({"rounds": 5, "rows": [{"name": "a" * 160, "median": 1 / 3}, {"name": "b" * 160, "median": 2}]}))
+    >>> print(dumps({"rounds": 5, "rows": [{"name": "a" * 200, "median": 1 / 3}, {"name": "b" * 200, "median": 2}]}))
     ... # doctest: +ELLIPSIS
     {
      "rounds": 5,

@@ -124,6 +124,13 @@ def test_a_report_measures_nothing(capsys):
     assert "--cpu measures, --report does not" in capsys.readouterr().err
 
 
+def test_an_environment_without_the_argument_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv(levels.HELD, V3)
+    with pytest.raises(SystemExit):
+        bench_command.parse(["--only", "busy"])
+    assert "FASTNN2_BENCH_CPU is set, as inside of a bench with --cpu: unset it" in capsys.readouterr().err
+
+
 # Whether a peer is held
 
 
@@ -291,6 +298,19 @@ def test_page_names_the_level(tmp_path):
     assert "## Small predictions" in text
     assert "## A grid search" in text
     assert path.stem.endswith("-x86-64-v3")
+
+
+def test_page_has_the_tables_of_a_level_beside_those_of_the_newest_native_run(tmp_path):
+    native = docs.all_runs(ROOT / "bench" / "results")[0][1]
+    played = example()
+    played["environment"]["date"] = "2999-01-01 00:00 UTC"  # the newest, but no native one
+    for name, results in (("native", native), ("played", played)):
+        storage.write(tmp_path / f"{name}.json", results)
+    assert [path.stem for path, _ in docs.all_runs(tmp_path)] == ["native", "played"]
+    text = docs.page(tmp_path / "native.json", tmp_path / "page.md")
+    assert text.count("\n#### ") == len(docs.PARTS_OF_LEVEL)
+    assert "#### Share of the machine" in text
+    assert "\n#### " not in docs.page(tmp_path / "played.json", tmp_path / "page.md")
 
 
 @pytest.mark.parametrize("part", ["predictions", "search"])

@@ -16,6 +16,18 @@ def test_faster_setting_of_scikit_learn_counts():
     assert estimators.compared([1.0], [2.0], [1.0])["threads"] == 1
 
 
+def test_less_is_wanted_without_avx512(monkeypatch):
+    job = estimators.Job("job", None, {"float64": 8, "float32": 9}, without_avx512={"float64": 6})
+    for features, wanted in (({"avx2"}, (6, 9)), ({"avx2", "avx512f"}, (8, 9))):
+        monkeypatch.setattr(estimators.Processor, "here", lambda features=features: Features(features))
+        assert (job.wanted_here("float64"), job.wanted_here("float32")) == wanted
+
+
+class Features:
+    def __init__(self, features):
+        self.features = features
+
+
 # Predictions
 
 
