@@ -1,9 +1,11 @@
 """The kernel store: machine code of the kernels in files, so that a process runs them without importing Numba.
 
 ``kernel(name, dtype)`` returns a function to call. It looks for an object file made for exactly this processor, then
-for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. The name
-of a file has a hash of all that the machine code depends on, the sources of the kernels and the versions of the
-compiler, so an old file is never found. What is in a file, and which files are trusted, is in :mod:`store_files`.
+for one made for a processor whose features this one has too; else it compiles the entry and keeps the result. Of
+several processes that lack an entry, one compiles it (see :mod:`store_lock`).
+
+The name of a file has a hash of all that the machine code depends on, the sources of the kernels and the versions of
+the compiler, so an old file is never found. What is in a file, and which files are trusted, is in :mod:`store_files`.
 
 Plain Numba compiles where objects are not ELF, and where the fast compile does not work with the installed version of
 Numba (a warning says so). What its own cache keeps of an entry is packed into a file of the store; such a file serves
@@ -22,7 +24,7 @@ import pathlib
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite
@@ -42,12 +44,15 @@ from fastnn2.codegen.store_files import (
     check_symbols,
     open_folder,
 )
+from fastnn2.codegen.store_lock import turn_to_compile
+from fastnn2.codegen.terminal import shown
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.shared.sources import source_hash
 
 FORMAT = 2
 TESTED = "Numba 0.61 to 0.68"
+COMPILING = "compiling kernels for this processor, once …"
 HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects cannot be checked: plain Numba
 
 _functions: dict[tuple[str, Any], Kernel] = {}
@@ -67,14 +72,6 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def is_terminal(stream: Any) -> bool:
-    """Return whether somebody looks at a stream, which may be closed or any object."""
-    try:
-        return stream is not None and bool(stream.isatty())
-    except (AttributeError, ValueError, OSError):
-        return False
-
-
 def enabled() -> bool:
     """Return whether kernels are kept in files."""
     return os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
@@ -91,21 +88,41 @@ def kernel(name: str, dtype: Any) -> Kernel:
 
 
 def _make(name: str, dtype: str) -> Kernel:
-    processor, record, kept = Processor.here(), RECORDS[name], None
-    if enabled():
-        entry = find(name, dtype, processor) if HAS_ELF else None
-        if entry:
-            return load_object(entry.content, record)
-        kept = find_plain(name, dtype, processor)
-    if HAS_ELF and not kept:
+    processor = Processor.here()
+    if not enabled():
+        return _compiled(name, dtype, processor)
+    found = _loaded(name, dtype, processor)
+    if found is None:
+        with turn_to_compile(path_of(name, dtype, processor)):
+            found = _loaded(name, dtype, processor)  # which another process may have written meanwhile
+            if found is None:
+                found = _compiled(name, dtype, processor)
+    return found
+
+
+def _loaded(name: str, dtype: str, processor: Processor) -> Kernel | None:
+    """Return an entry of the store, ready to call, or None."""
+    entry = find(name, dtype, processor) if HAS_ELF else None
+    if entry:
+        return load_object(entry.content, RECORDS[name])
+    kept = find_plain(name, dtype, processor)
+    return _made_plain(name, dtype, processor, kept) if kept else None
+
+
+def _compiled(name: str, dtype: str, processor: Processor) -> Kernel:
+    if HAS_ELF:
         with contextlib.suppress(FastCompileError):
-            return load_object(compile_and_keep(name, dtype, processor), record)
+            return load_object(compile_and_keep(name, dtype, processor), RECORDS[name])
+    return _made_plain(name, dtype, processor, None)
+
+
+def _made_plain(name: str, dtype: str, processor: Processor, kept: Entry | None) -> Kernel:
     compiled, reasons = make_plain(name, dtype, processor, kept)
     if _fast_compile_errors and not kept:
         _warn_once(_fast_compile_failed(reasons))
     elif reasons:
         _warn_once(_cannot_keep(reasons[0]))
-    return wrap_compiled(compiled, record)
+    return wrap_compiled(compiled, RECORDS[name])
 
 
 # Files
@@ -291,7 +308,7 @@ def compile_entry(
     if _fast_compile_errors:
         raise FastCompileError(_fast_compile_errors[0])
     try:
-        with _announced(announce), _lock:
+        with shown(COMPILING, announce), _lock:
             return run_uninterrupted(work)
     except FastCompileError as error:
         _fast_compile_errors.append(str(error))
@@ -329,7 +346,7 @@ def make_plain(
                 reasons.append(error)
         return compiled
 
-    with _announced(announce and not kept), _lock:
+    with shown(COMPILING, announce and not kept), _lock:
         return run_uninterrupted(work), reasons
 
 
@@ -374,16 +391,3 @@ def _fast_compile_failed(reasons: list[OSError]) -> str:
 def _check_sources() -> None:
     if source_hash() != LOADED_SOURCES:
         raise RuntimeError("the files of fastnn2 have changed since it was imported: start Python again")
-
-
-@contextlib.contextmanager
-def _announced(announce: bool) -> Iterator[None]:
-    """Say on a terminal that kernels are compiled, until it is done."""
-    show = announce and is_terminal(sys.stderr)
-    if show:
-        print("compiling kernels for this processor, once …", end="", file=sys.stderr, flush=True)
-    try:
-        yield
-    finally:
-        if show:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -11,8 +11,8 @@ path. Files are opened through it, and symbolic links among them are not followe
 user who can replace the store's folder must still put one in its place that passes the same checks.
 
 Using a file sets its time, if it belongs to this user, at most once a day. Writing a file removes this user's files
-that nobody used for 90 days, most of them of earlier versions. ``fastnn2 warmup`` marks its files in the header, and
-they stay.
+that nobody used for 90 days, most of them of earlier versions, and what killed processes left a day ago. ``fastnn2
+warmup`` marks its files in the header, and they stay.
 
 Windows has neither POSIX's owners and modes nor files that are opened through a folder. There the access lists of the
 system decide who may write, as they do for a user's other programs.
@@ -32,17 +32,18 @@ from typing import Any, BinaryIO
 from fastnn2.codegen.elf import undefined_symbols
 from fastnn2.codegen.processor import Processor
 
-SUFFIX, NUMBA_SUFFIX, HALF_SUFFIX = ".kernel", ".numba", ".tmp"
+SUFFIX, NUMBA_SUFFIX, HALF_SUFFIX, LOCK_SUFFIX = ".kernel", ".numba", ".tmp", ".lock"
 # Other files in the folder are left alone.
-OWN_NAME = r"\w+-float(32|64)-[0-9a-f]{16}-[0-9a-f]{12}(\.kernel|\.numba|.*\.tmp)"
+OWN_NAME = r"\w+-float(32|64)-[0-9a-f]{16}-[0-9a-f]{12}(\.kernel|\.numba|\.lock|.*\.tmp)"
 FOLDER_MODE, FILE_MODE = 0o755, 0o644  # whatever the umask is: a store that root fills is for every user
+LOCK_MODE = 0o600  # who can open a file can keep its user waiting
 OWN_FOLDER = "set FASTNN2_CACHE_DIR to a folder of your own"
 HAS_OWNERS = hasattr(os, "geteuid")
 BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH if HAS_OWNERS else 0
 # What some systems lack: links are not followed, a pipe in a file's place does not block, bytes are left as they are.
 OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 DAY = 86_400.0  # seconds
-UNUSED, HALF = 90 * DAY, DAY  # how old a file gets that nobody uses, and half a file of a writer that was killed
+UNUSED, LEFT = 90 * DAY, DAY  # how old a file gets that nobody uses, and what a process that was killed has left
 # What machine code may call: functions of the C library that are the same everywhere (fma is exact).
 ALLOWED_SYMBOLS = frozenset({"sched_yield", "usleep", "memset", "memcpy", "memmove", "fma", "fmaf"})
 
@@ -206,12 +207,34 @@ class Folder:
             if not re.fullmatch(OWN_NAME, name):
                 continue
             with contextlib.suppress(OSError):  # another process may have removed it
-                status = os.stat(self._place(name), dir_fd=self.descriptor, follow_symlinks=False)
+                status = self._status(name)
                 if status.st_uid != user() or not stat.S_ISREG(status.st_mode):
                     continue
-                half = name.endswith(HALF_SUFFIX)
-                if now - status.st_mtime > (HALF if half else UNUSED) and (half or not self._is_kept(name)):
+                left = name.endswith((HALF_SUFFIX, LOCK_SUFFIX))
+                if now - status.st_mtime > (LEFT if left else UNUSED) and (left or not self._is_kept(name)):
                     os.unlink(self._place(name), dir_fd=self.descriptor)
+
+    def open_lock(self, name: str) -> int:
+        """Open the file of a lock, or make it; return its descriptor.
+
+        Raise DamagedFileError where it is none of this user's alone, as others could hold its lock for ever.
+        """
+        flags = os.O_RDWR | os.O_CREAT | OPEN_FLAGS
+        descriptor = os.open(self._place(name), flags, LOCK_MODE, dir_fd=self.descriptor)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != user() or status.st_mode & BY_OTHERS:
+            os.close(descriptor)
+            raise DamagedFileError(f"{self.path / name} is no regular file of this user alone")
+        return descriptor
+
+    def remove_lock(self, name: str, descriptor: int) -> None:
+        """Remove the file of a lock, unless it is a newer one, which is another process's."""
+        with contextlib.suppress(OSError):  # another process has removed it; Windows removes no open file
+            if os.path.samestat(self._status(name), os.fstat(descriptor)):
+                os.unlink(self._place(name), dir_fd=self.descriptor)
+
+    def _status(self, name: str) -> os.stat_result:
+        return os.stat(self._place(name), dir_fd=self.descriptor, follow_symlinks=False)
 
     def _is_kept(self, name: str) -> bool:
         """Return whether there is such a file with a header that says that it is to be kept."""

@@ -8,6 +8,8 @@ import sys
 from fastnn2.codegen import store, store_files
 from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.codegen.store_lock import turn_to_compile
+from fastnn2.codegen.terminal import is_terminal
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
 
@@ -90,15 +92,19 @@ def warm_up(level: str | None) -> int:
     except OSError as error:
         raise _cannot_keep(error) from error
     missing = [pair for pair in wanted if not _keep(*pair, processor)]
-    show_bar = store.is_terminal(sys.stderr)
+    show_bar = is_terminal(sys.stderr)
+    compiled = 0
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not show_bar):
         try:
-            store.compile_for_long(name, dtype, processor)
+            with turn_to_compile(store.path_of(name, dtype, processor)):
+                if not _keep(name, dtype, processor):  # else another process has compiled it meanwhile
+                    store.compile_for_long(name, dtype, processor)
+                    compiled += 1
         except OSError as error:
             raise _cannot_keep(error) from error
         except FastCompileError as error:
             raise ValueError(f"--cpu needs the fast compile, which does not work with this Numba: {error}") from error
-    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {len(missing)} of them compiled now")
+    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {compiled} of them compiled now")
     return 0
 
 

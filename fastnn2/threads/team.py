@@ -34,7 +34,7 @@ import numpy as np
 
 from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.store import is_terminal
+from fastnn2.codegen.terminal import is_terminal
 from fastnn2.kernels.shared import control_words, system
 from fastnn2.kernels.shared.records import Record
 from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock

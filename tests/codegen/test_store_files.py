@@ -20,6 +20,7 @@ IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 HERE = Processor("x86_64-unknown-linux-gnu", "some", frozenset({"sse2"}))
 NAME = "update-float64-0123456789abcdef-0123456789ab.kernel"
 OTHER = "update-float32-0123456789abcdef-0123456789ab.kernel"
+LOCK = "update-float64-0123456789abcdef-0123456789ab.lock"
 HALF = "update-float32-0123456789abcdef-0123456789ab-00ff.tmp"
 
 
@@ -289,8 +290,8 @@ def test_damaged_files_and_those_of_earlier_versions_go(folder, write, header):
     assert left_after_a_write(folder, write) == []
 
 
-@pytest.mark.parametrize("name", [HALF, "train-float64-0123456789abcdef-0123456789abx_3k9q0z.tmp"])
-def test_half_files_go_after_a_day(folder, write, name):
+@pytest.mark.parametrize("name", [HALF, "train-float64-0123456789abcdef-0123456789abx_3k9q0z.tmp", LOCK])
+def test_what_killed_processes_left_goes_after_a_day(folder, write, name):
     (folder / name).write_bytes(b"half")
     set_age(folder / name, 0.9)
     assert left_after_a_write(folder, write) == [name]
@@ -329,6 +330,48 @@ def test_a_file_that_another_process_removes_meanwhile(folder, write, monkeypatc
     write(OTHER)
     monkeypatch.undo()
     assert os.listdir(folder) == [OTHER]
+
+
+# Lock files
+def test_a_lock_file_comes_and_goes(folder):
+    with open_folder(folder) as opened, umask(0):
+        descriptor = opened.open_lock(LOCK)
+        assert mode(folder / LOCK) == 0o600  # who could open it could keep its user waiting
+        again = opened.open_lock(LOCK)
+        opened.remove_lock(LOCK, descriptor)
+        assert os.listdir(folder) == []
+        opened.remove_lock(LOCK, descriptor)
+        newer = opened.open_lock(LOCK)
+        opened.remove_lock(LOCK, again)
+        assert os.listdir(folder) == [LOCK]  # of another process, which may have the lock
+        for each in (descriptor, again, newer):
+            os.close(each)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and modes are of POSIX")
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder", "of all", "of another user"])
+def test_what_is_no_lock_file_of_this_user(folder, tmp_path, kind, monkeypatch):
+    path, elsewhere = folder / LOCK, tmp_path / "elsewhere"
+    if kind.endswith("link"):
+        if kind == "link":
+            elsewhere.write_text("as it was")
+        path.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(path, 0o600)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.touch(mode=0o600)
+    if kind == "of all":
+        path.chmod(0o666)
+    before = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
+    with open_folder(folder) as opened:
+        if kind == "of another user":
+            give_away(path, monkeypatch)
+        with pytest.raises((OSError, DamagedFileError)):
+            opened.open_lock(LOCK)
+    assert (len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0) == before
+    assert elsewhere.exists() == (kind == "link")
 
 
 def test_half_a_file_is_removed_where_it_cannot_be_completed(folder, content, monkeypatch):

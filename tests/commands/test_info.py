@@ -1,5 +1,6 @@
 """``fastnn2 info`` and ``warmup``, in this process: each line agrees with the part of the package that it describes."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -190,6 +191,25 @@ def test_warmup_compiles_only_what_is_missing(empty_store, capsys, monkeypatch):
     assert captured.err == ""  # no progress bar without a terminal
     count = len(kernels)
     assert captured.out == f"{count} kernels for {here.cpu} in {empty_store}, {count - 1} of them compiled now\n"
+
+
+@STORE
+def test_warmup_beside_another_one(empty_store, capsys, monkeypatch):
+    """What the other one compiles while this one waits for it is not compiled again, and stays."""
+
+    @contextlib.contextmanager
+    def turn(path):
+        store.write("update", "float64", here, real)
+        yield
+
+    here = Processor.here()
+    real = store.compile_entry("update", "float64", here, announce=False)
+    monkeypatch.setattr(info, "turn_to_compile", turn)
+    monkeypatch.setattr(info, "RECORDS", ("update",))
+    monkeypatch.setattr(info, "DTYPES", ("float64",))
+    assert info.warm_up(None) == 0
+    assert "0 of them compiled now" in capsys.readouterr().out
+    assert store.stored("update", "float64", here).keep
 
 
 @pytest.fixture
