@@ -238,7 +238,7 @@ class MiniBatchTrainer:
         if self._waiting is not None and not self._waiting[0].is_usable(threads):
             self._end_waiting_team()
         if self._waiting is None:
-            arrays = RunArrays(rates, order, epochs)
+            arrays = RunArrays(rates, copy_of(order), epochs)
             team = self._new_team(threads, arrays)
             self._waiting = team, arrays  # before it starts: a signal may come at any time
             team.start()
@@ -334,6 +334,12 @@ class RunArrays:
     """
 
     STALE = -1
+    AT_START = (
+        (control_words.ABANDONED, -1),
+        (control_words.SERIAL_FROM, -1),
+        (control_words.COMPLETED, 0),
+        (control_words.BATCHES_DONE, 0),
+    )
 
     def __init__(self, rates: Array, order: Array | None, epochs: int) -> None:
         self.control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
@@ -346,10 +352,18 @@ class RunArrays:
 
     def renew(self, rates: Array, order: Array | None, epochs: int, keep_mode: int) -> bool:
         """Prepare for a further run; return whether the records have to be written anew, as other arrays are new."""
-        self.control[[control_words.ABANDONED, control_words.SERIAL_FROM]] = -1
-        self.control[[control_words.COMPLETED, control_words.BATCHES_DONE]] = 0
-        if order is None and self.order is None and len(rates) == len(self.rates) and keep_mode == self.keep_mode:
+        for word, value in self.AT_START:
+            self.control[word] = value
+        is_same = len(rates) == len(self.rates) and (order is None) == (self.order is None)
+        if is_same and keep_mode == self.keep_mode:
             self.rates[:] = rates
+            if order is not None and self.order is not None:
+                self.order[:] = order
             return False
-        self._replace(rates, order, epochs)
+        self._replace(rates, copy_of(order), epochs)
         return True
+
+
+def copy_of(order: Array | None) -> Array | None:
+    """Return a copy of an order that is the caller's: further runs overwrite it."""
+    return None if order is None else order.copy()

@@ -34,6 +34,7 @@ SIGNATURES = {
     f"{_MLP}BaseMultilayerPerceptron._fit_lbfgs": f"self {_BACKPROP} layer_units",
     f"{_MLP}BaseMultilayerPerceptron._loss_grad_lbfgs": f"self packed_coef_inter {_BACKPROP}",
     f"{_MLP}BaseMultilayerPerceptron._forward_pass_fast": "self X check_input",
+    f"{_MLP}MLPClassifier._validate_input": "self X y incremental reset",
     f"{_MLP}MLPClassifier.partial_fit": "self X y sample_weight classes",
     f"{_MLP}MLPClassifier.score": "self X y sample_weight",
     f"{_MLP}MLPRegressor.score": "self X y sample_weight",

@@ -15,13 +15,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastnn2.estimators.conversion import converted
+from fastnn2.estimators.labels import IntegerLabels
 from fastnn2.estimators.sklearn_hooks import OneHiddenLayer
 from fastnn2.estimators.sparse_input import checked
 
 _N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 
 
-class MLPClassifier(OneHiddenLayer, SklearnClassifier):
+class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
     """scikit-learn's MLPClassifier for one hidden layer: the same model, many times faster.
 
     Parameters are those of :class:`sklearn.neural_network.MLPClassifier`, in its order and with its defaults, and then

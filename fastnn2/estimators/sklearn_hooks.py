@@ -231,8 +231,9 @@ class OneHiddenLayer(CallbackSupportMixin):
             if self.shuffle:
                 orders = np.empty((epochs, n), dtype=np.int64)
                 for row in orders:
-                    order = order[shuffled(n, self._random_state)]
-                    row[:] = order
+                    row[:] = order  # in place, the swaps of each epoch give what scikit-learn's permutations do
+                    self._random_state.shuffle(row)
+                    order = row
             check_batch_weights(trainer, orders)
             rates = learning_rates(self._optimizer, epochs, trainer.n_batches, self.t_, n)
             losses, interrupted = trainer.run(rates, orders)
@@ -372,13 +373,6 @@ class OneHiddenLayer(CallbackSupportMixin):
         if self._subtask_ends(subtask):
             raise _Stopped(subtask.task_id + 1, float(losses[0]))
         return float(losses[0]), trainer.first_moments
-
-
-def shuffled(n: int, random_state: Any) -> Array:
-    """Return a permutation, drawn as ``sklearn.utils.shuffle`` draws it."""
-    permutation = np.arange(n)
-    random_state.shuffle(permutation)
-    return permutation
 
 
 def check_batch_weights(trainer: MiniBatchTrainer, orders: Array | None) -> None:
