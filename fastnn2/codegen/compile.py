@@ -25,7 +25,7 @@ from fastnn2.kernels.simd.target import choose
 
 def find_entry(name):
     """Return the Python function of an entry. A kernel of fit does not import those of the estimators."""
-    module = "estimator_entries" if name in ("epochs", "unit_epochs", "infer") else "entries"
+    module = "estimator_entries" if name in ("epochs", "unit_epochs", "infer", "shuffle") else "entries"
     return getattr(importlib.import_module(f"fastnn2.kernels.loops.{module}"), name)
 
 

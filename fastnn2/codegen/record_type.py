@@ -21,6 +21,7 @@ class RecordType(types.Type):
             "ints*": types.CPointer(types.int64),
             "floats*": types.CPointer(types.float64),
             "reals*": types.CPointer(real),
+            "words*": types.CPointer(types.uint32),
         }
         self.fields = {name: kinds[kind] for name, kind in record.kinds.items()}
         self.places = {name: place for place, name in enumerate(self.fields)}

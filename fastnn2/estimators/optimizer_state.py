@@ -81,11 +81,12 @@ def load_state(optimizer: Any, trainer: MiniBatchTrainer) -> None:
         trainer.batches_done = optimizer.t
 
 
-def copy_count(optimizer: Any, trainer: MiniBatchTrainer) -> None:
-    """Set Adam's number of updates, and the learning rate that follows from it, to the trainer's."""
-    if is_adam(optimizer) and optimizer.t != trainer.batches_done:
-        optimizer.t = trainer.batches_done
-        optimizer.learning_rate = adam_rates(optimizer, optimizer.t, 1)[0]
+def copy_count(optimizer: Any, trainer: MiniBatchTrainer, rates: Array | None = None) -> None:
+    """Set Adam's number of updates to the trainer's, and the learning rate, which `rates` of its last run may have."""
+    new = trainer.batches_done - optimizer.t if is_adam(optimizer) else 0
+    if new:
+        optimizer.t += new
+        optimizer.learning_rate = adam_rates(optimizer, optimizer.t, 1)[0] if rates is None else rates[new - 1]
 
 
 def store_state(optimizer: Any, trainer: MiniBatchTrainer, like: list[Array]) -> None:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.engine.inference import outputs
 from fastnn2.engine.mini_batch import MiniBatchTrainer
+from fastnn2.engine.orders import shuffled_orders
 from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
@@ -218,7 +219,7 @@ class OneHiddenLayer(CallbackSupportMixin):
     def _run_epochs(self, trainer: MiniBatchTrainer, validation: Any, incremental: bool) -> None:
         """Run epochs until the fit converges, reaches `max_iter`, or is stopped by a callback or KeyboardInterrupt."""
         n = trainer.X.n
-        order = np.arange(n)
+        order = np.arange(n, dtype=np.int64)
         # Parameters are copied back after each epoch only if validation or a callback reads them: the copies would take
         # 4 % of a short fit.
         is_read_between_epochs = validation is not None or getattr(self, "_task", None) is not None
@@ -229,15 +230,12 @@ class OneHiddenLayer(CallbackSupportMixin):
             epochs = self._epochs_per_call(n, trainer.n_batches, incremental)
             orders = None
             if self.shuffle:
-                orders = np.empty((epochs, n), dtype=np.int64)
-                for row in orders:
-                    row[:] = order  # in place, the swaps of each epoch give what scikit-learn's permutations do
-                    self._random_state.shuffle(row)
-                    order = row
+                orders = shuffled_orders(order, epochs, self._random_state, trainer.Y.dtype)
+                order = orders[-1]
             check_batch_weights(trainer, orders)
             rates = learning_rates(self._optimizer, epochs, trainer.n_batches, self.t_, n)
             losses, interrupted = trainer.run(rates, orders)
-            copy_count(self._optimizer, trainer)
+            copy_count(self._optimizer, trainer, rates)
             if is_read_between_epochs:
                 self._copy_back(trainer)
             if len(losses):

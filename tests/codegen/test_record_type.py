@@ -13,10 +13,21 @@ from numba.core.errors import TypingError
 
 from fastnn2.codegen.compile import find_entry
 from fastnn2.codegen.record_type import RecordType
-from fastnn2.kernels.shared.records import RECORDS, CostRecord, Float, Floats, Int, Ints, Reals, Record, UpdateRecord
+from fastnn2.kernels.shared.records import (
+    RECORDS,
+    CostRecord,
+    Float,
+    Floats,
+    Int,
+    Ints,
+    Reals,
+    Record,
+    UpdateRecord,
+    Words,
+)
 
 REALS = {"float32": types.float32, "float64": types.float64}
-KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals}
+KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals, "words*": Words}
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -134,7 +145,7 @@ def test_any_fields_are_read_by_name(data):
     call, owner = compiled(namespace["kernel"], record_class, dtype)
     out = np.zeros(len(names))
     numbers = {name: 3 + 2 * i for i, name in enumerate(names)}
-    dtypes = {"ints*": np.int64, "floats*": np.float64, "reals*": dtype}
+    dtypes = {"ints*": np.int64, "floats*": np.float64, "reals*": dtype, "words*": np.uint32}
     fields = {
         name: np.array([number], dtype=dtypes[kinds[name]]) if kinds[name].endswith("*") else number
         for name, number in numbers.items()

@@ -8,6 +8,7 @@ from numba import njit
 
 from fastnn2.kernels.loops import epochs as mini_batches
 from fastnn2.kernels.loops import infer as inference
+from fastnn2.kernels.loops import shuffle as shuffling
 from fastnn2.kernels.loops import unit_epochs as small_batches
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
 from fastnn2.kernels.loops.team import begin_call, end_call
@@ -55,4 +56,11 @@ def infer(job):
     """Run :func:`infer.infer`."""
     mode = enter_default_mode()
     inference.infer(job)
+    set_float_mode(mode)
+
+
+def shuffle(job):
+    """Run :func:`shuffle.shuffle`."""
+    mode = enter_default_mode()
+    shuffling.shuffle(job)
     set_float_mode(mode)

@@ -4,10 +4,10 @@ A record is a class whose annotations are its fields, in any order. Python makes
 kernel reads them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`). So two fields cannot change
 places unnoticed, and a new option of a kernel is one line here.
 
-Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, and `Reals`
-of the dtype that it is compiled for. To kernels all arrays are flat. Unless a comment says otherwise, what belongs to a
-thread, a chunk or a part begins on a 128-byte boundary. G is the number of lanes of a group, S that of the rows of
-scratch.
+Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, `Words` of
+uint32, and `Reals` of the dtype that it is compiled for. To kernels all arrays are flat. Unless a comment says
+otherwise, what belongs to a thread, a chunk or a part begins on a 128-byte boundary. G is the number of lanes of a
+group, S that of the rows of scratch.
 """
 
 import ctypes
@@ -23,6 +23,7 @@ Float = Annotated[float, "float"]
 Ints = Annotated[Array, "ints*"]
 Floats = Annotated[Array, "floats*"]
 Reals = Annotated[Array, "reals*"]
+Words = Annotated[Array, "words*"]
 
 DTYPES = ("float64", "float32")
 
@@ -40,7 +41,7 @@ class Record:
     Attributes
     ----------
     kinds : dict
-        The name of each field -> "int", "float", "ints*", "floats*" or "reals*", in the order of the words.
+        The name of each field -> "int", "float", "ints*", "floats*", "reals*" or "words*", in the order of the words.
     address : int
         Where the words are.
     """
@@ -297,6 +298,16 @@ class UpdateRecord(Record):
     learning_rate: Float
 
 
+class ShuffleRecord(Record):
+    """Orders of samples, each the one before, shuffled as NumPy's legacy generator does it."""
+
+    n: Int  # samples
+    epochs: Int  # orders
+    state: Words  # (625,), MT19937: 624 numbers, and how many of them are used
+    drawn: Words  # (624,), overwritten
+    orders: Ints  # (1 + epochs, n), written but for the first
+
+
 # The entries, which are the kernels that Python calls.
 RECORDS: dict[str, type[Record]] = {
     "train": TrainRecord,
@@ -309,4 +320,5 @@ RECORDS: dict[str, type[Record]] = {
     "epochs": EpochsRecord,
     "unit_epochs": UnitEpochsRecord,
     "infer": InferRecord,
+    "shuffle": ShuffleRecord,
 }

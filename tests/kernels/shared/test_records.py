@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from fastnn2.codegen.compile import find_entry
 from fastnn2.kernels.shared import records
-from fastnn2.kernels.shared.records import RECORDS, Float, Floats, Int, Ints, Reals, Record, address
+from fastnn2.kernels.shared.records import RECORDS, Float, Floats, Int, Ints, Reals, Record, Words, address
 
-KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals}
+KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals, "words*": Words}
 CLASSES = [value for value in vars(records).values() if inspect.isclass(value) and issubclass(value, Record)]
 OWN_CLASSES = [one for one in CLASSES if one is not Record]
 
