@@ -28,7 +28,7 @@ class IntegerLabels:
 
 
 def are_integers(y: Any) -> bool:
-    """Return whether y is a plain array of one integer for each sample, as :func:`binarized` takes it."""
+    """Return whether y is a plain array of one integer for each sample, which needs no checks."""
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iu" and y.dtype.isnative and len(y) > 0
 
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.preprocessing import LabelBinarizer
 
@@ -79,3 +80,33 @@ def test_errors_are_scikit_learns():
         for cls in (MLPClassifier, SklearnClassifier):
             with pytest.raises(ValueError, match=message):
                 cls(2).fit(X, y)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_scores(classes):
+    """Accuracy in every bit, also for labels that the model does not know, of other dtypes, and with weights."""
+    random = np.random.RandomState(classes)
+    X, y = random.standard_normal((101, 4)), random.randint(classes, size=101)
+    model = MLPClassifier(6, max_iter=20, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    for truth in (y, random.permutation(y), y + 1, y * 0 - 5, y.astype(np.uint8), y.astype(float), y.tolist()):
+        for n in (1, 3, 97, 101):
+            for weights in (None, random.uniform(size=n)):
+                found = model.score(X[:n], truth[:n], weights)
+                assert type(found) is float
+                assert found == accuracy_score(truth[:n], model.predict(X[:n]), sample_weight=weights)
+
+
+def test_scores_of_other_shapes():
+    model, y = fitted(MLPClassifier, np.arange(20) % 2), np.arange(20) % 2
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.score(np.ones((5, 3)), y)
+    with pytest.raises(ValueError, match="2 features"):
+        model.score(np.ones((20, 2)), y)
+    labels = np.stack([y, 1 - y], axis=1)
+    several = fitted(MLPClassifier, labels)
+    with pytest.raises(ValueError, match="mix of"):
+        several.score(np.ones((20, 3)), y)
+    assert several.score(np.ones((20, 3)), labels) == accuracy_score(labels, several.predict(np.ones((20, 3))))
