@@ -7,6 +7,7 @@ import numpy as np
 from fastnn2.codegen import store
 from fastnn2.engine.layout import BLOCK_BYTES, aligned_zeros, padded_length
 from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
+from fastnn2.engine.workspaces import Workspace, Workspaces, most_groups
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.kernels.shared.records import InferRecord
 from fastnn2.threads.team import Team, is_short_job, run_team
@@ -15,35 +16,107 @@ Array = np.ndarray[Any, Any]
 
 WORK_PER_THREAD = 2_000_000  # multiplications of a call that pay for the start of another thread
 
+_workspaces = Workspaces()
 
-def outputs(network: Network, X: SampleMatrix, params: Array, n_threads: int | None = None) -> tuple[Array, bool]:
-    """Return the outputs (n, o) of a network in the dtype of X, and whether all of X is finite.
 
-    Rows are computed in blocks, by several threads if the call is large enough; each thread takes the next block.
+class PreparedNetwork:
+    """A network and its parameters as the kernel takes them; they never change, so threads may share it.
+
+    Parameters
+    ----------
+    network : Network
+    params : ndarray
+        W1, b1, W2, b2, flat; they are copied.
+    dtype : dtype
+        float32 or float64: that of the samples, and of the arithmetic.
     """
-    X.check_network(network)
-    dtype, n = X.values.dtype, X.n
-    flat = aligned_zeros(padded_length(network.n_params, np.float64), dtype)
-    flat[: network.n_params] = params
-    out = np.empty((n, network.o), dtype=dtype)
-    groups = min(tuning.count_tile_groups(network.d, network.h, network.o), tuning.count_groups(n, dtype))
-    lanes = groups * tuning.group_size(dtype)
-    tiles = -(-n // lanes)
-    threads = min(count_threads(n * network.n_params, tiles, n_threads, WORK_PER_THREAD), tiles)
-    tiles_per_block = max(1, min(BLOCK_BYTES // (lanes * network.d * dtype.itemsize), -(-tiles // threads)))
-    control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
 
-    def job(thread: int, threads: int) -> InferRecord:
-        X_tile, A1, y = allocate_tiles((network.d, network.h, network.o), groups, dtype)
+    def __init__(self, network: Network, params: Array, dtype: Any) -> None:
+        self.network, self.dtype = network, np.dtype(dtype)
+        self._params = aligned_zeros(padded_length(network.n_params, np.float64), dtype)
+        self._params[: network.n_params] = params
+        self._rows, self._n_params = (network.d, network.h, network.o), network.n_params
+        self._tile_groups = tuning.count_tile_groups(*self._rows)
+        self._lanes = tuning.group_size(dtype)
+        self._kept_groups = most_groups(self._rows)
+        self._most_short = 0  # samples; so many are known to be a short job
+        self._identity = object()  # workspaces know a network by it, and do not keep the network alive
+
+    @property
+    def params(self) -> Array:
+        """Return a copy of the parameters, flat."""
+        return self._params[: self._n_params].copy()
+
+    def outputs(self, X: SampleMatrix, n_threads: int | None = None) -> tuple[Array, bool]:
+        """Return the outputs (n, o) for samples of the network's dtype, and whether all of X is finite.
+
+        Rows are computed in blocks, by several threads if the call is large enough; each thread takes the next block.
+        """
+        X.check_network(self.network)
+        assert X.values.dtype == self.dtype  # the kernel reads addresses
+        n = X.n
+        out = np.empty((n, self.network.o), dtype=self.dtype)
+        groups, threads = -(-n // self._lanes), 1
+        if groups > self._tile_groups:
+            groups, tiles = self._tile_groups, -(-groups // self._tile_groups)
+            threads = min(count_threads(n * self._n_params, tiles, n_threads, WORK_PER_THREAD), tiles)
+        if threads > 1 or X.sparse or groups > self._kept_groups or not self._is_short(n):
+            return out, self._run(X, out, groups, threads)
+        return out, self._run_kept(X, out, groups)
+
+    def _is_short(self, n: int) -> bool:
+        """Return whether a call for n samples is a short job."""
+        if n > self._most_short:
+            d, h, o = self._rows
+            if not is_short_job(tuning.work_of_iteration(d, n, h, o), 1, self._n_params):
+                return False
+            self._most_short = n
+        return True
+
+    def _job(self, X: SampleMatrix, out: Array, groups: int, threads: int, control: Array, tiles: Any) -> InferRecord:
+        """Return the record of one of about `threads` threads; its tiles have `groups` groups."""
+        lanes = groups * self._lanes
+        bytes_of_tile = lanes * self.network.d * self.dtype.itemsize
+        tiles_per_block = max(1, min(BLOCK_BYTES // bytes_of_tile, -(-X.n // (lanes * threads))))
+        X_tile, A1, y = tiles
         return InferRecord(
-            **network.fields(), **X.fields(), control=control, block=tiles_per_block * lanes, tile_groups=groups,
-            params=flat, X_tile=X_tile, A1=A1, y=y, out=out,
+            **self.network.fields(), **X.fields(), control=control, block=tiles_per_block * lanes, tile_groups=groups,
+            params=self._params, X_tile=X_tile, A1=A1, y=y, out=out,
         )  # fmt: skip
 
-    kernel = store.kernel("infer", dtype)
-    is_short = is_short_job(tuning.work_of_iteration(network.d, n, network.h, network.o), 1, network.n_params)
-    if threads == 1 and is_short:
-        kernel(job(0, 1))  # a team would take a tenth of the time of a prediction of one row
-    elif run_team(Team(kernel, job, control, threads), is_short, 1, progress=False):
-        raise KeyboardInterrupt
-    return out, not control[control_words.NOT_FINITE]
+    def _run(self, X: SampleMatrix, out: Array, groups: int, asked: int) -> bool:
+        """Write the outputs in place with up to `asked` threads; return whether X is finite."""
+        control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
+        kernel = store.kernel("infer", self.dtype)
+
+        def job(thread: int, threads: int) -> InferRecord:  # blocks have one size, also if fewer threads start
+            return self._job(X, out, groups, asked, control, allocate_tiles(self._rows, groups, self.dtype))
+
+        if asked == 1 and self._is_short(X.n):
+            kernel(job(0, 1))  # without a team, which would take a tenth of the time of one row
+        elif run_team(Team(kernel, job, control, asked), self._is_short(X.n), 1, progress=False):
+            raise KeyboardInterrupt
+        return not control[control_words.NOT_FINITE]
+
+    def _run_kept(self, X: SampleMatrix, out: Array, groups: int) -> bool:
+        """Do as :meth:`_run` for a short job of dense samples on one thread, in a workspace that is kept."""
+        workspace = _workspaces.take()
+        control = workspace.control
+        if workspace.network is self._identity and workspace.groups >= groups:
+            workspace.record.point(n=X.n, X=X.values, out=out)
+            control[control_words.NEXT_BLOCK] = control[control_words.NOT_FINITE] = 0
+        else:
+            self._lay_out(workspace, X, out, groups)
+        store.kernel("infer", self.dtype)(workspace.record)
+        is_finite = not control[control_words.NOT_FINITE]
+        _workspaces.put(workspace)
+        return is_finite
+
+    def _lay_out(self, workspace: Workspace, X: SampleMatrix, out: Array, groups: int) -> None:
+        """Make the record and the tiles of a workspace for this network and these samples."""
+        workspace.network = None  # in case a signal cuts this short
+        workspace.control[...] = 0
+        workspace.tiles = allocate_tiles(self._rows, groups, self.dtype)
+        workspace.record = self._job(X, out, groups, X.n, workspace.control, workspace.tiles)
+        workspace.record.release()
+        workspace.network, workspace.groups = self._identity, groups

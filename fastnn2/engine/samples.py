@@ -11,6 +11,8 @@ from fastnn2.threads.cores import usable_cores
 
 Array = np.ndarray[Any, Any]
 
+_NO_INDICES = np.zeros(1, dtype=np.int64)  # kernels are given an address, and do not read it for dense samples
+
 
 @dataclasses.dataclass(frozen=True)
 class Network:
@@ -47,7 +49,7 @@ class SampleMatrix:
             self.values = np.ascontiguousarray(X.data, dtype=dtype)
         else:
             self.values = np.ascontiguousarray(X, dtype=dtype)
-            self.columns = self.starts = np.zeros(1, dtype=np.int64)
+            self.columns = self.starts = _NO_INDICES
         self.n, self.d = X.shape
 
     def check_network(self, network: Network) -> None:

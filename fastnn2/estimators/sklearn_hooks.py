@@ -15,13 +15,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import check_array, validate_data
 
-from fastnn2.engine.inference import outputs
 from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.engine.orders import shuffled_orders
 from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.labels import are_integers
+from fastnn2.estimators.networks import dtype_of_run, network_of, options_of, prepared_network
 from fastnn2.estimators.optimizer_state import (
     copy_count,
     end_epochs,
@@ -38,14 +38,6 @@ from fastnn2.estimators.sparse_input import checked
 from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
-
-ACTIVATIONS = {"identity": choices.IDENTITY, "logistic": choices.LOGISTIC, "tanh": choices.TANH, "relu": choices.RELU}
-LOSSES = {
-    "logistic": choices.LOG_LOSS,
-    "softmax": choices.CROSS_ENTROPY,
-    "identity": choices.SQUARED_ERROR,
-    "exp": choices.POISSON,
-}  # by the activation of the outputs
 
 # The most entries in the arrays of sample orders, or of learning rates, that are made for one call of the kernel.
 ENTRIES_PER_CALL = 1_000_000
@@ -77,8 +69,7 @@ class OneHiddenLayer(CallbackSupportMixin):
 
     # Shapes and layouts
     def _network(self) -> Network:
-        (d, h), o = self.coefs_[0].shape, self.n_outputs_
-        return Network(d, h, o, ACTIVATIONS[self.activation], LOSSES[self.out_activation_])
+        return network_of(self.coefs_, options_of(self))
 
     def _check_one_hidden_layer(self) -> None:
         sizes = self.hidden_layer_sizes
@@ -104,10 +95,8 @@ class OneHiddenLayer(CallbackSupportMixin):
                 self._check_finite(X)
             sparse: Array = super()._forward_pass_fast(X, check_input=False)
             return sparse
-        single = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32) == np.float32
-        samples = SampleMatrix(X, np.float32 if single else np.float64)
-        params = flatten(self.coefs_, self.intercepts_)
-        predicted, are_finite = outputs(self._network(), samples, params, self.n_threads)
+        dtype = dtype_of_run(X.dtype, self.coefs_[0].dtype)
+        predicted, are_finite = prepared_network(self, dtype).outputs(SampleMatrix(X, dtype), self.n_threads)
         if check_input and not are_finite:
             self._check_finite(X)
         return predicted

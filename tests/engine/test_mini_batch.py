@@ -141,7 +141,7 @@ def test_samples_with_another_number_of_features_raise(d, sparse):
     network = mini_batch.Network(30, 2, 1, choices.TANH, choices.LOG_LOSS)
     params = np.zeros(network.n_params)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
-        inference.outputs(network, rows, params)
+        inference.PreparedNetwork(network, params, np.float64).outputs(rows)
     with pytest.raises(ValueError, match=f"X has {d} features, but the coefficients of the model are for 30"):
         mini_batch.MiniBatchTrainer(
             network, rows, np.ones((4, 1)), None, params, alpha=0.0, batch=4, optimizer=choices.SGD
@@ -278,8 +278,7 @@ def test_sparse_rows_give_the_bits_of_dense_rows(dtype):
         for shuffle in (True, False):
             orders, rates = orders_and_rates(shape, trainer.n_batches, 2, shuffle)
             trainer.run(rates, orders)
-        results.append(
-            (trainer.params.copy(), inference.outputs(network, mini_batch.SampleMatrix(rows, dtype), trainer.params)[0])
-        )
+        prepared = inference.PreparedNetwork(network, trainer.params, dtype)
+        results.append((trainer.params.copy(), prepared.outputs(mini_batch.SampleMatrix(rows, dtype))[0]))
     for result in results[1:]:
         assert_same_bits(result, results[0])

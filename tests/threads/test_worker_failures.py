@@ -55,7 +55,7 @@ def predict():
     network = mini_batch.Network(30, 20, 3, 0, 0)
     X = np.random.RandomState(0).standard_normal((3000, 30))
     params = np.random.RandomState(1).standard_normal(network.n_params)
-    return inference.outputs(network, SampleMatrix(X, np.float64), params, THREADS)[0]
+    return inference.PreparedNetwork(network, params, np.float64).outputs(SampleMatrix(X, np.float64), THREADS)[0]
 
 
 JOBS = {

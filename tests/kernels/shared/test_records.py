@@ -136,6 +136,31 @@ def test_write_changes_the_words_in_place():
     assert words(record) == before
 
 
+def test_point_changes_some_words_in_place():
+    record, X = Example(**example()), np.zeros(5)
+    place = record.address
+    record.point(X=X, rate=-0.0, n=np.int64(8))
+    assert record.address == place
+    assert words(record) == words(Example(**{**example(), **record._arrays, "X": X, "rate": -0.0, "n": 8}))
+    before = words(record)
+    for wrong, error in (({"rates": 1.0}, KeyError), ({"n": 0.5}, struct.error), ({"X": 3}, AttributeError)):
+        with pytest.raises(error):
+            record.point(**wrong)
+        assert words(record) == before
+
+
+def test_what_point_is_given_and_what_is_released_does_not_live_on():
+    fields, X = example(), np.zeros(5)
+    record, references = Example(**fields), [weakref.ref(fields["sums"]), weakref.ref(X)]
+    record.point(X=X)
+    before = words(record)
+    record.release()
+    del fields, X
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+    assert words(record) == before
+
+
 def test_arrays_live_as_long_as_the_record_that_has_them():
     X = np.ones(3)
     reference = weakref.ref(X)
