@@ -137,11 +137,12 @@ def test_write_changes_the_words_in_place():
 
 
 def test_point_changes_some_words_in_place():
-    record, X = Example(**example()), np.zeros(5)
+    fields, X = example(), np.zeros(5)
+    record = Example(**fields)
     place = record.address
     record.point(X=X, rate=-0.0, n=np.int64(8))
     assert record.address == place
-    assert words(record) == words(Example(**{**example(), **record._arrays, "X": X, "rate": -0.0, "n": 8}))
+    assert words(record) == words(Example(**{**fields, "X": X, "rate": -0.0, "n": 8}))
     before = words(record)
     for wrong, error in (({"rates": 1.0}, KeyError), ({"n": 0.5}, struct.error), ({"X": 3}, AttributeError)):
         with pytest.raises(error):
