@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastnn2 import reference as reference
     from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.functional.fit import fit
+    from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.reference import sigmoid
 
@@ -31,6 +32,7 @@ __all__ = [
     "forward",
     "init_params",
     "predict",
+    "predictor",
     "sigmoid",
     "update",
 ]
@@ -47,6 +49,7 @@ _MODULES = {
     "predict": "functional.steps",
     "update": "functional.steps",
     "fit": "functional.fit",
+    "predictor": "functional.predictor",
 }
 
 

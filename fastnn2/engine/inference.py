@@ -14,7 +14,9 @@ from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
 
-WORK_PER_THREAD = 2_000_000  # multiplications of a call that pay for the start of another thread
+# Multiplications of a call that pay for another thread. Its start and end take 50 us, and milliseconds while other
+# processes use the cores.
+WORK_PER_THREAD = 4_000_000
 
 _workspaces = Workspaces()
 

@@ -110,6 +110,9 @@ def from_groups(flat: Array, rows: int, out: Array) -> None:
     """Write groups (flat) to a matrix (rows, n) in place."""
     lanes = group_size(flat.dtype)
     n = out.shape[1]
+    if n <= lanes:
+        out[...] = flat[: rows * lanes].reshape(rows, lanes)[:, :n]
+        return
     groups = flat.reshape(-1, rows, lanes)[: count_groups(n, flat.dtype)]
     full = n // lanes
     out[:, : full * lanes] = groups[:full].swapaxes(0, 1).reshape(rows, full * lanes)
@@ -120,7 +123,7 @@ def from_groups(flat: Array, rows: int, out: Array) -> None:
 def pack_params(params: Params, dtype: Any) -> Array:
     """Return W1 (h, d), b1 (h, 1), W2 (o, h) and b2 (o, 1) concatenated in one flat array of `dtype`."""
     with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite; callers check
-        return np.concatenate([params[name].astype(dtype).ravel() for name in PARAM_NAMES])
+        return np.concatenate([params[name] for name in PARAM_NAMES], axis=None, dtype=dtype, casting="unsafe")
 
 
 def unpack_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:

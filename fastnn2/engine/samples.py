@@ -64,6 +64,23 @@ class SampleMatrix:
         return {"n": self.n, "X": self.values, "columns": self.columns, "starts": self.starts, "is_sparse": self.sparse}
 
 
+def check_ready(X: Any, dtype: np.dtype[Any]) -> None:
+    """Raise TypeError or ValueError if X is not a non-empty, C-contiguous array of `dtype`: it is used as it is."""
+    if type(X) is not np.ndarray and not isinstance(X, np.memmap):
+        raise TypeError(f"X is {type(X).__name__}; expected an array of {dtype}. {_convert(dtype)}")
+    if X.dtype != dtype:
+        found = X.dtype if X.dtype.isnative else f"{X.dtype}, in the byte order of other processors"
+        raise TypeError(f"X has dtype {found}; expected {dtype}, as the parameters of the network. {_convert(dtype)}")
+    if not X.flags.c_contiguous:
+        raise ValueError(f"X of shape {X.shape} is not C-contiguous; expected an array that is. {_convert(dtype)}")
+    if not X.size:
+        raise ValueError(f"X has shape {X.shape}, which is empty; expected at least one sample")
+
+
+def _convert(dtype: np.dtype[Any]) -> str:
+    return f"Convert it first, for example np.ascontiguousarray(X, dtype={dtype.name!r})"
+
+
 def allocate_tiles(rows: tuple[int, ...], groups: int, dtype: Any) -> list[Array]:
     """Return a zeroed buffer of `groups` groups of samples for each number of rows."""
     return [aligned_zeros(groups * tuning.group_size(dtype) * count, dtype) for count in rows]

@@ -2,12 +2,14 @@
 
 Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``sklearn_hooks`` the methods that replace
 scikit-learn's, ``optimizer_state`` the state of its optimizers, ``learning_rates`` the rates of Adam and "invscaling",
-``conversion`` models of one class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on
-BLAS threads. ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks
-one. May import engine and below, not functional.
+``networks`` what predictions keep beside a model, ``predictor`` predictions in hot loops, ``conversion`` models of one
+class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads.
+``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
+May import engine and below, not functional.
 """
 
 from fastnn2.estimators.hook_signatures import TESTED
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
+from fastnn2.estimators.predictor import Predictor
 
-__all__ = ["TESTED", "MLPClassifier", "MLPRegressor"]
+__all__ = ["TESTED", "MLPClassifier", "MLPRegressor", "Predictor"]

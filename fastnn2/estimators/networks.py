@@ -28,8 +28,6 @@ LOSSES = {
 
 # Parameters of more bytes are packed for each prediction: two more copies of them would take memory for good.
 MOST_BYTES = 1 << 24
-# Parameters are compared as bytes, which are copies; a copy of this size needs no new memory from the system.
-COMPARED_BYTES = 1 << 16
 
 
 def network_of(coefs: list[Array], options: tuple[str, str, int]) -> Network:
@@ -57,10 +55,10 @@ class _Snapshot:
         self._options = options_of(model)
         coefs, intercepts = model.coefs_, model.intercepts_
         self._kinds = [(array.dtype, array.shape) for array in (*coefs, *intercepts)]
-        self._bytes = [list(_bytes_of(array)) for array in (*coefs, *intercepts)]
+        self._bytes = [bytearray(array.tobytes()) for array in (*coefs, *intercepts)]
         # The network is made of these bytes, as a fit in another thread may have changed the arrays meanwhile.
         arrays = [
-            np.frombuffer(b"".join(content), own_dtype).reshape(shape)
+            np.frombuffer(content, own_dtype).reshape(shape)
             for content, (own_dtype, shape) in zip(self._bytes, self._kinds, strict=True)
         ]
         coefs, intercepts = arrays[: len(coefs)], arrays[len(coefs) :]
@@ -71,21 +69,13 @@ class _Snapshot:
         arrays = (*model.coefs_, *model.intercepts_)
         if [(array.dtype, array.shape) for array in arrays] != self._kinds or options_of(model) != self._options:
             return False
-        for array, expected in zip(arrays, self._bytes, strict=True):
-            if len(expected) == 1:
-                if array.tobytes() != expected[0]:
-                    return False
-            elif any(found != piece for found, piece in zip(_bytes_of(array), expected, strict=True)):
-                return False
-        return True
+        return all(map(_has_bytes, arrays, self._bytes))
 
 
-def _bytes_of(array: Array) -> Any:
-    """Return the bytes of an array's numbers, in the order of its indices, in pieces."""
-    if array.nbytes <= COMPARED_BYTES:
-        return (array.tobytes(),)
-    rows = max(1, COMPARED_BYTES * len(array) // array.nbytes)
-    return (array[first : first + rows].tobytes() for first in range(0, len(array), rows))
+def _has_bytes(array: Array, content: bytearray) -> bool:
+    """Return whether an array's numbers, in the order of its indices, have these bytes."""
+    # This method of bytearray reads memory of any type, without a copy; it gives NotImplemented if there are gaps.
+    return content.__eq__(array if array.flags.c_contiguous else np.ascontiguousarray(array)) is True
 
 
 class _Kept(weakref.ref[Any]):

@@ -34,6 +34,7 @@ from fastnn2.estimators.optimizer_state import (
     store_state,
     write,
 )
+from fastnn2.estimators.predictor import WithPredictor
 from fastnn2.estimators.sparse_input import checked
 from fastnn2.kernels.shared import choices
 
@@ -54,7 +55,7 @@ class _Stopped(Exception):
     """A callback stops L-BFGS; the arguments are the number of evaluations and the last loss."""
 
 
-class OneHiddenLayer(CallbackSupportMixin):
+class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
     """Both estimators' replacements for methods of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
 
     _no_improvement_count: int

@@ -20,10 +20,16 @@ Array = np.ndarray[Any, Any]
 _thread_local = threading.local()
 
 
+def is_plain_array(value: Any) -> bool:
+    """Return whether a value is an array of numbers that needs no conversion."""
+    return type(value) is np.ndarray and value.dtype.kind in "biuf"
+
+
 def as_real_array(value: Any, name: str) -> Array:
     """Return an array of booleans, integers or floats: `value` itself if it is one, else a converted copy."""
-    if type(value) is np.ndarray and value.dtype.kind in "biuf":
-        return value
+    if is_plain_array(value):
+        array: Array = value
+        return array
     _check_not_sparse(value, name)
     masked = sys.modules.get("numpy.ma")  # to import it takes 6 ms; without it there is no masked array
     if masked is not None and isinstance(value, masked.MaskedArray):
@@ -248,8 +254,8 @@ def as_random_source(value: Any) -> Any:
 
 def check_keys(value: Any, name: str, prefix: str = "") -> None:
     """Raise ValueError if `value` is not a dict with exactly the names of the parameters, each after `prefix`."""
-    expected = [prefix + key for key in PARAM_NAMES]
-    if not isinstance(value, dict) or set(value) != set(expected):
+    if not isinstance(value, dict) or value.keys() != {prefix + key for key in PARAM_NAMES}:
+        expected = [prefix + key for key in PARAM_NAMES]
         found = f"has the keys {sorted(map(str, value))}" if isinstance(value, dict) else f"is {type(value).__name__}"
         raise ValueError(f"{name} {found}; expected a dict with {', '.join(expected[:-1])} and {expected[-1]}")
 
@@ -257,17 +263,19 @@ def check_keys(value: Any, name: str, prefix: str = "") -> None:
 def as_params(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
     """Return arrays of matching shapes, and d, h and o; :func:`pack_finite_params` checks that they are finite."""
     check_keys(value, name)
-    arrays = {key: as_real_array(value[key], f"{name}[{key!r}]") for key in PARAM_NAMES}
-    for key, array in arrays.items():
-        if array.ndim != 2 or array.size == 0:
-            raise ValueError(f"{name}[{key!r}] has shape {array.shape}; expected two dimensions, none of them 0")
-    h, d = arrays["W1"].shape
-    o = arrays["W2"].shape[0]
+    arrays = {key: value[key] for key in PARAM_NAMES}
+    if not all(is_plain_array(array) for array in arrays.values()):
+        arrays = {key: as_real_array(array, f"{name}[{key!r}]") for key, array in arrays.items()}
+    shapes = {key: array.shape for key, array in arrays.items()}
+    for key, shape in shapes.items():
+        if len(shape) != 2 or 0 in shape:
+            raise ValueError(f"{name}[{key!r}] has shape {shape}; expected two dimensions, none of them 0")
+    (h, d), o = shapes["W1"], shapes["W2"][0]
     expected = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
     for key, shape in expected.items():
-        if arrays[key].shape != shape:
+        if shapes[key] != shape:
             raise ValueError(
-                f"{name}[{key!r}] has shape {arrays[key].shape}; expected {shape} with W1 of shape {(h, d)}"
+                f"{name}[{key!r}] has shape {shapes[key]}; expected {shape} with W1 of shape {(h, d)}"
                 + ("" if key in ("b1", "W2") else f" and W2 of shape {(o, h)}")
             )
     return arrays, d, h, o

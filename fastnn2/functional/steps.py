@@ -11,29 +11,14 @@ import numpy as np
 
 from fastnn2 import reference
 from fastnn2.codegen import store
-from fastnn2.engine.layout import (
-    PARAM_NAMES,
-    aligned_zeros,
-    from_groups,
-    padded_length,
-    to_groups,
-    unpack_params,
-)
+from fastnn2.engine.forward_pass import forward_blocks, sample_blocks
+from fastnn2.engine.layout import PARAM_NAMES, aligned_zeros, from_groups, padded_length, to_groups, unpack_params
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.kernels.shared import tuning
-from fastnn2.kernels.shared.records import BackwardRecord, CostRecord, ForwardRecord, UpdateRecord
+from fastnn2.kernels.shared.records import BackwardRecord, CostRecord, UpdateRecord
 
 Array = np.ndarray[Any, Any]
-
-BLOCK_ELEMENTS = 1 << 20  # about how many numbers a block has, in all of its arrays
-
-
-def _sample_blocks(n: int, rows: int, dtype: Any) -> Iterator[slice]:
-    """Yield slices that cut n samples into blocks of whole groups; the arrays of a block have `rows` rows in all."""
-    lanes = tuning.group_size(dtype)
-    step = max(1, BLOCK_ELEMENTS // (rows * lanes)) * lanes
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _check_inputs(X: Any, params: Any) -> tuple[Array, Array, int, int, int]:
@@ -53,19 +38,13 @@ def _to_finite_groups(matrix: Array, block: slice, name: str, dtype: Any) -> Arr
     return groups
 
 
-def _forward_blocks(
-    X: Array, flat: Array, d: int, h: int, o: int
-) -> Iterator[tuple[slice, Array, Array, Array, Array]]:
-    """Yield, block by block, the slice of the samples and their Z1, A1, Z2 and y in groups."""
-    forward_kernel = store.kernel("forward", flat.dtype)
-    for block in _sample_blocks(X.shape[1], d + 2 * h + 2 * o, flat.dtype):
-        X_groups = _to_finite_groups(X, block, "X", flat.dtype)
-        size = X_groups.size // d
-        Z1, A1 = aligned_zeros(size * h, flat.dtype), aligned_zeros(size * h, flat.dtype)
-        Z2, y = aligned_zeros(size * o, flat.dtype), aligned_zeros(size * o, flat.dtype)
-        groups = size // tuning.group_size(flat.dtype)
-        forward_kernel(ForwardRecord(d=d, h=h, o=o, groups=groups, params=flat, X=X_groups, Z1=Z1, A1=A1, Z2=Z2, y=y))
-        yield block, Z1, A1, Z2, y
+def _finite_forward_blocks(X: Array, flat: Array, d: int, h: int, o: int) -> Iterator[tuple[slice, list[Array]]]:
+    """Do as :func:`forward_blocks`, and raise ValueError if X is not finite."""
+    for block, results in forward_blocks(X, flat, d, h, o):
+        if results is None:
+            checks.check_finite(X, "X", flat.dtype)
+        else:
+            yield block, results
 
 
 def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_state: Any = 3) -> Params:
@@ -141,7 +120,7 @@ def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:
     n = X.shape[1]
     rows = {"Z1": h, "A1": h, "Z2": o, "y": o}
     cache = {name: np.empty((count, n), dtype=flat.dtype) for name, count in rows.items()}
-    for block, *results in _forward_blocks(X, flat, d, h, o):
+    for block, results in _finite_forward_blocks(X, flat, d, h, o):
         for name, groups in zip(rows, results, strict=True):
             from_groups(groups, rows[name], cache[name][:, block])
     return cache["y"], cache
@@ -175,7 +154,7 @@ def predict(X: Any, params: Any) -> Array:
     """
     X, flat, d, h, o = _check_inputs(X, params)
     labels = np.empty((o, X.shape[1]), dtype=int)
-    for block, _, _, _, y in _forward_blocks(X, flat, d, h, o):
+    for block, (_, _, _, y) in _finite_forward_blocks(X, flat, d, h, o):
         probabilities = np.empty((o, block.stop - block.start), dtype=flat.dtype)
         from_groups(y, o, probabilities)
         labels[:, block] = probabilities > 0.5
@@ -228,7 +207,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     weights = checks.as_weights(sample_weight, n, dtype)
     cost_kernel = store.kernel("cost", dtype)
     total = np.zeros(1)
-    for block in _sample_blocks(n, 2 * o, dtype):
+    for block in sample_blocks(n, 2 * o, dtype):
         y_groups, Y_groups = to_groups(y[:, block], dtype)[0], to_groups(Y[:, block], dtype)[0]
         w_groups = Y_groups if weights is None else to_groups(weights[np.newaxis, block], dtype)[0]
         result = np.zeros(1)
@@ -301,7 +280,7 @@ def backward(
     backward_kernel = store.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
     scratch = aligned_zeros(tuning.count_scratch_rows(h) * tuning.group_size(dtype), dtype)
-    for block in _sample_blocks(n, d + h + 2 * o, dtype):
+    for block in sample_blocks(n, d + h + 2 * o, dtype):
         X_groups, Y_groups = _to_finite_groups(X, block, "X", dtype), to_groups(Y[:, block], dtype)[0]
         A1_groups = _to_finite_groups(A1, block, "cache['A1']", dtype)
         y_groups = _to_finite_groups(y, block, "cache['y']", dtype)

