@@ -1,7 +1,7 @@
 """The activations of the hidden layer and their derivatives, by number.
 
 To add an activation: a number in ``kernels/shared/choices.py``, a branch in each of the two functions below, its
-formulas in NumPy in ``reference/mlp.py``, and its name in ``ACTIVATIONS`` of ``estimators/sklearn_hooks.py``.
+formulas in NumPy in ``reference/mlp.py``, and its name in ``ACTIVATIONS`` of ``estimators/networks.py``.
 """
 
 from numba import njit
