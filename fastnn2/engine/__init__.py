@@ -2,5 +2,5 @@
 
 ``full_batch`` is the run behind ``fit``; ``mini_batch`` and ``inference`` are those behind the estimators, with what
 they share in ``samples``; ``forward_pass`` is that of the tutorial's ``forward`` and ``predict``. ``layout`` converts
-arrays to the kernels' layout and back, and ``workspaces`` keeps the buffers of short jobs. May import threads and below.
+arrays to the kernels' layout and back, ``workspaces`` keeps the buffers of short jobs. May import threads and below.
 """

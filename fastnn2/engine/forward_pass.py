@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import to_groups
+from fastnn2.engine.layout import is_finite, to_groups
 from fastnn2.engine.samples import allocate_tiles
 from fastnn2.engine.workspaces import Workspaces, most_groups
 from fastnn2.kernels.shared import tuning
@@ -29,7 +29,7 @@ def sample_blocks(n: int, rows: int, dtype: Any) -> Iterator[slice]:
 def forward_blocks(
     X: Array, flat: Array, d: int, h: int, o: int, finite: bool = True
 ) -> Iterator[tuple[slice, list[Array] | None]]:
-    """Yield, block by block, the slice of the samples and their Z1, A1, Z2 and y in groups.
+    """Return an iterator over blocks: the slice of the samples, and their Z1, A1, Z2 and y in groups.
 
     Parameters
     ----------
@@ -38,25 +38,30 @@ def forward_blocks(
         Packed parameters, in the dtype of the run.
     d, h, o : int
     finite : bool
-        Whether None is yielded in place of the results of a block with NaN or infinity.
+        Whether None comes in place of the results of a block with NaN or infinity.
 
-    Yields
-    ------
-    (slice, list of ndarray)
-        The arrays are overwritten when the next block, or another call, is computed.
+    Returns
+    -------
+    iterator over (slice, list of ndarray)
+        The arrays are overwritten once the next item has been asked for.
     """
-    dtype, n, rows = flat.dtype, X.shape[1], (h, h, o, o)
-    if n <= tuning.group_size(dtype) and most_groups((d, *rows)):
-        yield from _forward_group(X, flat, (d, *rows), finite)
-        return
-    kernel = store.kernel("forward", dtype)
-    for block in sample_blocks(n, d + sum(rows), dtype):
+    dtype, n = flat.dtype, X.shape[1]
+    if n <= tuning.group_size(dtype) and most_groups(d + 2 * h + 2 * o):
+        return _forward_group(X, flat, (d, h, h, o, o), finite)
+    return _forward_blocks(X, flat, (d, h, h, o, o), finite)
+
+
+def _forward_blocks(
+    X: Array, flat: Array, rows: tuple[int, ...], finite: bool
+) -> Iterator[tuple[slice, list[Array] | None]]:
+    kernel, dtype, (d, h, _, o, _) = store.kernel("forward", flat.dtype), flat.dtype, rows
+    for block in sample_blocks(X.shape[1], sum(rows), dtype):
         X_groups, is_valid = to_groups(X[:, block], dtype, is_valid=None if finite else lambda _: True)
         if not is_valid:
             yield block, None
             continue
         groups = X_groups.size // (d * tuning.group_size(dtype))
-        Z1, A1, Z2, y = results = allocate_tiles(rows, groups, dtype)
+        Z1, A1, Z2, y = results = allocate_tiles(rows[1:], groups, dtype)
         kernel(ForwardRecord(d=d, h=h, o=o, groups=groups, params=flat, X=X_groups, Z1=Z1, A1=A1, Z2=Z2, y=y))
         yield block, results
 
@@ -83,7 +88,7 @@ def _forward_group(
     else:
         with np.errstate(over="ignore"):  # as in to_groups
             samples[...] = X
-    if finite and not np.isfinite(samples).all():
+    if finite and not is_finite(samples):
         yield slice(0, n), None
     else:
         store.kernel("forward", flat.dtype)(workspace.record)

@@ -43,6 +43,11 @@ def padded_length(count: int, dtype: Any) -> int:
     return -(-count // per_line) * per_line
 
 
+def is_finite(array: Array) -> bool:
+    """Return whether all numbers of an array are finite."""
+    return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # `all` takes three times as long for few numbers
+
+
 def to_groups(
     matrix: Array, dtype: Any, n_threads: int | None = 1, is_valid: Callable[[Array], bool] | None = None
 ) -> tuple[Array, bool]:
@@ -82,7 +87,7 @@ def to_groups(
         else:
             with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is found below
                 _write_groups(part, block)
-        return is_valid is not None or bool(np.isfinite(block).all())
+        return is_valid is not None or is_finite(block)
 
     invalid: list[int] = []
 

@@ -68,6 +68,6 @@ class Workspaces:
             self._free.append(workspace)
 
 
-def most_groups(rows: tuple[int, ...]) -> int:
-    """Return how many groups of samples the buffers of a workspace may have, for these numbers of rows."""
-    return MOST_BYTES // (sum(rows) * tuning.GROUP_VECTORS * tuning.VECTOR_BYTES)
+def most_groups(rows: int) -> int:
+    """Return how many groups of samples the buffers of a workspace may have, if they have `rows` rows in all."""
+    return MOST_BYTES // (rows * tuning.GROUP_VECTORS * tuning.VECTOR_BYTES)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.layout import PARAM_NAMES, pack_params
+from fastnn2.engine.layout import PARAM_NAMES, is_finite, pack_params
 from fastnn2.exceptions import Params
 
 Array = np.ndarray[Any, Any]
@@ -291,7 +291,7 @@ def check_features(X: Array, d: int) -> None:
 def pack_finite_params(params: Params, dtype: Any, name: str = "params[{!r}]") -> Array:
     """Return the parameters flat in `dtype`, or raise ValueError; `name` is formatted with the key in messages."""
     flat = pack_params(params, dtype)
-    if not np.isfinite(flat).all():
+    if not is_finite(flat):
         check_params_finite(params, name, dtype)
     return flat
 
