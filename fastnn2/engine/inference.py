@@ -57,14 +57,13 @@ class PreparedNetwork:
         X.check_network(self.network)
         assert X.values.dtype == self.dtype  # the kernel reads addresses
         n = X.n
-        out = np.empty((n, self.network.o), dtype=self.dtype)
         groups, threads = -(-n // self._lanes), 1
         if groups > self._tile_groups:
             groups, tiles = self._tile_groups, -(-groups // self._tile_groups)
             threads = min(count_threads(n * self._n_params, tiles, n_threads, WORK_PER_THREAD), tiles)
         if threads > 1 or X.sparse or groups > self._kept_groups or not self._is_short(n):
-            return out, self._run(X, out, groups, threads)
-        return out, self._run_kept(X, out, groups)
+            return self._run(X, groups, threads)
+        return self._run_kept(X, groups)
 
     def _is_short(self, n: int) -> bool:
         """Return whether a call for n samples is a short job."""
@@ -86,8 +85,9 @@ class PreparedNetwork:
             params=self._params, X_tile=X_tile, A1=A1, y=y, out=out,
         )  # fmt: skip
 
-    def _run(self, X: SampleMatrix, out: Array, groups: int, asked: int) -> bool:
-        """Write the outputs in place with up to `asked` threads; return whether X is finite."""
+    def _run(self, X: SampleMatrix, groups: int, asked: int) -> tuple[Array, bool]:
+        """Do as :meth:`outputs` with up to `asked` threads, and tiles of `groups` groups."""
+        out = np.empty((X.n, self.network.o), dtype=self.dtype)
         control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         kernel = store.kernel("infer", self.dtype)
 
@@ -98,27 +98,40 @@ class PreparedNetwork:
             kernel(job(0, 1))  # without a team, which would take a tenth of the time of one row
         elif run_team(Team(kernel, job, control, asked), self._is_short(X.n), 1, progress=False):
             raise KeyboardInterrupt
-        return not control[control_words.NOT_FINITE]
+        return out, not control[control_words.NOT_FINITE]
 
-    def _run_kept(self, X: SampleMatrix, out: Array, groups: int) -> bool:
-        """Do as :meth:`_run` for a short job of dense samples on one thread, in a workspace that is kept."""
-        workspace = _workspaces.take()
-        control = workspace.control
-        if workspace.network is self._identity and workspace.groups >= groups:
-            workspace.record.point(n=X.n, X=X.values, out=out)
-            control[control_words.NEXT_BLOCK] = control[control_words.NOT_FINITE] = 0
+    def _run_kept(self, X: SampleMatrix, groups: int) -> tuple[Array, bool]:
+        """Do as :meth:`_run` for a short job of dense samples on one thread, in a workspace that is kept.
+
+        A group of samples or less is copied to the workspace, and its outputs from there, which takes less time than
+        to look up the addresses of the caller's arrays.
+        """
+        workspace, n = _workspaces.take(), X.n
+        if workspace.network is not self._identity or workspace.groups < groups:
+            self._lay_out(workspace, groups)
+        if n <= self._lanes:
+            samples, out = workspace.rows
+            samples[:n] = X.values
         else:
-            self._lay_out(workspace, X, out, groups)
+            samples, out = X.values, np.empty((n, self.network.o), dtype=self.dtype)
+        if n != workspace.n or n > self._lanes:
+            workspace.record.point(n=n, X=samples, out=out)
+            workspace.n = n
+        control = workspace.control
+        control[control_words.NEXT_BLOCK] = control[control_words.NOT_FINITE] = 0
         store.kernel("infer", self.dtype)(workspace.record)
+        result = out[:n].copy() if n <= self._lanes else out
         is_finite = not control[control_words.NOT_FINITE]
         _workspaces.put(workspace)
-        return is_finite
+        return result, is_finite
 
-    def _lay_out(self, workspace: Workspace, X: SampleMatrix, out: Array, groups: int) -> None:
-        """Make the record and the tiles of a workspace for this network and these samples."""
-        workspace.network = None  # in case a signal cuts this short
-        workspace.control[...] = 0
-        workspace.tiles = allocate_tiles(self._rows, groups, self.dtype)
-        workspace.record = self._job(X, out, groups, X.n, workspace.control, workspace.tiles)
+    def _lay_out(self, workspace: Workspace, groups: int) -> None:
+        """Make the record and the buffers of a workspace for this network."""
+        d, _, o = self._rows
+        samples, out = (np.zeros((self._lanes, count), dtype=self.dtype) for count in (d, o))
+        tiles = allocate_tiles(self._rows, groups, self.dtype)
+        X = SampleMatrix(samples, self.dtype)
+        workspace.record = self._job(X, out, groups, X.n, workspace.control, tiles)
         workspace.record.release()
-        workspace.network, workspace.groups = self._identity, groups
+        workspace.network, workspace.groups, workspace.n = self._identity, groups, X.n
+        workspace.tiles, workspace.rows = tiles, (samples, out)

@@ -28,7 +28,11 @@ class Workspace:
     groups : int
         Of the tiles.
     tiles : list of ndarray
-        Buffers of samples, zeroed when they are made.
+        Buffers of samples in groups, zeroed when they are made.
+    rows : tuple of ndarray
+        Buffers of samples as rows, and of their outputs, for a kernel that takes rows.
+    n : int
+        The number of samples that the record is for.
     record : Record
         It keeps no array alive; a caller points it to its own before each call.
     control : ndarray of int64
@@ -37,6 +41,8 @@ class Workspace:
 
     record: Record
     tiles: list[Array]
+    rows: tuple[Array, Array]
+    n: int
 
     def __init__(self) -> None:
         self.network: Any = None
