@@ -48,6 +48,10 @@ def dtype_of_run(X_dtype: np.dtype[Any], model_dtype: np.dtype[Any]) -> np.dtype
     return np.dtype(np.float32 if single else np.float64)
 
 
+# It compares the memory of an array of any type, without a copy, and gives NotImplemented where there are gaps.
+_is_equal = bytearray.__eq__
+
+
 class _Snapshot:
     """The bytes of a model's parameters, and the network that they make."""
 
@@ -74,8 +78,7 @@ class _Snapshot:
 
 def _has_bytes(array: Array, content: bytearray) -> bool:
     """Return whether an array's numbers, in the order of its indices, have these bytes."""
-    # This method of bytearray reads memory of any type, without a copy; it gives NotImplemented if there are gaps.
-    return content.__eq__(array if array.flags.c_contiguous else np.ascontiguousarray(array)) is True
+    return _is_equal(content, array if array.flags.c_contiguous else np.ascontiguousarray(array)) is True
 
 
 class _Kept(weakref.ref[Any]):
