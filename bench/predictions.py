@@ -121,8 +121,6 @@ def single_calls(dtype):
     params = {name: array.astype(dtype) for name, array in params.items()}
     column = np.ascontiguousarray(moons[:, :1], dtype)
     found = {"fastnn2.predict, one column, 2 x 5": (partial(fastnn2.predict, column, params), 30)}
-    if not hasattr(fastnn2, "predictor"):
-        return found
     model = models("two classes", dtype)[0]["fastnn2"]
     found["predictor(), one row, 30 x 100"] = partial(model.predictor(), X[0]), 15
     found["fastnn2.predictor, one column, 2 x 5"] = partial(fastnn2.predictor(params), column), None
