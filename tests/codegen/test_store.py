@@ -89,6 +89,7 @@ def everything(dtype="float64"):
         "update": digest(*fastnn2.update(gradients, params, 0.1).values()),
         "cost": fastnn2.cost(y, Y, params=params, alpha=0.1),
         "predict": digest(fastnn2.predict(X, params)),
+        "predictor": digest(fastnn2.predictor(params, dtype)(X)),
         "sigmoid": digest(fastnn2.sigmoid(X)),
     }
 """
