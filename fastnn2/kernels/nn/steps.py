@@ -7,7 +7,8 @@ all that these functions return, and round some of it differently (see :func:`co
 from numba import njit
 
 from fastnn2.kernels.nn import update as updating
-from fastnn2.kernels.nn.layers import affine, backward_layers
+from fastnn2.kernels.nn.affine import affine
+from fastnn2.kernels.nn.layers import backward_layers
 from fastnn2.kernels.shared.choices import TANH
 from fastnn2.kernels.shared.tuning import SUMMED_OUTPUTS
 from fastnn2.kernels.simd.blocks import smaller

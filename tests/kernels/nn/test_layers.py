@@ -6,7 +6,7 @@ from data import DTYPES
 from numba import njit
 
 from fastnn2.engine import layout
-from fastnn2.kernels.nn import layers
+from fastnn2.kernels.nn import affine, layers
 from fastnn2.kernels.shared import choices, tuning
 from fastnn2.kernels.simd.elementary import tanh
 from fastnn2.kernels.simd.vector import group_lanes, load_group, store
@@ -23,14 +23,14 @@ def in_pieces(flat, d, h, groups, last_lanes, X, A1):
 def at_once(flat, d, h, groups, X, A1):
     lanes = group_lanes(X)
     for g in range(groups):
-        layers.affine(flat, 0, h * d, h, d, X, g * d * lanes, A1, g * h * lanes)
+        affine.affine(flat, 0, h * d, h, d, X, g * d * lanes, A1, g * h * lanes)
     for i in range(0, groups * h * lanes, lanes):
         store(A1, i, tanh(load_group(A1, i)))
 
 
 @njit
 def inputs_of_piece(d, h, X):
-    return layers.inputs_of_piece(d, h, X)
+    return affine.inputs_of_piece(d, h, X)
 
 
 def most_units(dtype):
