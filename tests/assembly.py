@@ -16,6 +16,16 @@ def functions_of(assembly):
     return {name: text.split(".Lfunc_end")[0] for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+def inner_loops(function):
+    """Return the instructions of each innermost loop of a function of an object file for x86-64."""
+    lines = function.split("\n")
+    begins = {line[:-1]: i for i, line in enumerate(lines) if re.match(r"\.LBB\w+:$", line)}
+    jumps = [(begins.get(label, i), i) for i, line in enumerate(lines) for label in re.findall(r"^\tj\w+\t(\S+)", line)]
+    loops = {(begin, end) for begin, end in jumps if begin < end}
+    inner = [a for a in loops if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
+    return [[line for line in lines[a : b + 1] if re.match(r"\t[a-z]", line)] for a, b in sorted(inner)]
+
+
 def assert_mode_is_set_outside(assembly):
     """Check that an entry saves the mode, sets the default, calls the function that computes, and puts the mode back.
 

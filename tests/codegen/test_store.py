@@ -592,7 +592,7 @@ from fastnn2.kernels.nn.layers import hidden_layer
 def hidden(X, params):
     @njit
     def mine(flat, d, h, groups, X, A1):
-        hidden_layer(flat, 0, d, h, groups, lanes, choices.TANH, X, 0, A1, 0)
+        hidden_layer(flat, 0, d, h, groups, lanes, choices.TANH, X, 0, A1, 0, True)
 
     lanes = tuning.group_size(X.dtype)
     (h, d), n = params["W1"].shape, X.shape[1]

@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 import pytest
-from assembly import assert_mode_is_set_outside
+from assembly import assert_mode_is_set_outside, functions_of, inner_loops
 from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem, published_data
 from sklearn.exceptions import ConvergenceWarning
 
@@ -204,6 +204,25 @@ def test_functions_that_keep_vectors_on_their_stack_align_it(target, dtype):
     spilling = [function for function in functions if re.search(with_vector, function)]
     assert spilling
     assert all(re.search(r"andq\s+\$-64, %rsp", function) for function in spilling)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_loops_of_products_keep_their_sums_in_registers(target, dtype):
+    # Such a loop only loads, broadcasts and multiplies; with more accumulators than registers it would use the stack.
+    name, folder = target
+    if name == "x86-64":
+        pytest.skip("each fma is a call")
+    functions = functions_of((folder / f"train-{dtype}.s").read_text()).values()
+    loops = [loop for function in functions for loop in inner_loops(function)]
+    sums = [[line for line in loop if re.match(r"\tv(?:fmadd|(?!mova|movu|broadcast))", line)] for loop in loops]
+    products = [
+        loop
+        for loop, arithmetic in zip(loops, sums, strict=True)
+        if len(arithmetic) >= 8 and all(line.startswith("\tvfmadd") for line in arithmetic)
+    ]
+    # Blocks of two sizes: of the hidden layer, of sums over lanes; and that of sums in lanes.
+    assert sum(sum("vfmadd" in line for line in loop) % 12 == 0 for loop in products) >= 3
+    assert not any("(%rsp" in line and "mm" in line for loop in products for line in loop)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

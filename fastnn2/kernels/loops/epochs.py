@@ -123,7 +123,9 @@ def epochs(job):
                         for i in range(tile_first, tile_first + valid):
                             gradients[gradient_offset + weight_offset] += weight_tile[i]
                     used = lanes_used(valid, tile_size, X)
-                    forward_tile(params, 0, d, h, o, tile_size, used, activation, X_tile, tile_first * d, A1, 0, dZ2, 0)
+                    forward_tile(
+                        params, 0, d, h, o, tile_size, used, activation, X_tile, tile_first * d, A1, 0, dZ2, 0,
+                        keep != DROP)  # fmt: skip
                     gradients[gradient_offset + loss_offset] += output_loss(
                         loss, o, tile_size, valid, dZ2, Y_tile, tile_first * o, weight_tile, tile_first, has_weights,
                         gradients, gradient_offset + b2)  # fmt: skip

@@ -39,7 +39,7 @@ def infer(job):
             for i in range(0, groups * d * lanes, lanes):
                 zero_or_nan = fma(load_group(X_tile, i), 0.0, zero_or_nan)
             used = lanes_used(valid, groups, X)
-            forward_tile(job.params, 0, d, job.h, o, groups, used, job.activation, X_tile, 0, job.A1, 0, y, 0)
+            forward_tile(job.params, 0, d, job.h, o, groups, used, job.activation, X_tile, 0, job.A1, 0, y, 0, False)
             for g in range(groups):
                 activate_outputs(job.loss, o, y, g * o * lanes)
             scatter(y, o, sample, valid, job.out)

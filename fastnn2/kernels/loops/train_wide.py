@@ -174,7 +174,7 @@ def train_wide(job):
             if not is_last or j + 1 < iterations:
                 forward_tile(
                     params, params_offset, d, units, o, next_size, next_used, TANH, X, next_sample * d, A1, a1_offset,
-                    Z2, (next_z2_part + c) * Z2_stride)  # fmt: skip
+                    Z2, (next_z2_part + c) * Z2_stride, True)  # fmt: skip
                 if is_last and has_l2:
                     penalties[(j + 1) % 2 * parts + c] = sum_l2_squares(
                         params, new_offset, l2, part_offset, part_offset + stride

@@ -92,7 +92,7 @@ def unit_epochs(job):
                 units = first_unit(c + 1, parts, h) - unit
                 forward_tile(
                     params, c * stride, d, units, o, groups, used, activation, X_tile, 0, A1, unit * groups * lanes,
-                    Z2, (z2_part + c) * Z2_stride)  # fmt: skip
+                    Z2, (z2_part + c) * Z2_stride, False)  # fmt: skip
                 # Before the barrier, as thread 0 adds those of all parts after it, when others may update already.
                 penalties[z2_part + c] = sum_l2_squares(params, 0, l2, c * stride, (c + 1) * stride)
             terms_of_half = half

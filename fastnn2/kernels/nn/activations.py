@@ -26,6 +26,7 @@ def activate(activation, A, a_offset, rows, used):
     """Write ``A = f(A)`` in place, for the first `used` lanes of `rows` rows of a group.
 
     The rows begin at ``A[a_offset]``; `used` is a multiple of a pair's lanes. The identity leaves A as it is.
+    (Blocks of units write relu themselves, see :func:`affine.affine_block`.)
     """
     lanes, width = group_lanes(A), 2 * vector_lanes(A)
     for row in range(a_offset, a_offset + rows * lanes, lanes):

@@ -7,6 +7,7 @@ layout of groups is that of :mod:`layers`.
 from numba import njit
 
 from fastnn2.kernels.shared.tuning import BLOCK_INPUTS, BLOCK_UNITS, PIECE_INPUTS, PIECE_VECTORS
+from fastnn2.kernels.simd.accumulators import input_update, input_updates, rank1_update, rectified
 from fastnn2.kernels.simd.blocks import (
     block_inputs,
     block_units,
@@ -19,9 +20,9 @@ from fastnn2.kernels.simd.blocks import (
     load_inputs,
     load_scalars,
     load_vectors_like,
-    rank1_update,
     smaller,
     store_each,
+    turn_inputs,
     unit_offsets,
     zero_each,
 )
@@ -48,18 +49,21 @@ def affine(params, w_offset, b_offset, units, count, A, a_offset, Z, z_offset):
 
     The terms are added in the order of k, each with one rounding, with and without blocks.
     """
-    affine_piece(params, w_offset, b_offset, units, count, 0, count, A, a_offset, Z, z_offset, group_lanes(A), 0, 0)
+    affine_piece(
+        params, w_offset, b_offset, units, count, 0, count, A, a_offset, Z, z_offset, group_lanes(A), 0, 0, False
+    )
 
 
 @njit(**INLINE)
 def affine_piece(
-    params, w_offset, b_offset, units, count, begin, end, A, a_offset, Z, z_offset, used, next_offset, lines
+    params, w_offset, b_offset, units, count, begin, end, A, a_offset, Z, z_offset, used, next_offset, lines, rectify
 ):
     """Do as :func:`affine` for the inputs k in [begin, end); if `begin` is not 0, their terms are added to Z.
 
-    The first `used` lanes of the group hold samples. If these are at most half a group, blocks compute no other lanes;
-    these blocks have one size, which computes some units twice, but takes less time to compile. A layer without blocks
-    has one piece. For `next_offset` and `lines` see :func:`affine_block`.
+    The first `used` lanes of the group hold samples, all or half. Blocks compute no other lanes; if their passes are
+    longer than half a group, blocks of one size compute the half, which computes some units twice, but takes less time
+    to compile. A layer without blocks has one piece. For `next_offset`, `lines` and `rectify` see :func:`affine_block`;
+    without blocks, `rectify` does nothing.
     """
     lanes = group_lanes(A)
     if not in_blocks(count, units):
@@ -68,21 +72,21 @@ def affine_piece(
             for k in range(count):
                 z = fma(load_scalar(params, w_offset + u * count + k), load_group(A, a_offset + k * lanes), z)
             store(Z, z_offset + u * lanes, z)
-    elif used > 2 * vector_lanes(A):
+    elif lanes_of(block_inputs(A)) <= 2 * vector_lanes(A) or used == lanes:
         full = end_of_full_blocks(units, block_units())
         for u in range(0, full, block_units()):
             affine_block(
                 unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
-                block_inputs(A), lanes, next_offset, lines)  # fmt: skip
+                block_inputs(A), used, next_offset, lines, rectify)  # fmt: skip
         for u in range(full, units, block_units() - 1):
             affine_block(
                 fewer_unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
-                block_inputs(A), lanes, next_offset, lines)  # fmt: skip
+                block_inputs(A), used, next_offset, lines, rectify)  # fmt: skip
     else:
         for u in range(0, units, block_units()):
             affine_block(
                 unit_offsets, params, w_offset, b_offset, u, units, count, begin, end, A, a_offset, Z, z_offset,
-                half_block_inputs(A), used, next_offset, lines)  # fmt: skip
+                half_block_inputs(A), used, next_offset, lines, rectify)  # fmt: skip
 
 
 @njit(**INLINE)
@@ -105,13 +109,15 @@ def inputs_of_piece(count, units, array):
 
 @njit(**INLINE)
 def affine_block(offsets, params, w_offset, b_offset, first, units, count, begin, end, A, a_offset, Z, z_offset, like,
-                 used, next_offset, lines):  # fmt: skip
+                 used, next_offset, lines, rectify):  # fmt: skip
     """Do as :func:`affine_piece` for a block of units from `first` on, ``z_u += sum_k w_uk a_k`` in registers.
 
     `offsets` is the function that gives the offsets of the block's units. The lanes [0, used) are computed in passes of
     as many lanes as `like` has; a vector of inputs is loaded once for all units of the block. Each pass prefetches up
     to `lines` cache lines, one per input, of the inputs that are computed next, which begin at ``A[next_offset]``:
-    memory delivers them more slowly than the block uses them.
+    memory delivers them more slowly than the block uses them. (Where a turn of the loop takes one input, it prefetches
+    one line. On 16 registers a turn takes more, and all lines are prefetched before the first.) With `rectify`,
+    ``max(0, z)`` is written.
     """
     lanes, width = group_lanes(A), vector_lanes(A)
     w_rows, z_rows = offsets(first, units - 1, count), offsets(first, units - 1, lanes)
@@ -123,13 +129,16 @@ def affine_block(offsets, params, w_offset, b_offset, first, units, count, begin
         z = broadcast_each(like, biases) if begin == 0 else load_vectors_like(Z, z_offset + v, z_rows, like)
         for k in range(begin, prefetch_end):
             prefetch(A, line + k * width)
-            z = rank1_update(
-                load_scalars(params, w_offset + k, w_rows), load_inputs(A, a_offset + k * lanes + v, like), z
-            )
-        for k in range(prefetch_end, end):
-            z = rank1_update(
-                load_scalars(params, w_offset + k, w_rows), load_inputs(A, a_offset + k * lanes + v, like), z
-            )
+            if turn_inputs() == 1:
+                z = input_update(params, w_offset + k, w_rows, A, a_offset + k * lanes + v, z)
+        first_left = prefetch_end if turn_inputs() == 1 else begin
+        end_of_turns = end - (end - first_left & turn_inputs() - 1)
+        for k in range(first_left, end_of_turns, turn_inputs()):
+            z = input_updates(params, w_offset + k, w_rows, A, a_offset + k * lanes + v, lanes, z)
+        for k in range(end_of_turns, end):
+            z = input_update(params, w_offset + k, w_rows, A, a_offset + k * lanes + v, z)
+        if rectify:
+            z = rectified(z)
         store_each(Z, z_offset + v, z_rows, z)
 
 

@@ -18,7 +18,7 @@ from fastnn2.kernels.nn.activations import activate, slope
 from fastnn2.kernels.nn.affine import affine, affine_piece, backward_group, in_blocks, inputs_of_piece
 from fastnn2.kernels.nn.cost import output_cost
 from fastnn2.kernels.nn.products import in_panels, products_over_samples
-from fastnn2.kernels.shared.choices import TANH
+from fastnn2.kernels.shared.choices import RELU, TANH
 from fastnn2.kernels.shared.tuning import GROUP_VECTORS
 from fastnn2.kernels.simd.blocks import block_inputs, block_units, lanes_of, smaller
 from fastnn2.kernels.simd.lanes import fold_group, four_sums, lane, sum_lanes
@@ -37,17 +37,19 @@ from fastnn2.kernels.simd.vector import (
 
 
 @njit(**INLINE)
-def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset):
+def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset, prefetches):
     """Write ``A1 = f(W1 X + b1)`` of `groups` groups in place, from ``A1[a1_offset]`` on.
 
     All groups take one piece of the inputs (see tuning.PIECE_INPUTS), then the next, in the order of the inputs. The
-    passes over a piece of a group prefetch what comes next: that piece of the next group, or the next piece, or the
-    next tile.
+    passes over a piece of a group prefetch what comes next, if `prefetches`: that piece of the next group, or the next
+    piece, or the next tile. Inputs that were just laid out are in the cache. With relu, blocks write A1 at once, which
+    saves a pass over it.
     """
     lanes = group_lanes(X)
     size = inputs_of_piece(d, h, X)
     passes = (h + block_units() - 1) // block_units() * lanes // lanes_of(block_inputs(X))
-    lines = (size * GROUP_VECTORS + passes - 1) // passes
+    lines = (size * GROUP_VECTORS + passes - 1) // passes if prefetches else 0
+    in_store = activation == RELU and in_blocks(d, h)
     for begin in range(0, d, size):
         end = smaller(d, begin + size)
         for g in range(groups):
@@ -57,19 +59,18 @@ def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X,
                 next_row = end if end < d else groups * d
             affine_piece(
                 params, params_offset, params_offset + h * d, h, d, begin, end, X, x_offset + g * d * lanes, A1,
-                z_offset, used, x_offset + next_row * lanes, lines)  # fmt: skip
-            if end == d:
+                z_offset, used, x_offset + next_row * lanes, lines, in_store and end == d)  # fmt: skip
+            if end == d and not in_store:
                 activate(activation, A1, z_offset, h, used)
 
 
 @njit(**INLINE)
-def forward_tile(
-    params, params_offset, d, h, o, groups, last_lanes, activation, X, x_offset, A1, a1_offset, Z2, z2_offset
-):
-    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place."""
+def forward_tile(params, params_offset, d, h, o, groups, last_lanes, activation, X, x_offset, A1, a1_offset, Z2,
+                 z2_offset, prefetches):  # fmt: skip
+    """Write ``A1 = f(W1 X + b1)`` and ``Z2 = W2 A1 + b2`` of a tile in place; for `prefetches` see hidden_layer."""
     lanes = group_lanes(X)
     w2 = params_offset + (d + 1) * h
-    hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset)
+    hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X, x_offset, A1, a1_offset, prefetches)
     for g in range(groups):
         affine(params, w2, w2 + o * h, o, h, A1, a1_offset + g * h * lanes, Z2, z2_offset + g * o * lanes)
 
@@ -91,7 +92,7 @@ def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, 
     (groups, h, G), dZ2 (groups, o, G) and scratch (S, G) are overwritten.
     """
     used = lanes_used(smaller(valid, groups * group_lanes(X)), groups, X)
-    forward_tile(params, params_offset, d, h, o, groups, used, TANH, X, x_offset, A1, 0, dZ2, 0)
+    forward_tile(params, params_offset, d, h, o, groups, used, TANH, X, x_offset, A1, 0, dZ2, 0, True)
     b2 = gradient_offset + (d + 1 + o) * h
     cost = output_cost(o, groups, valid, Y, y_offset, weights, first_sample, has_weights, dZ2, scratch, gradient, b2)
     backward_layers(

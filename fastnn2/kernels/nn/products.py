@@ -25,30 +25,27 @@ from fastnn2.kernels.shared.tuning import (
     SUMMED_SAMPLES,
     UPDATE_WIDTH,
 )
+from fastnn2.kernels.simd.accumulators import add_each, rank1_update, rank1_updates, zero_accumulators
 from fastnn2.kernels.simd.bits import is_double
 from fastnn2.kernels.simd.blocks import (
-    add_each,
     block_columns,
     block_rows,
     column_offsets,
     end_of_full_blocks,
     fewer_row_offsets,
     lane_offsets,
-    load_scalars,
-    load_transposed,
     load_vectors,
     offsets_of_each,
     panel_block_lanes,
     panel_block_rows,
     panel_offsets,
     panel_row_offsets,
-    rank1_update,
     row_offsets,
     smaller,
     store_each,
-    zero_accumulators,
 )
 from fastnn2.kernels.simd.sums import add_sums, add_sums_in_lanes
+from fastnn2.kernels.simd.transpose import load_transposed
 from fastnn2.kernels.simd.vector import INLINE, group_lanes, prefetch, prefetch_group, vector_lanes
 
 
@@ -189,14 +186,7 @@ def add_samples(sums, count, A, a_offset, a_rows, panel, panel_offset, vectors):
     """
     panel_width = PANEL_VECTORS * vector_lanes(A)
     for s in range(0, count, 4):  # one sample per turn takes 4 % longer
-        row = panel_offset + s * panel_width
-        sums = rank1_update(load_scalars(A, a_offset + s, a_rows), load_vectors(panel, row, vectors), sums)
-        row += panel_width
-        sums = rank1_update(load_scalars(A, a_offset + s + 1, a_rows), load_vectors(panel, row, vectors), sums)
-        row += panel_width
-        sums = rank1_update(load_scalars(A, a_offset + s + 2, a_rows), load_vectors(panel, row, vectors), sums)
-        row += panel_width
-        sums = rank1_update(load_scalars(A, a_offset + s + 3, a_rows), load_vectors(panel, row, vectors), sums)
+        sums = rank1_updates(A, a_offset + s, a_rows, panel, panel_offset + s * panel_width, vectors, panel_width, sums)
     return sums
 
 

@@ -5,7 +5,8 @@ X is (n, d), dense or in compressed sparse rows (CSR); tiles are (groups, d, G),
 
 from numba import njit
 
-from fastnn2.kernels.simd.blocks import load_eights, offsets_of_each, smaller, store_each, transposed
+from fastnn2.kernels.simd.blocks import offsets_of_each, smaller, store_each
+from fastnn2.kernels.simd.transpose import load_eights, transposed
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 

@@ -80,7 +80,7 @@ WORK_OF_UNIT = 16
 WORK_PER_THREAD = 20_000
 
 # For a mini-batch of at most UNIT_GROUPS groups the threads share the hidden units, in parts. A part has at least two
-# blocks of PART_UNITS units (the size of target.Blocks.units), as each part costs a sum over the outputs.
+# blocks of PART_UNITS units (target.AVX512_TILES.units), as each part costs a sum over the outputs.
 UNIT_GROUPS = 16
 PART_UNITS = 5
 MAX_PARTS = 16

@@ -15,10 +15,8 @@ from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.simd.target import blocks
 from fastnn2.kernels.simd.vector import (
     INLINE,
-    Vector,
     address,
     broadcast,
-    lane_numbers,
     lane_type,
     llvm_function,
     load_as,
@@ -26,7 +24,7 @@ from fastnn2.kernels.simd.vector import (
 )
 
 
-def _each(function):
+def tuple_of(function):
     """Return the codegen of a tuple whose element i is ``function(context, builder, args, i)``."""
 
     def codegen(context, builder, signature, args):
@@ -36,7 +34,8 @@ def _each(function):
     return codegen
 
 
-def _load_vectors(array, base, offsets, element):
+def vectors_at(array, base, offsets, element):
+    """Return signature and code that load a tuple: ``array[base + offset]`` of the type `element`, for each offset."""
     index = types.intp
 
     def load(context, builder, args, i):
@@ -44,26 +43,26 @@ def _load_vectors(array, base, offsets, element):
         offset = context.cast(builder, builder.extract_value(args[2], i), offsets.dtype, index)
         return load_as(context, builder, array, args[0], index, builder.add(first, offset), element)
 
-    return types.UniTuple(element, offsets.count)(array, base, offsets), _each(load)
+    return types.UniTuple(element, offsets.count)(array, base, offsets), tuple_of(load)
 
 
 @intrinsic
 def load_vectors(typingctx, array, base, offsets):
     """Return the vectors at ``array[base + offset]``, one for each of a tuple of offsets."""
-    return _load_vectors(array, base, offsets, lane_type(array.dtype, 1))
+    return vectors_at(array, base, offsets, lane_type(array.dtype, 1))
 
 
 @intrinsic
 def load_vectors_like(typingctx, array, base, offsets, like):
     """Do as :func:`load_vectors`, with vectors of the type of `like`."""
-    result, codegen = _load_vectors(array, base, offsets, like)
+    result, codegen = vectors_at(array, base, offsets, like)
     return result.return_type(array, base, offsets, like), codegen
 
 
 @intrinsic
 def load_scalars(typingctx, array, base, offsets):
     """Return the numbers ``array[base + offset]``, one for each of a tuple of offsets."""
-    return _load_vectors(array, base, offsets, array.dtype)
+    return vectors_at(array, base, offsets, array.dtype)
 
 
 @intrinsic
@@ -97,7 +96,7 @@ def load_inputs(typingctx, array, index, like):
     def load(context, builder, args, i):
         return load_as(context, builder, array, args[0], index, args[1], like)
 
-    return types.UniTuple(like, 1)(array, index, like), _each(load)
+    return types.UniTuple(like, 1)(array, index, like), tuple_of(load)
 
 
 @intrinsic
@@ -107,7 +106,7 @@ def broadcast_each(typingctx, like, numbers):
     def one(context, builder, args, i):
         return broadcast(context, builder, builder.extract_value(args[1], i), numbers.dtype, like)
 
-    return types.UniTuple(like, numbers.count)(like, numbers), _each(one)
+    return types.UniTuple(like, numbers.count)(like, numbers), tuple_of(one)
 
 
 @intrinsic
@@ -115,52 +114,6 @@ def zero_each(typingctx, like, offsets):
     """Return zeros of the type of `like`, one vector for each of a tuple of offsets."""
     result = types.UniTuple(like, offsets.count)
     return result(like, offsets), lambda context, builder, signature, args: context.get_constant_null(result)
-
-
-def _transpose_squares(builder, values):
-    """Transpose the k x k squares that k vectors hold side by side, in place: exchange 1 lane, then 2, 4 ... lanes."""
-    lanes, width = values[0].type.count, 1
-    while width < len(values):
-        low = lane_numbers([lanes + i - width if i & width else i for i in range(lanes)])
-        high = lane_numbers([lanes + i if i & width else i + width for i in range(lanes)])
-        for i in range(len(values)):
-            if not i & width:
-                pair = values[i], values[i + width]
-                values[i], values[i + width] = (builder.shuffle_vector(*pair, half) for half in (low, high))
-        width *= 2
-    return values
-
-
-@intrinsic
-def transposed(typingctx, rows):
-    """Return the columns of eight rows of eight lanes, as vectors."""
-
-    def codegen(context, builder, signature, args):
-        values = _transpose_squares(builder, [builder.extract_value(args[0], i) for i in range(8)])
-        return context.make_tuple(builder, signature.return_type, values)
-
-    return rows(rows), codegen
-
-
-@intrinsic
-def load_transposed(typingctx, array, base, offsets):
-    """Return columns of the rows that begin at ``array[base + offset]`` for each of a tuple of offsets, as vectors.
-
-    There are as many offsets as a vector has lanes, and half as many columns. Half a vector is loaded at a time, which
-    takes less time than to load quarters, or to transpose whole vectors.
-    """
-    lanes, half = offsets.count, offsets.count // 2
-    load_type, load = _load_vectors(array, base, offsets, Vector(array.dtype, half))
-    result = types.UniTuple(Vector(array.dtype, lanes), half)
-
-    def codegen(context, builder, signature, args):
-        loaded = load(context, builder, load_type, args)
-        rows = [builder.extract_value(loaded, i) for i in range(lanes)]
-        both = lane_numbers(range(lanes))
-        pairs = [builder.shuffle_vector(rows[i], rows[half + i], both) for i in range(half)]
-        return context.make_tuple(builder, result, _transpose_squares(builder, pairs))
-
-    return result(array, base, offsets), codegen
 
 
 @intrinsic
@@ -178,41 +131,6 @@ def store_each(typingctx, array, base, offsets, values):
         return context.get_dummy_value()
 
     return types.void(array, base, offsets, values), codegen
-
-
-@intrinsic
-def rank1_update(typingctx, a, b, sums):
-    """Return ``sums[i * q + j] + a[i] * b[j]`` for p elements of a (vectors or numbers) and q vectors of b."""
-    vector = sums.dtype
-
-    def one(context, builder, args, k):
-        i, j = divmod(k, b.count)
-        left = broadcast(context, builder, builder.extract_value(args[0], i), a.dtype, vector)
-        operands = [left, builder.extract_value(args[1], j), builder.extract_value(args[2], k)]
-        return llvm_function(context, builder, "fma", vector, operands)
-
-    return sums(a, b, sums), _each(one)
-
-
-@intrinsic
-def add_each(typingctx, first, second):
-    """Return ``first[i] + second[i]`` for two tuples of vectors."""
-
-    def one(context, builder, args, i):
-        return builder.fadd(builder.extract_value(args[0], i), builder.extract_value(args[1], i))
-
-    return first(first, second), _each(one)
-
-
-@intrinsic
-def zero_accumulators(typingctx, array, a_offsets, b_offsets):
-    """Return zeros as the sums of :func:`rank1_update`: a vector in the dtype of `array` for each pair of offsets."""
-    result = types.UniTuple(lane_type(array.dtype, 1), a_offsets.count * b_offsets.count)
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant_null(result)
-
-    return result(array, a_offsets, b_offsets), codegen
 
 
 @intrinsic
@@ -254,26 +172,20 @@ def horner(typingctx, x, coefficients):
     return x(x, coefficients), codegen
 
 
-@intrinsic
-def load_eights(typingctx, array, base, offsets):
-    """Do as :func:`load_vectors`, with vectors of eight lanes in the dtype of `array`."""
-    return _load_vectors(array, base, offsets, Vector(array.dtype, 8))
-
-
 def _offsets(count):  # min(first + i, last) * stride, for i in range(count)
     def one(context, builder, args, i):
         row = builder.add(args[0], args[0].type(i))
         row = builder.select(builder.icmp_signed("<", row, args[1]), row, args[1])
         return builder.mul(row, args[2])
 
-    return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), _each(one)
+    return types.UniTuple(types.int64, count)(types.int64, types.int64, types.int64), tuple_of(one)
 
 
 def _multiples(values, stride, count):  # i * stride, for i in range(count)
     def one(context, builder, args, i):
         return builder.mul(args[1], args[1].type(i))
 
-    return types.UniTuple(types.int64, count)(values, stride), _each(one)
+    return types.UniTuple(types.int64, count)(values, stride), tuple_of(one)
 
 
 @intrinsic
@@ -332,7 +244,7 @@ def panel_offsets(typingctx, array):
     def one(context, builder, args, i):
         return context.get_constant(types.int64, i * lanes)
 
-    return types.UniTuple(types.int64, blocks().panel_vectors)(array), _each(one)
+    return types.UniTuple(types.int64, blocks().panel_vectors)(array), tuple_of(one)
 
 
 def _constant(choose):
@@ -352,13 +264,19 @@ def units_from(typingctx, first):
     def one(context, builder, args, i):
         return builder.add(args[0], args[0].type(i))
 
-    return types.UniTuple(types.int64, blocks().narrow_units)(types.int64), _each(one)
+    return types.UniTuple(types.int64, blocks().narrow_units)(types.int64), tuple_of(one)
 
 
 @intrinsic
 def block_units(typingctx):
     """Return the number of units of a layer's block."""
     return _constant(lambda shape: shape.units)
+
+
+@intrinsic
+def turn_inputs(typingctx):
+    """Return how many inputs a layer's loop takes a turn: a power of two."""
+    return _constant(lambda shape: shape.inputs)
 
 
 @intrinsic

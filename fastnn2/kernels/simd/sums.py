@@ -22,7 +22,8 @@ def add_sums(typingctx, gradient, offset, stride, sums, rows, columns):
     def codegen(context, builder, signature, args):
         data = address(context, builder, gradient, args[0])
         values = [builder.extract_value(args[3], i) for i in range(sums.count)]
-        at_once = min(sums.count, lane_type(sums.dtype.dtype, 1).lanes)
+        # The largest power of two that the block and a vector hold: the first four of six sums, then two.
+        at_once = 1 << (min(sums.count, lane_type(sums.dtype.dtype, 1).lanes).bit_length() - 1)
         totals = [
             sums_side_by_side(builder, sums.dtype, values[i : i + at_once]) for i in range(0, sums.count, at_once)
         ]

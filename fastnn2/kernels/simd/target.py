@@ -23,8 +23,9 @@ class Blocks:
         Backward pass of nn/narrow.py: hidden units, with four accumulators each.
     narrow_vectors : int
         Forward pass of nn/narrow.py: vectors of samples, 1 or 2, in each stage of the pipeline.
-    units, vectors : int
-        A layer (nn/layers.py): hidden units, and vectors of samples.
+    units, vectors, inputs : int
+        A layer (nn/affine.py): hidden units, vectors of samples, and how many inputs a turn of the loop takes, 1, 2
+        or 4.
     rows, columns : int
         Sums of products over lanes (nn/products.py); `columns` is 2 or 4.
     panel_rows, panel_vectors : int
@@ -35,6 +36,7 @@ class Blocks:
     narrow_vectors: int
     units: int
     vectors: int
+    inputs: int
     rows: int
     columns: int
     panel_rows: int
@@ -45,11 +47,12 @@ class Blocks:
 # (Six rows are no faster, and layers of 10, 50 or 100 units are common. Panels by eight rows and two vectors, with 10
 # loads for 16 products, are 5 % slower, and 10 to 15 % if another thread of the same core loads much, too.)
 AVX512_TILES = Blocks(
-    narrow_units=5, narrow_vectors=2, units=5, vectors=4, rows=5, columns=4, panel_rows=5, panel_vectors=4
+    narrow_units=5, narrow_vectors=2, units=5, vectors=4, inputs=1, rows=5, columns=4, panel_rows=5, panel_vectors=4
 )
-# 16 registers of 32 bytes (AVX2) or 32 of 16 bytes (Neon): a vector takes two or four of them.
+# 16 registers of 32 bytes (AVX2) or 32 of 16 bytes (Neon): a vector takes two or four of them. (Three rows and two
+# columns load 10 registers for 12 products, two rows load 8 for 8. A turn of four inputs is no faster than one of two.)
 AVX2_TILES = Blocks(
-    narrow_units=1, narrow_vectors=1, units=5, vectors=1, rows=2, columns=2, panel_rows=6, panel_vectors=1
+    narrow_units=1, narrow_vectors=1, units=6, vectors=1, inputs=2, rows=3, columns=2, panel_rows=6, panel_vectors=1
 )
 
 _chosen: list[Blocks] = []

@@ -16,7 +16,7 @@ LARGEST_WHOLE = 3 * tuning.PIECE_INPUTS // 2 - 1  # inputs
 
 @njit
 def in_pieces(flat, d, h, groups, last_lanes, X, A1):
-    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, choices.TANH, X, 0, A1, 0)
+    layers.hidden_layer(flat, 0, d, h, groups, last_lanes, choices.TANH, X, 0, A1, 0, True)
 
 
 @njit

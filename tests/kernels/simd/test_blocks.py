@@ -8,7 +8,7 @@ from numba.core.errors import TypingError
 
 from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.shared.tuning import group_size
-from fastnn2.kernels.simd import blocks, target, vector
+from fastnn2.kernels.simd import accumulators, blocks, target, vector
 
 RANDOM = np.random.RandomState(5)
 
@@ -120,7 +120,7 @@ def affine(weights, biases, last, X, out, size):
             blocks.block_inputs(X), blocks.load_scalars(biases, 0, blocks.unit_offsets(0, last, 1))
         )
         for k in range(2):
-            z = blocks.rank1_update(
+            z = accumulators.rank1_update(
                 blocks.load_scalars(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z
             )
         blocks.store_each(out, v, blocks.unit_offsets(0, last, size), z)

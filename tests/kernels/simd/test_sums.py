@@ -6,7 +6,7 @@ from data import DTYPES
 from numba import njit
 
 from fastnn2.kernels.shared.tuning import group_size
-from fastnn2.kernels.simd import blocks, sums, target, vector
+from fastnn2.kernels.simd import accumulators, blocks, sums, target, vector
 
 RANDOM = np.random.RandomState(5)
 
@@ -14,12 +14,10 @@ RANDOM = np.random.RandomState(5)
 @njit
 def add_products(A, B, size, gradient, offset, stride, rows, columns):
     a_rows, b_rows = blocks.row_offsets(0, 5, size), blocks.column_offsets(0, 5, size)
-    accumulators = blocks.zero_accumulators(A, a_rows, b_rows)
+    totals = accumulators.zero_accumulators(A, a_rows, b_rows)
     for v in range(0, size, vector.vector_lanes(A)):
-        accumulators = blocks.rank1_update(
-            blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), accumulators
-        )
-    sums.add_sums(gradient, offset, stride, accumulators, rows, columns)
+        totals = accumulators.rank1_update(blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), totals)
+    sums.add_sums(gradient, offset, stride, totals, rows, columns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -59,7 +59,9 @@ def test_accumulators_and_operands_fit_in_the_registers(shape):
     registers, per_vector = (32, 1) if shape is target.AVX512_TILES else (16, 2)
     assert (shape.units * shape.vectors + shape.vectors + 1) * per_vector <= registers
     assert shape.columns in (2, 4)
-    assert shape.units == tuning.PART_UNITS  # so that no part of a layer ends inside a block
-    assert (shape.rows * shape.columns + shape.columns + 1) * per_vector <= registers
+    for units in range(2 * tuning.PART_UNITS, 200, tuning.PART_UNITS):  # no part of a layer ends inside a block
+        assert (units - tuning.end_of_full_blocks(units, shape.units)) % (shape.units - 1) == 0
+    # The operands of one register after the other.
+    assert shape.rows * shape.columns * per_vector + shape.columns + 1 <= registers
     assert (shape.narrow_units * 4 + 3 + 1) * per_vector <= registers  # four sums each; dZ2 and two inputs; A1
     assert shape.narrow_vectors in (1, 2)
