@@ -17,7 +17,6 @@ from fastnn2.kernels.simd.blocks import (
     fewer_unit_offsets,
     half_block_inputs,
     lanes_of,
-    load_inputs,
     load_scalars,
     load_vectors_like,
     smaller,
@@ -31,6 +30,7 @@ from fastnn2.kernels.simd.vector import (
     fma,
     group_lanes,
     load_group,
+    load_like,
     load_scalar,
     prefetch,
     store,
@@ -154,6 +154,6 @@ def backward_group(params, w2_offset, h, o, dZ2, z2_offset, out):
         for v in range(0, lanes, lanes_of(like)):
             back = zero_each(like, columns)
             for r in range(o):
-                dz = load_inputs(dZ2, z2_offset + r * lanes + v, like)
+                dz = (load_like(dZ2, z2_offset + r * lanes + v, like),)
                 back = rank1_update(load_scalars(params, w2_offset + r * h, columns), dz, back)
             store_each(out, v, out_rows, back)

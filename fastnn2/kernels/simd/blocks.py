@@ -90,16 +90,6 @@ def lanes_of(typingctx, vector):
 
 
 @intrinsic
-def load_inputs(typingctx, array, index, like):
-    """Return a tuple of one vector of the type of `like`, ``array[index : index + lanes]``."""
-
-    def load(context, builder, args, i):
-        return load_as(context, builder, array, args[0], index, args[1], like)
-
-    return types.UniTuple(like, 1)(array, index, like), tuple_of(load)
-
-
-@intrinsic
 def broadcast_each(typingctx, like, numbers):
     """Return a vector of the type of `like` for each of a tuple of numbers, which is in all its lanes."""
 

@@ -121,7 +121,7 @@ def affine(weights, biases, last, X, out, size):
         )
         for k in range(2):
             z = accumulators.rank1_update(
-                blocks.load_scalars(weights, k, rows), blocks.load_inputs(X, k * size + v, blocks.block_inputs(X)), z
+                blocks.load_scalars(weights, k, rows), (vector.load_like(X, k * size + v, blocks.block_inputs(X)),), z
             )
         blocks.store_each(out, v, blocks.unit_offsets(0, last, size), z)
 
