@@ -7,7 +7,8 @@ kernels, and the same number of cores as the package.
 from fastnn2.codegen import store as kernel_store
 from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
-from fastnn2.kernels.simd.blocks import load_scalars, load_vectors, rank1_update, zero_accumulators
+from fastnn2.kernels.simd.accumulators import rank1_update, zero_accumulators
+from fastnn2.kernels.simd.blocks import load_scalars, load_vectors
 from fastnn2.kernels.simd.vector import INLINE, fma, load, store
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.parallel_for import parallel_for
