@@ -37,7 +37,8 @@ def shuffled_orders(order: Array, epochs: int, random_state: np.random.RandomSta
     n = len(order)
     orders = np.empty((1 + epochs, n), dtype=np.int64)
     orders[0] = order
-    generator = getattr(random_state, "_bit_generator", None)
+    # A subclass may shuffle in its own way.
+    generator = getattr(random_state, "_bit_generator", None) if type(random_state) is np.random.RandomState else None
     if MIN_DRAWS <= epochs * n < MAX_SAMPLES and type(generator) is np.random.MT19937 and is_state_known():
         state = state_of(generator)
         record = ShuffleRecord(n=n, epochs=epochs, state=state, drawn=np.empty_like(state), orders=orders)

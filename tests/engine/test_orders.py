@@ -96,6 +96,18 @@ def test_other_generators_are_left_to_numpy(generator, monkeypatch):
     assert ours.randint(1 << 30) == theirs.randint(1 << 30)
 
 
+class Reversed(np.random.RandomState):
+    """A random state with a shuffle of its own."""
+
+    def shuffle(self, x):
+        super().shuffle(x)
+        x[:] = x[::-1].copy()
+
+
+def test_a_subclass_shuffles_in_its_own_way(way):
+    assert_as_scikit_learn(700, 3, lambda: Reversed(0))
+
+
 def test_a_state_that_is_not_as_expected_is_left_to_numpy(monkeypatch):
     is_state_known.cache_clear()
     changed = lambda generator: np.zeros(625, dtype=np.uint32)  # noqa: E731
