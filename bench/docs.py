@@ -52,12 +52,12 @@ In a checkout, after `pip install '.[bench]'`:
   takes long, and of 25 for fastnn2 and its fastest peers where runs take less than 0.3 s.
 - "Times faster" compares fastnn2 on all cores with the fastest peer, on all cores or on one, whichever is faster.
 - Settings that make OpenBLAS run kernels for another processor are removed first: they would make peers look slow.
-- With `--cpu`, settings of OpenBLAS, NumPy, torch, MKL, oneDNN, XLA and Numba hold them to the level. For JAX, the
-  instruction CPUID tells of no features above it, as XLA takes kernels from a library that has no setting. Each peer is
-  checked: its libraries have to name kernels of that level, and a process that trains with it must not use registers of
-  AVX-512, which Linux tells. No ratio is claimed for a peer that fails; it is left out, with the reason.
-- Beside the share of the peak of multiply-adds in registers stands that of a block of a matrix product whose operands
-  come from the first-level cache. "Quiet" says that this loop, in turn with the row, was within 5 % of its best.
+- With `--cpu`, settings of OpenBLAS, NumPy, torch, MKL, oneDNN, XLA and Numba hold them to the level. XLA takes some
+  kernels from a library that has no setting. So for JAX the instruction CPUID reports no features above the level. Each
+  peer is checked: its libraries have to name kernels of that level, and a process that trains with it must not use
+  registers of AVX-512, which Linux reports. A peer that fails is left out, with the reason.
+- Rows have a share of two peaks: of multiply-adds in registers, and of a block of a matrix product whose operands come
+  from the first-level cache. "Quiet" says that this second loop, in turn with the row, was within 5 % of its best.
 
 ## Noise
 

@@ -2,8 +2,8 @@
 
 The lock is one that the operating system keeps for a process, on a file beside the kernel's. It ends with its process,
 however that ends, so a process that is killed amid a compile blocks nobody. It is a POSIX record lock: a forked child
-does not inherit it, and only a process that may write to the file can take it. Who has the lock removes the file; that
-of a killed process is used by the next compile of the kernel, or goes with old files.
+does not inherit it, and only a process that may write to the file can take it. The process that has the lock removes
+the file. What a killed process left is used by the next compile of the kernel, or goes with old files.
 
 Every process compiles for itself in a folder that cannot be written or is not trusted, and on a file system without
 locks. So does a process that has waited for WAIT_SECONDS, as the other one may be stopped.

@@ -41,7 +41,7 @@ class PreparedNetwork:
         self._tile_groups = tuning.count_tile_groups(*self._rows)
         self._lanes = tuning.group_size(dtype)
         self._kept_groups = most_groups(sum(self._rows))
-        self._most_short = 0  # samples; so many are known to be a short job
+        self._most_short = 0  # the largest number of samples that is known to be a short job
         self._identity = object()  # workspaces know a network by it, and do not keep the network alive
 
     @property
