@@ -170,3 +170,15 @@ def test_calls_at_the_same_time_have_a_workspace_each(dtype, workspaces):
         patch.setattr(Workspaces, "take", take)
         assert_same_bits(outputs(prepared, X[:10]), expected[:10])
     assert_same_bits(inner[0], expected[50:60])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("d", "h"), [(1, 1), (1_000, 10), (3_900, 100), (4_000, 10), (10, 4_000)])
+def test_a_workspace_takes_at_most_2_mb(d, h, dtype, workspaces):
+    """Half of it for tiles, and half for rows and their outputs; docs/deployment.md says so."""
+    prepared = random_network(d, h, 1, dtype)
+    for count in (1, 33, 200):
+        outputs(prepared, np.ones((count, d), dtype))
+    assert workspaces._free
+    for workspace in workspaces._free:
+        assert sum(array.nbytes for array in (*workspace.tiles, *workspace.rows)) <= 1 << 21

@@ -319,3 +319,15 @@ print(os.waitpid(number, 0)[1], (model.predict_proba(rows[:9]) == expected).all(
 @pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
 def test_a_forked_child_predicts():
     assert run(FORK) == "0 True\n"
+
+
+@pytest.mark.parametrize(("dtype", "of_each"), [("float64", (2, 2)), ("float32", (2, 3))], ids=DTYPES)
+def test_what_is_kept_takes_the_memory_that_the_documentation_says(dtype, of_each):
+    """Bytes and packed parameters: for float32, those of a run in float64 are twice as large."""
+    model = fitted(dtype, hidden_layer_sizes=2_000)
+    own = sum(array.nbytes for array in (*model.coefs_, *model.intercepts_))
+    for run_dtype, times in zip((dtype, "float64"), of_each, strict=True):
+        model.predict(X.astype(run_dtype)[:1])
+        snapshot = networks._kept[id(model)].snapshots[np.dtype(run_dtype)]
+        kept = snapshot.network._params.nbytes + sum(map(len, snapshot._bytes))
+        assert times * own <= kept < times * own + 1_000
