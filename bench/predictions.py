@@ -16,7 +16,7 @@ from bench import cases, estimators, measure
 
 ROWS = (1, 10, 100, 1_000)
 DTYPES = ("float64", "float32")
-ROUNDS, QUICK_ROUNDS = 25, 7
+ROUNDS, QUICK_ROUNDS = 15, 7
 SECONDS = 0.003  # of one measurement, which repeats a call
 FITTED = 2_000  # rows
 WANTED = 1.0  # times as fast as scikit-learn, at least
