@@ -69,10 +69,12 @@ def settings(level, before, dispatched):
     dispatched : iterable of str
         The features for which the installed NumPy has kernels, and which this machine has.
     """
-    from bench.inside import Processor
+    from bench.inside import Processor, kernel_store
 
     found = {
         HELD: level,
+        # A store of its own: processes without a level would take its kernels where they have none of their own.
+        "FASTNN2_CACHE_DIR": str(kernel_store.folder() / level),
         "NUMBA_CPU_NAME": level,
         "NUMBA_CPU_FEATURES": Processor.level(level).feature_string(),
         "NPY_DISABLE_CPU_FEATURES": " ".join(name for name in dispatched if name not in NUMPY[level].split()),

@@ -12,7 +12,7 @@ import pytest
 from bench import __main__ as bench_command
 from bench import cpuid, docs, environment, fed, held, levels, machine, measure, peak, peers, report, storage
 from bench.compare.sides import Side
-from bench.inside import Processor
+from bench.inside import Processor, kernel_store
 
 ROOT = pathlib.Path(__file__).parents[1]
 V3 = "x86-64-v3"
@@ -41,6 +41,7 @@ def test_settings_of_a_level():
     assert found["XLA_FLAGS"] == "--xla_dump_to=x --xla_cpu_max_isa=AVX2"
     assert found["GLIBC_TUNABLES"].startswith("glibc.malloc.check=1:glibc.cpu.hwcaps=-AVX512F,")
     assert (found["OPENBLAS_CORETYPE"], found["ATEN_CPU_CAPABILITY"]) == ("Haswell", "avx2")
+    assert pathlib.Path(found["FASTNN2_CACHE_DIR"]) == kernel_store.folder() / V3
 
 
 def test_each_level_is_complete():
