@@ -194,12 +194,6 @@ def prefetch(typingctx, array, index):
 
 
 @intrinsic
-def prefetch_pair(typingctx, array, index):
-    """Prefetch the cache lines of the pair of vectors at ``array[index]``, as :func:`prefetch`."""
-    return _prefetch(array, index, 2)
-
-
-@intrinsic
 def prefetch_group(typingctx, array, index):
     """Prefetch the cache lines of the group at ``array[index]``, as :func:`prefetch`."""
     return _prefetch(array, index, GROUP_VECTORS)
