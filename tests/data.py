@@ -1,10 +1,12 @@
 """Problems, published figures, tolerances and helper functions that the tests share."""
 
 import _thread
+import importlib
 import os
 import time
 
 import numpy as np
+import pytest
 
 import fastnn2
 from fastnn2 import reference
@@ -33,7 +35,17 @@ DIFFERENCES_TOLERANCE = 1e-6
 # process that compiles every kernel takes minutes.
 PATIENCE = 600
 
+# Where all extras are installed, a test that needs one fails without it; elsewhere it is skipped by name.
+EXTRAS_ARE_REQUIRED = os.environ.get("FASTNN2_TEST_EXTRAS") == "required"
+
 RATE = 0.3  # the learning rate of all tests that need no particular one
+
+
+def extra(module, name):
+    """Return a module of the extra `name`; skip the test, or the whole file of tests, where it is missing."""
+    if EXTRAS_ARE_REQUIRED:
+        return importlib.import_module(module)
+    return pytest.importorskip(module, reason=f"needs the extra {name!r}: {module} is not installed")
 
 
 def published_data():

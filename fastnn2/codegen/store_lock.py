@@ -10,19 +10,17 @@ locks. So does a process that has waited for WAIT_SECONDS, as the other one may 
 """
 
 import contextlib
-import errno
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Iterator
 
 from fastnn2.codegen.store_files import LOCK_SUFFIX, DamagedFileError, open_folder
 from fastnn2.codegen.terminal import shown
+from fastnn2.storage.lock import try_lock
 
 WAIT_SECONDS = 120.0  # several times as long as a compile takes on a busy machine
 POLL_SECONDS = 0.02  # short beside a compile; a call that blocks could not end after a time
-HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextlib.contextmanager
@@ -47,28 +45,12 @@ def turn_to_compile(kernel: pathlib.Path) -> Iterator[None]:
 
 def _wait(descriptor: int) -> bool:
     """Wait for the lock; return whether no other process has it."""
-    if _try_lock(descriptor):
+    if try_lock(descriptor):
         return True
     begin = time.monotonic()
     with shown("waiting for another process, which compiles kernels for this processor, once …"):
         while time.monotonic() - begin < WAIT_SECONDS:
             time.sleep(POLL_SECONDS)
-            if _try_lock(descriptor):
+            if try_lock(descriptor):
                 return True
     return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Take the lock if no other process has it; return whether none has. There may be no locks at all."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in HELD_BY_ANOTHER
-    return True

@@ -1,14 +1,13 @@
 """Pictures, made with matplotlib's object interface: no window is opened and no global state changed."""
 
 import argparse
-import contextlib
-import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from fastnn2.functional.steps import forward
+from fastnn2.storage.atomic import check_writable
 
 Array = np.ndarray[Any, Any]
 
@@ -41,28 +40,10 @@ def check_picture_writable(path: pathlib.Path) -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
-    check_file_writable(path)
+    check_writable(path)
     if path.suffix.lower() not in SUFFIXES:
         expected = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         raise ValueError(f"cannot save {str(path)!r}: its name must end with {expected}")
-
-
-def check_file_writable(path: pathlib.Path) -> None:
-    """Raise ValueError if a file cannot be written; the file is not touched."""
-    try:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.stat()  # raises an error if a name is too long, unlike is_dir() of newer Pythons
-        if not path.parent.is_dir():
-            problem = f"{str(path.parent)!r} is not a folder"
-        elif path.is_dir():
-            problem = "it is a folder"
-        elif not os.access(path if path.exists() else path.parent, os.W_OK):
-            problem = "permission denied"
-        else:
-            return
-    except OSError as error:
-        problem = str(error.strerror)
-    raise ValueError(f"cannot save {str(path)!r}: {problem}")
 
 
 def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> None:

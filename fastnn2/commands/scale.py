@@ -18,6 +18,7 @@ from fastnn2.commands.moons import format_duration
 from fastnn2.engine.full_batch import count_threads
 from fastnn2.functional.fit import fit
 from fastnn2.kernels.shared import tuning
+from fastnn2.storage.atomic import check_writable
 
 Array = np.ndarray[Any, Any]
 
@@ -83,7 +84,7 @@ def _check_outputs(options: argparse.Namespace) -> pathlib.Path | None:
     from fastnn2.commands import plotting
 
     if options.json is not None:
-        plotting.check_file_writable(options.json)
+        check_writable(options.json)
     return plotting.picture_path(options, "scale.png")
 
 
