@@ -10,6 +10,7 @@ import pkgutil
 import re
 
 import pytest
+from data import extra
 
 import fastnn2
 from fastnn2 import reference
@@ -37,8 +38,14 @@ FUNCTIONS = {
 PUBLIC_MODULES = {"fastnn2.estimators.mlp": "fastnn2.estimators", "fastnn2.functional.predictor": "fastnn2"}
 
 
+# Modules whose examples need an extra: what they import of it, and its name.
+NEEDS_EXTRA: dict[str, list[tuple[str, str]]] = {}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_doctests(name):
+    for needed in NEEDS_EXTRA.get(name, []):
+        extra(*needed)
     module = importlib.import_module(name)
     result = doctest.testmod(module)
     if name in PUBLIC_MODULES:
