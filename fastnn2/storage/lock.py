@@ -17,7 +17,7 @@ FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_N
 HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 # The locks of this process, by process and path, as a forked child has another number. A dict's setdefault is atomic.
-_own: dict[tuple[int, str], "FileLock"] = {}
+_own: dict[tuple[int, str], object] = {}
 
 
 def try_lock(descriptor: int) -> bool:
@@ -37,7 +37,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 class FileLock:
-    """The right to write a file.
+    """The right to write a file. It ends, at the latest, with this object.
 
     Parameters
     ----------
@@ -46,9 +46,10 @@ class FileLock:
     """
 
     def __init__(self, path: pathlib.Path) -> None:
+        self._token = object()
+        self._key: tuple[int, str] | None = None
         path = pathlib.Path(os.path.realpath(path))
         self.place = path.with_name(path.name + SUFFIX)
-        self._key: tuple[int, str] | None = None
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
@@ -61,7 +62,7 @@ class FileLock:
             lock is held then; :meth:`release` gives it up.
         """
         key = os.getpid(), str(self.place)
-        if _own.setdefault(key, self) is not self:
+        if _own.setdefault(key, self._token) is not self._token:
             return False
         self._key = key
         while True:
@@ -87,3 +88,6 @@ class FileLock:
                     os.unlink(self.place)
             os.close(descriptor)
         del _own[key]
+
+    def __del__(self) -> None:
+        self.release()

@@ -13,7 +13,8 @@ from fastnn2.storage.lock import FileLock
 HOLDER = """
 import pathlib, sys, time
 from fastnn2.storage.lock import FileLock
-print(FileLock(pathlib.Path(sys.argv[1])).acquire(), flush=True)
+lock = FileLock(pathlib.Path(sys.argv[1]))
+print(lock.acquire(), flush=True)
 time.sleep(600)
 """
 
@@ -50,10 +51,12 @@ def test_links_to_a_file_have_one_lock(tmp_path):
 def test_it_ends_with_its_process(tmp_path):
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "a")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "True\n"
-        lock = FileLock(tmp_path / "a")
-        assert not lock.acquire()
-        holder.kill()
+        try:
+            assert holder.stdout.readline() == "True\n"
+            lock = FileLock(tmp_path / "a")
+            assert not lock.acquire()
+        finally:
+            holder.kill()
         assert holder.wait(PATIENCE) == -signal.SIGKILL
     assert lock.acquire()  # on the file that the other process left
     lock.release()

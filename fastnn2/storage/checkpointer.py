@@ -1,0 +1,123 @@
+"""A run writes checkpoints from time to time, while it goes on."""
+
+import pathlib
+import threading
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+
+from fastnn2.storage import checkpoint_file
+from fastnn2.storage.lock import FileLock
+
+Array = np.ndarray[Any, Any]
+
+
+class Checkpointer:
+    """The checkpoints of one run, as a context manager, which has the lock of the file.
+
+    A thread of its own writes, so that neither hash nor disk holds the run up. What a full disk or a folder that cannot
+    be written raises becomes one warning: the run goes on, and the last good checkpoint is intact.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that exists.
+    kind : str
+        Of the run; see :func:`fastnn2.storage.checkpoint_file.write`.
+    seconds : float
+        The least time from one checkpoint to the next, 0 or more.
+    """
+
+    def __init__(self, path: pathlib.Path, kind: str, seconds: float) -> None:
+        self.path, self.kind, self.seconds = path, kind, seconds
+        self._lock = FileLock(path)
+        self._thread: threading.Thread | None = None
+        self._last = time.monotonic()
+        self._failure: Exception | None = None
+        self._has_warned = False
+
+    def __enter__(self) -> "Checkpointer":
+        """Take the lock; raise ValueError if another run has it, or if there is no such folder."""
+        if not self.path.parent.is_dir():
+            raise ValueError(f"cannot write the checkpoint {str(self.path)!r}: there is no folder {self.path.parent}")
+        try:
+            is_free = self._lock.acquire()
+        except OSError as error:  # a folder that cannot be written
+            self._failure, is_free = error, True
+        if not is_free:
+            raise ValueError(
+                f"another run, of this process or another one, writes the checkpoint {str(self.path)!r}; wait for its "
+                "end, or choose another file"
+            )
+        self._last = time.monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Wait until the last checkpoint is written, and give the lock up."""
+        try:
+            self._wait()
+        finally:
+            self._lock.release()
+        self._warn()
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Array]] | None:
+        """Return description and arrays of the file, or None if there is none; else raise ValueError."""
+        try:
+            return checkpoint_file.read(self.path, self.kind)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ValueError(f"cannot read the checkpoint {str(self.path)!r}: {error.strerror or error}") from error
+
+    def seconds_left(self) -> float:
+        """Return the time until the next checkpoint is due, 0 or more."""
+        return max(0.0, self._last + self.seconds - time.monotonic())
+
+    def is_due(self) -> bool:
+        """Return whether it is time for a checkpoint, and the one before is written."""
+        return self.seconds_left() == 0 and not (self._thread is not None and self._thread.is_alive())
+
+    def write(self, description: dict[str, Any], arrays: dict[str, Array]) -> None:
+        """Begin to write a checkpoint; the arrays must not change any more. One that is being written comes first."""
+        self._wait()
+        self._warn()
+        self._last = time.monotonic()
+        thread = threading.Thread(target=self._write, args=(description, arrays), name="fastnn2 checkpoint")
+        thread.start()
+        self._thread = thread
+
+    def _write(self, description: dict[str, Any], arrays: dict[str, Array]) -> None:
+        try:
+            checkpoint_file.write(self.path, self.kind, description, arrays)
+        except Exception as error:
+            self._failure = error
+
+    def _wait(self) -> None:
+        """Wait for the thread; only then raise what a signal has raised meanwhile."""
+        raised = None
+        while self._thread is not None:
+            try:
+                self._thread.join()
+                self._thread = None
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
+
+    def _warn(self) -> None:
+        """Warn once of what went wrong; anything but an OSError is a bug, and raised."""
+        failure, self._failure = self._failure, None
+        if failure is None:
+            return
+        if not isinstance(failure, OSError):
+            raise failure
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"cannot write the checkpoint {str(self.path)!r}: {failure.strerror or failure}. Training goes on; the "
+                "last good checkpoint, if there is one, is intact",
+                RuntimeWarning,
+                stacklevel=2,
+            )
