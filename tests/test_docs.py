@@ -14,7 +14,7 @@ import sys
 import tomllib
 
 import pytest
-from data import PATIENCE
+from data import PATIENCE, extra
 
 import fastnn2
 from fastnn2 import reference, reference_mlp
@@ -68,9 +68,14 @@ def test_pages_are_found():
 
 # Examples
 
+# Pages whose examples need extras: what they import of them, and their names.
+NEEDS_EXTRAS = {"docs/models.md": [("skops", "files"), ("safetensors", "files"), ("skl2onnx", "onnx")]}
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run(page):
+    for needed in NEEDS_EXTRAS.get(page, []):
+        extra(*needed)
     result = doctest.testfile(str(PAGES[page]), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
     # The other way round: a prompt that doctest does not find is an example that nobody runs.
@@ -86,7 +91,7 @@ def test_the_main_pages_have_examples():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_say_what_they_are(page):
-    assert {kind for kind, _ in blocks(TEXT[page])} <= {"sh", "python", "pycon", "dockerfile"}
+    assert {kind for kind, _ in blocks(TEXT[page])} <= {"sh", "python", "pycon", "dockerfile", "c"}
     assert TEXT[page].count("```") == 2 * len(blocks(TEXT[page]))
 
 
