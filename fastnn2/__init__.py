@@ -14,6 +14,7 @@ from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 
 if TYPE_CHECKING:
     from fastnn2 import reference as reference
+    from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.functional.fit import fit
     from fastnn2.functional.predictor import predictor
@@ -31,6 +32,8 @@ __all__ = [
     "fit",
     "forward",
     "init_params",
+    "plot_cost",
+    "plot_decision",
     "predict",
     "predictor",
     "sigmoid",
@@ -50,6 +53,8 @@ _MODULES = {
     "update": "functional.steps",
     "fit": "functional.fit",
     "predictor": "functional.predictor",
+    "plot_cost": "displays",
+    "plot_decision": "displays",
 }
 
 

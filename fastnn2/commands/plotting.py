@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.functional.steps import forward
+from fastnn2.displays import plot_cost, plot_decision
 from fastnn2.storage.atomic import check_writable
 
 Array = np.ndarray[Any, Any]
 
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg")
-CLASS_COLORS = ("#c2410c", "#1d4ed8")  # distinguishable with every kind of color blindness
-MAX_SAMPLES, MAX_COSTS = 2000, 10_000  # more samples would hide the boundary, more costs take much memory
 
 
 def picture_path(options: argparse.Namespace, default: str) -> pathlib.Path | None:
@@ -90,36 +88,15 @@ def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Arra
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title)
 
-    drawn = _evenly_spaced(len(cost_), MAX_COSTS)
-    left.plot(drawn + 1, cost_[drawn], color="#0f766e")
-    max_ticks = 6 if len(cost_) < 100_000 else 4  # longer labels need more room
-    left.xaxis.set_major_locator(MaxNLocator(max_ticks, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-    left.xaxis.set_major_formatter("{x:,.0f}")
-    left.set(xlabel="iteration", ylabel="cost (cross-entropy)", yscale="log", title="cost")
-    left.grid(visible=True, which="both", alpha=0.3)
-
-    low, high = X.min(axis=1) - 0.4, X.max(axis=1) + 0.4
-    x, y = np.meshgrid(np.linspace(low[0], high[0], 400), np.linspace(low[1], high[1], 300))
-    probability = forward(np.stack([x.ravel(), y.ravel()]), params)[0].reshape(x.shape)
-    contours = right.contourf(x, y, probability, levels=np.linspace(0, 1, 21), cmap="coolwarm_r", alpha=0.5)
-    right.contour(x, y, probability, levels=[0.5], colors="black", linewidths=1.5)
-    shown = _evenly_spaced(X.shape[1], MAX_SAMPLES)
-    for label, color in enumerate(CLASS_COLORS):
-        chosen = shown[Y[0, shown] == label]
-        right.scatter(*X[:, chosen], s=9, color=color, edgecolor="white", linewidth=0.3, label=f"class {label}")
-    right.set(xlabel="feature 0", ylabel="feature 1", title="samples and decision boundary")
-    right.legend(loc="upper right")
-    figure.colorbar(contours, ax=right, label="probability of class 1", ticks=[0, 0.25, 0.5, 0.75, 1])
+    left.set(ylabel="cost (cross-entropy)", title="cost")
+    display = plot_cost(cost_, ax=left)
+    display.lines_[0].set_color("#0f766e")
+    right.set(title="samples and decision boundary")
+    plot_decision(params, X, Y, ax=right)
     figure.savefig(path, dpi=110)
-
-
-def _evenly_spaced(count: int, maximum: int) -> Array:
-    """Return at most `maximum` evenly spaced integers from 0 to ``count - 1``, both included."""
-    return np.linspace(0, count - 1, min(count, maximum)).astype(int)

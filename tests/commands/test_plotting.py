@@ -11,6 +11,7 @@ import pytest
 
 import fastnn2
 from fastnn2.commands import moons, plotting
+from fastnn2.displays import decisions
 
 pytest.importorskip("matplotlib")
 WIDTH, HEIGHT = 1100, 462  # 10 by 4.2 inches with 110 dots each
@@ -40,7 +41,7 @@ def test_picture_shows_curve_and_classes(trained, tmp_path):
     image = pixels(path)
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 500  # shades of the probability
-    for color in plotting.CLASS_COLORS:
+    for color in decisions.CLASS_COLORS:
         assert count_pixels(image[:, WIDTH // 2 :], color) > 300  # about a hundred points of each class, on the right
         assert count_pixels(image[:, : WIDTH // 2], color) == 0
     assert count_pixels(image[:, : WIDTH // 2], "#0f766e") > 100  # the cost curve, on the left
@@ -69,23 +70,6 @@ def test_picture_of_few_and_of_many_samples(n, tmp_path):
     params, X, Y = moons.draw_run(n, 0.2, 3, 0)
     plotting.save_training(tmp_path / "a.png", X, Y, params, np.array([0.7]), "")
     assert pixels(tmp_path / "a.png").shape == (HEIGHT, WIDTH, 3)
-
-
-@pytest.mark.parametrize(("count", "maximum", "length"), [(1, 10, 1), (9, 10, 9), (10, 10, 10), (1000, 10, 10)])
-def test_evenly_spaced(count, maximum, length):
-    spaced = plotting._evenly_spaced(count, maximum)
-    assert len(spaced) == length
-    assert (spaced[0], spaced[-1]) == (0, count - 1)
-    assert (np.diff(spaced) > 0).all()
-
-
-def test_many_costs_are_thinned(trained, tmp_path, monkeypatch):
-    """With fewer costs drawn, the file is smaller."""
-    X, Y, params, cost_ = trained
-    plotting.save_training(tmp_path / "a.svg", X, Y, params, cost_.repeat(100), "")
-    monkeypatch.setattr(plotting, "MAX_COSTS", 100)
-    plotting.save_training(tmp_path / "b.svg", X, Y, params, cost_.repeat(100), "")
-    assert (tmp_path / "b.svg").stat().st_size < (tmp_path / "a.svg").stat().st_size
 
 
 @pytest.mark.parametrize(

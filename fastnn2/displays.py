@@ -1,1 +1,0 @@
-"""Pictures of a training run and of what a network has learned, with matplotlib."""
