@@ -72,7 +72,6 @@ def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> 
     figure.savefig(path, dpi=110)
 
 
-@np.errstate(over="ignore")  # costs near 1e300 overflow where matplotlib computes the ticks of the log axis
 def save_training(path: pathlib.Path, X: Array, Y: Array, params: dict[str, Array], cost_: Array, title: str) -> None:
     """Save a picture with the cost curve on a log axis, and the samples with the decision boundary.
 

@@ -38,6 +38,19 @@ def set_labels(ax: Any, xlabel: str, ylabel: str) -> None:
         ax.set_ylabel(ylabel)
 
 
+def inches_wide(ax: Any) -> float:
+    """Return the width of the axes as they are now; a later layout may change it a little."""
+    return float(ax.get_window_extent().width / ax.figure.dpi)
+
+
+def add_legend(ax: Any, count: int) -> Any:
+    """Add a legend of `count` entries, smaller where they are many or the axes narrow; return it."""
+    narrow = inches_wide(ax) < 2.5
+    size = "x-small" if narrow else "small" if count > 5 else None
+    # Not "best", which takes seconds for long curves, with a warning.
+    return ax.legend(loc="upper right", ncols=-(-count // 12), fontsize=size, handlelength=1 if narrow else None)
+
+
 def evenly_spaced(count: int, maximum: int) -> Array:
     """Return at most `maximum` evenly spaced integers from 0 to ``count - 1``, both included."""
     return np.linspace(0, count - 1, min(count, maximum)).astype(int)

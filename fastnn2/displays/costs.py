@@ -11,6 +11,7 @@ from fastnn2.functional import checks
 Array = np.ndarray[Any, Any]
 
 MAX_COSTS = 10_000  # more take much memory and show no more
+LARGEST_COST = 1e200  # matplotlib's ticks of larger ones overflow; a run with such costs has diverged
 
 
 class CostDisplay:
@@ -96,8 +97,7 @@ class CostDisplay:
         axes.set_labels(ax, self.xlabel, self.ylabel)
         ax.grid(visible=True, which="both", alpha=0.3)
         labelled = [line for line in self.lines_ + self.validation_lines_ if not line.get_label().startswith("_")]
-        # Costs fall, so there is room; "best" would take seconds for many costs.
-        self.legend_ = ax.legend(loc="upper right") if labelled else None
+        self.legend_ = axes.add_legend(ax, len(labelled)) if labelled else None
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -106,7 +106,8 @@ def plot_cost(cost_: Any, ax: Any = None) -> CostDisplay:
     """Draw the costs of one or several training runs.
 
     The axis is logarithmic where all costs are above 0, else linear. At most 10,000 costs of a run are drawn, evenly
-    spaced. Of costs that end with NaN or infinity, the finite part is drawn, and the legend says where it ends.
+    spaced. Costs that are NaN, infinite or 1e200 and more are not drawn; where a run ends with them, the legend says
+    how many came before.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def plot_cost(cost_: Any, ax: Any = None) -> CostDisplay:
     Raises
     ------
     TypeError, ValueError
-        An argument is invalid: for example, there are no costs, or none that is finite.
+        An argument is invalid: for example, there are no costs, or none that can be drawn.
     ImportError
         matplotlib is missing.
 
@@ -159,7 +160,7 @@ def _loss_curves(model: Any, what: str) -> tuple[Any, Any]:
 
 
 def _as_costs(value: Any, what: str) -> Array:
-    """Return costs (n_iterations,), of which at least one is finite."""
+    """Return costs (n_iterations,), of which at least one can be drawn."""
     if isinstance(value, dict):
         raise TypeError(f"{what} is a dict; expected the costs of one run, the second result of fastnn2.fit")
     array = checks.as_real_array(value, what)
@@ -169,23 +170,27 @@ def _as_costs(value: Any, what: str) -> Array:
     if array.size == 0:
         raise ValueError(f"{what} is empty; expected at least one cost")
     drawn = array[axes.evenly_spaced(len(array), MAX_COSTS)]
-    if not np.isfinite(drawn).any():
-        raise ValueError(f"{what} has no finite cost, such as {drawn[0]}; there is nothing to draw")
+    if not _can_be_drawn(drawn).any():
+        raise ValueError(f"{what} has no cost below {LARGEST_COST:g}, but {drawn[0]}; there is nothing to draw")
     return array
 
 
+def _can_be_drawn(cost: Array) -> Array:
+    return abs(cost.astype(np.float64)) < LARGEST_COST  # False for NaN
+
+
 def _draw_curve(ax: Any, cost: Array, label: str, **style: Any) -> list[Any]:
-    """Draw the finite costs; return the line in a list."""
+    """Draw costs up to where they diverge; return the line in a list."""
     drawn = axes.evenly_spaced(len(cost), MAX_COSTS)
     shown = cost[drawn].astype(np.float64)
-    finite = np.flatnonzero(np.isfinite(shown))
-    shown[~np.isfinite(shown)] = np.nan  # a gap
-    last = drawn[finite[-1]]
+    drawable = np.flatnonzero(_can_be_drawn(shown))
+    shown[~_can_be_drawn(shown)] = np.nan  # a gap
+    last = drawn[drawable[-1]]
     if last < len(cost) - 1:
-        after = cost[last : drawn[finite[-1] + 1] + 1]
-        last += np.flatnonzero(np.isfinite(after))[-1]
-        label += f"{' (' if label else ''}finite up to {last + 1:,}{')' if label else ''}"
-    marker = "o" if len(finite) == 1 else None  # a line through one point cannot be seen
+        after = cost[last : drawn[drawable[-1] + 1]]
+        last += np.flatnonzero(_can_be_drawn(after))[-1]
+        label = f"{label} (diverged after {last + 1:,})" if label else f"diverged after {last + 1:,}"
+    marker = "o" if len(drawable) == 1 else None  # a line through one point cannot be seen
     lines: list[Any] = ax.plot(drawn + 1, shown, label=label or None, marker=marker, **style)
     return lines
 
@@ -195,10 +200,9 @@ def _set_iteration_ticks(ax: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     longest = f"{ax.dataLim.x1:,.0f}"
-    inches = ax.get_window_extent().width / ax.figure.dpi
     size = ax.xaxis.get_major_ticks(1)[0].label1.get_size()
     commas = longest.count(",")
     width = size * (0.64 * (len(longest) - commas) + 0.32 * commas + 0.5)  # of matplotlib's own font, and some space
-    room = int(inches * 72 / width)
+    room = int(axes.inches_wide(ax) * 72 / width)
     ax.xaxis.set_major_locator(MaxNLocator(max(2, min(6, room)), steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.xaxis.set_major_formatter("{x:,.0f}")

@@ -1,6 +1,5 @@
 """What a network with two inputs decides, and samples."""
 
-import math
 import numbers
 from typing import Any
 
@@ -165,8 +164,7 @@ class DecisionDisplay:
             for number, (label, color) in enumerate(zip(labels, colors, strict=True)):
                 chosen = shown[self.y[shown] == number]
                 self.points_.append(ax.scatter(*self.X[chosen].T, color=color, label=label, **edge))
-            size = None if len(labels) <= 5 else "small"
-            self.legend_ = ax.legend(loc="upper right", ncols=math.ceil(len(labels) / 12), fontsize=size)
+            self.legend_ = axes.add_legend(ax, len(labels))
         axes.set_labels(ax, self.xlabel, self.ylabel)
         self.ax_, self.figure_ = ax, ax.figure
         return self
