@@ -308,7 +308,7 @@ def _levels(response: Array, targets: Array) -> Array:
     """Return the borders of a regressor's bands of color, round numbers over its predictions and the targets."""
     from matplotlib.ticker import MaxNLocator
 
-    low, high = float(min(response.min(), targets.min())), float(max(response.max(), targets.max()))
-    if low == high:
+    low, high = min(response.min(), targets.min()), max(response.max(), targets.max())
+    if low == high:  # else bands would be narrower than the digits that the colorbar shows
         low, high = low - 0.5 * max(1, abs(low)), high + 0.5 * max(1, abs(high))
     return np.asarray(MaxNLocator(20).tick_values(low, high))
