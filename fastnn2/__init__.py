@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastnn2 import reference as reference
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
+    from fastnn2.files.onnx import to_onnx
     from fastnn2.functional.fit import fit
     from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "predictor",
     "sigmoid",
+    "to_onnx",
     "update",
 ]
 
@@ -55,6 +57,7 @@ _MODULES = {
     "predictor": "functional.predictor",
     "plot_cost": "displays",
     "plot_decision": "displays",
+    "to_onnx": "files.onnx",
 }
 
 

@@ -1,0 +1,142 @@
+"""The steps of a Pipeline as parts of an ONNX graph: which can be converted, and which columns each of them gets.
+
+Each class is known by name: a subclass may do something else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import check_is_fitted
+
+from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.files.onnx_graph import Graph, dtype_of
+from fastnn2.files.onnx_network import add_network
+from fastnn2.files.onnx_transformers import TRANSFORMERS, refusal
+
+PASSES_ON = (None, "passthrough")
+# What skl2onnx converts to the promised precision in both dtypes.
+THEIRS = (PCA, TruncatedSVD)
+
+
+def check_steps(step: Any, what: str) -> None:
+    """Raise an error if a model has a step of a class that cannot be converted, or one that is not fitted.
+
+    Parameters
+    ----------
+    what : str
+        The name of the step in errors.
+    """
+    if is_drop(step) or is_identity(step):
+        return
+    if type(step) is Pipeline:
+        for name, part in step.steps:
+            check_steps(part, f"the step {name!r} of {what}")
+        return
+    what = name_of(step, what)
+    if type(step) not in (*ADD, *THEIRS, MLPClassifier, MLPRegressor):
+        known = ", ".join(sorted(known.__name__ for known in (Pipeline, *ADD, *THEIRS)))
+        advice = "fit a model without it, and apply it to X before"
+        raise refusal(what, f"it is none of {known} and FunctionTransformer without a function; {advice}")
+    check_is_fitted(step)
+    if isinstance(step, ColumnTransformer | FeatureUnion):
+        if step.transformer_weights:
+            raise refusal(what, "it has transformer_weights; fit a model without them")
+        parts = parts_of(step) if isinstance(step, ColumnTransformer) else step.transformer_list
+        for name, part, *_ in parts:
+            check_steps(part, f"the part {name!r} of {what}")
+
+
+def name_of(step: Any, what: str) -> str:
+    """Return the name of a step in errors, with its class."""
+    return f"{what} ({type(step).__name__})"
+
+
+def add_model(graph: Graph, model: Any, tensors: Sequence[Any], what: str = "the model") -> list[Any]:
+    """Add a fitted model or transformer, which is checked, to the graph and return its results.
+
+    Raises
+    ------
+    ValueError
+        A step has an option, or gets columns, that cannot be converted.
+    """
+    tensors = list(tensors)
+    if type(model) is Pipeline:
+        for name, step in model.steps:
+            tensors = add_model(graph, step, tensors, f"the step {name!r} of {what}")
+        return tensors
+    if is_identity(model):
+        return tensors
+    what = name_of(model, what)
+    if type(model) in ADD:
+        return [ADD[type(model)](graph, model, tensors, what)]
+    if type(model) in THEIRS:
+        tensor = graph.floats(tensors, what)
+        tensor = graph.cast(tensor, np.dtype(np.result_type(dtype_of(tensor), model.components_.dtype)))
+        return [graph.add_theirs(model, tensor, len(model.components_))]
+    return add_network(graph, model, tensors, what)
+
+
+def is_identity(step: Any) -> bool:
+    """Return whether a step leaves its columns as they are."""
+    if step is None or isinstance(step, str):
+        return step in PASSES_ON
+    return type(step) is FunctionTransformer and step.func is None
+
+
+def is_drop(step: Any) -> bool:
+    """Return whether a step leaves out its columns."""
+    return isinstance(step, str) and step == "drop"
+
+
+def column_indices(transformer: ColumnTransformer, columns: Any) -> list[int]:
+    """Return the places of the columns that a part of a fitted ColumnTransformer takes."""
+    names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
+    places = np.arange(transformer.n_features_in_)
+    if isinstance(columns, str):
+        columns = [columns]
+    if isinstance(columns, slice) and isinstance(columns.start or columns.stop, str):
+        start = None if columns.start is None else names.index(columns.start)
+        stop = None if columns.stop is None else names.index(columns.stop) + 1
+        columns = slice(start, stop, columns.step)
+    if not isinstance(columns, slice) and np.ndim(columns) and any(isinstance(column, str) for column in columns):
+        columns = [names.index(column) for column in columns]
+    if not isinstance(columns, slice) and np.ndim(columns) and not len(columns):
+        return []
+    return [int(place) for place in np.atleast_1d(places[columns])]
+
+
+def parts_of(transformer: ColumnTransformer) -> list[tuple[str, Any, list[int]]]:
+    """Return what a fitted ColumnTransformer does: name, transformer and places of the columns of each part."""
+    parts = [
+        (name, step, column_indices(transformer, columns))
+        for name, step, columns in transformer.transformers_
+        if not is_drop(step)
+    ]
+    return [part for part in parts if part[2]]
+
+
+def _add_columns(graph: Graph, step: ColumnTransformer, tensors: list[Any], what: str) -> Any:
+    results = [
+        result
+        for name, part, places in parts_of(step)
+        for result in add_model(graph, part, graph.columns(tensors, places), f"the part {name!r} of {what}")
+    ]
+    return graph.joined(results, what)
+
+
+def _add_union(graph: Graph, step: FeatureUnion, tensors: list[Any], what: str) -> Any:
+    results = [
+        result
+        for name, part in step.transformer_list
+        if not is_drop(part)
+        for result in add_model(graph, part, tensors, f"the part {name!r} of {what}")
+    ]
+    return graph.joined(results, what)
+
+
+ADD = {**TRANSFORMERS, ColumnTransformer: _add_columns, FeatureUnion: _add_union}
