@@ -29,10 +29,10 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     ``label`` and ``probabilities``, whose columns are in the order of ``classes_``, and a regressor has ``variable``
     (samples, outputs).
 
-    A Pipeline may have these steps: ColumnTransformer, FeatureUnion, FunctionTransformer (without a function),
-    MaxAbsScaler, MinMaxScaler, OneHotEncoder, PCA, PolynomialFeatures, RobustScaler, SelectFromModel, SelectKBest,
-    SelectPercentile, SimpleImputer, StandardScaler and VarianceThreshold. It needs the extra ``onnx``:
-    ``pip install 'fastnn2[onnx]'``.
+    A Pipeline may have these steps, in ColumnTransformer and FeatureUnion too: StandardScaler, MinMaxScaler,
+    MaxAbsScaler, RobustScaler, Normalizer, SimpleImputer, OneHotEncoder, PolynomialFeatures, PCA, IncrementalPCA,
+    TruncatedSVD, the selectors of :mod:`sklearn.feature_selection`, and FunctionTransformer without a function. Others
+    are refused. It needs the extra ``onnx``: ``pip install 'fastnn2[onnx]'``.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     Examples
     --------
     >>> import os, tempfile
+    >>> import numpy as np
     >>> import fastnn2
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
@@ -80,7 +81,7 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     >>> label, probabilities = ReferenceEvaluator(file).run(None, {"X": X[:2]})
     >>> label
     array([0, 0])
-    >>> abs(probabilities - model.predict_proba(X[:2])).max() < 1e-12
+    >>> np.allclose(probabilities, model.predict_proba(X[:2]), rtol=0, atol=1e-12)
     True
     """
     path = as_path(file, "file")
@@ -151,6 +152,8 @@ def _converted(model: Any, inputs: Inputs) -> Any:
 def _rename(converted: Any, input_names: list[str]) -> None:
     """Give the inputs the names of the columns; skl2onnx changes names with spaces or parentheses."""
     outputs = [output.name for output in converted.graph.output]
+    if "" in input_names:
+        raise ValueError("to_onnx cannot convert the model: a column has the name '', which no input has; rename it")
     taken = sorted(set(input_names) & set(outputs))
     if taken:
         raise ValueError(f"to_onnx cannot convert the model: the columns {taken} have names of outputs; rename them")

@@ -120,19 +120,10 @@ class Graph:
         write: Callable[[Nodes], None],
     ) -> list[Any]:
         """Add a step with this name, and return its results, of which each has a name, a dtype and a width."""
-        return self._declare(f"Fastnn2{name}", Operator(write), inputs, results)
-
-    def add_theirs(self, step: Any, tensor: Any, width: int) -> Any:
-        """Add a step that skl2onnx converts, from floats to floats, and return its result."""
-        from skl2onnx import get_model_alias
-
-        return self._declare(get_model_alias(type(step)), step, [tensor], [("variable", dtype_of(tensor), width)])[0]
-
-    def _declare(self, kind: str, raw: Any, inputs: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-        operator = self._scope.declare_local_operator(kind, raw)
+        operator = self._scope.declare_local_operator(f"Fastnn2{name}", Operator(write))
         operator.inputs.extend(inputs)
-        for name, dtype, width in results:
-            operator.outputs.append(self._scope.declare_local_variable(name, tensor_type(dtype, width)))
+        for result, dtype, width in results:
+            operator.outputs.append(self._scope.declare_local_variable(result, tensor_type(dtype, width)))
         return list(operator.outputs)
 
     def columns(self, tensors: Sequence[Any], indices: Sequence[int]) -> list[Any]:

@@ -135,7 +135,7 @@ def _uses(step: Any, places: list[int], default: Dtype) -> Iterator[tuple[int, D
     elif isinstance(step, OneHotEncoder):
         for place, categories in zip(places, step.categories_, strict=True):
             yield place, _dtype_of_categories(categories)
-    elif isinstance(step, SimpleImputer) and step.statistics_.dtype.kind == "O":
+    elif isinstance(step, SimpleImputer) and any(isinstance(value, str) for value in step.statistics_):
         yield from ((place, STRINGS) for place in places)
     elif not is_drop(step):
         yield from ((place, default) for place in places)

@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2.estimators import MLPClassifier, MLPRegressor
-from fastnn2.files.onnx_graph import Graph, dtype_of
+from fastnn2.files.onnx_graph import Graph
 from fastnn2.files.onnx_network import add_network
 from fastnn2.files.onnx_transformers import TRANSFORMERS, refusal
 
 PASSES_ON = (None, "passthrough")
-# What skl2onnx converts to the promised precision in both dtypes.
-THEIRS = (PCA, TruncatedSVD)
 
 
 def check_steps(step: Any, what: str) -> None:
@@ -38,8 +35,8 @@ def check_steps(step: Any, what: str) -> None:
             check_steps(part, f"the step {name!r} of {what}")
         return
     what = name_of(step, what)
-    if type(step) not in (*ADD, *THEIRS, MLPClassifier, MLPRegressor):
-        known = ", ".join(sorted(known.__name__ for known in (Pipeline, *ADD, *THEIRS)))
+    if type(step) not in (*ADD, MLPClassifier, MLPRegressor):
+        known = ", ".join(sorted(known.__name__ for known in (Pipeline, *ADD)))
         advice = "fit a model without it, and apply it to X before"
         raise refusal(what, f"it is none of {known} and FunctionTransformer without a function; {advice}")
     check_is_fitted(step)
@@ -74,10 +71,6 @@ def add_model(graph: Graph, model: Any, tensors: Sequence[Any], what: str = "the
     what = name_of(model, what)
     if type(model) in ADD:
         return [ADD[type(model)](graph, model, tensors, what)]
-    if type(model) in THEIRS:
-        tensor = graph.floats(tensors, what)
-        tensor = graph.cast(tensor, np.dtype(np.result_type(dtype_of(tensor), model.components_.dtype)))
-        return [graph.add_theirs(model, tensor, len(model.components_))]
     return add_network(graph, model, tensors, what)
 
 

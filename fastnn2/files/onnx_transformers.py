@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.feature_selection import (
     RFE,
     RFECV,
@@ -32,8 +33,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from fastnn2.files.onnx_graph import STRINGS, Array, Dtype, Graph, Nodes, as_float, dtype_of, width_of
+from fastnn2.files.onnx_graph import STRINGS, TYPES, Array, Dtype, Graph, Nodes, as_float, dtype_of, width_of
 
+PROJECTIONS = (PCA, IncrementalPCA, TruncatedSVD)
 SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 SELECTORS = (
     *(GenericUnivariateSelect, RFE, RFECV, SelectFdr, SelectFpr, SelectFromModel, SelectFwe, SelectKBest),
@@ -84,6 +86,26 @@ def _scaling(step: Any, dtype: Dtype) -> tuple[list[tuple[str, Array]], Any]:
 
 def _add_selector(graph: Graph, step: Any, tensors: list[Any], what: str) -> Any:
     return graph.columns([graph.joined(tensors, what)], step.get_support(indices=True).tolist())[0]
+
+
+def _add_projection(graph: Graph, step: Any, tensors: list[Any], what: str) -> Any:
+    tensor = graph.floats(tensors, what)
+    dtype, components = dtype_of(tensor), step.components_
+    wider = np.dtype(np.result_type(dtype, components.dtype))
+
+    def write(nodes: Nodes) -> None:
+        samples = nodes.cast(nodes.inputs[0], dtype, wider)
+        name = nodes.node("MatMul", samples, nodes.constant(components.T.astype(wider)))
+        if not isinstance(step, TruncatedSVD):
+            offset = step.mean_.reshape(1, -1) @ components.T  # in the dtype of the fit, as scikit-learn computes it
+            name = nodes.node("Sub", name, nodes.constant(offset.astype(wider)))
+            if step.whiten:
+                scale = np.sqrt(step.explained_variance_)
+                scale = np.maximum(scale, np.finfo(scale.dtype).eps)
+                name = nodes.node("Div", name, nodes.constant(scale.astype(wider)))
+        nodes.end(name)
+
+    return graph.add(type(step).__name__, [tensor], [("variable", wider, len(components))], write)[0]
 
 
 def _add_normalizer(graph: Graph, step: Normalizer, tensors: list[Any], what: str) -> Any:
@@ -161,7 +183,7 @@ def _add_imputer(graph: Graph, step: SimpleImputer, tensors: list[Any], what: st
 
 def _add_encoder(graph: Graph, step: OneHotEncoder, tensors: list[Any], what: str) -> Any:
     dtype = np.dtype(step.dtype)
-    if dtype.kind not in "iuf" or dtype == np.float16:
+    if dtype.name not in TYPES or dtype == STRINGS:
         raise refusal(what, f"its dtype is {dtype.name}; expected float32 or float64")
     columns = [(tensor, place) for tensor in tensors for place in range(width_of(tensor))]
     codes = [_Codes(step, number, dtype_of(tensor), what) for number, (tensor, _) in enumerate(columns)]
@@ -189,9 +211,7 @@ class _Codes:
         categories = step.categories_[number]
         self.categories, self.input_dtype = _comparable(categories, dtype, what)
         self.dtype = as_float(np.dtype(step.dtype))
-        infrequent = getattr(step, "infrequent_categories_", None)
-        infrequent = [] if infrequent is None or infrequent[number] is None else list(infrequent[number])
-        is_rare = np.array([category in infrequent for category in categories], bool)
+        is_rare = _is_infrequent(step, number)
         is_kept = np.ones(len(categories), bool)
         if step.drop_idx_ is not None and step.drop_idx_[number] is not None:
             dropped = int(step.drop_idx_[number])
@@ -224,6 +244,14 @@ class _Codes:
         return nodes.node("Sub", nodes.constant(np.ones(1, self.dtype)), _sum_of_row(nodes, matches))
 
 
+def _is_infrequent(step: OneHotEncoder, number: int) -> Array:
+    """Return which categories of a column share one of the encoder's columns."""
+    of_columns = getattr(step, "infrequent_categories_", None)
+    infrequent = [] if of_columns is None or of_columns[number] is None else of_columns[number]
+    has_nan = any(category != category for category in infrequent)
+    return np.array([has_nan if name != name else name in infrequent for name in step.categories_[number]], bool)
+
+
 def _sum_of_row(nodes: Nodes, name: str) -> str:
     return nodes.node("ReduceSum", name, nodes.constant(np.array([1])), keepdims=1)
 
@@ -236,7 +264,7 @@ def _comparable(categories: Array, dtype: Dtype, what: str) -> tuple[Array, Dtyp
         other = next(category for category in categories if not isinstance(category, str))
         raise refusal(
             what,
-            f"its column has strings and the category {other!r}, and a column of ONNX has strings alone; write it as a "
+            f"its column has strings and the category {other}, and a column of ONNX has strings alone; write it as a "
             'string, such as "", and fit again',
         )
     if categories.dtype.kind in "OUST" and any(isinstance(category, str) for category in categories):
@@ -251,6 +279,7 @@ TRANSFORMERS: dict[Any, Callable[[Graph, Any, list[Any], str], Any]] = {
     SimpleImputer: _add_imputer,
     Normalizer: _add_normalizer,
     PolynomialFeatures: _add_polynomial,
+    **dict.fromkeys(PROJECTIONS, _add_projection),
     **dict.fromkeys(SCALERS, _add_scaler),
     **dict.fromkeys(SELECTORS, _add_selector),
 }
