@@ -99,7 +99,7 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     inputs = inputs_of(model, network, X)
     converted = _converted(model, inputs)
     _rename(converted, inputs.names)
-    _describe(converted, model, network, inputs)
+    _describe(converted, model, network)
     onnx.checker.check_model(converted, full_check=True)
     write_file(path, converted.SerializeToString())
 
@@ -176,11 +176,11 @@ def _rename(converted: Any, input_names: list[str]) -> None:
     del converted.graph.value_info[:]
 
 
-def _describe(converted: Any, model: Any, network: Any, inputs: Inputs) -> None:
+def _describe(converted: Any, model: Any, network: Any) -> None:
     """Write into the model which program made it, and what it is."""
     d, h = network.coefs_[0].shape
     converted.producer_name, converted.producer_version = "fastnn2", __version__
-    steps = [type(step).__name__ for _, step in model.steps] if network is not model else [type(network).__name__]
+    steps = [type(model).__name__] if network is model else [type(step).__name__ for _, step in model.steps]
     converted.doc_string = (
         f"{', '.join(steps)}: a network of {d} inputs, {h} hidden units ({network.activation}) and "
         f"{network.n_outputs_} outputs ({network.out_activation_}), made by fastnn2 {__version__}"

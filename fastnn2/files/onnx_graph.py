@@ -47,6 +47,11 @@ def as_float(dtype: Dtype) -> Dtype:
     return dtype if dtype == np.float32 else np.dtype(np.float64)
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN or pandas' NA, which is neither equal to itself nor different."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
 class Nodes:
     """Writes the nodes of one step; tensors are names here."""
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from fastnn2.estimators.networks import dtype_of_run
-from fastnn2.files.onnx_graph import STRINGS, TYPES, Array, Dtype
+from fastnn2.files.onnx_graph import STRINGS, TYPES, Array, Dtype, is_missing
 from fastnn2.files.onnx_steps import is_drop, is_identity, parts_of
 
 ARRAY_NAME = "X"
@@ -158,11 +158,11 @@ def _dtype_of_values(values: Array, what: str) -> Dtype:
     if dtype == STRINGS:
         flat = values.ravel()
         known = [value for value in flat if isinstance(value, str)]
-        if known and all(isinstance(value, str) or _is_missing(value) for value in flat):
+        if known and all(isinstance(value, str) or is_missing(value) for value in flat):
             return STRINGS
         if not known:
             try:
-                np.array([np.nan if _is_missing(value) else value for value in flat], float)
+                np.array([np.nan if is_missing(value) else value for value in flat], float)
             except (TypeError, ValueError):
                 pass
             else:
@@ -173,8 +173,3 @@ def _dtype_of_values(values: Array, what: str) -> Dtype:
         f"{what} has the type {dtype.name}; expected float32, float64, integers, booleans or strings, which the "
         "inputs of ONNX can have"
     )
-
-
-def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN or pandas' NA, none of which is equal to itself for certain."""
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value)

@@ -55,7 +55,7 @@ def add_network(graph: Graph, model: Any, tensors: list[Any], what: str) -> list
 
 def _add_classifier(graph: Graph, model: Any, tensor: Any, dtype: Dtype) -> list[Any]:
     n_outputs, half = model.n_outputs_, dtype.type(0.5)
-    if model._label_binarizer.y_type_.startswith("multilabel"):
+    if n_outputs > 1 and model.out_activation_ == "logistic":  # one yes or no for each label
 
         def write_labels(nodes: Nodes) -> None:
             probabilities = _outputs(nodes, model, dtype)

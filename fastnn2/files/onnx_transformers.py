@@ -33,7 +33,18 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from fastnn2.files.onnx_graph import STRINGS, TYPES, Array, Dtype, Graph, Nodes, as_float, dtype_of, width_of
+from fastnn2.files.onnx_graph import (
+    STRINGS,
+    TYPES,
+    Array,
+    Dtype,
+    Graph,
+    Nodes,
+    as_float,
+    dtype_of,
+    is_missing,
+    width_of,
+)
 
 PROJECTIONS = (PCA, IncrementalPCA, TruncatedSVD)
 SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
@@ -155,20 +166,21 @@ def _add_imputer(graph: Graph, step: SimpleImputer, tensors: list[Any], what: st
                 f"its columns are strings, and strings of ONNX are never missing ({step.missing_values!r}); write "
                 'missing ones as "", and fit with SimpleImputer(missing_values="")',
             )
+    elif any(isinstance(value, str) for value in (step.missing_values, *step.statistics_)):
+        raise refusal(what, f"it imputes strings, and its columns are {dtype_of(tensor).name}")
     else:
         tensor = graph.floats([tensor], what)
     dtype = dtype_of(tensor)
     statistics = np.asarray(step.statistics_, dtype=dtype)
-    is_empty = np.array([value is None or value != value for value in step.statistics_], bool)
+    is_empty = np.array([is_missing(value) for value in step.statistics_], bool)
     kept = np.arange(len(statistics)) if step.keep_empty_features else np.flatnonzero(~is_empty)
     marked = step.indicator_.features_ if step.add_indicator else np.arange(0)
 
     def write(nodes: Nodes) -> None:
-        if isinstance(step.missing_values, str) or step.missing_values == step.missing_values:
-            value = step.missing_values if dtype == STRINGS else dtype.type(step.missing_values)
-            missing = nodes.node("Equal", nodes.inputs[0], nodes.constant(np.array(value, dtype)))
-        else:
+        if is_missing(step.missing_values):
             missing = nodes.node("IsNaN", nodes.inputs[0])
+        else:
+            missing = nodes.node("Equal", nodes.inputs[0], nodes.constant(np.array(step.missing_values, dtype)))
         filled = nodes.node("Where", missing, nodes.constant(statistics), nodes.inputs[0])
         filled = nodes.node("Gather", filled, nodes.constant(kept.astype(np.int64)), axis=1)
         if len(marked):
@@ -177,7 +189,7 @@ def _add_imputer(graph: Graph, step: SimpleImputer, tensors: list[Any], what: st
         nodes.end(filled)
 
     if len(marked) and dtype == STRINGS:
-        raise refusal(what, "it has add_indicator=True for strings; use MissingIndicator before the model")
+        raise refusal(what, "it has add_indicator=True for strings; fit without it")
     return graph.add("SimpleImputer", [tensor], [("variable", dtype, len(kept) + len(marked))], write)[0]
 
 

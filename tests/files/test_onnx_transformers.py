@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from data import DTYPES
-from onnx_data import assert_equal_in_onnx, fitted
+from onnx_data import assert_equal_in_onnx, columns_of, fitted, session_of
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.feature_selection import (
@@ -201,6 +201,25 @@ def test_missing_strings_are_refused(missing, tmp_path):
         fastnn2.to_onnx(fitted(columns(step), X, Y), tmp_path / "model.onnx", X)
     with pytest.raises(ValueError, match=r"\(OneHotEncoder\): its column has strings and the category (None|nan)"):
         fastnn2.to_onnx(fitted(columns(OneHotEncoder()), X, Y), tmp_path / "model.onnx", X)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA], ids=str)
+def test_all_that_is_missing_is_nan_in_onnx(missing, tmp_path):
+    X = pd.DataFrame({"a": np.where(np.arange(N) % 3, X0[:, 1], missing), "b": X0[:, 3]}, dtype=object)
+    model = fitted(columns(SimpleImputer(missing_values=missing, strategy="most_frequent")), X, Y)
+    as_numbers = pd.DataFrame({name: [np.nan if value is missing else value for value in X[name]] for name in X})
+    fastnn2.to_onnx(model, tmp_path / "model.onnx", X)
+    session = session_of(tmp_path / "model.onnx")
+    _, probabilities = session.run(None, columns_of(session, as_numbers))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-12)
+
+
+def test_imputers_of_strings_refuse_numbers(tmp_path):
+    X = pd.DataFrame({"a": np.array(["x", "y", ""], object)[np.arange(N) % 3]})
+    imputer = SimpleImputer(missing_values="", strategy="most_frequent")
+    model = fitted(columns(make_pipeline(imputer, OneHotEncoder())), X, Y)
+    with pytest.raises(ValueError, match=r"\(SimpleImputer\): it imputes strings, and its columns are int64"):
+        fastnn2.to_onnx(model, tmp_path / "model.onnx", X.assign(a=1))
 
 
 def test_marks_of_missing_strings_are_refused(tmp_path):
