@@ -20,6 +20,7 @@ NUMPY_TYPES = {
     "tensor(float)": np.float32,
     "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
     "tensor(string)": object,
 }
 

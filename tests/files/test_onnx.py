@@ -5,16 +5,19 @@ import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from data import DTYPES
 from onnx_data import assert_equal_in_onnx, fitted, session_of
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastnn2
 
@@ -53,28 +56,47 @@ def regressor(**parameters):
     return fastnn2.MLPRegressor(**{"hidden_layer_sizes": 12, "max_iter": 20, "random_state": 0, **parameters})
 
 
+def with_columns(model, dtype):
+    """Return a Pipeline around a model, and a frame with categories and missing values for it."""
+    X = pd.DataFrame(samples(dtype), columns=list("abcde")).assign(
+        city=np.array(["x", "y", "größer"], object)[GRADES % 3]
+    )
+    X.loc[::5, "b"] = np.nan
+    columns = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), ["e", "b", "a"]),
+        (OneHotEncoder(dtype=dtype), ["city"]),
+        (SimpleImputer(strategy="median"), ["c", "d"]),
+    )
+    return make_pipeline(columns, model), X
+
+
+WAYS = {
+    "alone": lambda model, dtype: (model, samples(dtype)),
+    "scaled": lambda model, dtype: (make_pipeline(StandardScaler(), model), samples(dtype)),
+    "columns": with_columns,
+}
+
+
 # Numbers
 
 
-@pytest.mark.parametrize("scaled", [False, True], ids=["alone", "Pipeline"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("target", CLASS_TARGETS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_classifiers(dtype, target, activation, scaled, tmp_path):
-    X, model = samples(dtype), classifier(activation=activation)
-    model = make_pipeline(StandardScaler(), model) if scaled else model
-    assert_equal_in_onnx(fitted(model, X, CLASS_TARGETS[target]), X, tmp_path / "model.onnx")
+def test_classifiers(dtype, target, activation, way, tmp_path):
+    model, X = WAYS[way](classifier(activation=activation), dtype)
+    assert_equal_in_onnx(fitted(model, X, CLASS_TARGETS[target]), X, tmp_path / "model.onnx", types=X)
 
 
-@pytest.mark.parametrize("scaled", [False, True], ids=["alone", "Pipeline"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("target", VALUE_TARGETS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_regressors(dtype, target, activation, loss, scaled, tmp_path):
-    X, model = samples(dtype), regressor(activation=activation, loss=loss)
-    model = make_pipeline(StandardScaler(), model) if scaled else model
-    assert_equal_in_onnx(fitted(model, X, VALUE_TARGETS[target]), X, tmp_path / "model.onnx")
+def test_regressors(dtype, target, activation, loss, way, tmp_path):
+    model, X = WAYS[way](regressor(activation=activation, loss=loss), dtype)
+    assert_equal_in_onnx(fitted(model, X, VALUE_TARGETS[target]), X, tmp_path / "model.onnx", types=X)
 
 
 @pytest.mark.parametrize(
