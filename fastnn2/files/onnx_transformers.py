@@ -172,8 +172,8 @@ def _add_imputer(graph: Graph, step: SimpleImputer, tensors: list[Any], what: st
         tensor = graph.floats([tensor], what)
     dtype = dtype_of(tensor)
     statistics = np.asarray(step.statistics_, dtype=dtype)
-    is_empty = np.array([is_missing(value) for value in step.statistics_], bool)
-    kept = np.arange(len(statistics)) if step.keep_empty_features else np.flatnonzero(~is_empty)
+    # A column without values in the fit has no statistic, or one that is not missing with keep_empty_features.
+    kept = np.array([place for place, value in enumerate(step.statistics_) if not is_missing(value)], np.int64)
     marked = step.indicator_.features_ if step.add_indicator else np.arange(0)
 
     def write(nodes: Nodes) -> None:
@@ -182,7 +182,7 @@ def _add_imputer(graph: Graph, step: SimpleImputer, tensors: list[Any], what: st
         else:
             missing = nodes.node("Equal", nodes.inputs[0], nodes.constant(np.array(step.missing_values, dtype)))
         filled = nodes.node("Where", missing, nodes.constant(statistics), nodes.inputs[0])
-        filled = nodes.node("Gather", filled, nodes.constant(kept.astype(np.int64)), axis=1)
+        filled = nodes.node("Gather", filled, nodes.constant(kept), axis=1)
         if len(marked):
             marks = nodes.node("Gather", missing, nodes.constant(marked.astype(np.int64)), axis=1)
             filled = nodes.node("Concat", filled, nodes.cast(marks, np.dtype(bool), dtype), axis=1)
