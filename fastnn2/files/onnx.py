@@ -44,7 +44,8 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
         Samples of shape (n_samples, n_features), of which only the types are read; a few are enough. An array makes one
         input, ``X``, and a frame makes one input (samples, 1) for each column that the model uses. By default, a model
         that was fitted to a frame has one input for each column and another model has ``X``. Their type is then that of
-        the model's parameters, or that of the categories of a OneHotEncoder.
+        the model's parameters, or that of the categories of a OneHotEncoder; integers and columns of another precision
+        need X to keep their type.
 
     Returns
     -------
