@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastnn2 import reference as reference
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
+    from fastnn2.files.c_code import to_c
     from fastnn2.files.onnx import to_onnx
     from fastnn2.functional.fit import fit
     from fastnn2.functional.predictor import predictor
@@ -38,6 +39,7 @@ __all__ = [
     "predict",
     "predictor",
     "sigmoid",
+    "to_c",
     "to_onnx",
     "update",
 ]
@@ -58,6 +60,7 @@ _MODULES = {
     "plot_cost": "displays",
     "plot_decision": "displays",
     "to_onnx": "files.onnx",
+    "to_c": "files.c_code",
 }
 
 
