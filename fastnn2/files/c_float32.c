@@ -8,23 +8,33 @@
 #if defined(__GNUC__) && (defined(__FP_FAST_FMAF) || defined(__FMA__) || \
     (defined(__ARM_FEATURE_FMA) && defined(__ARM_FP) && (__ARM_FP & 4)) || \
     (defined(__riscv_flen) && __riscv_flen >= 32))
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_elementwise_fma) /* Clang makes a call of some others, on systems without a library */
+#define NAME_BUILTIN_FMA __builtin_elementwise_fma
+#endif
+#endif
+#if !defined(NAME_BUILTIN_FMA)
+#define NAME_BUILTIN_FMA __builtin_fmaf
+#endif
 static inline float NAME_fma(float a, float b, float c)
 {
-    return __builtin_fmaf(a, b, c);
+    return NAME_BUILTIN_FMA(a, b, c);
 }
 #else
-/* A double holds the product exactly. The sum is rounded to odd, so that its rounding to float rounds as if it were
-   the only one (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). */
+/* A double holds the product exactly. The sum is rounded twice, to double and to float, which goes wrong only if the
+   first makes it lie halfway between two floats. Then it moves to its neighbor on the side of the exact sum. */
 static inline float NAME_fma(float a, float b, float c)
 {
     union { double number; uint64_t bits; } sum;
     const double product = (double)a * b;
     double of_c, error;
     sum.number = product + c;
-    of_c = sum.number - product;
-    error = (product - (sum.number - of_c)) + (c - of_c);
-    if ((error > 0 || error < 0) && !(sum.bits & 1))
-        sum.bits += (error > 0) == (sum.number > 0) ? 1 : (uint64_t)-1;
+    if ((sum.bits & 0x1fffffff) == 0x10000000 || (sum.number > -0x1p-126 && sum.number < 0x1p-126)) {
+        of_c = sum.number - product;
+        error = (product - (sum.number - of_c)) + (c - of_c);
+        if (error != 0)
+            sum.bits += (error > 0) == (sum.number > 0) ? 1 : (uint64_t)-1;
+    }
     return (float)sum.number;
 }
 typedef char NAME_double_has_64_bits[sizeof(double) == 8 ? 1 : -1];

@@ -8,9 +8,17 @@
 #if defined(__GNUC__) && (defined(__FP_FAST_FMA) || defined(__FMA__) || \
     (defined(__ARM_FEATURE_FMA) && defined(__ARM_FP) && (__ARM_FP & 8)) || \
     (defined(__riscv_flen) && __riscv_flen >= 64))
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_elementwise_fma) /* Clang makes a call of some others, on systems without a library */
+#define NAME_BUILTIN_FMA __builtin_elementwise_fma
+#endif
+#endif
+#if !defined(NAME_BUILTIN_FMA)
+#define NAME_BUILTIN_FMA __builtin_fma
+#endif
 static inline double NAME_fma(double a, double b, double c)
 {
-    return __builtin_fma(a, b, c);
+    return NAME_BUILTIN_FMA(a, b, c);
 }
 #else
 /* Sets *sum + *error = a + b exactly, where *sum is rounded to nearest (Knuth). */
@@ -124,9 +132,10 @@ static double NAME_fma_of_any_size(double a, double b, double c)
     return negative ? -word.number : word.number;
 }
 
-/* Product and sum as unevaluated sums of two numbers (Dekker, Knuth); the lower half is rounded to odd, so that the
-   last addition rounds as if it were the only one (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
-   2008). That holds for numbers of common sizes. */
+/* Product and sum as unevaluated sums of two numbers (Dekker, Knuth). The last addition may lie halfway between two
+   numbers only if the lower half is a power of two. Where that comes from rounding, the lower half moves to its neighbor
+   on the side of the exact sum (after Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). No
+   number in between may overflow or lose bits, so others take the way above. */
 static inline double NAME_fma(double a, double b, double c)
 {
     union { double number; uint64_t bits; } lower;
@@ -146,7 +155,7 @@ static inline double NAME_fma(double a, double b, double c)
     NAME_two_sum(c, product_low, &high, &low);
     NAME_two_sum(product, high, &sum, &sum_low);
     NAME_two_sum(low, sum_low, &lower.number, &error);
-    if (error != 0 && !(lower.bits & 1))
+    if (!(lower.bits & 0xfffffffffffffu) && error != 0)
         lower.bits += (error > 0) == (lower.number > 0) ? 1 : (uint64_t)-1;
     return sum + lower.number;
 }

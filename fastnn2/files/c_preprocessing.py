@@ -279,15 +279,13 @@ def _indices(chosen: Any, names: list[str], count: int) -> list[int]:
             start = 0 if chosen.start is None else names.index(chosen.start)
             stop = count if chosen.stop is None else names.index(chosen.stop) + 1
             chosen = slice(start, stop, chosen.step)
-        indices: list[int] = list(range(count))[chosen]
-        return indices
-    selected = np.atleast_1d(np.asarray(chosen))
-    if selected.dtype.kind in "UO":
-        return [names.index(name) for name in selected.tolist()]
-    if selected.dtype.kind == "f":  # an empty list
-        return []
-    indices = np.arange(count)[selected].tolist()
-    return indices
+    else:
+        chosen = np.atleast_1d(np.asarray(chosen))
+        if chosen.dtype.kind in "UO":
+            return [names.index(name) for name in chosen.tolist()]
+        if not chosen.size:
+            return []
+    return [int(k) for k in np.arange(count)[chosen]]
 
 
 _STEPS: dict[type, Callable[..., Columns]] = {
