@@ -6,11 +6,9 @@ import re
 from typing import Any
 
 from fastnn2._version import __version__
-from fastnn2.engine.layout import unpack_params
 from fastnn2.files.c_functions import C_TYPES, functions, in_comment
+from fastnn2.files.c_models import CModel, from_estimator, from_params
 from fastnn2.files.c_names import check_identifier
-from fastnn2.files.c_network import CNetwork
-from fastnn2.functional import checks
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 MOST_PARAMS = 1 << 20  # a file of 25 MB, which takes a compiler seconds and hundreds of megabytes
@@ -88,47 +86,34 @@ def to_c(model: Any, file: str | os.PathLike[str], name: str | None = None) -> s
     else:
         raise TypeError(f"name is {type(name).__name__}; expected a str, the name of the function, or None")
     check_writable(path)
-    from fastnn2.files.c_models import CModel, from_estimator
-
-    converted = CModel(**_of_params(model)) if isinstance(model, dict) else from_estimator(model)
+    converted = from_params(model) if isinstance(model, dict) else from_estimator(model)
     _check_size(converted)
     text, declaration = _source(converted, name, path)
     write_file(path, text.encode("ascii"))
     return declaration
 
 
-def _of_params(params: Any) -> dict[str, Any]:
-    """Return the fields of a CModel for the tutorial's parameters."""
-    arrays, d, h, o = checks.as_params(params)
-    dtype = checks.choose_dtype(arrays["W1"], None)
-    named = unpack_params(checks.pack_finite_params(arrays, dtype), d, h, o)
-    network = CNetwork(
-        named["W1"].T, named["b1"].ravel(), named["W2"].T, named["b2"].ravel(), "tanh", "logistic", False
-    )
-    return {"network": network, "kind": "parameters as from fastnn2.fit", "n_inputs": d,
-            "meaning": "the probability of each output, as from fastnn2.forward"}  # fmt: skip
-
-
-def _stack(model: Any) -> int:
+def _stack(model: CModel) -> int:
     """Return how many bytes of the stack a call takes at most."""
     held = model.network.units_at_a_time + (model.preprocessing.size if model.preprocessing else 0)
     return int(held * model.network.dtype.itemsize) + OTHER_STACK
 
 
-def _check_size(model: Any) -> None:
+def _check_size(model: CModel) -> None:
     if model.network.n_params > MOST_PARAMS:
         raise ValueError(
             f"the network has {model.network.n_params:,} parameters; to_c writes up to {MOST_PARAMS:,}, as compilers "
             "take long for more. fastnn2.to_onnx has no such limit"
         )
-    if _stack(model) > MOST_STACK:
+    steps = model.preprocessing
+    if steps and _stack(model) > MOST_STACK:
         raise ValueError(
-            f"the Pipeline makes {model.preprocessing.size:,} numbers of a sample, which would take {_stack(model):,} "
+            f"the Pipeline makes {steps.size:,} numbers of a sample, which would take {_stack(model):,} "
             f"bytes of the stack; to_c allows {MOST_STACK:,}"
         )
 
 
-def _source(model: Any, name: str, path: pathlib.Path) -> tuple[str, str]:
+def _source(model: CModel, name: str, path: pathlib.Path) -> tuple[str, str]:
     """Return the file's text, and the declaration of the function."""
     network, steps = model.network, model.preprocessing
     element = C_TYPES[network.dtype.name]
@@ -149,7 +134,7 @@ def _source(model: Any, name: str, path: pathlib.Path) -> tuple[str, str]:
     return f"{_comment(model, name, path, declaration)}\n{code}", f"{declaration};"
 
 
-def _comment(model: Any, name: str, path: pathlib.Path, declaration: str) -> str:
+def _comment(model: CModel, name: str, path: pathlib.Path, declaration: str) -> str:
     """Return the comment at the beginning of the file."""
     network, steps = model.network, model.preprocessing
     (d, h, o), dtype = network.shape, network.dtype.name

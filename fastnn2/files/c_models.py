@@ -1,4 +1,4 @@
-"""What a model of scikit-learn's kind is to the C code: its network, the steps before it, and names of columns."""
+"""What a model is to the C code: its network, the steps before it, and the names of its columns."""
 
 import dataclasses
 from typing import Any
@@ -7,10 +7,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from fastnn2.engine.layout import unpack_params
 from fastnn2.estimators import MLPClassifier, MLPRegressor
 from fastnn2.estimators.networks import dtype_of_run
 from fastnn2.files.c_network import CNetwork
 from fastnn2.files.c_preprocessing import Columns, Preprocessing
+from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +48,22 @@ class CModel:
     preprocessing: Preprocessing | None = None
     network_input: str = "x"
     sparse: bool = False
+
+
+def from_params(params: Any) -> CModel:
+    """Return the tutorial's parameters as the C code needs them, in the dtype of W1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are invalid.
+    """
+    arrays, d, h, o = checks.as_params(params)
+    flat = checks.pack_finite_params(arrays, checks.choose_dtype(arrays["W1"], None))
+    W1, b1, W2, b2 = unpack_params(flat, d, h, o).values()
+    network = CNetwork(W1.T, b1.ravel(), W2.T, b2.ravel(), "tanh", "logistic", False)
+    meaning = "the probability of each output, as from fastnn2.forward"
+    return CModel(network, "parameters as from fastnn2.fit", meaning, d)
 
 
 def from_estimator(model: Any) -> CModel:
@@ -90,9 +108,7 @@ def from_estimator(model: Any) -> CModel:
         kind += f" in a Pipeline, behind {', '.join(_type_name(step) for _, step, _ in steps)}"
     network_input = preprocessing.gathered(columns.places)
     used = preprocessing if preprocessing.lines else None
-    return CModel(
-        network, kind, meaning, n_inputs, names, result_names, used, network_input, columns.sparse
-    )  # fmt: skip
+    return CModel(network, kind, meaning, n_inputs, names, result_names, used, network_input, columns.sparse)
 
 
 def _split(pipeline: Pipeline, name: str) -> tuple[list[tuple[str, Any, str]], Any, str]:

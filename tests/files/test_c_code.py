@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastnn2
 from fastnn2.files import c_code
+from fastnn2.files.c_models import from_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -111,8 +112,6 @@ def test_options_that_change_results_are_refused_by_the_file(tmp_path):
 
 def test_calls_of_hidden_units_do_not_grow_the_stack():
     """What a call needs depends on the columns that a Pipeline makes, and not on the hidden units."""
-    from fastnn2.files.c_models import from_estimator
-
     sizes = [c_code._stack(from_estimator(mlp(hidden_layer_sizes=h))) for h in (64, 65, 1000)]
     assert max(sizes) == sizes[0] == 64 * 8 + 1000
     model = make_pipeline(StandardScaler(), mlp()).fit(X, Y)
