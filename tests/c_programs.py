@@ -1,12 +1,15 @@
 """C compilers, and the programs that tests make with them of what ``fastnn2.to_c`` writes."""
 
+import atexit
 import ctypes
+import functools
 import itertools
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -25,7 +28,15 @@ _numbers = itertools.count()
 def zig(*arguments):
     """Return the command of Zig's C compiler, which is Clang with libraries for other systems; skip without it."""
     extra("ziglang", "test-extras")
-    return [sys.executable, "-m", "ziglang", "cc", *arguments]
+    return [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined", *arguments]
+
+
+@functools.cache
+def zig_folder():
+    """Return a folder for what Zig keeps, so that nothing is left in the user's."""
+    folder = tempfile.mkdtemp(prefix="fastnn2-zig-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def compiler(name):
@@ -43,8 +54,8 @@ def compile_c(command, source, target, *flags, standard="c99"):
     """Compile a file; return the path of what comes of it."""
     source, target = pathlib.Path(source), pathlib.Path(target)
     environment = dict(os.environ)
-    if "ziglang" in command:  # nothing is left in the user's folders
-        environment["ZIG_GLOBAL_CACHE_DIR"] = environment["ZIG_LOCAL_CACHE_DIR"] = str(target.parent / "zig")
+    if "ziglang" in command:
+        environment["ZIG_GLOBAL_CACHE_DIR"] = environment["ZIG_LOCAL_CACHE_DIR"] = zig_folder()
     done = subprocess.run(
         [*command, f"-std={standard}", *STRICT, *flags, "-o", str(target), str(source)],
         env=environment, capture_output=True, text=True, timeout=PATIENCE,

@@ -87,6 +87,27 @@ PIPELINES = {
         ],
         None,
     ),
+    "whole": (
+        lambda dtype: [
+            ColumnTransformer(
+                [("c", OneHotEncoder(dtype=np.int8, sparse_output=False, handle_unknown="warn"), COUNTS)],
+                remainder="passthrough",
+            )
+        ],
+        None,
+    ),
+    "inner": (
+        lambda dtype: [
+            ColumnTransformer(
+                [
+                    ("o", ColumnTransformer([("i", StandardScaler(), [1, 0])], remainder="passthrough"), [5, 3, 1]),
+                    ("twice", "passthrough", [1, 1]),
+                    ("none", StandardScaler(), []),
+                ]
+            )
+        ],
+        None,
+    ),
     "mixed": (
         lambda dtype: [
             ColumnTransformer([("a", StandardScaler(), [0, 1])], remainder="passthrough"),
