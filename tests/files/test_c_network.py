@@ -9,6 +9,8 @@ from c_programs import C_TYPES, IN_SOFTWARE, Collection, compile_c, compiler, sa
 from data import DTYPES, PATIENCE
 
 import fastnn2
+from fastnn2.estimators import networks
+from fastnn2.files import c_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -103,6 +105,11 @@ def test_results_are_those_of_fastnn2(name, flags, collection, expected):
     by_dtype, results = expected
     for case in CASES:
         same(call(name_of(case), by_dtype[case[2]]), results[case])
+
+
+def test_every_activation_is_known():
+    assert set(ACTIVATIONS) == set(c_network.ACTIVATIONS) == set(networks.ACTIVATIONS)
+    assert {*c_network.OUTPUTS, "softmax"} == set(networks.LOSSES)
 
 
 SHAPES = [(1, 1, 2), (2, 5, 2), (7, 3, 3), (8, 2, 3), (9, 64, 40), (3, 65, 33), (120, 130, 64), (1, 300, 2)]
