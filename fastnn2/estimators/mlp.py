@@ -207,7 +207,7 @@ class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
     def to_sklearn(self) -> SklearnClassifier:
         """Return scikit-learn's own model with the same parameters and, if this one is fitted, the same predictions.
 
-        Programs that know scikit-learn's class, such as exporters to ONNX, accept it, and its pickle can be read
+        Programs that know scikit-learn's class, such as exporters, accept it, and its pickle can be read
         without fastnn2. A class_weight is left out, as scikit-learn's class has none.
 
         Examples
