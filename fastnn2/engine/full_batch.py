@@ -79,6 +79,7 @@ class Job(abc.ABC):
         self.control = aligned_zeros(control_words.NEXT_CHUNKS + 2 * self.threads * control_words.WORD, np.int64)
         for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.SERIAL_FROM, control_words.OUTCOME):
             self.control[word] = -1
+        self.control[control_words.PAUSE_AT] = control_words.NEVER
         self.has_l2 = alpha != 0
         self._make_buffers(params, alpha)
 

@@ -27,6 +27,7 @@ from fastnn2.kernels.shared.control_words import (
     ENTERED,
     NEXT_CHUNKS,
     OUTCOME,
+    PAUSED,
     READY,
     SERIAL_FROM,
     SHUT_DOWN,
@@ -44,8 +45,9 @@ from fastnn2.kernels.simd.vector import INLINE, address, declare
 # whose threads' shares of the work differ by several microseconds.
 SPINS = 200
 LONG_SPINS = 2000
-# A thread that waits for a call then yields its core MAX_YIELDS times, which takes some milliseconds, before it sleeps.
-# Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core busy for 2 % of the time.
+# A thread that waits for a call, or for the end of a pause, then yields its core MAX_YIELDS times, which takes some
+# milliseconds, before it sleeps. Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core
+# busy for 2 % of the time.
 MAX_YIELDS, MAX_SLEEP = 10_000, 1000
 
 
@@ -258,7 +260,7 @@ def barrier(control, target, yields, max_spins):
     did so here. If it is then 4, 8, 16 or a higher power of two, the thread first sleeps: two new threads may have
     begun on the same core while another core is idle, and the system chooses a core for a thread that wakes. (These
     sleeps become rarer, as each takes longer than a short iteration, and threads also wait if their shares of the work
-    happen to differ.)
+    happen to differ.) In a pause, which may be long, it sleeps after many yields.
     """
     if atomic_add(control, ARRIVED, 1) + 1 < target:
         spins = 0
@@ -270,8 +272,10 @@ def barrier(control, target, yields, max_spins):
                 yields += 1
                 if yields >= 4 and yields & (yields - 1) == 0:  # a power of two
                     sleep(1)
-            else:
+            elif spins < MAX_YIELDS or atomic_load(control, OUTCOME) != PAUSED:
                 yield_core()
+            else:
+                sleep(smaller(spins - MAX_YIELDS, MAX_SLEEP))
     return yields
 
 

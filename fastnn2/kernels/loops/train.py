@@ -36,6 +36,9 @@ time slice again and again. So in such a job (`may_drop_workers`) thread 0 adds 
 when that exceeds the rest, it goes on alone, which again changes only the time. (Without it, the tutorial's job takes
 3.4 times as long beside one process that wants little, and tens of times as long beside two busy ones.)
 
+**Pauses.** Thread 0 may leave the kernel after an iteration and go on in a later call (see :mod:`pauses`). Which
+threads are at work follows from ENTERED and SERIAL_FROM.
+
 **Ctrl-C and divergence.** A thread that finds STOP marks the iteration as abandoned; all threads see the mark after the
 barrier and leave before the update. There are two sets of parameters, used in turn, so those before an update that is
 not finite are still there, too.
@@ -43,6 +46,7 @@ not finite are still there, too.
 
 from numba import njit
 
+from fastnn2.kernels.loops.pauses import begin_pause, end_pause, is_pause_due
 from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
@@ -112,20 +116,26 @@ def training_loop(tile):
         cost_offset = gradients_stride - 1
         scaled_rate = job.learning_rate / total_weight
 
-        j = barriers = 0
         active = 1  # threads at work
         workers_waiting = thread == 0 and threads > 1
-        if thread != 0:
+        if thread == 0:
+            j = atomic_load(control, COMPLETED)  # the first of this call
+            barriers, yields, waited, begin = end_pause(control, j)
+            if atomic_load(control, SERIAL_FROM) >= 0:
+                workers_waiting, may_drop_workers = False, 0
+            elif atomic_load(control, ENTERED) > 0:
+                workers_waiting, active = False, threads
+        else:
             j = wait_for_release(control)
             if j < 0:
                 return
             active, barriers = threads, atomic_load(control, BARRIERS)
+            yields, waited, begin = 0, 0, cycles()
             if not shared:
                 initial = job.params_of_thread_0
                 for i in range(j % 2 * params_stride, (j % 2 + 1) * params_stride):
                     params[i] = initial[i]
-        yields = waited = polls = 0
-        begin = cycles()
+        polls = 0
         while j < iterations:
             while (
                 workers_waiting
@@ -220,6 +230,9 @@ def training_loop(tile):
             j += 1
             if thread == 0:
                 atomic_store(control, COMPLETED, j)
+                if is_pause_due(control, j, iterations):
+                    begin_pause(control, barriers, yields, waited, begin)
+                    return
         if j == iterations:
             report(control, thread, FINISHED)
         if workers_waiting:

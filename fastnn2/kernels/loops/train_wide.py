@@ -21,12 +21,16 @@ of threads changes no bit.
 what another one still reads; so have the L2 penalties. A part's A1, parameters and gradient are used only by the thread
 that has the part in this round.
 
+**Pauses.** Thread 0 may leave the kernel after the last round of an iteration and go on in a later call (see
+:mod:`pauses`).
+
 **Ctrl-C and divergence.** The parameters have two sets, used in turn: those before an iteration that is not finished,
 or whose new parameters are not finite, are still there. In the first round there is only the forward pass.
 """
 
 from numba import njit
 
+from fastnn2.kernels.loops.pauses import begin_pause, end_pause, is_pause_due
 from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
@@ -46,6 +50,7 @@ from fastnn2.kernels.nn.update import sum_l2_squares, update
 from fastnn2.kernels.shared.choices import TANH
 from fastnn2.kernels.shared.control_words import (
     ABANDONED,
+    BARRIERS,
     COMPLETED,
     COST_NOT_FINITE,
     DIVERGED,
@@ -68,10 +73,13 @@ INFINITY = float("inf")
 def start_team(control, thread, threads, parts):
     """Wait until all threads are there, which then begin at once; return whether they do.
 
-    Thread 0, which releases the others, gives up if it finds STOP: a thread may have failed before it came here.
+    Thread 0, which releases the others, gives up if it finds STOP: a thread may have failed before it came here. After
+    a pause they are released already.
     """
     if thread != 0:
         return wait_for_release(control) >= 0
+    if atomic_load(control, ENTERED) > 0:
+        return True
     polls = 0
     while atomic_load(control, READY) < threads - 1:
         if atomic_load(control, STOP) != 0:
@@ -107,7 +115,14 @@ def train_wide(job):
         return
     cost = 0.0
     yields = rounds_done = 0
-    j, batch = -1, batches - 1  # the iteration and batch whose backward pass this round computes; -1: none
+    first_iteration = atomic_load(control, COMPLETED)  # of this call
+    # The iteration and batch whose backward pass this round computes. There is none before the first iteration.
+    j, batch = first_iteration - 1, batches - 1
+    if thread == 0:
+        rounds_done = atomic_load(control, BARRIERS) // threads
+        _, yields, _, _ = end_pause(control, rounds_done)
+        if rounds_done > 0:
+            j, batch = first_iteration, 0
     while True:
         old_offset = (j + 2) % 2 * parts * stride
         new_offset = parts * stride - old_offset
@@ -120,7 +135,7 @@ def train_wide(job):
         used = lanes_used(smaller(n - first_sample, size * lanes), size, X)
         next_used = lanes_used(smaller(n - next_sample, next_size * lanes), next_size, X)
 
-        if j >= 0:
+        if j >= first_iteration:
             for i in range(0, size * o * lanes, lanes):
                 store(dZ2, i, sum_of_parts(Z2, z2_part, parts, Z2_stride, i))
             if batch == 0:
@@ -156,7 +171,7 @@ def train_wide(job):
             units = first_unit(c + 1, parts, h) - unit
             part_offset, a1_offset = c * stride, unit * max_groups * lanes
             params_offset = new_offset + part_offset
-            if j >= 0:
+            if j >= first_iteration:
                 params_offset = old_offset + part_offset
                 if batch == 0:
                     for i in range(part_offset, part_offset + stride):
@@ -185,12 +200,15 @@ def train_wide(job):
             report(control, thread, INTERRUPTED)
             break
         if is_last:
-            if j >= 0:
+            if j >= first_iteration:
                 if atomic_load(control, DIVERGED) == j:
                     report(control, thread, PARAMS_NOT_FINITE)
                     break
                 if thread == 0:
                     atomic_store(control, COMPLETED, j + 1)
+                    if is_pause_due(control, j + 1, iterations):
+                        begin_pause(control, (rounds_done + 1) * threads, yields, 0, 0)
+                        return
             j += 1
             if j == iterations:
                 report(control, thread, FINISHED)
