@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 import numpy as np
 from data import PATIENCE
@@ -60,6 +61,7 @@ class ThreadLimit:
 
     def __init__(self, granted, monkeypatch):
         self.left, self.requests = granted, 0
+        self._counting = threading.Lock()  # threads count when they end, while others start
         self._with_gil, self._without_gil = system.libc_with_gil(), system.libc_without_gil()
         self._start_new_thread = _thread.start_new_thread
         for name in ("libc_with_gil", "libc_without_gil"):
@@ -72,25 +74,33 @@ class ThreadLimit:
 
     def pthread_create(self, *arguments):
         self.requests += 1
-        if self.left == 0:
+        if not self._take():
             return errno.EAGAIN
-        self.left -= 1
         return self._with_gil.pthread_create(*arguments)
 
     def pthread_join(self, *arguments):
-        self.left += 1
+        self._give_back()
         return self._without_gil.pthread_join(*arguments)
 
     def start_new_thread(self, function, arguments):
         def run():
             function(*arguments)
-            self.left += 1
+            self._give_back()
 
         self.requests += 1
-        if self.left == 0:
+        if not self._take():
             raise RuntimeError("can't start new thread")
-        self.left -= 1
         return self._start_new_thread(run, ())
+
+    def _take(self):
+        with self._counting:
+            taken = self.left > 0
+            self.left -= taken
+        return taken
+
+    def _give_back(self):
+        with self._counting:
+            self.left += 1
 
 
 @contextlib.contextmanager

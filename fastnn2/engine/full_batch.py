@@ -9,6 +9,7 @@ costs, or raises them in an error where training was interrupted or diverged. Th
 """
 
 import abc
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.kernels.shared.records import FitRecord, TrainRecord, TrainWideRecord
 from fastnn2.threads.cores import usable_cores
+from fastnn2.threads.pauses import Observer, run_with_pauses
 from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
@@ -106,27 +108,51 @@ class Job(abc.ABC):
     def _params_after(self, iterations: int) -> Array:
         """Return the packed parameters after `iterations`, the number of completed iterations."""
 
-    def run(self, learning_rate: float, total_weight: float, progress: bool | None) -> tuple[Params, Array]:
-        """Train; return parameters and costs, or raise them in an error where training stopped early."""
+    def run(
+        self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
+    ) -> tuple[Params, Array]:
+        """Train; return parameters and costs, or raise them in an error where training stopped early.
+
+        An observer may end the run, which then returns what it has. What it raises is raised as it is.
+        """
         d, h, o, _ = self.shape
         self.learning_rate, self.total_weight = learning_rate, total_weight
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
-        is_short = is_short_job(self.iterations * self.work, self.iterations, tuning.count_params(d, h, o))
         team = Team(kernel, self._record, self.control, self.threads)
-        interrupted = run_team(team, is_short, self.iterations, progress)
+        run = None
+        if observer is not None:
+            run = functools.partial(
+                run_with_pauses, observer=observer, is_short=self._is_short, iterations=self.iterations,
+                progress=progress)  # fmt: skip
+        interrupted = run_team(team, self._is_short(self.iterations), self.iterations, progress, run)
         params = None
         while params is None:
             try:
-                params = unpack_params(self._params_after(int(self.control[control_words.COMPLETED])), d, h, o)
+                params, _ = self.snapshot()
             except KeyboardInterrupt:  # copying millions of parameters takes long: start again
                 interrupted = True
-        return self._result(params, interrupted)
+        return self._result(params, interrupted, observer is not None)
 
-    def _result(self, params: Params, interrupted: bool) -> tuple[Params, Array]:
+    def _is_short(self, iterations: int) -> bool:
+        d, h, o, _ = self.shape
+        return is_short_job(iterations * self.work, iterations, tuning.count_params(d, h, o))
+
+    def snapshot(self) -> tuple[Params, Array]:
+        """Return the parameters after the completed iterations, as copies, and their costs, as a view.
+
+        Thread 0 is out of the kernel.
+        """
+        d, h, o, _ = self.shape
+        done = int(self.control[control_words.COMPLETED])
+        return unpack_params(self._params_after(done), d, h, o), self.costs[:done]
+
+    def _result(self, params: Params, interrupted: bool, may_end_early: bool) -> tuple[Params, Array]:
         """Return parameters and costs, or raise them where training stopped early or Ctrl-C came at its very end."""
         done, outcome = int(self.control[control_words.COMPLETED]), self.control[control_words.OUTCOME]
         if outcome == control_words.FINISHED and not interrupted:
             return params, self.costs
+        if outcome == control_words.INTERRUPTED and not interrupted and may_end_early:
+            return params, self.costs[:done].copy()
         if interrupted or outcome == control_words.INTERRUPTED:
             message = (
                 f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have the result "

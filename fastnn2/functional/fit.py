@@ -1,5 +1,6 @@
 """fit: check the arguments, bring them into the kernels' layout, and train."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from fastnn2.engine.full_batch import SampleParallelJob, UnitParallelJob
 from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
+from fastnn2.functional.callbacks import as_caller
 from fastnn2.kernels.shared import tuning
 from fastnn2.reference import init_params
 
@@ -28,6 +30,8 @@ def fit(
     dtype: Any = None,
     n_threads: int | None = None,
     progress: bool | None = None,
+    callback: Callable[[int, float, Params], Any] | None = None,
+    callback_every: int | None = None,
 ) -> tuple[Params, Array]:
     """Train a two-layer network (tanh, then sigmoid) by gradient descent over all samples.
 
@@ -58,13 +62,21 @@ def fit(
         Maximum number of threads; None uses as many of the available cores as pay off. It does not change the result.
     progress : bool, optional
         Whether to show a progress bar; None shows one on a terminal if training takes over a second.
+    callback : callable, optional
+        ``callback(iteration, cost, params)`` is called after iterations k, 2k, ..., where k is `callback_every`. It
+        gets the number of completed iterations, the last cost, ``cost_[iteration - 1]``, and copies of the parameters.
+        If it returns a true value, the run ends and returns what it has. What it raises is raised as it is, with
+        ``(params, cost_)`` in its attribute ``training``; KeyboardInterrupt becomes TrainingInterrupted.
+    callback_every : int, optional
+        The number of iterations from one call of `callback` to the next; 1 by default, each iteration.
 
     Returns
     -------
     params : dict
         W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1) after the last update, in the dtype of the run.
     cost_ : ndarray (number_of_iterations,)
-        float64; the cost of iteration j is that of the parameters before update j.
+        float64; the cost of iteration j is that of the parameters before update j. It is shorter where `callback` has
+        ended the run.
 
     Raises
     ------
@@ -87,6 +99,17 @@ def fit(
     >>> params, cost_ = fastnn2.fit(X, Y, 1.0, 2, 200)
     >>> fastnn2.predict(X, params)
     array([[0, 0, 1, 1]])
+
+    A callback prints how it goes, and ends the run early:
+
+    >>> def watch(iteration, cost, params):
+    ...     print(f"{iteration}: {cost:.2f}")
+    ...     return cost < 0.1
+    >>> params, cost_ = fastnn2.fit(X, Y, 1.0, 2, 200, callback=watch, callback_every=20)
+    20: 0.12
+    40: 0.05
+    >>> len(cost_)
+    40
     """
     learning_rate = checks.as_positive_float(learning_rate, "learning_rate")
     h = checks.as_integer(hidden_size, "hidden_size", 1, 10**8)
@@ -96,6 +119,7 @@ def fit(
         n_threads = checks.as_integer(n_threads, "n_threads", 1)
     if not (progress is None or isinstance(progress, bool)):
         raise ValueError(f"progress is {progress!r}; expected True, False or None")
+    caller = as_caller(callback, callback_every)
     X = checks.as_matrix(X, "X")
     d, n = X.shape
     Y = checks.as_targets(Y, "Y", n, X)
@@ -118,7 +142,9 @@ def fit(
         flat = checks.pack_finite_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
     job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
     job = job_class(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
-    return job.run(learning_rate, total_weight, progress)
+    if caller is None:
+        return job.run(learning_rate, total_weight, progress)
+    return caller.run(job, learning_rate, total_weight, progress)
 
 
 def _check_init(init: Any, random_state: Any, X: Array, h: int, Y: Array, dtype: Any) -> Any:

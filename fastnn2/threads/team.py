@@ -17,13 +17,13 @@ What happens at Ctrl-C in a long job:
    abandoned. At the next barrier all threads find that mark and leave the loop.
 3. :meth:`Team.stop` waits until the last thread has left, as the threads write to arrays that the caller is about to
    release. It keeps exceptions that come meanwhile, such as that of a second Ctrl-C, and waits on.
+   A job in a pause (see :mod:`pauses`) has no thread 0 in the kernel; the caller calls it, so that all threads come to
+   the barrier.
 4. :func:`run_team` returns True. The parameters of the last complete iteration are intact: an abandoned iteration
    changes none, or, in ``train_wide``, only a second set.
 """
 
-import functools
 import os
-import sys
 import time
 from _thread import start_new_thread
 from collections.abc import Callable
@@ -34,14 +34,14 @@ import numpy as np
 
 from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.terminal import is_terminal
 from fastnn2.kernels.shared import control_words, system
 from fastnn2.kernels.shared.records import Record
 from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock
+from fastnn2.threads.progress import Progress
 
-BAR_AFTER_SECONDS = 0.5  # of training; then a job that will take more than a second gets a progress bar
 # How long the caller waits at a time. A signal that another thread of the process receives does not wake it.
 POLL_SECONDS = 0.05
+START_ATTEMPTS = 100  # a millisecond apart
 # A job is short up to this number of multiplications, which take milliseconds. To those of the kernel, each iteration
 # adds a number for its fixed costs and one for each parameter.
 SHORT_JOB_WORK, WORK_PER_ITERATION, WORK_PER_PARAMETER = 300_000_000, 5_000, 50
@@ -88,8 +88,9 @@ class Team:
         self._workers: NativeThreads | PythonThreads | None = None
         self._is_started = False
         self._process = os.getpid()
-        self._done_lock = acquired_lock()  # released at the end of a long job
-        self._thread_0: list[int] = []  # not empty if it is a thread of its own
+        self._done_lock = acquired_lock()  # of a thread in the caller's place: released when it has left the kernel
+        self._thread_0: list[int] = []  # the threads that were started in the caller's place, one after the other
+        self._thread_0_ended: list[bool] = []  # one for each of them that has left the kernel
 
     def start(self) -> None:
         """Start the workers, which wait in the kernel for thread 0."""
@@ -135,20 +136,35 @@ class Team:
             self._workers.join()
 
     def run(self) -> None:
-        """Do a job of one call, with the caller as thread 0."""
+        """Do a job of one call, or its part up to the next pause, with the caller as thread 0."""
         try:
-            self.start()
+            if not self.jobs:  # _is_started is False, too, once the team is told to stop
+                self.start()
             self.call()
         finally:
-            self.end()  # when thread 0 is done, the others may still be in their last update
-        self.is_done = True
+            if not self.is_paused():
+                self.end()  # when thread 0 is done, the others may still be in their last update
+        self.is_done = not self.is_paused()
+
+    def is_paused(self) -> bool:
+        """Return whether thread 0 has left the kernel for a pause; the workers stay in it."""
+        return bool(self.control[control_words.OUTCOME] == control_words.PAUSED)
 
     def run_beside(self) -> None:
-        """Do a job of one call, with another thread as thread 0; do not wait for it.
+        """Do the same with another thread as thread 0; do not wait for it.
 
-        One bytecode starts the thread and records it, so that no signal can come between.
+        One bytecode starts the thread and records it, so that no signal can come between. If the system refuses it, the
+        thread of the part before may not quite have ended.
         """
-        self._thread_0.extend(map(start_new_thread, [self._run_as_thread_0], repeat(())))
+        self._done_lock = acquired_lock()
+        for left in reversed(range(START_ATTEMPTS if self._thread_0 else 1)):
+            try:
+                self._thread_0.extend(map(start_new_thread, [self._run_as_thread_0], repeat(())))
+                return
+            except RuntimeError:
+                if left == 0:
+                    raise
+                time.sleep(0.001)
 
     def _run_as_thread_0(self) -> None:
         try:
@@ -157,7 +173,8 @@ class Team:
         except BaseException as error:
             self.failure = error
         finally:
-            self.is_done = True
+            self.is_done = not self.is_paused()
+            self._thread_0_ended.append(True)
             self._done_lock.release()
 
     def _fail(self, error: BaseException) -> None:
@@ -170,12 +187,19 @@ class Team:
         self.control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
 
     def wait(self, seconds: float) -> bool:
-        """Wait for thread 0 of a long job, at most `seconds`; return whether it is done, or not of this process."""
-        if self.is_forked():
+        """Wait, at most `seconds`, for thread 0 if it is not the caller; return whether it is out of the kernel.
+
+        It is so in a forked process, too, which has no such thread.
+        """
+        if self.is_forked() or self._is_caller_thread_0():
             return True
-        if not self.is_done and self._done_lock.acquire(timeout=seconds):
+        if self._done_lock.acquire(timeout=seconds):
             self._done_lock.release()
-        return self.is_done
+        return self._is_caller_thread_0()
+
+    def _is_caller_thread_0(self) -> bool:
+        """Return whether no thread in the caller's place is in the kernel."""
+        return len(self._thread_0) == len(self._thread_0_ended)
 
     def stop(self) -> BaseException | None:
         """Tell the team to stop and wait until it has; return what was raised in the calling thread meanwhile."""
@@ -184,27 +208,36 @@ class Team:
             try:
                 self._is_started = False
                 self.control[control_words.STOP] = 1
-                while self._thread_0 and not self.wait(POLL_SECONDS):
+                while not self.wait(POLL_SECONDS):
                     pass
-                if not self._thread_0:  # else it ends the team
-                    self.end()
+                if self.is_paused() and not self.is_forked():
+                    self._kernel(self.jobs[0])
+                self.end()
                 break
             except BaseException as error:  # from a signal; the threads may still run, so wait on
                 raised = error
         return raised
 
 
-def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None) -> bool:
-    """Run a job to its end, or to Ctrl-C; return whether Ctrl-C came. What a thread raises is raised here."""
+def run_team(
+    team: Team, is_short: bool, iterations: int, progress: bool | None, run: Callable[[Team], None] | None = None
+) -> bool:
+    """Run a job to its end, or to Ctrl-C; return whether Ctrl-C came. What a thread raises is raised here.
+
+    ``run(team)``, if given, runs a job in parts (see :func:`pauses.run_with_pauses`).
+    """
     interrupt = pending_exception = None
     try:
         try:
-            if is_short:
+            if run is not None:
+                run(team)
+            elif is_short:
                 team.run()
             else:
                 team.run_beside()
-            if progress or not is_short:
-                monitor(team, iterations, progress)
+            if run is None and (progress or not is_short):
+                with Progress(team.control, iterations, progress) as bar:
+                    monitor(team, bar)
         finally:
             pending_exception = team.stop()
     except KeyboardInterrupt as error:
@@ -220,47 +253,10 @@ def run_team(team: Team, is_short: bool, iterations: int, progress: bool | None)
     return (interrupt or pending_exception) is not None
 
 
-def monitor(team: Team, iterations: int, progress: bool | None) -> None:
-    """Wait until the team is done, with a progress bar if `progress`.
-
-    None shows the bar on a terminal if the job takes over a second.
-    """
-    begin = time.perf_counter()
-    if progress is None and is_terminal(sys.stderr):
-        progress = not team.wait(BAR_AFTER_SECONDS) and _estimate_seconds(begin, team, iterations) > 1.0
-    if not progress:
-        while not team.wait(POLL_SECONDS):
-            pass
-        return
-    with _bar_class()(total=iterations, desc="training", unit="it", unit_scale=True, leave=False) as bar:
-        while not team.wait(POLL_SECONDS):
-            bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
-        bar.update(int(team.control[control_words.COMPLETED]) - bar.n)
-
-
-class _NoLock:
-    """Replaces the lock that all bars of tqdm share. If a signal left that one locked, every later bar would hang."""
-
-    def acquire(self, *_: object, **__: object) -> bool:
-        return True
-
-    def release(self, *_: object) -> None:
-        pass
-
-    __enter__, __exit__ = acquire, release
-
-
-@functools.cache
-def _bar_class() -> Any:
-    from tqdm import tqdm  # not tqdm.auto, which warns if ipywidgets is missing
-
-    class Bar(tqdm):  # type: ignore[misc,type-arg]
-        monitor_interval = 0  # no monitor thread
-
-    Bar.set_lock(_NoLock())
-    return Bar
-
-
-def _estimate_seconds(begin: float, team: Team, iterations: int) -> float:
-    """Return how long the whole job will take, from the iterations completed so far."""
-    return (time.perf_counter() - begin) * iterations / max(1, int(team.control[control_words.COMPLETED]))
+def monitor(team: Team, bar: Progress, is_pause_due: Callable[[], bool] | None = None) -> None:
+    """Wait until thread 0 is out of the kernel, and let it pause after the present iteration when that is due."""
+    while not team.wait(POLL_SECONDS):
+        if is_pause_due is not None and is_pause_due():
+            team.control[control_words.PAUSE_AT] = 0
+        bar.update()
+    bar.update()

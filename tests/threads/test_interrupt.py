@@ -140,6 +140,43 @@ def test_more_signals_while_training_stops(job):
     interrupt(job, 2, None, signals=5)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("signals", [1, 5])
+@pytest.mark.parametrize("where", ["in the callback", "in the kernel"])
+def test_interrupt_of_a_job_with_a_callback(where, signals, n_threads):
+    code = f"""
+X, Y = data(2000, "float64")
+sent, callback = [], lambda *_: None
+if {where!r} == "in the callback":
+    callback = lambda *_: time.sleep(10)
+options = dict(random_state=5, n_threads={n_threads})
+fastnn2.fit(X, Y, 0.5, 5, 1)
+started.clear()
+
+def send():
+    sent.append(time.perf_counter())
+    for _ in range({signals}):
+        os.kill(os.getpid(), signal.SIGINT)
+
+in_background(send, 0.3)
+try:
+    fastnn2.fit(X, Y, 0.5, 5, 20_000_000, callback=callback, callback_every=1000, **options)
+except fastnn2.TrainingInterrupted as caught:
+    seconds, error = time.perf_counter() - sent[0], caught
+done = len(error.cost_)
+params, costs = fastnn2.fit(X, Y, 0.5, 5, done, **options)
+equal = bool((costs == error.cost_).all()) and all((params[name] == error.params[name]).all() for name in params)
+print(json.dumps([seconds, done, equal, no_threads_left()]))
+"""
+    seconds, done, equal, ended = run(code)
+    print(f"stopped {seconds * 1000:.1f} ms after the signal, after {done} iterations")
+    assert done == 1000 or where == "in the kernel"
+    assert done >= 1000
+    assert seconds < LIMIT
+    assert equal
+    assert ended
+
+
 def test_signal_at_any_point_of_short_fits_is_neither_lost_nor_harmful():
     """The signal always ends a loop of short fits, and the next fit is right."""
     code = """
