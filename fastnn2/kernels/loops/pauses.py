@@ -15,6 +15,7 @@ from fastnn2.kernels.loops.team import atomic_load, atomic_store, cycles
 from fastnn2.kernels.shared.control_words import (
     ABANDONED,
     BARRIERS,
+    COMPLETED,
     ELAPSED,
     OUTCOME,
     PAUSE_AT,
@@ -28,23 +29,21 @@ from fastnn2.kernels.simd.vector import INLINE
 
 
 @njit(**INLINE)
-def is_pause_due(control, completed, iterations):
-    """Return whether thread 0 is to leave the kernel now; not after the last iteration, which ends the job."""
-    return atomic_load(control, PAUSE_AT) <= completed < iterations
+def begin_pause(control, completed, iterations, barriers, yields, waited, begin):
+    """Write COMPLETED, and return whether thread 0 is to pause; not after the last iteration, which ends the job.
 
-
-@njit(**INLINE)
-def begin_pause(control, barriers, yields, waited, begin):
-    """Keep what thread 0 needs to go on (see :func:`team.barrier_or_farewell`), and tell that this is a pause.
-
-    `barriers` is the number of arrivals at barriers so far. Workers that have joined have read theirs: they have passed
-    a barrier since.
+    If so, keep what it needs to go on (see :func:`team.barrier_or_farewell`). `barriers` is the number of arrivals at
+    barriers so far. Workers that have joined have read theirs: they have passed a barrier since.
     """
+    atomic_store(control, COMPLETED, completed)
+    if completed < atomic_load(control, PAUSE_AT) or completed == iterations:
+        return False
     atomic_store(control, BARRIERS, barriers)
     atomic_store(control, YIELDS, yields)
     atomic_store(control, WAITED, waited)
     atomic_store(control, ELAPSED, cycles() - begin)
     atomic_store(control, OUTCOME, PAUSED)
+    return True
 
 
 @njit(**INLINE)

@@ -45,10 +45,10 @@ from fastnn2.kernels.simd.vector import INLINE, address, declare
 # whose threads' shares of the work differ by several microseconds.
 SPINS = 200
 LONG_SPINS = 2000
-# A thread that waits for a call, or for the end of a pause, then yields its core MAX_YIELDS times, which takes some
-# milliseconds, before it sleeps. Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core
-# busy for 2 % of the time.
-MAX_YIELDS, MAX_SLEEP = 10_000, 1000
+# A thread that waits for a call then yields its core MAX_YIELDS times, which takes some milliseconds, before it sleeps.
+# Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core busy for 2 % of the time. In a
+# pause, whose end should not find it asleep for long, all sleeps are of PAUSE_SLEEP.
+MAX_YIELDS, MAX_SLEEP, PAUSE_SLEEP = 10_000, 1000, 200
 
 
 @intrinsic
@@ -275,7 +275,7 @@ def barrier(control, target, yields, max_spins):
             elif spins < MAX_YIELDS or atomic_load(control, OUTCOME) != PAUSED:
                 yield_core()
             else:
-                sleep(smaller(spins - MAX_YIELDS, MAX_SLEEP))
+                sleep(PAUSE_SLEEP)
     return yields
 
 

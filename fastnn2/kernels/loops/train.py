@@ -46,7 +46,7 @@ not finite are still there, too.
 
 from numba import njit
 
-from fastnn2.kernels.loops.pauses import begin_pause, end_pause, is_pause_due
+from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
@@ -228,11 +228,8 @@ def training_loop(tile):
                 report(control, thread, PARAMS_NOT_FINITE)
                 break
             j += 1
-            if thread == 0:
-                atomic_store(control, COMPLETED, j)
-                if is_pause_due(control, j, iterations):
-                    begin_pause(control, barriers, yields, waited, begin)
-                    return
+            if thread == 0 and begin_pause(control, j, iterations, barriers, yields, waited, begin):
+                return
         if j == iterations:
             report(control, thread, FINISHED)
         if workers_waiting:

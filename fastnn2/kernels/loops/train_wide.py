@@ -30,7 +30,7 @@ or whose new parameters are not finite, are still there. In the first round ther
 
 from numba import njit
 
-from fastnn2.kernels.loops.pauses import begin_pause, end_pause, is_pause_due
+from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
     SPINS,
     atomic_load,
@@ -204,11 +204,8 @@ def train_wide(job):
                 if atomic_load(control, DIVERGED) == j:
                     report(control, thread, PARAMS_NOT_FINITE)
                     break
-                if thread == 0:
-                    atomic_store(control, COMPLETED, j + 1)
-                    if is_pause_due(control, j + 1, iterations):
-                        begin_pause(control, (rounds_done + 1) * threads, yields, 0, 0)
-                        return
+                if thread == 0 and begin_pause(control, j + 1, iterations, (rounds_done + 1) * threads, yields, 0, 0):
+                    return
             j += 1
             if j == iterations:
                 report(control, thread, FINISHED)
