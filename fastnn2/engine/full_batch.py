@@ -54,7 +54,11 @@ def count_threads(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n
 
 
 class Job(abc.ABC):
-    """A training run; X, Y and weights are in groups (see :func:`layout.to_groups`), and `shape` is (d, h, o, n)."""
+    """A training run; X, Y and weights are in groups (see :func:`layout.to_groups`), and `shape` is (d, h, o, n).
+
+    A run that goes on from an earlier one is given the costs of the iterations that are done; `params` are those after
+    them.
+    """
 
     l2: Array
     gradients: Array
@@ -71,6 +75,7 @@ class Job(abc.ABC):
         alpha: float,
         iterations: int,
         n_threads: int | None,
+        costs_so_far: Array | None = None,
     ) -> None:
         d, h, o, n = shape
         self.shape, self.iterations = shape, iterations
@@ -82,6 +87,11 @@ class Job(abc.ABC):
         for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.SERIAL_FROM, control_words.OUTCOME):
             self.control[word] = -1
         self.control[control_words.PAUSE_AT] = control_words.NEVER
+        self._team: Team | None = None
+        self.first_iteration = 0 if costs_so_far is None else len(costs_so_far)
+        if costs_so_far is not None:
+            self.costs[: self.first_iteration] = costs_so_far
+            self.control[control_words.COMPLETED] = self.first_iteration
         self.has_l2 = alpha != 0
         self._make_buffers(params, alpha)
 
@@ -118,13 +128,15 @@ class Job(abc.ABC):
         d, h, o, _ = self.shape
         self.learning_rate, self.total_weight = learning_rate, total_weight
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
-        team = Team(kernel, self._record, self.control, self.threads)
+        self._team = team = Team(kernel, self._record, self.control, self.threads)
         run = None
         if observer is not None:
             run = functools.partial(
                 run_with_pauses, observer=observer, is_short=self._is_short, iterations=self.iterations,
                 progress=progress)  # fmt: skip
-        interrupted = run_team(team, self._is_short(self.iterations), self.iterations, progress, run)
+        interrupted = run_team(
+            team, self._is_short(self.iterations - self.first_iteration), self.iterations, progress, run
+        )
         params = None
         while params is None:
             try:
@@ -146,6 +158,25 @@ class Job(abc.ABC):
         done = int(self.control[control_words.COMPLETED])
         return unpack_params(self._params_after(done), d, h, o), self.costs[:done]
 
+    def is_intact(self) -> bool:
+        """Return whether a run that is over, with an error or not, has left whole iterations.
+
+        It has not if it did not begin, if a thread has failed, or in a child that was forked during the run and has no
+        part in it.
+        """
+        return self._team is not None and self._team.failure is None and not self._team.is_forked()
+
+    def interrupted(self) -> TrainingInterrupted:
+        """Return the error that tells of Ctrl-C, with what is trained so far."""
+        return self._interrupted(*self.snapshot())
+
+    def _interrupted(self, params: Params, costs: Array) -> TrainingInterrupted:
+        message = (
+            f"stopped after {len(costs)} of {self.iterations} iterations; the error's .params and .cost_ have the "
+            "result so far, and fit(..., init=error.params) continues from it"
+        )
+        return TrainingInterrupted(message, params, costs)
+
     def _result(self, params: Params, interrupted: bool, may_end_early: bool) -> tuple[Params, Array]:
         """Return parameters and costs, or raise them where training stopped early or Ctrl-C came at its very end."""
         done, outcome = int(self.control[control_words.COMPLETED]), self.control[control_words.OUTCOME]
@@ -154,11 +185,7 @@ class Job(abc.ABC):
         if outcome == control_words.INTERRUPTED and not interrupted and may_end_early:
             return params, self.costs[:done].copy()
         if interrupted or outcome == control_words.INTERRUPTED:
-            message = (
-                f"stopped after {done} of {self.iterations} iterations; the error's .params and .cost_ have the result "
-                "so far, and fit(..., init=error.params) continues from it"
-            )
-            raise TrainingInterrupted(message, params, self.costs[:done])
+            raise self._interrupted(params, self.costs[:done])
         costs = self.costs[: done + (outcome == control_words.PARAMS_NOT_FINITE)]
         subject = "cost is" if outcome == control_words.COST_NOT_FINITE else "parameters after the update are"
         # If the very first cost is not finite, no update has been made, so the learning rate is not the cause.
@@ -197,7 +224,7 @@ class SampleParallelJob(Job):
         # small job.
         stride = padded_length(len(params), dtype)
         self.params = aligned_zeros(sets * 2 * stride, dtype).reshape(sets, 2, stride)
-        self.params[0, 0, : len(params)] = params
+        self.params[0, self.first_iteration % 2, : len(params)] = params
         # The kernel adds 4 gradients and updates UPDATE_WIDTH parameters at a time. The last number of a gradient is
         # the cost of its chunk. One set of gradients is enough where each iteration has a second barrier, as with
         # shared parameters.
@@ -255,7 +282,7 @@ class UnitParallelJob(Job):
         # The kernel adds 4 gradients and updates UPDATE_WIDTH parameters at a time, also past the last ones of a part.
         self.stride = padded_length(tuning.count_params(d, units, o) + tuning.UPDATE_WIDTH, dtype)
         self.params = aligned_zeros(2 * self.parts * self.stride, dtype).reshape(2, -1)
-        for flat_view, part_view in self._views(params, self.params[0]):
+        for flat_view, part_view in self._views(params, self.params[self.first_iteration % 2]):
             part_view[...] = flat_view
         self.l2, self.gradients = (aligned_zeros(self.parts * self.stride, np.float64) for _ in range(2))
         if self.has_l2:

@@ -131,12 +131,16 @@ def pack_params(params: Params, dtype: Any) -> Array:
         return np.concatenate([params[name] for name in PARAM_NAMES], axis=None, dtype=dtype, casting="unsafe")
 
 
+def param_shapes(d: int, h: int, o: int) -> dict[str, tuple[int, int]]:
+    """Return the shape of each parameter, in the order in which they are packed."""
+    return {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
+
+
 def unpack_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
     """Return packed parameters as a dict of new arrays; `prefix` comes before each name."""
     assert len(flat) == count_params(d, h, o)
-    shapes = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
     params, start = {}, 0
-    for name, shape in shapes.items():
+    for name, shape in param_shapes(d, h, o).items():
         size = shape[0] * shape[1]
         params[prefix + name] = flat[start : start + size].reshape(shape).copy()
         start += size

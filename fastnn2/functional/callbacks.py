@@ -1,10 +1,7 @@
 """The callback of fit."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from fastnn2.engine.full_batch import Job
 from fastnn2.exceptions import Params
@@ -31,30 +28,21 @@ def as_caller(callback: Any, every: Any) -> "Caller | None":
 
 
 class Caller(Observer):
-    """Calls a function after each `every` iterations of a job."""
+    """Calls a function after each `every` iterations of a job.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What the function has raised.
+    """
 
     def __init__(self, callback: Callback, every: int) -> None:
         self._callback, self._every = callback, every
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
 
-    def run(
-        self, job: Job, learning_rate: float, total_weight: float, progress: bool | None
-    ) -> tuple[Params, np.ndarray[Any, Any]]:
-        """Run a job; see :meth:`Job.run`. What the function raises gets the result so far in its attribute `training`.
-
-        An error that takes no attribute is raised without it.
-        """
+    def attach(self, job: Job) -> None:
+        """Take the job to look at."""
         self._job = job
-        try:
-            return job.run(learning_rate, total_weight, progress, self)
-        except BaseException as error:
-            if error is self._error:
-                params, costs = job.snapshot()
-                with contextlib.suppress(Exception):
-                    error.training = params, costs.copy()  # type: ignore[attr-defined]
-            raise
-        finally:
-            self._error = None
 
     def next_pause(self, completed: int) -> int:
         """Return the next multiple of `every`."""
@@ -62,11 +50,11 @@ class Caller(Observer):
 
     def look(self, completed: int) -> bool:
         """Call the function if it is time; return whether it returns a true value."""
-        if completed == 0 or completed % self._every != 0:
+        if completed % self._every != 0:
             return False
         params, costs = self._job.snapshot()
         try:
             return bool(self._callback(completed, float(costs[-1]), params))
         except BaseException as error:
-            self._error = error
+            self.error = error
             raise

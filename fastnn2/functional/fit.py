@@ -1,5 +1,7 @@
 """fit: check the arguments, bring them into the kernels' layout, and train."""
 
+import contextlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
+from fastnn2.functional.observed import as_saver, run_observed
 from fastnn2.kernels.shared import tuning
 from fastnn2.reference import init_params
 
@@ -32,6 +35,9 @@ def fit(
     progress: bool | None = None,
     callback: Callable[[int, float, Params], Any] | None = None,
     callback_every: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
+    resume: bool = False,
 ) -> tuple[Params, Array]:
     """Train a two-layer network (tanh, then sigmoid) by gradient descent over all samples.
 
@@ -69,6 +75,17 @@ def fit(
         ``(params, cost_)`` in its attribute ``training``; KeyboardInterrupt becomes TrainingInterrupted.
     callback_every : int, optional
         The number of iterations from one call of `callback` to the next; 1 by default, each iteration.
+    checkpoint : str or path, optional
+        A file for the parameters and costs of the run so far, which is written while training goes on, and at the end,
+        also after Ctrl-C and where `callback` ends the run or fails. It is never half written. One run at a time has
+        the file. A file of another run (of other data, hidden_size, learning_rate, alpha, dtype or initial parameters)
+        is refused. If the file cannot be written, there is one warning, and training goes on.
+    checkpoint_seconds : float
+        The least time from one checkpoint to the next.
+    resume : bool
+        Whether to go on from `checkpoint`, where there is such a file; the result is that of a run that was never
+        stopped, bit for bit. `number_of_iterations`, which counts all iterations, may grow. With random_state=None the
+        initial parameters are those of the file.
 
     Returns
     -------
@@ -110,6 +127,15 @@ def fit(
     40: 0.05
     >>> len(cost_)
     40
+
+    A run in parts, each of which may be in another process, after a crash for example, ends as the run at once:
+
+    >>> import os, tempfile
+    >>> file = os.path.join(tempfile.mkdtemp(), "run.checkpoint")
+    >>> _ = fastnn2.fit(X, Y, 1.0, 2, 150, checkpoint=file, resume=True)
+    >>> params, cost_ = fastnn2.fit(X, Y, 1.0, 2, 200, checkpoint=file, resume=True)
+    >>> bool((cost_ == fastnn2.fit(X, Y, 1.0, 2, 200)[1]).all())
+    True
     """
     learning_rate = checks.as_positive_float(learning_rate, "learning_rate")
     h = checks.as_integer(hidden_size, "hidden_size", 1, 10**8)
@@ -120,6 +146,7 @@ def fit(
     if not (progress is None or isinstance(progress, bool)):
         raise ValueError(f"progress is {progress!r}; expected True, False or None")
     caller = as_caller(callback, callback_every)
+    saver = as_saver(checkpoint, checkpoint_seconds, resume)
     X = checks.as_matrix(X, "X")
     d, n = X.shape
     Y = checks.as_targets(Y, "Y", n, X)
@@ -128,23 +155,38 @@ def fit(
     weights = checks.as_weights(sample_weight, n, run_dtype)
     source = _check_init(init, random_state, X, h, Y, run_dtype)
 
-    X_groups, X_is_finite = to_groups(X, run_dtype, n_threads)
-    if not X_is_finite:
-        checks.check_finite(X, "X", run_dtype)
-    Y_groups, Y_is_valid = to_groups(Y, run_dtype, n_threads, checks.is_in_unit_interval)
-    if not Y_is_valid:
-        checks.check_in_unit_interval(Y, "Y")
-    weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
-    total_weight = checks.total_weight(weights, n)
+    def initial_params() -> Array:
+        if isinstance(init, dict):
+            return np.asarray(source)
+        return checks.pack_finite_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
 
-    flat = source
-    if not isinstance(init, dict):
-        flat = checks.pack_finite_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
-    job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
-    job = job_class(X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads)
-    if caller is None:
-        return job.run(learning_rate, total_weight, progress)
-    return caller.run(job, learning_rate, total_weight, progress)
+    with saver or contextlib.nullcontext():
+        X_groups, X_is_finite = to_groups(X, run_dtype, n_threads)
+        if not X_is_finite:
+            checks.check_finite(X, "X", run_dtype)
+        Y_groups, Y_is_valid = to_groups(Y, run_dtype, n_threads, checks.is_in_unit_interval)
+        if not Y_is_valid:
+            checks.check_in_unit_interval(Y, "Y")
+        weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
+        total_weight = checks.total_weight(weights, n)
+
+        if saver is None:
+            flat, costs_so_far = initial_params(), None
+        else:
+            settings = {
+                "features": d, "samples": n, "outputs": o, "hidden_size": h, "learning_rate": learning_rate,
+                "alpha": alpha, "dtype": run_dtype.name, "init": init if isinstance(init, str) else "parameters",
+            }  # fmt: skip
+            flat, costs_so_far = saver.begin(
+                (X_groups, Y_groups, weight_groups), settings, iterations, initial_params,
+                matches_any=random_state is None and isinstance(init, str))  # fmt: skip
+        job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
+        job = job_class(
+            X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads, costs_so_far
+        )
+        if caller is None and saver is None:
+            return job.run(learning_rate, total_weight, progress)
+        return run_observed(job, learning_rate, total_weight, progress, caller, saver)
 
 
 def _check_init(init: Any, random_state: Any, X: Array, h: int, Y: Array, dtype: Any) -> Any:

@@ -52,8 +52,8 @@ def run_with_pauses(
             monitor(team, bar, observer.is_due)
             if team.failure is not None or team.is_forked():
                 return
-            if not team.is_paused() and control[control_words.OUTCOME] != control_words.FINISHED:
-                return
-            if observer.look(int(control[control_words.COMPLETED])) or not team.is_paused():
+            before, completed = completed, int(control[control_words.COMPLETED])
+            is_at_end = control[control_words.OUTCOME] == control_words.FINISHED and completed > before
+            if not (team.is_paused() or is_at_end) or observer.look(completed) or is_at_end:
                 return
             team.check_not_forked()

@@ -28,6 +28,7 @@ class Progress:
 
     def __init__(self, control: np.ndarray[Any, Any], iterations: int, progress: bool | None) -> None:
         self._control, self._iterations = control, iterations
+        self._first_iteration = int(control[COMPLETED])  # above 0 if the run goes on from an earlier one
         self._bar: Any = None
         self._decide_at: float | None = None
         if progress:
@@ -41,7 +42,8 @@ class Progress:
         if self._decide_at is not None and time.perf_counter() >= self._decide_at:
             seconds = time.perf_counter() - self._decide_at + BAR_AFTER_SECONDS
             self._decide_at = None
-            if seconds * self._iterations / max(1, completed) > 1.0:
+            done = max(1, completed - self._first_iteration)
+            if seconds * (self._iterations - self._first_iteration) / done > 1.0:
                 self._show()
         if self._bar is not None:
             self._bar.update(completed - self._bar.n)

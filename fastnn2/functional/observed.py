@@ -1,0 +1,87 @@
+"""A run of fit that is looked at: by a callback, by checkpoints, or by both."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnn2.engine.full_batch import Job
+from fastnn2.exceptions import Params, TrainingDiverged
+from fastnn2.functional import checks
+from fastnn2.functional.callbacks import Caller
+from fastnn2.threads.pauses import Observer
+
+if TYPE_CHECKING:
+    from fastnn2.functional.checkpoints import Saver
+
+Array = np.ndarray[Any, Any]
+
+
+def as_saver(checkpoint: Any, seconds: Any, resume: Any) -> "Saver | None":
+    """Return what writes checkpoints, or None if there are none."""
+    if not isinstance(resume, bool | np.bool_):
+        raise TypeError(f"resume is {resume!r}; expected True or False")
+    seconds = checks.as_non_negative_float(seconds, "checkpoint_seconds")
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume is True, but checkpoint is None; pass the file to go on from as checkpoint")
+        return None
+    # Runs without checkpoints do not pay for these modules: their imports take longer than a short run.
+    from fastnn2.functional.checkpoints import Saver
+    from fastnn2.storage.atomic import as_path
+
+    return Saver(as_path(checkpoint, "checkpoint"), seconds, bool(resume))
+
+
+class Observers(Observer):
+    """Several observers of a job. A pause is when one of them wants it, and each decides whether to do something."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def next_pause(self, completed: int) -> int:
+        """Return the first iteration that one of them waits for."""
+        return min(observer.next_pause(completed) for observer in self._observers)
+
+    def is_due(self) -> bool:
+        """Return whether one of them wants a pause now."""
+        return any(observer.is_due() for observer in self._observers)
+
+    def look(self, completed: int) -> bool:
+        """Let all of them look; return whether one ends the run."""
+        answers = [observer.look(completed) for observer in self._observers]
+        return any(answers)
+
+
+def run_observed(
+    job: Job,
+    learning_rate: float,
+    total_weight: float,
+    progress: bool | None,
+    caller: Caller | None,
+    saver: "Saver | None",
+) -> tuple[Params, Array]:
+    """Run a job; see :meth:`Job.run`.
+
+    What a callback raises gets the result so far in its attribute `training`; an error that takes no attribute is
+    raised without it. The last checkpoint is that of the end, unless training diverged.
+    """
+    observers: list[Saver | Caller] = [observer for observer in (saver, caller) if observer is not None]
+    for observer in observers:
+        observer.attach(job)
+    try:
+        result = job.run(learning_rate, total_weight, progress, Observers(observers))
+    except BaseException as error:
+        is_of_callback = caller is not None and error is caller.error
+        if is_of_callback:
+            params, costs = job.snapshot()
+            with contextlib.suppress(Exception):
+                error.training = params, costs.copy()  # type: ignore[attr-defined]
+        has_diverged = isinstance(error, TrainingDiverged) and not is_of_callback
+        if saver is not None and not has_diverged and job.is_intact():
+            saver.finish()
+        raise
+    if saver is not None and saver.finish():
+        raise job.interrupted()
+    return result
