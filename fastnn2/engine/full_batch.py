@@ -58,6 +58,12 @@ class Job(abc.ABC):
 
     A run that goes on from an earlier one is given the costs of the iterations that are done; `params` are those after
     them.
+
+    Attributes
+    ----------
+    is_intact : bool
+        Whether a run that is over, with an error or not, has left whole iterations. It has not if a thread has failed,
+        or in a child that was forked during the run and has no part in it.
     """
 
     l2: Array
@@ -87,7 +93,7 @@ class Job(abc.ABC):
         for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.SERIAL_FROM, control_words.OUTCOME):
             self.control[word] = -1
         self.control[control_words.PAUSE_AT] = control_words.NEVER
-        self._team: Team | None = None
+        self.is_intact = False  # set by `run`
         self.first_iteration = 0 if costs_so_far is None else len(costs_so_far)
         if costs_so_far is not None:
             self.costs[: self.first_iteration] = costs_so_far
@@ -128,15 +134,17 @@ class Job(abc.ABC):
         d, h, o, _ = self.shape
         self.learning_rate, self.total_weight = learning_rate, total_weight
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
-        self._team = team = Team(kernel, self._record, self.control, self.threads)
+        team = Team(kernel, self._record, self.control, self.threads)
         run = None
         if observer is not None:
             run = functools.partial(
                 run_with_pauses, observer=observer, is_short=self._is_short, iterations=self.iterations,
                 progress=progress)  # fmt: skip
-        interrupted = run_team(
-            team, self._is_short(self.iterations - self.first_iteration), self.iterations, progress, run
-        )
+        is_short = self._is_short(self.iterations - self.first_iteration)
+        try:
+            interrupted = run_team(team, is_short, self.iterations, progress, run)
+        finally:  # (the job does not keep the team, which keeps the job)
+            self.is_intact = team.failure is None and not team.is_forked()
         params = None
         while params is None:
             try:
@@ -157,14 +165,6 @@ class Job(abc.ABC):
         d, h, o, _ = self.shape
         done = int(self.control[control_words.COMPLETED])
         return unpack_params(self._params_after(done), d, h, o), self.costs[:done]
-
-    def is_intact(self) -> bool:
-        """Return whether a run that is over, with an error or not, has left whole iterations.
-
-        It has not if it did not begin, if a thread has failed, or in a child that was forked during the run and has no
-        part in it.
-        """
-        return self._team is not None and self._team.failure is None and not self._team.is_forked()
 
     def interrupted(self) -> TrainingInterrupted:
         """Return the error that tells of Ctrl-C, with what is trained so far."""

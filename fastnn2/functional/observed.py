@@ -79,9 +79,12 @@ def run_observed(
             with contextlib.suppress(Exception):
                 error.training = params, costs.copy()  # type: ignore[attr-defined]
         has_diverged = isinstance(error, TrainingDiverged) and not is_of_callback
-        if saver is not None and not has_diverged and job.is_intact():
+        if saver is not None and not has_diverged and job.is_intact:
             saver.finish()
         raise
+    finally:
+        if caller is not None:
+            caller.error = None  # which has a traceback, whose frames have `caller`
     if saver is not None and saver.finish():
         raise job.interrupted()
     return result

@@ -1,13 +1,17 @@
 """fit's callback: what it gets, how it ends a run, and that it changes no bit."""
 
+import contextlib
 import dataclasses
+import gc
 import signal
+import weakref
 
 import numpy as np
 import pytest
 from data import DTYPES, assert_same_bits, problem, published_data
 
 import fastnn2
+from fastnn2.engine import full_batch
 from fastnn2.functional import fit as fit_module
 from fastnn2.kernels.shared import tuning
 
@@ -233,6 +237,31 @@ def test_divergence(shape, n_threads):
     with pytest.raises(fastnn2.TrainingDiverged, match=str(expected.value).partition(";")[0]) as caught:
         fastnn2.fit(X, Y, 1e308, h, 10, init=huge, n_threads=n_threads, callback=seen)
     assert_same_bits((caught.value.params, caught.value.cost_), (expected.value.params, expected.value.cost_))
+
+
+def fail_at_6(iteration, cost, params):
+    if iteration == 6:
+        raise ValueError
+
+
+@pytest.mark.parametrize("callback", [None, Seen(), Seen(stop=4), fail_at_6], ids=["none", "looks", "ends", "fails"])
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_a_run_is_freed_at_once(callback, has_checkpoint, tmp_path, monkeypatch):
+    """Its data are not kept until a collection of garbage."""
+    make, jobs = full_batch.Job.__init__, []
+
+    def new(self, *arguments):
+        make(self, *arguments)
+        jobs.append(weakref.ref(self))
+
+    monkeypatch.setattr(full_batch.Job, "__init__", new)
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            small(callback=callback, n_threads=2, checkpoint=tmp_path / "a" if has_checkpoint else None)
+        assert [job() for job in jobs] == [None]
+    finally:
+        gc.enable()
 
 
 def test_published_run_with_a_callback():
