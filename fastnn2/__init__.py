@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fastnn2 import reference as reference
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
-    from fastnn2.files.c_code import to_c
-    from fastnn2.files.onnx import to_onnx
+    from fastnn2.files.c.to_c import to_c
+    from fastnn2.files.onnx.to_onnx import to_onnx
     from fastnn2.functional.fit import fit
     from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
@@ -59,8 +59,8 @@ _MODULES = {
     "predictor": "functional.predictor",
     "plot_cost": "displays",
     "plot_decision": "displays",
-    "to_onnx": "files.onnx",
-    "to_c": "files.c_code",
+    "to_onnx": "files.onnx.to_onnx",
+    "to_c": "files.c.to_c",
 }
 
 

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastnn2.engine.layout import unpack_params
 from fastnn2.estimators import MLPClassifier, MLPRegressor
 from fastnn2.estimators.networks import dtype_of_run
-from fastnn2.files.c_network import CNetwork
-from fastnn2.files.c_preprocessing import Columns, Preprocessing
+from fastnn2.files.c.network import CNetwork
+from fastnn2.files.c.preprocessing import Columns, Preprocessing
 from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn2.estimators import MLPClassifier
 from fastnn2.estimators.networks import dtype_of_run
-from fastnn2.files.onnx_graph import Array, Dtype, Graph, Nodes, dtype_of
+from fastnn2.files.onnx.graph import Array, Dtype, Graph, Nodes, dtype_of
 
 ACTIVATIONS = {"identity": "Identity", "logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 OUT_ACTIVATIONS = {"logistic": "Sigmoid", "identity": "Identity", "exp": "Exp"}

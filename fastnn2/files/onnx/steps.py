@@ -13,9 +13,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2.estimators import MLPClassifier, MLPRegressor
-from fastnn2.files.onnx_graph import Graph
-from fastnn2.files.onnx_network import add_network
-from fastnn2.files.onnx_transformers import TRANSFORMERS, refusal
+from fastnn2.files.onnx.graph import Graph
+from fastnn2.files.onnx.network import add_network
+from fastnn2.files.onnx.transformers import TRANSFORMERS, refusal
 
 PASSES_ON = (None, "passthrough")
 

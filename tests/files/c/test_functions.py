@@ -11,7 +11,7 @@ from data import DTYPES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn2.files import c_functions
+from fastnn2.files.c import functions
 
 # Constants
 
@@ -22,17 +22,17 @@ def test_constants_are_exact(dtype):
     numbers = np.random.default_rng(0).standard_normal(500).astype(dtype)
     special = [0.0, -0.0, 1.0, 16.0, info.max, info.min, info.tiny, info.smallest_subnormal, 0.1, 1 / 3]
     for number in np.concatenate([numbers, np.array(special, dtype=dtype)]):
-        text = c_functions.constant(number, np.dtype(dtype))
+        text = functions.constant(number, np.dtype(dtype))
         assert text.endswith("f") == (dtype == "float32")
         found = np.array(float.fromhex(text.removesuffix("f")), dtype=dtype)
         assert found.tobytes() == number.tobytes()
-    assert c_functions.constant(-0.0, np.dtype("float64")) == "-0x0p+0"
-    assert c_functions.constant(1.5, np.dtype("float32")) == "0x1.8p+0f"
+    assert functions.constant(-0.0, np.dtype("float64")) == "-0x0p+0"
+    assert functions.constant(1.5, np.dtype("float32")) == "0x1.8p+0f"
 
 
 def test_lines_of_tables():
-    lines = c_functions.table("t", (str(i) for i in range(1000)), "long").splitlines()
-    assert max(map(len, lines)) <= c_functions.LINE
+    lines = functions.table("t", (str(i) for i in range(1000)), "long").splitlines()
+    assert max(map(len, lines)) <= functions.LINE
     assert lines[0] == "static const long t[] = {"
     assert lines[-1] == "};"
     assert [int(word) for word in " ".join(lines[1:-1]).split(",")] == list(range(1000))
@@ -43,14 +43,14 @@ def test_lines_of_tables():
 
 @given(st.text(alphabet="*/?\\\n\r\t =é☃x'", max_size=30))
 def test_comments(text):
-    found = c_functions.in_comment(text)
+    found = functions.in_comment(text)
     assert found.isascii()
     assert found.isprintable()
     assert not re.search(r"\*/|/\*|\?\?", f"{found}")
 
 
 def test_long_text_in_comments():
-    assert c_functions.in_comment("x" * 1000) == "x" * 197 + "..."
+    assert functions.in_comment("x" * 1000) == "x" * 197 + "..."
 
 
 # Functions
@@ -61,7 +61,7 @@ def test_only_what_is_used(dtype):
     names = {"identity": set(), "NAME_tanh(x)": {"tanh", "with_sign", "power_of_two"}, "NAME_not_a_number()": None}
     names["NAME_sigmoid(x)"] = {"sigmoid", "exp_negative", "exp_parts", "with_sign", "power_of_two"}
     for code, expected in names.items():
-        text = c_functions.functions(np.dtype(dtype), code)
+        text = functions.functions(np.dtype(dtype), code)
         defined = set(re.findall(r"^static .*NAME_(\w+)\(", text, re.MULTILINE))
         if expected is not None:
             assert expected <= defined
@@ -148,7 +148,7 @@ def exact_fma(a, b, c, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fma_without_an_instruction(dtype, compiler_name, tmp_path):
     t = C_TYPES[dtype]
-    code = "#include <stdint.h>\n" + c_functions.functions(np.dtype(dtype), "NAME_fma")
+    code = "#include <stdint.h>\n" + functions.functions(np.dtype(dtype), "NAME_fma")
     code += f"void each(const {t} *a, const {t} *b, const {t} *c, {t} *y, long n);\n"
     code += f"void each(const {t} *a, const {t} *b, const {t} *c, {t} *y, long n)\n{{\n    long i;\n"
     code += "    for (i = 0; i < n; i++)\n        y[i] = NAME_fma(a[i], b[i], c[i]);\n}\n"

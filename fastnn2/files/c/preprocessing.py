@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn2.files.c_functions import C_TYPES, constant, numbers, table
+from fastnn2.files.c.functions import C_TYPES, constant, numbers, table
 
 Array = np.ndarray[Any, Any]
 Place = tuple[str, int]  # the array, "x" or "v", and the index

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastnn2
-from fastnn2.files import c_code
-from fastnn2.files.c_models import from_estimator
+from fastnn2.files.c import to_c as to_c_module
+from fastnn2.files.c.models import from_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -112,10 +112,10 @@ def test_options_that_change_results_are_refused_by_the_file(tmp_path):
 
 def test_calls_of_hidden_units_do_not_grow_the_stack():
     """What a call needs depends on the columns that a Pipeline makes, and not on the hidden units."""
-    sizes = [c_code._stack(from_estimator(mlp(hidden_layer_sizes=h))) for h in (64, 65, 1000)]
+    sizes = [to_c_module._stack(from_estimator(mlp(hidden_layer_sizes=h))) for h in (64, 65, 1000)]
     assert max(sizes) == sizes[0] == 64 * 8 + 1000
     model = make_pipeline(StandardScaler(), mlp()).fit(X, Y)
-    assert c_code._stack(from_estimator(model)) == (4 + 3) * 8 + 1000
+    assert to_c_module._stack(from_estimator(model)) == (4 + 3) * 8 + 1000
 
 
 @pytest.mark.parametrize("flags", [[], ["-march=native"]])
@@ -177,10 +177,10 @@ def test_parameters_that_are_not_finite(tmp_path):
 
 
 def test_large_networks(tmp_path, monkeypatch):
-    monkeypatch.setattr(c_code, "MOST_PARAMS", 20)
+    monkeypatch.setattr(to_c_module, "MOST_PARAMS", 20)
     message = "the network has 21 parameters; to_c writes up to 20"
     refused((mlp(), tmp_path / "net.c"), ValueError, message, tmp_path)
-    monkeypatch.setattr(c_code, "MOST_PARAMS", 21)
+    monkeypatch.setattr(to_c_module, "MOST_PARAMS", 21)
     fastnn2.to_c(mlp(), tmp_path / "net.c")
 
 

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastnn2._version import __version__
 from fastnn2.estimators import MLPClassifier, MLPRegressor
-from fastnn2.files.onnx_graph import Graph, Operator, keep_types, tensor_type, write_operator
-from fastnn2.files.onnx_inputs import Inputs, inputs_of
-from fastnn2.files.onnx_steps import add_model, check_steps
+from fastnn2.files.onnx.graph import Graph, Operator, keep_types, tensor_type, write_operator
+from fastnn2.files.onnx.inputs import Inputs, inputs_of
+from fastnn2.files.onnx.steps import add_model, check_steps
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 # The first one whose Equal takes strings; an older opset is read by more programs than a newer one.

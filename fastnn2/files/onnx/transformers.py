@@ -33,7 +33,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from fastnn2.files.onnx_graph import (
+from fastnn2.files.onnx.graph import (
     STRINGS,
     TYPES,
     Array,

@@ -291,5 +291,5 @@ def test_a_missing_extra_is_named(missing, tmp_path, monkeypatch):
 
 
 def test_parameters_that_no_file_has(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastnn2.files.onnx.MOST_BYTES", 100)
+    monkeypatch.setattr("fastnn2.files.onnx.to_onnx.MOST_BYTES", 100)
     assert_refused(ValueError, "more than 2 GB", FITTED, tmp_path / "model.onnx")

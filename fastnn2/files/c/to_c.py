@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from fastnn2._version import __version__
-from fastnn2.files.c_functions import C_TYPES, functions, in_comment
-from fastnn2.files.c_models import CModel, from_estimator, from_params
-from fastnn2.files.c_names import check_identifier
+from fastnn2.files.c.functions import C_TYPES, functions, in_comment
+from fastnn2.files.c.models import CModel, from_estimator, from_params
+from fastnn2.files.c.names import check_identifier
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 MOST_PARAMS = 1 << 20  # a file of 25 MB, which takes a compiler seconds and hundreds of megabytes

@@ -1,4 +1,4 @@
-"""Text of C: numbers, tables, comments, and the functions of ``c_float32.c`` and ``c_float64.c``."""
+"""Text of C: numbers, tables, comments, and the functions of ``float32.c`` and ``float64.c``."""
 
 import pathlib
 import re
@@ -52,7 +52,7 @@ def in_comment(text: str, most: int = 200) -> str:
 
 def functions(dtype: np.dtype[Any], code: str) -> str:
     """Return the functions that `code` uses, with ``NAME`` for its name, and what they use."""
-    path = pathlib.Path(__file__).with_name(f"c_{dtype.name}.c")
+    path = pathlib.Path(__file__).with_name(f"{dtype.name}.c")
     _, *parts = re.split(r"^/\* --- (\w+) --- \*/\n", path.read_text(encoding="ascii"), flags=re.MULTILINE)
     used: list[str] = []
     for name, text in reversed(list(zip(parts[::2], parts[1::2], strict=True))):

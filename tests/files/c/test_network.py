@@ -10,7 +10,7 @@ from data import DTYPES, PATIENCE
 
 import fastnn2
 from fastnn2.estimators import networks
-from fastnn2.files import c_network
+from fastnn2.files.c import network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -108,8 +108,8 @@ def test_results_are_those_of_fastnn2(name, flags, collection, expected):
 
 
 def test_every_activation_is_known():
-    assert set(ACTIVATIONS) == set(c_network.ACTIVATIONS) == set(networks.ACTIVATIONS)
-    assert {*c_network.OUTPUTS, "softmax"} == set(networks.LOSSES)
+    assert set(ACTIVATIONS) == set(network.ACTIVATIONS) == set(networks.ACTIVATIONS)
+    assert {*network.OUTPUTS, "softmax"} == set(networks.LOSSES)
 
 
 SHAPES = [(1, 1, 2), (2, 5, 2), (7, 3, 3), (8, 2, 3), (9, 64, 40), (3, 65, 33), (120, 130, 64), (1, 300, 2)]

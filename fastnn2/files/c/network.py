@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.files.c_functions import C_TYPES, numbers
+from fastnn2.files.c.functions import C_TYPES, numbers
 from fastnn2.kernels.shared.tuning import BLOCK_INPUTS, BLOCK_UNITS, SUMMED_OUTPUTS
 
 Array = np.ndarray[Any, Any]

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from fastnn2.files import c_names
+from fastnn2.files.c import names
 
 
 @pytest.mark.parametrize("name", ["moons", "net2", "my_model", "A", "x", "y", "fexp", "expr", "shawl", "x" * 200])
 def test_names(name):
-    c_names.check_identifier(name, "name")
+    names.check_identifier(name, "name")
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_names(name):
 )
 def test_names_that_are_refused(name):
     with pytest.raises(ValueError, match=re.escape(f"the name is {name!r}, ") + ".*pass another name="):
-        c_names.check_identifier(name, "the name")
+        names.check_identifier(name, "the name")
