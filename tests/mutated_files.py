@@ -36,7 +36,7 @@ MEGABYTE = 1 << 20
 MOST_MEMORY = 64 * MEGABYTE  # and twice the file, above what a good file takes
 MOST_SECONDS = 10  # for one file
 FILES_PER_PROCESS = 1000
-CHARACTERISTIC = 0.3  # of the mutations that are of bytes alone
+SHARE_OF_BYTES = 0.3  # of the mutations, those that know nothing of the format
 HARMLESS = re.compile(r"object\.__getattr__|sys\._getframe")
 
 
@@ -44,7 +44,7 @@ class SafetensorsFile:
     """A header of JSON with a digest, and the bytes of arrays."""
 
     blank = "0" * 64  # what is hashed in the place of the digest
-    widths = (4, 8)
+    needs_skops = False
 
     def split(self, data):
         end = 8 + int.from_bytes(data[:8], "little")
@@ -116,6 +116,7 @@ class Classifier:
     """A zip with skops' schema and arrays."""
 
     name = "classifier"
+    needs_skops = True
 
     def model(self):
         import fastnn2
@@ -205,7 +206,7 @@ class Classifier:
         elif way == "order":
             members = dict(source.sample(list(members.items()), len(members)))
         if way in ("json", "node", "deep"):
-            members["schema.json"] = json.dumps(schema, separators=(",", ":")).encode()
+            members = with_schema(members, schema)
         elif way == "text":
             members["schema.json"] = mutations.change_text(source, members["schema.json"])
         signed = self.signed(members)
@@ -236,6 +237,13 @@ class Pipeline(Classifier):
         )
         network = fastnn2.MLPClassifier(4, solver="sgd", max_iter=3, random_state=5, n_threads=1)
         return make_pipeline(columns, network).fit(*self.samples())
+
+
+def with_schema(members, schema):
+    """Return members with another schema, and without the arrays that it does not use."""
+    text = json.dumps(schema, separators=(",", ":")).encode()
+    used = {name: content for name, content in members.items() if f'"{name}"'.encode() in text or "npy" not in name}
+    return {**used, "schema.json": text}
 
 
 def _json(info):
@@ -320,7 +328,7 @@ def run_some(name, seed, first, count, folder):
     for number in range(first, first + count):
         source = random.Random(f"{name} {seed} {number}")
         try:
-            if source.random() < CHARACTERISTIC:
+            if source.random() < SHARE_OF_BYTES:
                 way, is_signed, changed = "bytes", False, source.choice(mutations.BYTES)(source, data)
             else:
                 way, changed = made.change(source, data)

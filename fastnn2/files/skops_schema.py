@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.files.array_header import Header
+from fastnn2.files.array_header import MOST_AXES, Header
 
 PROTOCOL = 2  # skops' number of the form of its schema that is described here
 
@@ -256,6 +256,9 @@ class _Check:
         if state["type"] == "json":
             _expect(not is_scalar and isinstance(state["content"], list), state, "a list of objects")
             _expect(self._check_head(state["shape"]) == "TupleNode", state, "a shape")
+            shape = state["shape"]["content"]
+            is_right = isinstance(shape, list) and 0 < len(shape) <= MOST_AXES
+            _expect(is_right and _has_shape(state["content"], list(map(_value, shape))), state, "as many objects")
             return
         name = state["file"]
         _expect(
@@ -304,6 +307,14 @@ class _Check:
 
 def _check_nothing(state: Any) -> None:
     """Types and functions have a name only."""
+
+
+def _has_shape(nodes: Any, shape: list[Any]) -> bool:
+    """Return whether nodes, and those in them, are as many as a shape says."""
+    if not isinstance(nodes, list) or type(shape[0]) is not int or len(nodes) != shape[0]:
+        return False
+    lists = [node.get("content") if isinstance(node, dict) else None for node in nodes]
+    return len(shape) == 1 or all(_has_shape(content, shape[1:]) for content in lists)
 
 
 def _items(state: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def test_every_byte_counts():
 
 def test_every_end_counts():
     for end in range(len(PACKED)):
-        with pytest.raises(ValueError, match="cut|its end|member"):
+        with pytest.raises(ValueError, match=r"cut|its end|member"):
             plain_zip.unpack(PACKED[:end])
 
 
