@@ -22,6 +22,10 @@ def save(model: Any, file: Any) -> None:
     file : str or pathlib.Path
         A file that is there is replaced.
 
+    Returns
+    -------
+    None
+
     Raises
     ------
     TypeError
