@@ -129,10 +129,11 @@ def _check_arrays(arrays: Any, shapes: list[tuple[int, ...]], dtype: Any, name: 
 
 def _check_classes(attributes: dict[str, Any], o: int) -> None:
     classes: Any = attributes.get("classes_")
-    binarizer = attributes.get("_label_binarizer")
+    binarizer: Any = attributes.get("_label_binarizer")
     _expect(type(classes) is np.ndarray and classes.ndim == 1, "classes_", "an array of classes")
     _expect(len(classes) == o or (o == 1 and len(classes) <= 2), "classes_", f"as many classes as outputs, {o}")
     _expect(type(binarizer) is LabelBinarizer, "_label_binarizer", "a LabelBinarizer")
+    _expect(np.shape(binarizer.classes_) == classes.shape, "_label_binarizer", "one of the classes of classes_")
 
 
 def _check_optimizer(optimizer: Any, shapes: list[tuple[int, ...]], dtype: Any) -> None:

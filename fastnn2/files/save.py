@@ -4,7 +4,7 @@ import os
 import stat
 from typing import Any
 
-from fastnn2.files import estimator_file, params_file
+from fastnn2.files import params_file
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 
@@ -62,6 +62,8 @@ def save(model: Any, file: Any) -> None:
     if isinstance(model, dict):
         write_file(path, params_file.to_bytes(model))
         return
+    from fastnn2.files import estimator_file  # and with it scikit-learn, which parameters do not need
+
     try:
         content = estimator_file.to_bytes(model)
         if estimator_file.to_bytes(estimator_file.from_bytes(content)) != content:
@@ -114,6 +116,8 @@ def load(file: Any) -> Any:
     try:
         data = _read(path)
         if data.startswith(b"PK"):
+            from fastnn2.files import estimator_file
+
             return estimator_file.from_bytes(data)
         return params_file.from_bytes(data)
     except ValueError as error:
@@ -128,6 +132,11 @@ def _read(path: Any) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is not a regular file")
+            start = file.read(min(status.st_size, 9))
+            # A large file of something else is not read. Of a file that grows meanwhile, the end is not read.
+            if not start.startswith(b"PK") and start[8:] != b"{":
+                raise ValueError("it is not a file of fastnn2.save")
+            file.seek(0)
             return file.read(status.st_size)
     except FileNotFoundError:
         raise

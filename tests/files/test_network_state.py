@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import LabelBinarizer
 
 from fastnn2 import MLPClassifier, MLPRegressor
 from fastnn2.files.network_state import check_network, from_stored, network_in, to_stored
@@ -19,6 +20,10 @@ def fitted(**options):
 
 def ones(*shapes, dtype=np.float64):
     return [np.ones(shape, dtype=dtype) for shape in shapes]
+
+
+def binarizer(classes):
+    return LabelBinarizer().fit(np.arange(classes))
 
 
 def all_of(dtype):
@@ -58,6 +63,7 @@ FAULTS = {
     "classes": ({"classes_": np.arange(4)}, "as many classes as outputs, 5"),
     "classes as a list": ({"classes_": [1, 2, 3, 4, 5]}, "an array of classes"),
     "no binarizer": ({"_label_binarizer": 5}, "a LabelBinarizer"),
+    "other classes of the binarizer": ({"_label_binarizer": binarizer(500)}, "one of the classes of classes_"),
     "best arrays": ({"_best_coefs": ones((9, 9), (9, 9)), "_best_intercepts": ones((9,), (9,))}, "the shapes"),
     "optimizer": ({"_optimizer": MLPClassifier()}, "an optimizer of scikit-learn"),
 }

@@ -393,6 +393,13 @@ def test_where_nothing_is(tmp_path):
         fastnn2.load(tmp_path / "nothing")
 
 
+def test_a_large_file_of_something_else_is_not_read(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(1 << 42)  # 4 TB, which take no room on the disk
+    with pytest.raises(ValueError, match=r"cannot load .*large.*not a file of fastnn2\.save"):
+        fastnn2.load(tmp_path / "large")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
 def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
