@@ -45,6 +45,7 @@ def to_bytes(model: Any) -> bytes:
         It has something that a file may not have.
     """
     network = network_in(model)
+    check_network(network)
     skops = _skops("fastnn2.save")
     if getattr(network, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in network._skl_callbacks)

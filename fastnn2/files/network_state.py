@@ -28,7 +28,7 @@ def network_in(model: Any) -> Any:
     """
     last = model
     while type(last) is Pipeline:
-        last = last.steps[-1][1]
+        last = last.steps[-1][1] if last.steps else None
     if type(last) in (MLPClassifier, MLPRegressor):
         return last
     found = type(last).__module__.split(".")[0] + "." + type(last).__name__

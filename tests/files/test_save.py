@@ -311,6 +311,7 @@ OTHER_MODELS = {
     "another network": (lambda: SklearnClassifier(5), "sklearn.MLPClassifier.*fastnn2.MLPClassifier.from_sklearn"),
     "a search": (lambda: fitted(GridSearchCV(MLPClassifier(5), {"alpha": [1]}), X, TWO), "its best_estimator_"),
     "another at the end": (lambda: make_pipeline(StandardScaler(), LogisticRegression()), "ends with sklearn.Logist"),
+    "nothing at the end": (lambda: Pipeline([]), "a Pipeline that ends with builtins.NoneType"),
     "a number": (lambda: 5, "builtins.int"),
     "a subclass": (lambda: type("Mine", (MLPClassifier,), {})(5), "Mine"),
 }
@@ -333,6 +334,7 @@ REFUSED = {
     "bytes": (lambda: with_attribute(b"x"), "builtins.bytes"),
     "many texts": (lambda: with_attribute(["x"] * 50_000), "more than 40000|the most are"),
     "arrays that do not fit": (lambda: with_arrays(coefs_=[np.ones((3, 4)), np.ones((5, 1))]), "the shapes"),
+    "lists of numbers": (lambda: with_arrays(coefs_=[[1.0], [1.0]]), "coefs_ and intercepts_ should be two arrays"),
     "arrays of integers": (lambda: with_arrays(coefs_=[np.ones((3, 5), int)] * 2), "coefs_"),
 }
 

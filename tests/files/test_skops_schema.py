@@ -99,6 +99,8 @@ BAD = {
     "no class": ({"__loader__": "JsonNode"}, {}, "a node without a class"),
     "a number": (5, {}, "a node without a class"),
     "a dotted class": ({**value(1), "__class__": "path.join"}, {}, "a node without a class"),
+    "no JSON": (node("JsonNode", "builtins.str", content="x", is_json=True), {}, "None, a number or a text"),
+    "a long number": (node("JsonNode", "builtins.str", content="9" * 5000, is_json=True), {}, "None, a number or"),
     "JSON in JSON": (node("JsonNode", "builtins.str", content="[1]", is_json=True), {}, "None, a number or a text"),
 }  # fmt: skip
 
