@@ -130,7 +130,7 @@ def _peek(data: bytes) -> dict[str, Any]:
     if data[plain_zip.LOCAL_SIZE : start] != INFO.encode() or length > MOST_INFO:
         raise ValueError(f"it does not begin with {INFO}: it is not a file of fastnn2.save")
     try:
-        info = json.loads(data[start : start + length])
+        info = json.loads(data[start : start + length].decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its {INFO} is not JSON ({error})") from error
     return info if isinstance(info, dict) else {}

@@ -277,6 +277,10 @@ class _Check:
         _expect(self._check_head(state["content"]) == "DictNode", state, "attributes")
         attributes = state["content"]["content"]
         _expect(isinstance(attributes, dict), state, "attributes")
+        if "_sklearn_version" in attributes:  # a warning of scikit-learn has it
+            _expect(
+                isinstance(_value(attributes["_sklearn_version"]), str), state, "a text as the version of scikit-learn"
+            )
         if "memory" in attributes:
             memory = attributes["memory"] if isinstance(attributes["memory"], dict) else {}
             is_none = memory.get("__loader__") == "JsonNode" and memory.get("content") == "null"

@@ -72,6 +72,10 @@ BAD = {
         listed("ListNode", "builtins.list", ARRAY, mapping(__id__=1), __id__=2), HEADERS, "the same content",
     ),
     "an array as a number": ({**ARRAY, "__class__": "float64"}, HEADERS, "one number or text"),
+    "an object as a version": (
+        node("ObjectNode", "sklearn.pipeline.Pipeline", content=mapping(_sklearn_version=mapping(__id__=60)), __id__=3), {},
+        "a text as the version",
+    ),
     "too few objects": (objects(value("x"), shape=(10**9,)), {}, "as many objects"),
     "too few objects in lists": (
         objects(listed("ListNode", "builtins.list", value(1), __id__=2), shape=(1, 10**9)), {}, "as many objects",
