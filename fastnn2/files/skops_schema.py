@@ -174,6 +174,8 @@ def check_schema(schema: dict[str, Any], headers: dict[str, Header]) -> None:
         check.visit({name: value for name, value in schema.items() if name not in _OF_THE_ROOT}, 0)
     except RecursionError as error:
         raise ValueError("its schema is too deep") from error
+    except (AttributeError, LookupError, TypeError) as error:  # values of other types than those that are looked at
+        raise ValueError(f"its schema is not as skops writes it ({type(error).__name__}: {error})") from error
     unused = sorted(headers.keys() - check.users.keys())
     if unused:
         raise ValueError(f"its schema does not use {', '.join(unused[:5])}")
@@ -290,7 +292,7 @@ class _Check:
     def _check_DTypeNode(self, state: Any) -> None:
         content = state["content"]
         _expect(self._check_head(content) == "NdArrayNode" and node_name(content) == "numpy.ndarray", state, "an array")
-        header = self.headers.get(content["file"]) if content["type"] == "numpy" else None
+        header = self.headers.get(str(content["file"])) if content["type"] == "numpy" else None
         _expect(header.shape == (0,) if header else content.get("content") == [], state, "an empty array")
 
     def _check_RandomStateNode(self, state: Any) -> None:

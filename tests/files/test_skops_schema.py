@@ -71,10 +71,12 @@ BAD = {
     "one number for two": (
         listed("ListNode", "builtins.list", ARRAY, mapping(__id__=1), __id__=2), HEADERS, "the same content",
     ),
+    "a dtype by a list": (node("DTypeNode", "numpy.dtype", content={**ARRAY, "file": []}), {}, "an empty array"),
+    "an array by a list": ({**ARRAY, "file": []}, {}, "an array of the file"),
     "an array as a number": ({**ARRAY, "__class__": "float64"}, HEADERS, "one number or text"),
     "an object as a version": (
-        node("ObjectNode", "sklearn.pipeline.Pipeline", content=mapping(_sklearn_version=mapping(__id__=60)), __id__=3), {},
-        "a text as the version",
+        node("ObjectNode", "sklearn.pipeline.Pipeline", content=mapping(_sklearn_version=mapping(__id__=60)), __id__=3),
+        {}, "a text as the version",
     ),
     "too few objects": (objects(value("x"), shape=(10**9,)), {}, "as many objects"),
     "too few objects in lists": (
