@@ -44,7 +44,6 @@ HARMLESS = re.compile(r"object\.__getattr__|sys\._getframe")
 class SafetensorsFile:
     """A header of JSON with a digest, and the bytes of arrays."""
 
-    blank = "0" * 64  # what is hashed in the place of the digest
     unsigned = ("text",)  # ways that leave the digest of the original
     needs_skops = False
 
@@ -59,7 +58,7 @@ class SafetensorsFile:
     def signed(self, header, content):
         """Return a file whose digest is right, as far as the header has a place for one."""
         if isinstance(header, dict) and isinstance(header.get("__metadata__"), dict):
-            header["__metadata__"]["sha256"] = self.blank
+            header["__metadata__"]["sha256"] = ""
             head = self.encoded(json.dumps(header, separators=(",", ":")).encode())
             header["__metadata__"]["sha256"] = hashlib.sha256(head + content).hexdigest()
         return self.encoded(json.dumps(header, separators=(",", ":")).encode()) + content
@@ -116,8 +115,6 @@ class Params(SafetensorsFile):
 
 class Checkpoint(SafetensorsFile):
     """A checkpoint of a run, as `fastnn2.storage` reads it."""
-
-    blank = ""
 
     def __init__(self, kind):
         self.name, self.kind = f"checkpoint-{kind}", kind

@@ -9,8 +9,8 @@ import numpy as np
 from fastnn2.engine.full_batch import Job
 from fastnn2.engine.layout import PARAM_NAMES, pack_params, param_shapes
 from fastnn2.kernels.shared import control_words
-from fastnn2.storage.checkpoint_file import digest
 from fastnn2.storage.checkpointer import Checkpointer
+from fastnn2.storage.tensors import digest
 from fastnn2.threads.pauses import Observer
 
 Array = np.ndarray[Any, Any]

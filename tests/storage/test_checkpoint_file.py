@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from fastnn2.storage import checkpoint_file
-from fastnn2.storage.checkpoint_file import digest, read, write
+from fastnn2.storage import checkpoint_file, tensors
+from fastnn2.storage.checkpoint_file import read, write
+from fastnn2.storage.tensors import digest
 
 DESCRIPTION = {"rate": 0.3, "names": ["a", "ü"], "none": None}
 ARRAYS = {
@@ -52,7 +53,7 @@ def test_round_trip(path):
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), max_size=5).filter(lambda name: name != "__metadata__"),
         arrays_of.arrays(
-            st.sampled_from(list(checkpoint_file.DTYPES.values())),
+            st.sampled_from(list(tensors.DTYPES.values())),
             arrays_of.array_shapes(min_dims=0, max_dims=3, min_side=0),
         ),
         max_size=4,
@@ -89,7 +90,7 @@ def test_every_byte_counts(path):
             content[:at] + b" " + content[at:],
         ):  # fmt: skip
             path.write_bytes(changed)
-            with pytest.raises(ValueError, match=r"a\.checkpoint' is"):
+            with pytest.raises(ValueError, match=r"a\.checkpoint' (is|has|does)"):
                 read(path, "fit")
     path.write_bytes(content + b"\0")
     with pytest.raises(ValueError, match="damaged"):
@@ -102,8 +103,8 @@ def rewritten(content, change):
     header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
     data = change(header, data) or data
     if isinstance(header.get("__metadata__"), dict):
-        header["__metadata__"]["sha256"] = checkpoint_file._hash(header, [memoryview(data)])
-    return checkpoint_file._encoded(header) + data
+        header["__metadata__"]["sha256"] = tensors._hash(header, [memoryview(data)])
+    return tensors._encoded(header) + data
 
 
 def changed_entry(**changes):
@@ -141,21 +142,23 @@ def test_hostile_headers(path, name):
     content = path.read_bytes()
     assert rewritten(content, lambda header, data: None) == content
     path.write_bytes(rewritten(content, HOSTILE[name]))
-    with pytest.raises(ValueError, match=r"a\.checkpoint' is (damaged|not a checkpoint)"):
+    with pytest.raises(
+        ValueError, match=r"^the checkpoint '.*a\.checkpoint' (is damaged: |is not a checkpoint|has no metadata)"
+    ):
         read(path, "fit")
 
 
 @pytest.mark.parametrize("header", [b"", b"[]", b"3", b"{", b"\xff", b"[" * 500_000, b'{"a":' * 100_000])
 def test_headers_that_are_none(path, header):
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
-    with pytest.raises(ValueError, match=r"a\.checkpoint' is not a checkpoint of fastnn2"):
+    with pytest.raises(ValueError, match=r"a\.checkpoint' (does not begin with a header|has no metadata)"):
         read(path, "fit")
 
 
 @pytest.mark.parametrize("length", [0, 2**20 + 1, 2**63, 2**64 - 1])
 def test_lengths_of_the_header(path, length):
     path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
-    with pytest.raises(ValueError, match="is not a checkpoint of fastnn2"):
+    with pytest.raises(ValueError, match="does not begin with a header of fastnn2"):
         read(path, "fit")
 
 
@@ -163,14 +166,14 @@ def test_random_bytes(path):
     source = random.Random(0)
     for size in range(200):
         path.write_bytes(source.randbytes(size))
-        with pytest.raises(ValueError, match="is not a checkpoint of fastnn2"):
+        with pytest.raises(ValueError, match="does not begin with a header of fastnn2"):
             read(path, "fit")
 
 
 def test_another_kind_and_a_newer_format(path, monkeypatch):
     with pytest.raises(ValueError, match="is a checkpoint of kind 'fit'; expected 'estimator'"):
         read(path, "estimator")
-    monkeypatch.setattr(checkpoint_file, "FORMAT", 2)
+    monkeypatch.setattr(checkpoint_file, "FORMAT", "2")
     write(path, "fit", {}, {})
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"is a checkpoint of format '2'; expected 1\. Upgrade fastnn2"):
@@ -197,5 +200,5 @@ def test_digest():
 def test_digest_of_chunks(monkeypatch):
     array = np.random.RandomState(0).randn(301, 7).T
     whole = digest(array)
-    monkeypatch.setattr(checkpoint_file, "CHUNK", 100)
+    monkeypatch.setattr(tensors, "CHUNK", 100)
     assert digest(array) == whole
