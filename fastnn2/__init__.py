@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.files.c.to_c import to_c
     from fastnn2.files.onnx.to_onnx import to_onnx
-    from fastnn2.files.save import load, save
+    from fastnn2.files.saved.save import load, save
     from fastnn2.functional.fit import fit
     from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
@@ -64,8 +64,8 @@ _MODULES = {
     "plot_decision": "displays",
     "to_onnx": "files.onnx.to_onnx",
     "to_c": "files.c.to_c",
-    "load": "files.save",
-    "save": "files.save",
+    "load": "files.saved.save",
+    "save": "files.saved.save",
 }
 
 

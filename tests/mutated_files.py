@@ -103,7 +103,7 @@ class Params(SafetensorsFile):
         return fastnn2.load(path)
 
     def rewritten(self, params):
-        from fastnn2.files import params_file
+        from fastnn2.files.saved import params_file
 
         return params_file.to_bytes(params)
 
@@ -175,12 +175,12 @@ class Classifier:
         return fastnn2.load(path)
 
     def rewritten(self, model):
-        from fastnn2.files import estimator_file
+        from fastnn2.files.saved import estimator_file
 
         return estimator_file.to_bytes(model)
 
     def use(self, model):
-        from fastnn2.files.network_state import network_in
+        from fastnn2.files.saved.network_state import network_in
 
         X, y = self.samples()
         model.predict(X)
@@ -189,7 +189,7 @@ class Classifier:
 
     def signed(self, members):
         """Return a zip whose digest and checksums are right."""
-        from fastnn2.files import plain_zip
+        from fastnn2.files.saved import plain_zip
 
         with contextlib.suppress(ValueError, AttributeError, KeyError):
             info = json.loads(members["fastnn2.json"])
@@ -204,7 +204,7 @@ class Classifier:
         return b""
 
     def change(self, source, data):
-        from fastnn2.files import plain_zip
+        from fastnn2.files.saved import plain_zip
 
         members = {name: bytes(content) for name, content in plain_zip.unpack(data).items()}
         schema, arrays = json.loads(members["schema.json"]), [name for name in members if name.endswith(".npy")]

@@ -41,7 +41,7 @@ PUBLIC_MODULES = {"fastnn2.estimators.mlp": "fastnn2.estimators", "fastnn2.funct
 # Modules whose examples need an extra: what they import of it, and its name.
 NEEDS_EXTRA: dict[str, list[tuple[str, str]]] = {
     "fastnn2.files.onnx.to_onnx": [("skl2onnx", "onnx"), ("onnx", "onnx")],
-    "fastnn2.files.save": [("skops.io", "files")],
+    "fastnn2.files.saved.save": [("skops.io", "files")],
 }
 
 

@@ -1,5 +1,5 @@
-"""Models in files: what is saved and loaded, and what other programs can run.
+"""Models in files: ``saved`` and loaded again, in the format ``onnx``, and as ``c``.
 
-It may import `functional`, `estimators` and what is below them. The libraries of the extras are imported where they are
-used, so that all else works without them.
+May import functional, estimators and what is below them. The libraries of the extras are imported where they are used,
+so that all else works without them.
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.files.array_header import MOST_AXES, Header
+from fastnn2.files.saved.array_header import MOST_AXES, Header
 
 PROTOCOL = 2  # skops' number of the form of its schema that is described here
 

@@ -13,7 +13,7 @@ from hostile_nodes import listed, mapping, node, value
 from mutated_files import FORMATS, with_schema
 
 import fastnn2
-from fastnn2.files import plain_zip
+from fastnn2.files.saved import plain_zip
 
 extra("skops.io", "files")
 FORMAT = FORMATS["classifier"]
@@ -159,7 +159,7 @@ def test_the_digest(written, members, tmp_path):
 
 def test_every_byte_counts(written):
     """A bit of a byte changes, of every seventh byte; no file but the one that was written is read."""
-    from fastnn2.files import estimator_file
+    from fastnn2.files.saved import estimator_file
 
     for place in [*range(100), *range(100, len(written), 7), len(written) - 1]:
         changed = bytearray(written)

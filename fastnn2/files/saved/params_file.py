@@ -8,7 +8,7 @@ import numpy as np
 from fastnn2._version import __version__
 from fastnn2.engine.layout import PARAM_NAMES
 from fastnn2.exceptions import Params
-from fastnn2.files.versions import check_version
+from fastnn2.files.saved.versions import check_version
 from fastnn2.functional.checks import as_params
 from fastnn2.storage import tensors
 

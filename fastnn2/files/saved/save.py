@@ -4,7 +4,7 @@ import os
 import stat
 from typing import Any
 
-from fastnn2.files import params_file
+from fastnn2.files.saved import params_file
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 
@@ -62,7 +62,7 @@ def save(model: Any, file: Any) -> None:
     if isinstance(model, dict):
         write_file(path, params_file.to_bytes(model))
         return
-    from fastnn2.files import estimator_file  # and with it scikit-learn, which parameters do not need
+    from fastnn2.files.saved import estimator_file  # and with it scikit-learn, which parameters do not need
 
     try:
         content = estimator_file.to_bytes(model)
@@ -116,7 +116,7 @@ def load(file: Any) -> Any:
     try:
         data = _read(path)
         if data.startswith(b"PK"):
-            from fastnn2.files import estimator_file
+            from fastnn2.files.saved import estimator_file
 
             return estimator_file.from_bytes(data)
         return params_file.from_bytes(data)

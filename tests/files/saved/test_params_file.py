@@ -9,7 +9,7 @@ import pytest
 from data import problem
 
 import fastnn2
-from fastnn2.files import params_file
+from fastnn2.files.saved import params_file
 
 PARAMS = problem(3, 5, 2, 10)[2]
 WRITTEN = params_file.to_bytes(PARAMS)

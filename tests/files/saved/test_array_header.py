@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from fastnn2.files.array_header import read_header
+from fastnn2.files.saved.array_header import read_header
 
 
 def written(array):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hostile_nodes import listed, mapping, node, value
 
-from fastnn2.files.array_header import Header
-from fastnn2.files.skops_schema import (
+from fastnn2.files.saved.array_header import Header
+from fastnn2.files.saved.skops_schema import (
     MOST_NODES,
     WEIGHT,
     check_schema,

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from fastnn2.files import plain_zip
+from fastnn2.files.saved import plain_zip
 
 MEMBERS = {"fastnn2.json": b"{}", "schema.json": b"[1, 2]", "1.npy": bytes(range(256)), "2.npy": b""}
 PACKED = plain_zip.pack(MEMBERS)
