@@ -13,6 +13,7 @@ from fastnn2._version import __version__
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 
 if TYPE_CHECKING:
+    from fastnn2 import callbacks as callbacks
     from fastnn2 import reference as reference
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
@@ -70,8 +71,8 @@ _MODULES = {
 
 
 def _load(name: str) -> Any:
-    if name == "reference":
-        return importlib.import_module("fastnn2.reference")
+    if name in ("callbacks", "reference"):
+        return importlib.import_module(f"fastnn2.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'fastnn2' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fastnn2.{_MODULES[name]}"), name)
@@ -84,4 +85,4 @@ if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept misspe
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "reference"])
+    return sorted([*__all__, "callbacks", "reference"])

@@ -18,7 +18,13 @@ def converted(model: Any, target: Any, source: Any = None) -> Any:
     if isinstance(new, OneHiddenLayer):
         new._check_one_hidden_layer()
     # Callbacks and the state of a fit that is running stay with their model.
-    left_out = set(parameters) | {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown", *TRANSIENT}
+    left_out = set(parameters) | {
+        "_skl_callbacks",
+        "_callback_fit_ctx",
+        "_skl_callbacks_to_teardown",
+        "_resumes_from",
+        *TRANSIENT,
+    }
     if not isinstance(new, OneHiddenLayer):
         left_out.add("validation_loss_curve_")
     vars(new).update(copy.deepcopy({name: value for name, value in vars(model).items() if name not in left_out}))

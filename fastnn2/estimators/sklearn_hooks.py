@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import LOSS_FUNCTIONS
@@ -19,6 +18,7 @@ from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.engine.orders import shuffled_orders
 from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
+from fastnn2.estimators.fit_callbacks import WithCallbacks
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.labels import are_integers
 from fastnn2.estimators.networks import dtype_of_run, network_of, options_of, prepared_network
@@ -48,20 +48,18 @@ ENTRIES_PER_CALL = 1_000_000
 SPARSE = 0.1
 
 # Attributes that exist only while a fit runs; pickles and conversions leave them out.
-TRANSIENT = ("_task", "_trainer")
+TRANSIENT = ("_task", "_trainer", "_checkpoint_run")
 
 
 class _Stopped(Exception):
     """A callback stops L-BFGS; the arguments are the number of evaluations and the last loss."""
 
 
-class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
+class OneHiddenLayer(WithPredictor, WithCallbacks):
     """Both estimators' replacements for methods of ``sklearn.neural_network.BaseMultilayerPerceptron``."""
 
     _no_improvement_count: int
     best_loss_: Any
-    coefs_: list[Array]
-    intercepts_: list[Array]
     validation_loss_curve_: Any
 
     def __getstate__(self) -> Any:
@@ -132,42 +130,6 @@ class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
         """Return the weights of samples times those of their classes; y is encoded for the network."""
         return sample_weight
 
-    def _fit_with_callbacks(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        """Fit, and call scikit-learn's callbacks, if any are set, for the fit and for each epoch."""
-        warn_of_changed_signatures()
-        X, y = checked(X, "X"), checked(y, "y")
-        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        about = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        # How often L-BFGS evaluates the loss is not known in advance.
-        context = self._init_callback_context(max_subtasks=None if self.solver == "lbfgs" else self.max_iter)
-        context.call_on_fit_task_begin(**about)
-        self._task: Any = (context, about) if getattr(self, "_skl_callbacks", None) else None
-        try:
-            self._fit(X, y, sample_weight=sample_weight, incremental=False)
-        finally:
-            del self._task
-        context.call_on_fit_task_end(**about, reconstruction_attributes={})
-        return self
-
-    def _subtask(self, name: str) -> Any:
-        """Call the callbacks, if any are set, at the start of a subtask of the fit; return its context."""
-        if getattr(self, "_task", None) is None:
-            return None
-        context, about = self._task
-        subtask = context.subcontext(task_name=name)
-        subtask.call_on_fit_task_begin(**about)
-        return subtask
-
-    def _subtask_ends(self, subtask: Any) -> bool:
-        """Call the callbacks at the end of a subtask; return whether one stops the fit."""
-        if subtask is None:
-            return False
-        _, about = self._task
-        return bool(subtask.call_on_fit_task_end(**about, reconstruction_attributes=self._as_fitted))
-
-    def _as_fitted(self) -> dict[str, Any]:
-        return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [i.copy() for i in self.intercepts_]}
-
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         self._check_one_hidden_layer()
         if incremental:  # the caller is partial_fit; `fit` does this before it calls callbacks
@@ -180,6 +142,8 @@ class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
         intercept_grads: Any, layer_units: Any, incremental: bool,
     ) -> None:  # fmt: skip
         """Fit as scikit-learn's own method does, with as many epochs as possible in each call of the kernel."""
+        if self._checkpoint_run is not None:
+            self._checkpoint_run.before_draws(self)
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = new_optimizer(self)
         if self.early_stopping and incremental:
@@ -208,22 +172,28 @@ class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
             self._copy_back(trainer)  # again, in case Ctrl-C has cut the first copy short
             if not isinstance(error, KeyboardInterrupt):
                 raise
+            if self._checkpoint_run is not None:
+                self._checkpoint_run.write()
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
     def _run_epochs(self, trainer: MiniBatchTrainer, validation: Any, incremental: bool) -> None:
         """Run epochs until the fit converges, reaches `max_iter`, or is stopped by a callback or KeyboardInterrupt."""
-        n = trainer.X.n
+        n, run = trainer.X.n, self._checkpoint_run
         order = np.arange(n, dtype=np.int64)
         # Parameters are copied back after each epoch only if validation or a callback reads them: the copies would take
         # 4 % of a short fit.
         is_read_between_epochs = validation is not None or getattr(self, "_task", None) is not None
         self.n_iter_ = 0
-        continues = True
-        while continues:
+        continues, is_stopped = True, False
+        if run is not None:
+            order, continues = run.start(self, trainer, order)
+        while continues and self.n_iter_ < self.max_iter and not is_stopped:
             subtask = self._subtask("epoch")
             epochs = self._epochs_per_call(n, trainer.n_batches, incremental)
+            if run is not None:
+                epochs = run.limited(epochs)
             orders = None
             if self.shuffle:
                 orders = shuffled_orders(order, epochs, self._random_state, trainer.Y.dtype)
@@ -238,16 +208,18 @@ class OneHiddenLayer(WithPredictor, CallbackSupportMixin):
                 continues = self._epochs_end(losses.tolist(), n, validation) and not incremental
             if interrupted:
                 raise KeyboardInterrupt
-            if self._subtask_ends(subtask):
-                break
-            if continues and self.n_iter_ == self.max_iter:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                    "hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-                break
+            if run is not None:
+                run.epochs_ended(self, trainer, order, epochs)
+            is_stopped = self._subtask_ends(subtask)
+        if run is not None:
+            run.end(self, trainer, order, is_converged=not continues)
+        if continues and not is_stopped:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                "hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def _copy_back(self, trainer: MiniBatchTrainer) -> None:
         """Copy the parameters and the state of the optimizer from the trainer to the model."""

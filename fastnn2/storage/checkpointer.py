@@ -14,6 +14,10 @@ from fastnn2.storage.lock import FileLock
 Array = np.ndarray[Any, Any]
 
 
+class InUse(ValueError):
+    """Another run writes the file."""
+
+
 class Checkpointer:
     """The checkpoints of one run, as a context manager, which has the lock of the file.
 
@@ -39,7 +43,7 @@ class Checkpointer:
         self._has_warned = False
 
     def __enter__(self) -> "Checkpointer":
-        """Take the lock; raise ValueError if another run has it, or if there is no such folder."""
+        """Take the lock; raise InUse, a ValueError, if another run has it, or ValueError if there is no such folder."""
         if not self.path.parent.is_dir():
             raise ValueError(f"cannot write the checkpoint {str(self.path)!r}: there is no folder {self.path.parent}")
         try:
@@ -47,7 +51,7 @@ class Checkpointer:
         except OSError as error:  # a folder that cannot be written
             self._failure, is_free = error, True
         if not is_free:
-            raise ValueError(
+            raise InUse(
                 f"another run, of this process or another one, writes the checkpoint {str(self.path)!r}; wait for its "
                 "end, or choose another file"
             )
