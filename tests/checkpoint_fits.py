@@ -96,8 +96,9 @@ def left_by(model, X):
         for name, value in vars(model).items()
         if name not in model.get_params() and name not in ("_label_binarizer", "_skl_callbacks", "_resumes_from")
     }
-    drawn = model.random_state if isinstance(model.random_state, np.random.RandomState) else np.random
-    found = {**own, "predicted": model.predict(X), "drawn": drawn.random_sample(3) if model.random_state != 3 else 0}
+    generator = np.random if model.random_state is None else model.random_state
+    drawn = generator if isinstance(generator, int) else generator.random_sample(3)
+    found = {**own, "predicted": model.predict(X), "drawn": drawn}
     if hasattr(model, "predict_proba"):
         found["probabilities"] = model.predict_proba(X)
     return {name: bits(value) for name, value in found.items()}
@@ -183,10 +184,14 @@ def killed(name, folder, source):
     max_iter = count_epochs(name)
     undisturbed.write_bytes(pickle.dumps(fitted(new_model(name, max_iter=max_iter, n_threads=1), name)))
     epochs, kills = [], 0
+
+    def forked(disk_is_full):
+        return in_another_process(lambda: attempt(name, max_iter, file, result, disk_is_full))
+
     while not result.exists():
         disk_is_full = kills in ATTEMPTS_ON_A_FULL_DISK
         before = file.read_bytes() if disk_is_full and file.exists() else None
-        child = in_another_process(lambda: attempt(name, max_iter, file, result, disk_is_full))
+        child = forked(disk_is_full)
         if kills < KILLS:
             for _ in range(0 if disk_is_full else source.randrange(5)):
                 wait_for_change(file, result)

@@ -4,6 +4,9 @@ Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``
 scikit-learn's, ``optimizer_state`` the state of its optimizers, ``learning_rates`` the rates of Adam and "invscaling",
 ``networks`` what predictions keep beside a model, ``predictor`` predictions in hot loops, ``conversion`` models of one
 class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads.
+``fit_callbacks`` calls scikit-learn's callbacks. ``checkpoints`` has the one of :mod:`fastnn2.callbacks`,
+``checkpoint_run`` the checkpoints of one fit, ``checkpoint_state`` what is copied of a fit and brought back, and
+``checkpoint_contents`` what tells one fit from another.
 ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
 May import engine and below, not functional.
 """

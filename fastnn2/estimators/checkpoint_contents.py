@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 FREE = ("n_threads", "verbose", "max_iter")  # parameters that may differ; max_iter must not fall below the epochs done
 RANDOM_STATE = "RandomState"  # the place of an instance, whose state is among the arrays of a checkpoint
-SCALARS = {np.dtype(code).str: np.dtype(code) for code in "?bhilqBHILQefd"}
+SCALARS = {name: np.dtype(name) for name in (np.dtype(code).str for code in "?bhilqBHILQefd")}
 PLAIN_BYTES = "biufcSUmM"  # kinds of dtypes whose bytes are their values
 STATE_WORDS = 628  # of MT19937: 624 numbers, the place of the next, and a normal number that is drawn already, if any
 

@@ -4,6 +4,7 @@ A kernel runs several epochs in one call, and only at its end is the state that 
 so short that checkpoints come in time, and so that after Ctrl-C there is a state of the last moment.
 """
 
+import contextlib
 import time
 from typing import Any
 
@@ -39,7 +40,7 @@ class CheckpointRun:
 
     def __init__(self, checkpointer: Checkpointer, context: Any) -> None:
         self.context = context
-        self._checkpointer = checkpointer
+        self._checkpointer, self._open = checkpointer, contextlib.ExitStack()
         self._recorded: Recorded | None = None
         self._curves = {name: Curve() for name in CURVES}
         self._description: dict[str, Any] = {}
@@ -59,7 +60,7 @@ class CheckpointRun:
         self._description = {"fit": vars(identity), "seconds": self._checkpointer.seconds}
         path = str(self._checkpointer.path)
         try:
-            self._checkpointer.__enter__()
+            self._open.enter_context(self._checkpointer)
         except InUse as error:
             raise ValueError(f"{error}. {CLONES}") from None
         found = self._checkpointer.read()
@@ -150,4 +151,4 @@ class CheckpointRun:
 
     def close(self) -> None:
         """Wait for the last checkpoint, and give the file up."""
-        self._checkpointer.__exit__()
+        self._open.close()

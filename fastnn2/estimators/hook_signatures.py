@@ -58,6 +58,12 @@ SIGNATURES = {
         "self * estimator X y metadata reconstruction_attributes",
     f"{_CALLBACKS}CallbackContext.call_on_fit_task_end":
         "self * estimator X y metadata reconstruction_attributes",
+    # Hooks of callbacks that fastnn2 defines
+    f"{_CALLBACKS}FitCallback.setup": "self estimator context",
+    f"{_CALLBACKS}FitCallback.teardown": "self estimator context",
+    f"{_CALLBACKS}FitCallback.on_fit_task_begin": "self estimator context * X y metadata fitted_estimator",
+    f"{_CALLBACKS}FitCallback.on_fit_task_end": "self estimator context * X y metadata fitted_estimator",
+    # Others
     "sklearn.base:_fit_context": "* prefer_skip_nested_validation",
     "sklearn.utils._param_validation:Interval": "type left right * closed",
     "sklearn.utils._param_validation:StrOptions": "options * deprecated",
