@@ -5,6 +5,8 @@ so short that checkpoints come in time, and so that after Ctrl-C there is a stat
 """
 
 import contextlib
+import json
+import math
 import time
 from typing import Any
 
@@ -14,11 +16,13 @@ from sklearn.utils import check_random_state
 from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.estimators.checkpoint_contents import RANDOM_STATE, FitIdentity, set_words, words_of
 from fastnn2.estimators.checkpoint_state import CURVES, Curve, Recorded, captured
+from fastnn2.storage.checkpoint_file import MOST_HEADER_BYTES
 from fastnn2.storage.checkpointer import Checkpointer, InUse
 
 Array = np.ndarray[Any, Any]
 
 KIND = "estimator"
+MOST_BYTES = MOST_HEADER_BYTES // 4  # of a description, which takes at most twice as many in a header
 KEEP_SECONDS = 0.5  # a call of the kernel takes about this at most, and a state that is older is replaced
 BUSY_SECONDS = 0.01  # the length of calls while the last checkpoint is being written, although the next is due
 
@@ -46,7 +50,7 @@ class CheckpointRun:
         self._description: dict[str, Any] = {}
         self._random_states: dict[str, Array] = {}
         self._kept: tuple[dict[str, Any], dict[str, Array]] | None = None  # the last state, if it is not written
-        self._kept_at = self._call_began = time.monotonic()
+        self._kept_at, self._call_began = -math.inf, 0.0
         self._seconds_per_epoch = 0.0
 
     def begin(self, model: Any, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> None:
@@ -58,20 +62,25 @@ class CheckpointRun:
         self._random_states["initial_random_state"] = words_of(generator)
         identity = FitIdentity.of(model, X, y, sample_weight)
         self._description = {"fit": vars(identity), "seconds": self._checkpointer.seconds}
+        size = len(json.dumps(self._description))
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"the parameters take {size} bytes in a checkpoint; at most {MOST_BYTES} fit. In place of a large "
+                "class_weight pass sample_weight"
+            )
         path = str(self._checkpointer.path)
         try:
             self._open.enter_context(self._checkpointer)
         except InUse as error:
             raise ValueError(f"{error}. {CLONES}") from None
-        found = self._checkpointer.read()
-        if found is None:
+        recorded = self._read()
+        if recorded is None:
             if goes_on:
                 raise ValueError(f"there is no checkpoint {path!r} any more, which this fit is to go on from")
             return
-        recorded = Recorded(self._checkpointer.path, *found)
         differences = identity.differences(recorded.fit)
-        if goes_on:
-            differences += self._differences_of_rest(model, recorded)
+        if goes_on and not differences:
+            differences = self._differences_of_rest(model, recorded)
         if differences:
             action = "go on with the parameters and data of its fit, or make a new estimator with another file"
             if not goes_on:
@@ -79,6 +88,13 @@ class CheckpointRun:
             raise ValueError(f"{path!r} has the checkpoint of another fit: {'; '.join(differences)}; {action}")
         if goes_on:
             self._recorded = recorded
+
+    def _read(self) -> Recorded | None:
+        try:
+            found = self._checkpointer.read()
+            return None if found is None else Recorded(self._checkpointer.path, *found)
+        except ValueError as error:
+            raise ValueError(f"{error}. Choose another file for the checkpoint, or delete this one") from error
 
     def _differences_of_rest(self, model: Any, recorded: Recorded) -> list[str]:
         """Return what else must be as it was where a fit goes on."""
@@ -98,7 +114,7 @@ class CheckpointRun:
             self._random_states["split_random_state"] = words_of(model._random_state)
             return
         for name in ("initial_random_state", "split_random_state"):
-            self._random_states[name] = self._recorded.arrays[name]
+            self._random_states[name] = self._recorded.arrays[name].copy()  # not a view of the whole file
         set_words(model._random_state, self._random_states["split_random_state"])
         dtype = self._recorded.dtype_of_model
         model.coefs_ = [array.astype(dtype) for array in model.coefs_]

@@ -97,6 +97,7 @@ class Recorded:
                 and all(isinstance(each, str) for each in self.fit.data.values())
                 and type(self.seconds) in (int, float) and 0 <= self.seconds < np.inf
                 and type(self.is_converged) is bool
+                and isinstance(self.parameters.get("max_iter"), int | np.integer)
             )  # fmt: skip
         except Exception as error:  # whatever a stranger's description makes of the lines above
             raise self._damaged("its description is not that of a fit") from error

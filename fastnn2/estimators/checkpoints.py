@@ -25,8 +25,8 @@ class Checkpoint:
     """A callback that keeps the state of a fit in a file, so that a killed fit can go on.
 
     The state is that after a finished epoch. A file is whole at any time: the old checkpoint, or the new one. A fit
-    that is killed loses at most `seconds` and the epoch that is running. Ctrl-C, a callback that stops the fit,
-    convergence and `max_iter` leave a checkpoint, too.
+    that is killed loses at most `seconds` and the epoch that is running. Its end leaves a checkpoint, too: convergence,
+    `max_iter`, or a callback that stops it. Ctrl-C and errors leave that of at most about a second before.
 
     Set it with ``set_callbacks``. The next fit overwrites the checkpoint of a fit with the same parameters and data. It
     raises ValueError, before any work, if the file has the checkpoint of another fit or is no checkpoint, or if another

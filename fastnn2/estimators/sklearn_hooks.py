@@ -170,10 +170,10 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
             self._copy_back(trainer)
         except BaseException as error:
             self._copy_back(trainer)  # again, in case Ctrl-C has cut the first copy short
-            if not isinstance(error, KeyboardInterrupt):
-                raise
             if self._checkpoint_run is not None:
                 self._checkpoint_run.write()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts

@@ -454,7 +454,7 @@ def test_a_checkpoint_that_is_gone(file):
 @pytest.mark.parametrize("content", [b"", b"mine", b"\0" * 100])
 def test_files_that_are_no_checkpoints_are_not_overwritten(file, content):
     file.write_bytes(content)
-    with pytest.raises(ValueError, match="is not a checkpoint of fastnn2"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint of fastnn2.*\. Choose another file"):
         new().set_callbacks(Checkpoint(file)).fit(X, Y)
     with pytest.raises(ValueError, match="is not a checkpoint of fastnn2"):
         Checkpoint.resume(file)
@@ -473,6 +473,26 @@ def test_one_fit_writes_a_file(file):
     lock.release()
     assert os.listdir(file.parent) == []
     model.fit(X, Y)
+
+
+def test_a_large_class_weight(file):
+    model = new(class_weight={str(number): 1.0 for number in range(20_000)}).set_callbacks(Checkpoint(file))
+    with pytest.raises(ValueError, match=r"the parameters take .* bytes in a checkpoint; at most 262144 fit"):
+        model.fit(X, Y)
+    assert os.listdir(file.parent) == []
+    # As many as fit are written: of these strings a header has the most bytes.
+    weights = {"\0\\" * 2000 + str(number): 1.0 for number in range(15)}
+    y = np.array([*weights], dtype=object)[np.arange(200) % 15]
+    model.set_params(class_weight=weights).fit(X, y)
+    assert Checkpoint.resume(file).class_weight == weights
+
+
+def test_an_error_leaves_the_state_that_was_kept(file):
+    model = new().set_callbacks(Checkpoint(file), StopAfter(5, ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, Y)
+    assert recorded(file)["state"]["n_iter_"] == 1
+    assert left_by(Checkpoint.resume(file).fit(X, Y), X) == left_by(new().fit(X, Y), X)
 
 
 HOSTILE = {
