@@ -22,11 +22,11 @@ from fastnn2.callbacks import Checkpoint
 from fastnn2.storage import checkpoint_file
 
 KILLS = 20
-SECONDS_OF_A_FIT = 0.6  # about, and at least, so that it can be killed often enough
+FEW_EPOCHS, MANY_EPOCHS = 300, 5000  # that are left to a fit: slow ones, with a validation each, and others
 ATTEMPTS_ON_A_FULL_DISK = (7, 8, 15)
 MOST_DELAY = 0.01  # seconds before a kill, at most
 SMALL = 1000  # bytes that a file may have on the full disk
-LONG = {"max_iter": 1_000_000, "tol": 0.0, "n_iter_no_change": 1_000_000}
+LONG = {"tol": 0.0, "n_iter_no_change": 1_000_000}
 
 # name -> class, parameters, kind of y, dtype of X, and what else
 CASES = {
@@ -38,7 +38,7 @@ CASES = {
     "Nesterov": ("MLPRegressor", {"solver": "sgd", "learning_rate_init": 1e-3}, "number", "float64", {"weights": True}),
     "adaptive": (
         "MLPRegressor",
-        {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e-4, "n_iter_no_change": 150, "activation": "tanh"},
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e-4, "n_iter_no_change": 1500, "activation": "tanh"},
         "numbers", "float64", {},
     ),
     "invscaling": ("MLPClassifier", {"solver": "sgd", "learning_rate": "invscaling"}, "three", "float32", {}),
@@ -141,9 +141,9 @@ def ended(child):
 
 
 def attempt(name, max_iter, file, result, disk_is_full):
-    """Fit, or go on; write what is left to `result`."""
+    """Fit, or go on; write to `result` what that leaves."""
     if file.exists():
-        model = Checkpoint.resume(file)
+        model = Checkpoint.resume(file).set_params(max_iter=max_iter)
     else:
         model = new_model(name, max_iter=max_iter).set_callbacks(Checkpoint(file, seconds=0))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -154,23 +154,6 @@ def attempt(name, max_iter, file, result, disk_is_full):
     result.write_bytes(pickle.dumps(found))
 
 
-def count_epochs(name):
-    """Return a number of epochs that takes long enough.
-
-    As the fits before a fork have one thread, the process that is forked has no others.
-    """
-    epochs = 200
-    fitted(new_model(name, max_iter=epochs, n_threads=1), name)  # it may have to compile
-    while True:
-        begin = time.monotonic()
-        model = new_model(name, max_iter=epochs, n_threads=1)
-        fitted(model, name)
-        taken = time.monotonic() - begin
-        if taken >= SECONDS_OF_A_FIT or model.n_iter_ < epochs:
-            return epochs
-        epochs = int(min(10 * epochs, 1.3 * SECONDS_OF_A_FIT / taken * epochs + 1))
-
-
 def wait_for_change(file, result):
     """Wait until there is another checkpoint in the file, or the fit has ended."""
     before = file.stat().st_mtime_ns if file.exists() else None
@@ -179,11 +162,15 @@ def wait_for_change(file, result):
 
 
 def killed(name, folder, source):
-    """Kill a fit KILLS times; return the epochs in the checkpoint after each kill, and whether the end is right."""
-    file, result, undisturbed = folder / "checkpoint", folder / "result", folder / "undisturbed"
-    max_iter = count_epochs(name)
-    undisturbed.write_bytes(pickle.dumps(fitted(new_model(name, max_iter=max_iter, n_threads=1), name)))
-    epochs, kills = [], 0
+    """Kill a fit KILLS times; return the epochs in the checkpoint after each kill, and whether the end is right.
+
+    There are always some epochs left, however fast they are: `max_iter` grows as the fit comes close to it. The fits of
+    the process that is forked have one thread, so that there are no others.
+    """
+    file, result = folder / "checkpoint", folder / "result"
+    step = FEW_EPOCHS if CASES[name][1].get("early_stopping") else MANY_EPOCHS
+    fitted(new_model(name, max_iter=20, n_threads=1), name)  # it may have to compile
+    epochs, kills, max_iter = [], 0, step
 
     def forked(disk_is_full):
         return in_another_process(lambda: attempt(name, max_iter, file, result, disk_is_full))
@@ -200,14 +187,18 @@ def killed(name, folder, source):
         kills += not ended(child)
         if file.exists():
             epochs.append(checkpoint_file.read(file, "estimator")[0]["state"]["n_iter_"])
+            if max_iter - epochs[-1] < step / 2 and kills < KILLS:
+                max_iter += step
         if before is not None:
             assert file.read_bytes() == before or result.exists()
-    return {"kills": kills, "epochs": epochs, "is_right": result.read_bytes() == undisturbed.read_bytes()}
+    undisturbed = fitted(new_model(name, max_iter=max_iter, n_threads=1), name)
+    return {"kills": kills, "epochs": epochs, "is_right": pickle.loads(result.read_bytes()) == undisturbed}
 
 
 if __name__ == "__main__":
     import pathlib
 
+    os.fsync = lambda descriptor: None  # a kill does not need it, and a slow disk would leave little of a fit to kill
     source = random.Random(31)
     for name in CASES:
         folder = pathlib.Path(sys.argv[1], name.replace(" ", "-"))

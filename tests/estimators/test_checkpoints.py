@@ -101,9 +101,9 @@ def test_fits_that_are_killed_end_as_undisturbed_ones(tmp_path):
     for each in found:
         assert each["is_right"], each
         assert each["epochs"] == sorted(each["epochs"]), "what was done is never lost"
-        assert each["kills"] >= KILLS // 4, each
+        assert each["kills"] >= KILLS // 2, each
         assert len(set(each["epochs"])) > 3, "some kills come in the middle of the fit"
-    assert sum(each["kills"] for each in found) >= 100
+    assert sum(each["kills"] for each in found) >= 8 * KILLS
 
 
 INTERRUPTED = """
