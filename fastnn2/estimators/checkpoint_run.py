@@ -125,7 +125,9 @@ class CheckpointRun:
         if self._recorded is None:
             return order, True
         recorded, self._recorded = self._recorded, None
-        return recorded.restore(model, trainer), not recorded.is_converged
+        order = recorded.restore(model, trainer)
+        del model._resumes_from  # only now: where a fit fails before, the next one goes on
+        return order, not recorded.is_converged
 
     def limited(self, epochs: int) -> int:
         """Return how many epochs the next call of the kernel may run, at most `epochs`."""

@@ -181,15 +181,18 @@ class Checkpoint:
             )
         _check_classes(estimator, y)
         run = CheckpointRun(Checkpointer(self.file, KIND, self.seconds), context)
+        try:
+            run.begin(estimator, X, y, (metadata or {}).get("sample_weight"), goes_on=source is not None)
+        except BaseException:
+            run.close()
+            raise
         estimator._checkpoint_run = run
-        run.begin(estimator, X, y, (metadata or {}).get("sample_weight"), goes_on=source is not None)
-        estimator.__dict__.pop("_resumes_from", None)
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Do nothing: the estimator calls its CheckpointRun where several epochs are one call of the kernel."""
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Wait until the last checkpoint is written, and give the file up."""
+        """Give the file up, where a fit ends before it begins its work."""
         run = estimator.__dict__.get("_checkpoint_run")
         if run is not None and run.context is context:
             del estimator._checkpoint_run

@@ -35,7 +35,7 @@ class WithCallbacks(CallbackSupportMixin):
         # A Checkpoint alone does not see each epoch, so that several are one call of the kernel.
         self._task: Any = (context, about) if len(callbacks) > (self._checkpoint_run is not None) else None
         try:
-            if self._resumes_from is not None:
+            if self._resumes_from is not None and self._checkpoint_run is None:
                 raise ValueError(
                     f"the estimator goes on from the checkpoint {self._resumes_from!r}, and no Checkpoint is among its "
                     "callbacks; set one of the same file, too"
@@ -43,6 +43,9 @@ class WithCallbacks(CallbackSupportMixin):
             self._fit(X, y, sample_weight=sample_weight, incremental=False)
         finally:
             del self._task
+            run = self.__dict__.pop("_checkpoint_run", None)
+            if run is not None:
+                run.close()
         context.call_on_fit_task_end(**about, reconstruction_attributes={})
         return self
 

@@ -204,6 +204,53 @@ def test_later_fits_are_ordinary(file):
     resumed.set_callbacks().fit(X, 1 - Y)
 
 
+def test_a_fit_that_fails_before_it_goes_on(file, monkeypatch):
+    fit_in_part(new(), file, 5)
+    resumed = Checkpoint.resume(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(fastnn2.MLPClassifier, "_new_trainer", raise_memory_error)
+        with pytest.raises(MemoryError):
+            resumed.fit(X, Y)
+    assert recorded(file)["state"]["n_iter_"] == 5
+    assert left_by(resumed.fit(X, Y), X) == left_by(new().fit(X, Y), X)
+    assert resumed._resumes_from is None
+
+
+def raise_memory_error(*arguments, **options):
+    raise MemoryError
+
+
+class Fitting(StopAfter):
+    """Fits its estimator once more while that fits."""
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and not self.seen:
+            self.seen = 1
+            with pytest.raises(ValueError, match="another run"):
+                estimator.fit(X, Y)
+
+
+def test_another_callback_that_refuses_a_fit(file):
+    model = new().set_callbacks(Checkpoint(file), Refusing(0))
+    with pytest.raises(Killed):
+        model.fit(X, Y)
+    assert os.listdir(file.parent) == []
+    model.set_callbacks(Checkpoint(file)).fit(X, Y)
+
+
+class Refusing(StopAfter):
+    """Raises an error when a fit begins, before it works."""
+
+    def on_fit_task_begin(self, estimator, context):
+        raise Killed
+
+
+def test_a_fit_inside_a_fit_of_the_same_estimator(file):
+    model = new().set_callbacks(Checkpoint(file), Fitting(0)).fit(X, Y)
+    assert bits(model.coefs_) == bits(new().fit(X, Y).coefs_)
+    assert recorded(file)["state"]["n_iter_"] == 12
+
+
 def test_partial_fit_calls_no_callback(file):
     new().set_callbacks(Checkpoint(file)).partial_fit(X, Y, classes=[0, 1])
     assert not file.exists()
