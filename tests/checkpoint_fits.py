@@ -96,7 +96,7 @@ def left_by(model, X):
         for name, value in vars(model).items()
         if name not in model.get_params() and name not in ("_label_binarizer", "_skl_callbacks", "_resumes_from")
     }
-    generator = np.random if model.random_state is None else model.random_state
+    generator = model._random_state if model.random_state is None else model.random_state
     drawn = generator if isinstance(generator, int) else generator.random_sample(3)
     found = {**own, "predicted": model.predict(X), "drawn": drawn}
     if hasattr(model, "predict_proba"):
@@ -185,12 +185,13 @@ def killed(name, folder, source):
             time.sleep(source.uniform(0, MOST_DELAY))
             os.kill(child, signal.SIGKILL)
         kills += not ended(child)
+        if before is not None:
+            assert file.read_bytes() == before or result.exists()
         if file.exists():
             epochs.append(checkpoint_file.read(file, "estimator")[0]["state"]["n_iter_"])
             if max_iter - epochs[-1] < step / 2 and kills < KILLS:
                 max_iter += step
-        if before is not None:
-            assert file.read_bytes() == before or result.exists()
+                result.unlink(missing_ok=True)  # the fit has come to its end before the kill; now it goes on
     undisturbed = fitted(new_model(name, max_iter=max_iter, n_threads=1), name)
     return {"kills": kills, "epochs": epochs, "is_right": pickle.loads(result.read_bytes()) == undisturbed}
 

@@ -69,7 +69,7 @@ def test_pages_are_found():
 # Examples
 
 # Pages whose examples need extras: what they import of them, and their names.
-NEEDS_EXTRAS = {"docs/models.md": [("skops", "files"), ("safetensors", "files"), ("skl2onnx", "onnx")]}
+NEEDS_EXTRAS = {"docs/models.md": [("skops", "files"), ("skl2onnx", "onnx")]}
 
 
 @pytest.mark.parametrize("page", PAGES)

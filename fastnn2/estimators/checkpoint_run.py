@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.estimators.checkpoint_contents import RANDOM_STATE, FitIdentity, set_words, words_of
 from fastnn2.estimators.checkpoint_state import CURVES, Curve, Recorded, captured
-from fastnn2.storage.checkpoint_file import MOST_HEADER_BYTES
 from fastnn2.storage.checkpointer import Checkpointer, InUse
+from fastnn2.storage.tensors import MOST_HEADER_BYTES
 
 Array = np.ndarray[Any, Any]
 
@@ -115,6 +115,8 @@ class CheckpointRun:
             return
         for name in ("initial_random_state", "split_random_state"):
             self._random_states[name] = self._recorded.arrays[name].copy()  # not a view of the whole file
+        if model.random_state is None:  # else NumPy's global random state would be set
+            model._random_state = np.random.RandomState(0)
         set_words(model._random_state, self._random_states["split_random_state"])
         dtype = self._recorded.dtype_of_model
         model.coefs_ = [array.astype(dtype) for array in model.coefs_]

@@ -100,8 +100,8 @@ class Checkpoint:
         `max_iter` may grow, `n_threads` and `verbose` may change, and further callbacks may be set together with
         ``Checkpoint(file)``. A finished fit returns at once, unless a larger `max_iter` lets it go on.
 
-        With ``random_state=None``, NumPy's global random state is set to that of the first fit and goes on from there.
-        With an instance, the estimator has an instance of its own.
+        With ``random_state=None``, the fit goes on with the random numbers of the first one, from a generator that it
+        has for itself. With an instance, the estimator has an instance of its own.
 
         Parameters
         ----------
@@ -139,8 +139,6 @@ class Checkpoint:
             recorded = Recorded(path, *checkpoint_file.read(path, KIND))
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no checkpoint {str(path)!r}") from None
-        except OSError as error:
-            raise ValueError(f"cannot read the checkpoint {str(path)!r}: {error.strerror or error}") from error
         name, parameters = recorded.fit.estimator, dict(recorded.parameters)
         if name not in ESTIMATORS or parameters.keys() != ESTIMATORS[name]().get_params().keys():
             raise ValueError(f"{str(path)!r} has the checkpoint of a {name} that this version of fastnn2 does not know")

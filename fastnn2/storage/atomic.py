@@ -1,14 +1,17 @@
-"""Files that are written whole or not at all: under a temporary name beside the file, which then takes its name."""
+"""Files that are read whole, and written whole or not at all: under a temporary name, which then becomes the file's."""
 
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 # What some systems lack: a link in the place of the temporary file is not followed, bytes are left as they are.
 FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 MODE = 0o666  # less the umask
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+START = 16  # bytes that tell what a file is
 
 
 def as_path(value: Any, name: str) -> pathlib.Path:
@@ -108,3 +111,40 @@ def write_file(path: pathlib.Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise ValueError(f"cannot save {str(path)!r}: {error.strerror or error}; the file is as it was") from error
+
+
+def read_file(path: pathlib.Path, is_ours: Callable[[bytes], bool], name: str) -> bytes:
+    """Return the content of a file.
+
+    A pipe or a device, which may have no end, is not read, and neither is a large file of something else. Of a file
+    that grows meanwhile, the end is not read.
+
+    Parameters
+    ----------
+    path : Path
+    is_ours : callable
+        Returns whether a file begins with these bytes, at most START.
+    name : str
+        What a file of ours is called in a message.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It cannot be read, or is not ours. The message goes on from the file's name.
+    """
+    try:
+        descriptor = os.open(path, READ_FLAGS)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("is not a regular file")
+            if not is_ours(file.read(min(status.st_size, START))):
+                raise ValueError(f"is not {name}")
+            file.seek(0)
+            return file.read(status.st_size)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or error}") from error

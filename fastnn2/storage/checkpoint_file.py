@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.storage import tensors
-from fastnn2.storage.atomic import replacing
+from fastnn2.storage.atomic import read_file, replacing
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ def read(path: pathlib.Path, kind: str) -> tuple[dict[str, Any], dict[str, Array
     FileNotFoundError
         There is no such file.
     ValueError
-        It is not a checkpoint of this kind, or is damaged; the message names the file and the fault.
+        It cannot be read, is not a checkpoint of this kind, or is damaged; the message names the file and the fault.
     """
 
     def check(metadata: dict[str, str]) -> None:
@@ -62,7 +62,7 @@ def read(path: pathlib.Path, kind: str) -> tuple[dict[str, Any], dict[str, Array
             raise ValueError(f"is a checkpoint of kind {metadata.get('kind')!r}; expected {kind!r}")
 
     try:
-        metadata, arrays = tensors.decode(path.read_bytes(), check)
+        metadata, arrays = tensors.decode(read_file(path, tensors.begins, "a checkpoint of fastnn2"), check)
         if metadata.keys() != {"fastnn2", "format", "kind", "description"}:
             raise ValueError("is damaged: its metadata is not as fastnn2 writes it")
         return _description(metadata["description"]), arrays

@@ -72,8 +72,6 @@ class Checkpointer:
             return checkpoint_file.read(self.path, self.kind)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise ValueError(f"cannot read the checkpoint {str(self.path)!r}: {error.strerror or error}") from error
 
     def seconds_left(self) -> float:
         """Return the time until the next checkpoint is due, 0 or more."""

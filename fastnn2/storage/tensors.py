@@ -59,6 +59,11 @@ def encode(metadata: dict[str, str], arrays: dict[str, Array]) -> list[bytes | m
     return [encoded, *pieces]
 
 
+def begins(start: bytes) -> bool:
+    """Return whether a file that begins with these bytes may be one of :func:`encode`."""
+    return start[LENGTH_BYTES : LENGTH_BYTES + 1] == b"{"
+
+
 def decode(content: bytes, check: Callable[[dict[str, Any]], None]) -> tuple[dict[str, str], dict[str, Array]]:
     """Return the metadata and the arrays of a file; these are views of its bytes and cannot be written.
 
@@ -76,7 +81,7 @@ def decode(content: bytes, check: Callable[[dict[str, Any]], None]) -> tuple[dic
     """
     length = int.from_bytes(content[:LENGTH_BYTES], "little")
     begin = LENGTH_BYTES + length
-    if content[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{" or length > MOST_HEADER_BYTES or begin > len(content):
+    if not begins(content[: LENGTH_BYTES + 1]) or length > MOST_HEADER_BYTES or begin > len(content):
         raise ValueError("does not begin with a header of fastnn2, or its end is missing")
     try:
         header = json.loads(content[LENGTH_BYTES:begin].decode("ascii"))

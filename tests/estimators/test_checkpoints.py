@@ -256,13 +256,18 @@ def test_partial_fit_calls_no_callback(file):
     assert not file.exists()
 
 
-def test_the_global_random_state_goes_on(file):
+def test_the_global_random_state_is_not_set(file):
     np.random.seed(3)
     expected = left_by(new(random_state=None).fit(X, Y), X)
     np.random.seed(3)
     fit_in_part(new(random_state=None), file, 5)
-    np.random.seed(4)
-    assert left_by(Checkpoint.resume(file).fit(X, Y), X) == expected
+    content, drawn = file.read_bytes(), set()
+    for seed in (4, 5):
+        np.random.seed(seed)
+        assert left_by(Checkpoint.resume(file).fit(X, Y), X) == expected
+        drawn.add(np.random.random_sample())
+        file.write_bytes(content)
+    assert len(drawn) == 2
 
 
 def test_an_instance_is_a_copy(file):

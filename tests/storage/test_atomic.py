@@ -114,3 +114,31 @@ def test_paths(tmp_path, monkeypatch, value):
 def test_what_is_no_path_of_a_file(value, kind, found):
     with pytest.raises(kind, match=f"^file .*{found}"):
         atomic.as_path(value, "file")
+
+
+def begins_with_a(start):
+    return start.startswith(b"a")
+
+
+def test_a_file_is_read_whole(tmp_path):
+    (tmp_path / "a").write_bytes(b"a" * 1000)
+    assert atomic.read_file(tmp_path / "a", begins_with_a, "an a") == b"a" * 1000
+    (tmp_path / "a").write_bytes(b"a")
+    assert atomic.read_file(tmp_path / "a", begins_with_a, "an a") == b"a"
+
+
+def test_what_is_not_read(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        atomic.read_file(tmp_path / "missing", begins_with_a, "an a")
+    (tmp_path / "b").write_bytes(b"ba")
+    with pytest.raises(ValueError, match=r"^is not an a$"):
+        atomic.read_file(tmp_path / "b", begins_with_a, "an a")
+    with pytest.raises(ValueError, match=r"^(is not a regular file|cannot be read: .*)$"):
+        atomic.read_file(tmp_path, begins_with_a, "an a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"^is not a regular file$"):
+        atomic.read_file(tmp_path / "pipe", begins_with_a, "an a")

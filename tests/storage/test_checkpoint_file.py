@@ -77,7 +77,7 @@ def test_memory_order_changes_no_byte(tmp_path):
 
 
 def test_the_library_reads_them(path):
-    load_file = extra("safetensors.numpy", "files").load_file
+    load_file = extra("safetensors.numpy", "test-extras").load_file
     assert_same(load_file(path), ARRAYS)
 
 
@@ -111,6 +111,7 @@ def changed_entry(**changes):
     return lambda header, data: header["W1"].update(changes)
 
 
+NO_HEADER = r"a\.checkpoint' (is not a checkpoint|does not begin with a header|has no metadata)"
 HOSTILE = {
     "another dtype": changed_entry(dtype="O"),
     "a dtype that is a list": changed_entry(dtype=["F64"]),
@@ -151,7 +152,7 @@ def test_hostile_headers(path, name):
 @pytest.mark.parametrize("header", [b"", b"[]", b"3", b"{", b"\xff", b"[" * 500_000, b'{"a":' * 100_000])
 def test_headers_that_are_none(path, header):
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
-    with pytest.raises(ValueError, match=r"a\.checkpoint' (does not begin with a header|has no metadata)"):
+    with pytest.raises(ValueError, match=NO_HEADER):
         read(path, "fit")
 
 
@@ -166,7 +167,7 @@ def test_random_bytes(path):
     source = random.Random(0)
     for size in range(200):
         path.write_bytes(source.randbytes(size))
-        with pytest.raises(ValueError, match="does not begin with a header of fastnn2"):
+        with pytest.raises(ValueError, match=NO_HEADER):
             read(path, "fit")
 
 

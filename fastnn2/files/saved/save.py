@@ -1,11 +1,10 @@
 """Models in files: ``fastnn2.save`` and ``fastnn2.load``."""
 
-import os
-import stat
 from typing import Any
 
 from fastnn2.files.saved import params_file
-from fastnn2.storage.atomic import as_path, check_writable, write_file
+from fastnn2.storage import tensors
+from fastnn2.storage.atomic import as_path, check_writable, read_file, write_file
 
 
 def save(model: Any, file: Any) -> None:
@@ -114,7 +113,10 @@ def load(file: Any) -> Any:
     """
     path = as_path(file, "file")
     try:
-        data = _read(path)
+        try:
+            data = read_file(path, _may_be_ours, "a file of fastnn2.save")
+        except ValueError as fault:
+            raise ValueError(f"it {fault}") from fault.__cause__
         if data.startswith(b"PK"):
             from fastnn2.files.saved import estimator_file
 
@@ -124,21 +126,6 @@ def load(file: Any) -> Any:
         raise ValueError(f"cannot load {str(path)!r}: {error}") from error
 
 
-def _read(path: Any) -> bytes:
-    """Return the content of a file; a pipe or a device, which may have no end, is not read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError("it is not a regular file")
-            start = file.read(min(status.st_size, 9))
-            # A large file of something else is not read. Of a file that grows meanwhile, the end is not read.
-            if not start.startswith(b"PK") and start[8:] != b"{":
-                raise ValueError("it is not a file of fastnn2.save")
-            file.seek(0)
-            return file.read(status.st_size)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
+def _may_be_ours(start: bytes) -> bool:
+    """Return whether a file that begins with these bytes may be a zip or have parameters."""
+    return start.startswith(b"PK") or tensors.begins(start)

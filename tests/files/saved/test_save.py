@@ -93,7 +93,7 @@ def test_parameters_of_any_layout_come_back(tmp_path):
 
 
 def test_safetensors_reads_the_parameters(tmp_path):
-    safetensors = extra("safetensors.numpy", "files")
+    safetensors = extra("safetensors.numpy", "test-extras")
     params = problem(3, 5, 2, 10)[2]
     fastnn2.save(params, tmp_path / "params")
     theirs = safetensors.load_file(tmp_path / "params")
