@@ -90,6 +90,7 @@ class MiniBatchTrainer:
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
         self._last_run: tuple[int, RunArrays | None] = 0, None  # the mini-batches before a run, and its arrays
         self.is_persistent = False
+        self.has_slow_workers = False  # for short runs; a long one finds out for itself
         self._waiting: tuple[Team, RunArrays] | None = None
         d, h, o = network.d, network.h, network.o
         self.parts = tuning.count_parts(batch, d, h, o, dtype)
@@ -210,6 +211,8 @@ class MiniBatchTrainer:
         if self.n_threads is None:
             work_per_thread = MIN_WORK_PER_WAITING_THREAD if waits else MIN_WORK_PER_NEW_THREAD
             threads = max(1, min(threads, work // work_per_thread))
+        if waits and self.has_slow_workers:
+            threads = 1
         self._choose_keep_mode(order is None and not self.X.sparse and self.parts == 1, epochs)
         self._last_run = self.batches_done, None
         if not waits:
@@ -224,7 +227,7 @@ class MiniBatchTrainer:
             team = self._prepare_waiting_team(threads, rates, order, epochs)
             team.call()
             if team.control[control_words.SERIAL_FROM] >= 0:  # other processes want the cores
-                self.threads = 1
+                self.has_slow_workers = True
         except BaseException as error:
             with contextlib.suppress(KeyboardInterrupt):  # a second one
                 self._end_waiting_team()

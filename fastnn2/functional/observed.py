@@ -71,7 +71,8 @@ def run_observed(
     for observer in observers:
         observer.attach(job)
     try:
-        result = job.run(learning_rate, total_weight, progress, Observers(observers))
+        observed_by = observers[0] if len(observers) == 1 else Observers(observers)
+        result = job.run(learning_rate, total_weight, progress, observed_by)
     except BaseException as error:
         is_of_callback = caller is not None and error is caller.error
         if is_of_callback:

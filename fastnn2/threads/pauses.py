@@ -39,13 +39,16 @@ def run_with_pauses(
 
     ``is_short(count)`` tells whether a signal can wait for the end of a part of `count` iterations.
     """
-    control = team.control
+    control, count, part_is_short = team.control, -1, False
     with Progress(control, iterations, progress) as bar:
         while True:
             completed = int(control[control_words.COMPLETED])
             pause_at = min(observer.next_pause(completed), control_words.NEVER)
             control[control_words.PAUSE_AT] = pause_at
-            if is_short(min(pause_at, iterations) - completed):
+            if count != min(pause_at, iterations) - completed:  # most parts are equally long
+                count = min(pause_at, iterations) - completed
+                part_is_short = is_short(count)
+            if part_is_short:
                 team.run()
             else:
                 team.run_beside()

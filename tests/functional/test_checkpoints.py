@@ -458,7 +458,7 @@ def test_damaged_files_are_refused(path):
     for damaged in (content[:-1], content[:100], b"", b"text", content[:-3] + b"\0" + content[-2:]):
         path.write_bytes(damaged)
         for resume in (False, True):
-            with pytest.raises(ValueError, match=r"checkpoint '.*run\.checkpoint' (is damaged|is not a checkpoint|does not begin)"):
+            with pytest.raises(ValueError, match=r"run\.checkpoint' (is damaged|is not a checkpoint|does not begin)"):
                 small(20, checkpoint=path, resume=resume)
         assert path.read_bytes() == damaged
 
