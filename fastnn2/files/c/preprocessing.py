@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2.files.c.functions import C_TYPES, constant, numbers, table
+from fastnn2.files.pipelines import is_identity, parts_of
 
 Array = np.ndarray[Any, Any]
 Place = tuple[str, int]  # the array, "x" or "v", and the index
@@ -92,9 +93,7 @@ class Preprocessing:
         ValueError
             It is used in a way that is not supported.
         """
-        if step is None or (isinstance(step, str) and step == "passthrough"):
-            return columns
-        if type(step) is FunctionTransformer and step.func is None:  # what "passthrough" is after a fit
+        if is_identity(step):
             return columns
         convert = _STEPS.get(type(step))
         if convert is None:
@@ -204,13 +203,10 @@ class Preprocessing:
     def _choose(self, columns: Columns, chooser: ColumnTransformer, name: str) -> Columns:
         if chooser.transformer_weights:
             raise ValueError(f"{name} (ColumnTransformer) has transformer_weights, which to_c does not support")
-        names = chooser.feature_names_in_.tolist() if hasattr(chooser, "feature_names_in_") else []
         pieces = []
-        for own_name, step, chosen in chooser.transformers_:
-            indices = _indices(chosen, names, len(columns.places))
-            if indices and not (isinstance(step, str) and step == "drop"):
-                piece = dataclasses.replace(columns, places=[columns.places[k] for k in indices])
-                pieces.append(self.step(piece, step, f"transformer {own_name!r} of {name}"))
+        for own_name, step, indices in parts_of(chooser):
+            piece = dataclasses.replace(columns, places=[columns.places[k] for k in indices])
+            pieces.append(self.step(piece, step, f"transformer {own_name!r} of {name}"))
         if not pieces:
             raise ValueError(f"{name} (ColumnTransformer) has no columns left; expected at least one")
         places = [place for piece in pieces for place in piece.places]
@@ -270,22 +266,6 @@ class Preprocessing:
         if any(place != (array, first + i) for i, place in enumerate(places)):
             array, first = self._write(len(places), self._read(places))[0]
         return f"({array} + {first})" if first else array
-
-
-def _indices(chosen: Any, names: list[str], count: int) -> list[int]:
-    """Return the indices of the columns that a ColumnTransformer gives to a transformer, from names or numbers."""
-    if isinstance(chosen, slice):
-        if isinstance(chosen.start, str) or isinstance(chosen.stop, str):
-            start = 0 if chosen.start is None else names.index(chosen.start)
-            stop = count if chosen.stop is None else names.index(chosen.stop) + 1
-            chosen = slice(start, stop, chosen.step)
-    else:
-        chosen = np.atleast_1d(np.asarray(chosen))
-        if chosen.dtype.kind in "UO":
-            return [names.index(name) for name in chosen.tolist()]
-        if not chosen.size:
-            return []
-    return [int(k) for k in np.arange(count)[chosen]]
 
 
 _STEPS: dict[type, Callable[..., Columns]] = {

@@ -11,7 +11,7 @@ from fastnn2.files.c.models import CModel, from_estimator, from_params
 from fastnn2.files.c.names import check_identifier
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
-MOST_PARAMS = 1 << 20  # a file of 25 MB, which takes a compiler seconds and hundreds of megabytes
+MOST_PARAMS = 1 << 20  # a file of 24 MB, which takes a compiler seconds and hundreds of megabytes
 MOST_STACK = 1 << 18  # bytes; a thread may have no more than a few times that
 OTHER_STACK = 1000  # bytes that functions take beside their arrays, at most, with any options of GCC and Clang
 

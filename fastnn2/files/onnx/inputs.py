@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from fastnn2.estimators.networks import dtype_of_run
 from fastnn2.files.onnx.graph import STRINGS, TYPES, Array, Dtype, is_missing
-from fastnn2.files.onnx.steps import is_drop, is_identity, parts_of
+from fastnn2.files.pipelines import is_drop, is_identity, parts_of
 
 ARRAY_NAME = "X"
 PASS_X = "pass X, some of the samples that it was fitted to, for their types"

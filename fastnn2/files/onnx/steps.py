@@ -6,18 +6,15 @@ Each class is known by name: a subclass may do something else.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2.estimators import MLPClassifier, MLPRegressor
 from fastnn2.files.onnx.graph import Graph
 from fastnn2.files.onnx.network import add_network
 from fastnn2.files.onnx.transformers import TRANSFORMERS, refusal
-
-PASSES_ON = (None, "passthrough")
+from fastnn2.files.pipelines import is_drop, is_identity, parts_of
 
 
 def check_steps(step: Any, what: str) -> None:
@@ -72,45 +69,6 @@ def add_model(graph: Graph, model: Any, tensors: Sequence[Any], what: str = "the
     if type(model) in ADD:
         return [ADD[type(model)](graph, model, tensors, what)]
     return add_network(graph, model, tensors, what)
-
-
-def is_identity(step: Any) -> bool:
-    """Return whether a step leaves its columns as they are."""
-    if step is None or isinstance(step, str):
-        return step in PASSES_ON
-    return type(step) is FunctionTransformer and step.func is None
-
-
-def is_drop(step: Any) -> bool:
-    """Return whether a step leaves out its columns."""
-    return isinstance(step, str) and step == "drop"
-
-
-def column_indices(transformer: ColumnTransformer, columns: Any) -> list[int]:
-    """Return the places of the columns that a part of a fitted ColumnTransformer takes."""
-    names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
-    places = np.arange(transformer.n_features_in_)
-    if isinstance(columns, str):
-        columns = [columns]
-    if isinstance(columns, slice) and isinstance(columns.start or columns.stop, str):
-        start = None if columns.start is None else names.index(columns.start)
-        stop = None if columns.stop is None else names.index(columns.stop) + 1
-        columns = slice(start, stop, columns.step)
-    if not isinstance(columns, slice) and np.ndim(columns) and any(isinstance(column, str) for column in columns):
-        columns = [names.index(column) for column in columns]
-    if not isinstance(columns, slice) and np.ndim(columns) and not len(columns):
-        return []
-    return [int(place) for place in np.atleast_1d(places[columns])]
-
-
-def parts_of(transformer: ColumnTransformer) -> list[tuple[str, Any, list[int]]]:
-    """Return what a fitted ColumnTransformer does: name, transformer and places of the columns of each part."""
-    parts = [
-        (name, step, column_indices(transformer, columns))
-        for name, step, columns in transformer.transformers_
-        if not is_drop(step)
-    ]
-    return [part for part in parts if part[2]]
 
 
 def _add_columns(graph: Graph, step: ColumnTransformer, tensors: list[Any], what: str) -> Any:
