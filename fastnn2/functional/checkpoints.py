@@ -19,7 +19,7 @@ KIND = "fit"
 COSTS = "cost_"
 # What must be as in the run that has written a file: the key -> how a message calls it.
 SETTINGS = {
-    "data": "the data (X, Y and sample_weight)",
+    "data": "the data (X, Y and sample_weight) differ",
     "features": "the number of features",
     "samples": "the number of samples",
     "outputs": "the number of outputs",
@@ -28,7 +28,7 @@ SETTINGS = {
     "alpha": "alpha",
     "dtype": "dtype",
     "init": "init",
-    "initial": "init (the initial parameters, which follow from init and random_state)",
+    "initial": "the initial parameters (from init and random_state) differ",
 }
 DIGESTS = ("data", "initial")  # of no use in a message
 
@@ -116,11 +116,11 @@ class Saver(Observer):
         differences = []
         for key, value in expected.items():
             if type(found.get(key)) is not type(value) or found[key] != value:
-                detail = "" if key in DIGESTS else f" is {found.get(key)!r}, expected {value!r}"
+                detail = "" if key in DIGESTS else f" is {found.get(key)!r} there and {value!r} here"
                 differences.append(SETTINGS[key] + detail)
         if differences:
             raise ValueError(
-                f"the checkpoint {str(self._path)!r} is of another run, which differs in {'; '.join(differences)}. "
+                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}. "
                 "Choose another file, or remove this one"
             )
 

@@ -193,21 +193,24 @@ def test_settings_that_may_change(path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden_size": 4, "init": "he"}, "hidden_size is 3, expected 4"),
-        ({"learning_rate": 0.1}, "learning_rate is 0.05, expected 0.1"),
-        ({"alpha": 1.5}, "alpha is 0.0, expected 1.5"),
-        ({"dtype": "float32"}, "dtype is 'float64', expected 'float32'"),
-        ({"sample_weight": np.ones(40)}, "the data .X, Y and sample_weight."),
+        ({"hidden_size": 4, "init": "he"}, "hidden_size is 3 there and 4 here"),
+        ({"learning_rate": 0.1}, "learning_rate is 0.05 there and 0.1 here"),
+        ({"alpha": 1.5}, "alpha is 0.0 there and 1.5 here"),
+        ({"dtype": "float32"}, "dtype is 'float64' there and 'float32' here"),
+        ({"sample_weight": np.ones(40)}, "the data .X, Y and sample_weight. differ"),
         ({"Y": np.ones(40)}, "the data"),
-        ({"init": "he"}, "init .the initial parameters"),
-        ({"init": "he", "random_state": None}, "init is 'parameters', expected 'he'"),
-        ({"learning_rate": 0.1, "alpha": 1.5}, "learning_rate is 0.05, expected 0.1; alpha is 0.0, expected 1.5"),
+        ({"init": "he"}, "the initial parameters .from init and random_state. differ"),
+        ({"init": "he", "random_state": None}, "init is 'parameters' there and 'he' here"),
+        (
+            {"learning_rate": 0.1, "alpha": 1.5},
+            "learning_rate is 0.05 there and 0.1 here; alpha is 0.0 there and 1.5 here",
+        ),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(options, message, resume, path):
     small(5, checkpoint=path)
     content = path.read_bytes()
-    with pytest.raises(ValueError, match=f"is of another run, which differs in .*{message}.*Choose another file, or"):
+    with pytest.raises(ValueError, match=f"is of another run: .*{message}.*Choose another file, or"):
         small(20, checkpoint=path, resume=resume, **options)
     assert path.read_bytes() == content
     assert os.listdir(path.parent) == [path.name]
@@ -216,17 +219,17 @@ def test_a_checkpoint_of_another_run_is_refused(options, message, resume, path):
 def test_data_of_another_shape_are_refused(path):
     small(5, checkpoint=path)
     X, Y, _, _ = problem(2, 3, 1, 40)
-    with pytest.raises(ValueError, match="the number of samples is 40, expected 39"):
+    with pytest.raises(ValueError, match="the number of samples is 40 there and 39 here"):
         small(5, checkpoint=path, X=X[:, :39], Y=Y[:, :39])
     padded = np.hstack([X, np.zeros((2, 1))]), np.hstack([Y, np.zeros((1, 1))])  # as zeros follow the last sample
-    with pytest.raises(ValueError, match="the number of samples is 40, expected 41"):
+    with pytest.raises(ValueError, match="the number of samples is 40 there and 41 here"):
         small(5, checkpoint=path, X=padded[0], Y=padded[1])
 
 
 @pytest.mark.parametrize("change", [{"init": "small"}, {"init": "small", "random_state": None}, {"random_state": 4}])
 def test_other_draws_are_refused(change, path):
     small(5, checkpoint=path, init="he", random_state=3)
-    with pytest.raises(ValueError, match=r"differs in .*init"):
+    with pytest.raises(ValueError, match=r"is of another run: .*init"):
         small(5, checkpoint=path, **{"init": "he", "random_state": 3, **change})
 
 
@@ -425,7 +428,7 @@ def test_one_process_has_the_file(path):
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE)
-    with pytest.raises(ValueError, match="is of another run, which differs in"):  # its lock has died with it
+    with pytest.raises(ValueError, match="is of another run: "):  # its lock has died with it
         small(20, checkpoint=path)
 
 
