@@ -180,7 +180,7 @@ class Classifier:
         return estimator_file.to_bytes(model)
 
     def use(self, model):
-        from fastnn2.files.saved.network_state import network_in
+        from fastnn2.files.pipelines import network_in
 
         X, y = self.samples()
         model.predict(X)

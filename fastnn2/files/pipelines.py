@@ -1,12 +1,51 @@
-"""What the steps of a fitted scikit-learn Pipeline do to the columns that they get, for all formats."""
+"""What all formats know of scikit-learn's Pipelines: the network at the end, and which columns each step gets."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from fastnn2.estimators import MLPClassifier, MLPRegressor
+
+EXPECTED = "fastnn2's MLPClassifier or MLPRegressor, or a scikit-learn Pipeline that ends with one"
 PASSES_ON = (None, "passthrough")
+
+
+def network_in(model: Any, what: str = "it", also_expected: str = "") -> Any:
+    """Return the estimator of ours that a model is, or that a Pipeline ends with.
+
+    Parameters
+    ----------
+    model : object
+    what : str
+        What the model is called in a message.
+    also_expected : str
+        What else the caller takes, for the end of the message.
+
+    Raises
+    ------
+    TypeError
+        It is another model.
+    """
+    last = model
+    while type(last) is Pipeline:
+        last = last.steps[-1][1] if last.steps else None
+    if type(last) in (MLPClassifier, MLPRegressor):
+        return last
+    found = type(last).__module__.split(".")[0] + "." + type(last).__name__
+    if last is not model:
+        found = f"a Pipeline that ends with {found}"
+    raise TypeError(f"{what} is {found}; expected {EXPECTED}{also_expected}{_hint(last)}")
+
+
+def _hint(model: Any) -> str:
+    if type(model).__module__.startswith("sklearn.neural_network.") and hasattr(model, "hidden_layer_sizes"):
+        return f". Convert it first: fastnn2.{type(model).__name__}.from_sklearn(model)"
+    if hasattr(model, "best_estimator_"):
+        return ". Pass its best_estimator_"
+    return ""
 
 
 def is_identity(step: Any) -> bool:

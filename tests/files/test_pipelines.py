@@ -1,12 +1,14 @@
-"""Which columns the parts of a ColumnTransformer get, and which steps do nothing."""
+"""Which network a Pipeline ends with, which columns the parts of a ColumnTransformer get, which steps do nothing."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastnn2.files.pipelines import is_drop, is_identity, parts_of
+from fastnn2 import MLPClassifier
+from fastnn2.files.pipelines import is_drop, is_identity, network_in, parts_of
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": [10.0, 20.0], "": [100.0, 200.0], "d": [1000.0, 2000.0]})
 
@@ -72,3 +74,26 @@ def test_identity_and_drop():
     others = ("drop", FunctionTransformer(np.log1p), StandardScaler(), type("Own", (FunctionTransformer,), {})())
     assert [is_identity(step) for step in others] == [False] * 4
     assert [is_drop(step) for step in (*others, None, "passthrough")] == [True, *[False] * 5]
+
+
+def test_the_network_in_a_model():
+    network = MLPClassifier(5)
+    for model in (network, make_pipeline(network), make_pipeline(StandardScaler(), make_pipeline(network))):
+        assert network_in(model) is network
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (StandardScaler(), "^model is sklearn.StandardScaler; expected fastnn2's MLPClassifier or MLPRegressor, or a "),
+        (
+            make_pipeline(MLPClassifier(5), StandardScaler()),
+            "^model is a Pipeline that ends with sklearn.St",
+        ),
+        (Pipeline([]), "^model is a Pipeline that ends with builtins.NoneType; .* ends with one, or a list$"),
+        (MLPClassifier(5).to_sklearn(), r"\. Convert it first: fastnn2\.MLPClassifier\.from_sklearn\(model\)$"),
+    ],
+)
+def test_a_model_without_a_network(model, message):
+    with pytest.raises(TypeError, match=message):
+        network_in(model, "model", ", or a list")

@@ -12,6 +12,7 @@ from fastnn2.estimators import MLPClassifier, MLPRegressor
 from fastnn2.estimators.networks import dtype_of_run
 from fastnn2.files.c.network import CNetwork
 from fastnn2.files.c.preprocessing import Columns, Preprocessing
+from fastnn2.files.pipelines import network_in
 from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
@@ -78,13 +79,8 @@ def from_estimator(model: Any) -> CModel:
     ValueError
         It has something that is not supported.
     """
-    steps, mlp, where = _split(model, "the Pipeline") if isinstance(model, Pipeline) else ([], model, "model")
-    if type(mlp) not in (MLPClassifier, MLPRegressor):
-        hint = ". from_sklearn makes one of scikit-learn's" if hasattr(mlp, "coefs_") else ""
-        raise TypeError(
-            f"{where} is {_type_name(mlp)}; expected fastnn2's MLPClassifier or MLPRegressor, a Pipeline that ends "
-            f"with one, or a dict of parameters{hint}"
-        )
+    mlp = network_in(model, "model", also_expected=", or a dict of parameters")
+    steps, where = _split(model, "the Pipeline") if mlp is not model else ([], "model")
     check_is_fitted(mlp)
     network = _network(mlp)
     fitted = [step for _, step, _ in steps if hasattr(step, "n_features_in_")]
@@ -111,15 +107,15 @@ def from_estimator(model: Any) -> CModel:
     return CModel(network, kind, meaning, n_inputs, names, result_names, used, network_input, columns.sparse)
 
 
-def _split(pipeline: Pipeline, name: str) -> tuple[list[tuple[str, Any, str]], Any, str]:
-    """Return the steps of a Pipeline before its last: name, step and words for its Pipeline; the last; words for it."""
+def _split(pipeline: Pipeline, name: str) -> tuple[list[tuple[str, Any, str]], str]:
+    """Return the steps before the network: name, step and words for its Pipeline; and words for the network."""
     before = [(own_name, step, name) for own_name, step in pipeline.steps[:-1]]
     last_name, last = pipeline.steps[-1]
     where = f"step {last_name!r} of {name}"
     if isinstance(last, Pipeline):
-        inner, mlp, where = _split(last, where)
-        return before + inner, mlp, where
-    return before, last, where
+        inner, where = _split(last, where)
+        return before + inner, where
+    return before, where
 
 
 def _network(mlp: Any) -> CNetwork:

@@ -4,16 +4,14 @@ import json
 import os
 from typing import Any
 
-from sklearn.neural_network import MLPClassifier as SklearnClassifier
-from sklearn.neural_network import MLPRegressor as SklearnRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2._version import __version__
-from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.estimators import MLPClassifier
 from fastnn2.files.onnx.graph import Graph, Operator, keep_types, tensor_type, write_operator
 from fastnn2.files.onnx.inputs import Inputs, inputs_of
 from fastnn2.files.onnx.steps import add_model, check_steps
+from fastnn2.files.pipelines import network_in
 from fastnn2.storage.atomic import as_path, check_writable, write_file
 
 # The first one whose Equal takes strings; an older opset is read by more programs than a newer one.
@@ -38,8 +36,8 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     ----------
     model : MLPClassifier, MLPRegressor or Pipeline
         A fitted model of fastnn2, or a Pipeline of scikit-learn that ends with one.
-    file : str or path
-        What is there is overwritten.
+    file : str or Path
+        An existing file is replaced.
     X : array_like, pandas or polars frame, optional
         Samples of shape (n_samples, n_features), of which only the types are read; a few are enough. An array makes one
         input, ``X``, and a frame makes one input (samples, 1) for each column that the model uses. By default, a model
@@ -86,7 +84,7 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     True
     """
     path = as_path(file, "file")
-    network = _network_of(model)
+    network = network_in(model, "model")
     check_is_fitted(network)
     check_writable(path)
     try:
@@ -103,26 +101,6 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     _describe(converted, model, network)
     onnx.checker.check_model(converted, full_check=True)
     write_file(path, converted.SerializeToString())
-
-
-def _network_of(model: Any) -> Any:
-    """Return the network of a model; raise TypeError if it has none of ours."""
-    network = model
-    while type(network) is Pipeline:
-        network = network.steps[-1][1]
-    if type(network) in (MLPClassifier, MLPRegressor):
-        return network
-    name, expected = type(network).__name__, "an MLPClassifier or MLPRegressor of fastnn2"
-    advice = ""
-    if hasattr(network, "best_estimator_"):
-        advice = "; pass its best_estimator_"
-    elif type(network) in (SklearnClassifier, SklearnRegressor):
-        advice = f"; fastnn2.{name}.from_sklearn makes one of a model of scikit-learn with one hidden layer"
-    if network is not model:
-        raise TypeError(f"the Pipeline ends with {name} ({type(network).__module__}); expected {expected}{advice}")
-    raise TypeError(
-        f"model is {name} ({type(model).__module__}); expected {expected}, or a Pipeline that ends with one{advice}"
-    )
 
 
 def _converted(model: Any, inputs: Inputs) -> Any:

@@ -14,9 +14,10 @@ import numpy as np
 import sklearn
 
 from fastnn2._version import __version__
+from fastnn2.files.pipelines import network_in
 from fastnn2.files.saved import plain_zip
 from fastnn2.files.saved.array_header import read_header
-from fastnn2.files.saved.network_state import check_network, from_stored, network_in, to_stored
+from fastnn2.files.saved.network_state import check_network, from_stored, to_stored
 from fastnn2.files.saved.plain_zip import INFO, SCHEMA
 from fastnn2.files.saved.skops_schema import TRUSTED, check_schema, normalized, read_schema, refused_names
 from fastnn2.files.saved.versions import check_version

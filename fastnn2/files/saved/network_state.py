@@ -11,38 +11,11 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer
 
-from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.estimators import MLPClassifier
 from fastnn2.estimators.networks import ACTIVATIONS, LOSSES
+from fastnn2.files.pipelines import network_in
 
-EXPECTED = "fastnn2's MLPClassifier or MLPRegressor, or a scikit-learn Pipeline that ends with one"
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-
-
-def network_in(model: Any) -> Any:
-    """Return the estimator of ours that a model is, or that a Pipeline ends with.
-
-    Raises
-    ------
-    TypeError
-        It is another model.
-    """
-    last = model
-    while type(last) is Pipeline:
-        last = last.steps[-1][1] if last.steps else None
-    if type(last) in (MLPClassifier, MLPRegressor):
-        return last
-    found = type(last).__module__.split(".")[0] + "." + type(last).__name__
-    if last is not model:
-        found = f"a Pipeline that ends with {found}"
-    raise TypeError(f"{found}; expected {EXPECTED}{_hint(last)}")
-
-
-def _hint(model: Any) -> str:
-    if type(model).__module__.startswith("sklearn.neural_network.") and hasattr(model, "hidden_layer_sizes"):
-        return f". Convert it first: fastnn2.{type(model).__name__}.from_sklearn(model)"
-    if hasattr(model, "best_estimator_"):
-        return ". Save its best_estimator_"
-    return ""
 
 
 def _replaced(model: Any, network: Any) -> Any:

@@ -144,16 +144,17 @@ def refused(arguments, error, message, tmp_path):
 
 @pytest.mark.parametrize("model", [None, 3, LogisticRegression(), StandardScaler(), [PARAMS], fastnn2.MLPClassifier])
 def test_other_models(model, tmp_path):
-    message = f"model is {type(model).__name__}; expected fastnn2's MLPClassifier or MLPRegressor, a Pipeline"
-    refused((model, tmp_path / "net.c"), TypeError, message, tmp_path)
+    name = f"{type(model).__module__.split('.')[0]}.{type(model).__name__}"
+    expected = "fastnn2's MLPClassifier or MLPRegressor, or a scikit-learn Pipeline that ends with one, or a dict of"
+    refused((model, tmp_path / "net.c"), TypeError, f"model is {name}; expected {expected}", tmp_path)
     if hasattr(model, "get_params") and not isinstance(model, type):
-        message = "of the Pipeline is " + type(model).__name__
+        message = f"model is a Pipeline that ends with {name}; expected"
         refused((make_pipeline(StandardScaler(), model), tmp_path / "net.c"), TypeError, message, tmp_path)
 
 
 def test_models_of_scikit_learn(tmp_path):
     theirs = mlp(sklearn.neural_network.MLPClassifier)
-    refused((theirs, tmp_path / "net.c"), TypeError, "from_sklearn makes one of scikit-learn's", tmp_path)
+    refused((theirs, tmp_path / "net.c"), TypeError, "first: fastnn2.MLPClassifier.from_sklearn(model)", tmp_path)
     fastnn2.to_c(fastnn2.MLPClassifier.from_sklearn(theirs), tmp_path / "net.c")
 
 

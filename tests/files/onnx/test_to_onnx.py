@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastnn2
@@ -210,17 +210,18 @@ FITTED = fitted(classifier(), X0, GRADES)
 REFUSED_MODELS = {
     "sklearn's classifier": (
         SklearnClassifier(),
-        r"model is MLPClassifier \(sklearn.*fastnn2.MLPClassifier.from_sklearn",
+        r"model is sklearn.MLPClassifier; .*fastnn2.MLPClassifier.from_sklearn",
     ),
-    "sklearn's regressor": (SklearnRegressor(), r"model is MLPRegressor \(sklearn.*fastnn2.MLPRegressor.from_sklearn"),
+    "sklearn's regressor": (SklearnRegressor(), "model is sklearn.MLPRegressor; .*fastnn2.MLPRegressor.from_sklearn"),
     "another model": (
         LogisticRegression(),
-        r"model is LogisticRegression .*; expected an MLPClassifier or MLPRegressor",
+        "model is sklearn.LogisticRegression; expected fastnn2's MLPClassifier or MLPRegressor",
     ),
-    "a Pipeline": (make_pipeline(StandardScaler(), LogisticRegression()), "the Pipeline ends with LogisticRegression"),
-    "a subclass": (OurSubclass(), "model is OurSubclass"),
-    "parameters": ({"W1": X0}, r"model is dict \(builtins\)"),
-    "nothing": (None, "model is NoneType"),
+    "a Pipeline": (make_pipeline(StandardScaler(), LogisticRegression()), "a Pipeline that ends with sklearn.Logistic"),
+    "an empty Pipeline": (Pipeline([]), "model is a Pipeline that ends with builtins.NoneType"),
+    "a subclass": (OurSubclass(), r"model is \w+\.OurSubclass"),
+    "parameters": ({"W1": X0}, "model is builtins.dict"),
+    "nothing": (None, "model is builtins.NoneType"),
 }
 
 
@@ -241,7 +242,7 @@ def test_other_models_are_refused(name, tmp_path):
 
 def test_a_search_is_refused_and_its_model_is_not(tmp_path):
     search = fitted(GridSearchCV(classifier(), {"alpha": [1e-4]}, cv=2), X0, GRADES)
-    assert_refused(TypeError, "model is GridSearchCV .* pass its best_estimator_", search, tmp_path / "model.onnx")
+    assert_refused(TypeError, "is sklearn.GridSearchCV; .*Pass its best_estimator_", search, tmp_path / "model.onnx")
     assert_equal_in_onnx(search.best_estimator_, X0, tmp_path / "model.onnx")
 
 

@@ -7,7 +7,8 @@ import pytest
 from sklearn.preprocessing import LabelBinarizer
 
 from fastnn2 import MLPClassifier, MLPRegressor
-from fastnn2.files.saved.network_state import check_network, from_stored, network_in, to_stored
+from fastnn2.files.pipelines import network_in
+from fastnn2.files.saved.network_state import check_network, from_stored, to_stored
 
 X = np.arange(30.0).reshape(10, 3) % 7
 

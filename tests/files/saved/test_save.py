@@ -307,7 +307,7 @@ def before_a_network(*steps):
 
 NO_ARRAY = "not an array of numbers or texts"
 OTHER_MODELS = {
-    "another estimator": (lambda: LogisticRegression(), "sklearn.LogisticRegression; expected fastnn2's MLP"),
+    "another estimator": (lambda: LogisticRegression(), "it is sklearn.LogisticRegression; expected fastnn2's MLP"),
     "another network": (lambda: SklearnClassifier(5), "sklearn.MLPClassifier.*fastnn2.MLPClassifier.from_sklearn"),
     "a search": (lambda: fitted(GridSearchCV(MLPClassifier(5), {"alpha": [1]}), X, TWO), "its best_estimator_"),
     "another at the end": (lambda: make_pipeline(StandardScaler(), LogisticRegression()), "ends with sklearn.Logist"),
