@@ -44,7 +44,7 @@ def inches_wide(ax: Any) -> float:
 
 
 def add_legend(ax: Any, count: int) -> Any:
-    """Add a legend of `count` entries, smaller where they are many or the axes narrow; return it."""
+    """Add a legend of `count` entries, in a smaller font where they are many or the axes narrow; return it."""
     narrow = inches_wide(ax) < 2.5
     size = "x-small" if narrow else "small" if count > 5 else None
     # Not "best", which takes seconds for long curves, with a warning.

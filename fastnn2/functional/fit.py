@@ -75,7 +75,7 @@ def fit(
         ``(params, cost_)`` in its attribute ``training``; KeyboardInterrupt becomes TrainingInterrupted.
     callback_every : int, optional
         The number of iterations from one call of `callback` to the next; 1 by default, each iteration.
-    checkpoint : str or path, optional
+    checkpoint : str or Path, optional
         A file for the parameters and costs of the run so far, which is written while training goes on, and at the end,
         also after Ctrl-C and where `callback` ends the run or fails. It is never half written. One run at a time has
         the file. A file of another run (of other data, hidden_size, learning_rate, alpha, dtype or initial parameters)

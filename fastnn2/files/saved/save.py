@@ -1,5 +1,6 @@
 """Models in files: ``fastnn2.save`` and ``fastnn2.load``."""
 
+import os
 from typing import Any
 
 from fastnn2.files.saved import params_file
@@ -7,7 +8,7 @@ from fastnn2.storage import tensors
 from fastnn2.storage.atomic import as_path, check_writable, read_file, write_file
 
 
-def save(model: Any, file: Any) -> None:
+def save(model: Any, file: str | os.PathLike[str]) -> None:
     """Write a model to a file, which :func:`load` reads; the file is written whole or not at all.
 
     A dict of parameters becomes a file of the safetensors format, an estimator or a Pipeline one of skops' format.
@@ -18,8 +19,8 @@ def save(model: Any, file: Any) -> None:
     model : dict, MLPClassifier, MLPRegressor or sklearn.pipeline.Pipeline
         The tutorial's dict with W1, b1, W2 and b2, all float64 or all float32; an estimator of fastnn2, fitted or not;
         or a scikit-learn Pipeline that ends with one and has transformers of scikit-learn before it.
-    file : str or pathlib.Path
-        A file that is there is replaced.
+    file : str or Path
+        An existing file is replaced.
 
     Returns
     -------
@@ -31,7 +32,7 @@ def save(model: Any, file: Any) -> None:
         It is another model, or `file` is no path.
     ValueError
         The model has something that a file does not keep, such as a function or a callback; the message has its name.
-        Or the file cannot be written. A file that is there is as it was.
+        Or the file cannot be written. An existing file is as it was.
     ImportError
         The model is an estimator or a Pipeline, and skops is missing: ``pip install 'fastnn2[files]'``.
 
@@ -74,28 +75,28 @@ def save(model: Any, file: Any) -> None:
     write_file(path, content)
 
 
-def load(file: Any) -> Any:
+def load(file: str | os.PathLike[str]) -> Any:
     """Return the model in a file that :func:`save` wrote.
 
-    A file that anybody may have sent can be loaded: it runs no code, and opens and writes no file. Its digest is
-    checked, and all sizes and names in it, before anything is made of it.
+    A stranger's file is safe to load: it runs no code, and opens and writes no file. Its digest, and all sizes and names
+    in it, are checked before an object is made of it.
 
     Parameters
     ----------
-    file : str or pathlib.Path
+    file : str or Path
+        As :func:`save` wrote it.
 
     Returns
     -------
     dict, MLPClassifier, MLPRegressor or sklearn.pipeline.Pipeline
-        The model as it was saved. Its predictions are the same, bit by bit, and so is what further training makes of
-        it.
+        The model as it was saved. It makes the same predictions, bit for bit, and so it does after further training.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ValueError
-        The file cannot be read, or is not as :func:`save` wrote it, or a newer fastnn2 did; the message says what is
+        The file cannot be read, is not as :func:`save` wrote it, or is of a newer format; the message says what is
         wrong.
     ImportError
         It has an estimator or a Pipeline, and skops is missing: ``pip install 'fastnn2[files]'``.
