@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 KIND = "fit"
 COSTS = "cost_"
-# What must be as in the run that has written a file: the key -> how a message calls it.
+# What must be as in the run that has written a file: the key -> the words of a message for it.
 SETTINGS = {
     "data": "the data (X, Y and sample_weight) differ",
     "features": "the number of features",

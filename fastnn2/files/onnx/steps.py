@@ -1,4 +1,4 @@
-"""The steps of a Pipeline as parts of an ONNX graph: which can be converted, and which columns each of them gets.
+"""The steps of a Pipeline as parts of an ONNX graph: which can be converted, and what each of them adds.
 
 Each class is known by name: a subclass may do something else.
 """

@@ -78,8 +78,8 @@ def save(model: Any, file: str | os.PathLike[str]) -> None:
 def load(file: str | os.PathLike[str]) -> Any:
     """Return the model in a file that :func:`save` wrote.
 
-    A stranger's file is safe to load: it runs no code, and opens and writes no file. Its digest, and all sizes and names
-    in it, are checked before an object is made of it.
+    A stranger's file is safe to load: it runs no code, and opens and writes no file. Its digest and all sizes and names
+    in it are checked before an object is made of it.
 
     Parameters
     ----------
