@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastnn2.storage.tensors import digest
+from fastnn2.storage.digest import digest
 
 Array = np.ndarray[Any, Any]
 

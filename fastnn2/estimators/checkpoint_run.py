@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from fastnn2.engine.mini_batch import MiniBatchTrainer
 from fastnn2.estimators.checkpoint_contents import RANDOM_STATE, FitIdentity, set_words, words_of
 from fastnn2.estimators.checkpoint_state import CURVES, Curve, Recorded, captured
-from fastnn2.storage.checkpointer import Checkpointer, InUse
+from fastnn2.storage.checkpointer import REMEDY, Checkpointer, InUse
 from fastnn2.storage.tensors import MOST_HEADER_BYTES
 
 Array = np.ndarray[Any, Any]
@@ -90,11 +90,11 @@ class CheckpointRun:
             self._recorded = recorded
 
     def _read(self) -> Recorded | None:
+        found = self._checkpointer.read()
         try:
-            found = self._checkpointer.read()
             return None if found is None else Recorded(self._checkpointer.path, *found)
         except ValueError as error:
-            raise ValueError(f"{error}. Choose another file for the checkpoint, or delete this one") from error
+            raise ValueError(f"{error}. {REMEDY}") from None
 
     def _differences_of_rest(self, model: Any, recorded: Recorded) -> list[str]:
         """Return what else must be as it was where a fit goes on."""

@@ -9,8 +9,8 @@ import numpy as np
 from fastnn2.engine.full_batch import Job
 from fastnn2.engine.layout import PARAM_NAMES, pack_params, param_shapes
 from fastnn2.kernels.shared import control_words
-from fastnn2.storage.checkpointer import Checkpointer
-from fastnn2.storage.tensors import digest
+from fastnn2.storage.checkpointer import REMEDY, Checkpointer
+from fastnn2.storage.digest import digest
 from fastnn2.threads.pauses import Observer
 
 Array = np.ndarray[Any, Any]
@@ -120,8 +120,7 @@ class Saver(Observer):
                 differences.append(SETTINGS[key] + detail)
         if differences:
             raise ValueError(
-                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}. "
-                "Choose another file, or remove this one"
+                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}. {REMEDY}"
             )
 
     def _training(
@@ -141,7 +140,7 @@ class Saver(Observer):
             and all(bool(np.isfinite(array).all()) for array in arrays.values())
         )
         if not is_right or costs is None:
-            raise ValueError(f"{str(self._path)!r} is damaged: its arrays are not those of its description")
+            raise ValueError(f"{str(self._path)!r} is damaged: its arrays are not those of its description. {REMEDY}")
         return pack_params(arrays, dtype), costs
 
     def attach(self, job: Job) -> None:

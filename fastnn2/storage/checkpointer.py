@@ -13,6 +13,8 @@ from fastnn2.storage.lock import FileLock
 
 Array = np.ndarray[Any, Any]
 
+REMEDY = "Choose another file, or remove this one"
+
 
 class InUse(ValueError):
     """Another run writes the file."""
@@ -72,6 +74,8 @@ class Checkpointer:
             return checkpoint_file.read(self.path, self.kind)
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise ValueError(f"{error}. {REMEDY}") from None
 
     def seconds_left(self) -> float:
         """Return the time until the next checkpoint is due, 0 or more."""

@@ -13,7 +13,7 @@ gap, and that every byte is what :func:`encode` makes of what the file says.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ MOST_HEADER_BYTES = 1 << 20
 LENGTH_BYTES = 8  # also what the bytes of arrays are aligned to
 DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1", "BOOL": "|b1"}
 METADATA, SHA256 = "__metadata__", "sha256"
-CHUNK = 1 << 22  # bytes that are copied at a time to be hashed
 
 
 def encode(metadata: dict[str, str], arrays: dict[str, Array]) -> list[bytes | memoryview]:
@@ -51,7 +50,7 @@ def encode(metadata: dict[str, str], arrays: dict[str, Array]) -> list[bytes | m
         end = begin + array.nbytes
         header[name] = {"dtype": _code(array.dtype), "shape": list(array.shape), "data_offsets": [begin, end]}
         begin = end
-    pieces = [_bytes(array) for _, array in items if array.nbytes]
+    pieces = [bytes_of(array) for _, array in items if array.nbytes]
     header[METADATA][SHA256] = _hash(header, pieces)
     encoded = _encoded(header)
     if len(encoded) > LENGTH_BYTES + MOST_HEADER_BYTES:
@@ -154,28 +153,6 @@ def _hash(header: dict[str, Any], pieces: list[memoryview]) -> str:
     return found.hexdigest()
 
 
-def digest(*arrays: Array | None) -> str:
-    """Return the SHA-256 of dtypes, shapes and numbers of arrays, the same for any order in memory."""
-    found = hashlib.sha256()
-    for array in arrays:
-        if array is None:
-            found.update(b"none")
-            continue
-        found.update(f"{array.dtype.str} {array.shape}".encode())
-        for rows in _chunks(array):
-            found.update(rows)
-    return found.hexdigest()
-
-
-def _chunks(array: Array) -> Iterator[memoryview]:
-    """Yield the bytes of an array in C order, without a copy of the whole."""
-    if array.size == 0:
-        return
-    step = len(array) if array.flags.c_contiguous else max(1, CHUNK * len(array) // array.nbytes)
-    for first in range(0, len(array), step):
-        yield _bytes(np.ascontiguousarray(array[first : first + step]))
-
-
-def _bytes(array: Array) -> memoryview:
+def bytes_of(array: Array) -> memoryview:
     """Return the bytes of an array that is contiguous and not empty."""
     return memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]

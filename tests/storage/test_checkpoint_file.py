@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as arrays_of
 
 from fastnn2.storage import checkpoint_file, tensors
 from fastnn2.storage.checkpoint_file import read, write
-from fastnn2.storage.tensors import digest
 
 DESCRIPTION = {"rate": 0.3, "names": ["a", "ü"], "none": None}
 ARRAYS = {
@@ -187,19 +186,3 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="at most 1048576"):
         write(tmp_path / "a", "fit", {"a": "a" * 2**20}, {})
     assert os.listdir(tmp_path) == []
-
-
-def test_digest():
-    array = np.random.RandomState(0).randn(300, 7)
-    same = [array, array.copy("F"), np.repeat(array, 2, axis=0)[::2]]
-    assert len({digest(given_array, None) for given_array in same}) == 1
-    others = [array.T, array.ravel(), array.astype(np.float32), array[:-1], -array]
-    assert len({digest(given_array, None) for given_array in others} | {digest(array), digest(None, array)}) == 7
-    assert digest(np.zeros((0, 3))) != digest(np.zeros((3, 0)))
-
-
-def test_digest_of_chunks(monkeypatch):
-    array = np.random.RandomState(0).randn(301, 7).T
-    whole = digest(array)
-    monkeypatch.setattr(tensors, "CHUNK", 100)
-    assert digest(array) == whole

@@ -1,0 +1,35 @@
+"""Digests of a run's data, by which a checkpoint knows whether it belongs to a run."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnn2.storage.tensors import bytes_of
+
+Array = np.ndarray[Any, Any]
+
+CHUNK = 1 << 22  # bytes that are copied at a time to be hashed
+
+
+def digest(*arrays: Array | None) -> str:
+    """Return the SHA-256 of dtypes, shapes and numbers of arrays, the same for any order in memory."""
+    found = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            found.update(b"none")
+            continue
+        found.update(f"{array.dtype.str} {array.shape}".encode())
+        for rows in _chunks(array):
+            found.update(rows)
+    return found.hexdigest()
+
+
+def _chunks(array: Array) -> Iterator[memoryview]:
+    """Yield the bytes of an array in C order, without a copy of the whole."""
+    if array.size == 0:
+        return
+    step = len(array) if array.flags.c_contiguous else max(1, CHUNK * len(array) // array.nbytes)
+    for first in range(0, len(array), step):
+        yield bytes_of(np.ascontiguousarray(array[first : first + step]))
