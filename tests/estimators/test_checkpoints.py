@@ -114,6 +114,7 @@ from fastnn2.estimators import checkpoint_run
 checkpoint_run.KEEP_SECONDS = 0.02
 X = np.random.RandomState(0).standard_normal((400, 4)); y = (X[:, 0] > 0).astype(int)
 model = fastnn2.MLPClassifier(5, max_iter=10**9, tol=0.0, n_iter_no_change=10**9, random_state=0, batch_size=50)
+model.partial_fit(X, y, classes=[0, 1])  # it may have to compile
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
