@@ -1,5 +1,6 @@
 """A run writes checkpoints from time to time, while it goes on."""
 
+import os
 import pathlib
 import threading
 import time
@@ -14,6 +15,7 @@ from fastnn2.storage.lock import FileLock
 Array = np.ndarray[Any, Any]
 
 REMEDY = "Choose another file, or remove this one"
+POLL_SECONDS = 0.001
 
 
 class InUse(ValueError):
@@ -40,6 +42,9 @@ class Checkpointer:
         self.path, self.kind, self.seconds = path, kind, seconds
         self._lock = FileLock(path)
         self._thread: threading.Thread | None = None
+        self._has_started = False  # whether the start of the thread has returned
+        self._claim: dict[str, str] = {}
+        self._pid = os.getpid()
         self._last = time.monotonic()
         self._failure: Exception | None = None
         self._has_warned = False
@@ -83,29 +88,44 @@ class Checkpointer:
 
     def is_due(self) -> bool:
         """Return whether it is time for a checkpoint, and the one before is written."""
-        return self.seconds_left() == 0 and not (self._thread is not None and self._thread.is_alive())
+        return self.seconds_left() == 0 and not self._is_writing()
 
     def write(self, description: dict[str, Any], arrays: dict[str, Array]) -> None:
         """Begin to write a checkpoint; the arrays must not change any more. One that is being written comes first."""
         self._wait()
         self._warn()
         self._last = time.monotonic()
-        thread = threading.Thread(target=self._write, args=(description, arrays), name="fastnn2 checkpoint")
-        thread.start()
+        # Ctrl-C may come while the thread starts, which runs all the same, or never. Two that write would write over
+        # each other. So what comes first claims the checkpoint: the thread, or who would wait for it.
+        self._has_started, self._claim, self._pid = False, {}, os.getpid()  # a forked child has no such thread
+        arguments = (self._claim, description, arrays)
+        thread = threading.Thread(target=self._write, args=arguments, name="fastnn2 checkpoint")
         self._thread = thread
+        thread.start()
+        self._has_started = True
 
-    def _write(self, description: dict[str, Any], arrays: dict[str, Array]) -> None:
+    def _write(self, claim: dict[str, str], description: dict[str, Any], arrays: dict[str, Array]) -> None:
+        if claim.setdefault("by", "thread") != "thread":  # (which is atomic)
+            return
         try:
             checkpoint_file.write(self.path, self.kind, description, arrays)
         except Exception as error:
             self._failure = error
+        finally:
+            claim["is"] = "written"
+
+    def _is_writing(self) -> bool:
+        return self._thread is not None and "is" not in self._claim and self._pid == os.getpid()
 
     def _wait(self) -> None:
         """Wait for the thread; only then raise what a signal has raised meanwhile."""
         raised = None
         while self._thread is not None:
             try:
-                self._thread.join()
+                if self._has_started or self._claim.setdefault("by", "waiting") == "thread":
+                    self._thread.join()
+                    while self._is_writing():  # until Python 3.12, a join that Ctrl-C has ended is the last that waits
+                        time.sleep(POLL_SECONDS)
                 self._thread = None
             except BaseException as error:
                 raised = error

@@ -7,6 +7,7 @@ keep apart two runs of one process, so this module also remembers the locks of i
 
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import sys
@@ -50,7 +51,7 @@ class FileLock:
         self._key: tuple[int, str] | None = None
         path = pathlib.Path(os.path.realpath(path))
         self.place = path.with_name(path.name + SUFFIX)
-        self._descriptor: int | None = None
+        self._file: io.FileIO | None = None
 
     def acquire(self) -> bool:
         """Take the lock; return False if another run has it.
@@ -61,33 +62,51 @@ class FileLock:
             The file of the lock cannot be made, for example in a folder that cannot be written. Within this process the
             lock is held then; :meth:`release` gives it up.
         """
-        key = os.getpid(), str(self.place)
-        if _own.setdefault(key, self._token) is not self._token:
+        self._key = os.getpid(), str(self.place)
+        if _own.setdefault(self._key, self._token) is not self._token:
+            self._key = None
             return False
-        self._key = key
         while True:
-            self._descriptor = os.open(self.place, FLAGS, MODE)
-            if not try_lock(self._descriptor):
+            self._file = io.FileIO(os.open(self.place, FLAGS, MODE), "r+")
+            if not try_lock(self._file.fileno()):
                 self.release()
                 return False
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(self.place), os.fstat(self._descriptor)):
+                if self._is_in_place(self._file):
                     return True
-            os.close(self._descriptor)  # its holder has removed it meanwhile
-            self._descriptor = None
+            self._file.close()  # its holder has removed it meanwhile
+            self._file = None
+
+    def _is_in_place(self, file: io.FileIO) -> bool:
+        return os.path.samestat(os.stat(self.place), os.fstat(file.fileno()))
 
     def release(self) -> None:
-        """Give the lock up, and remove its file if this process made the lock; nothing if it is not held."""
-        if self._key is None or self._key[0] != os.getpid():
-            return
-        descriptor, self._descriptor = self._descriptor, None
-        key, self._key = self._key, None
-        if descriptor is not None:
+        """Give the lock up, and remove its file if this process made the lock; nothing if it is not held.
+
+        What a signal has raised meanwhile is raised at the end.
+        """
+        if self._key is not None and self._key[0] != os.getpid() and self._file is not None:
+            self._file.close()  # in a child, which has a descriptor and no lock
+        raised = None
+        while self._key is not None and self._key[0] == os.getpid():
+            try:
+                self._give_up(self._key)
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
+
+    def _give_up(self, key: tuple[int, str]) -> None:
+        """Do the steps of :meth:`release`, of which none harms if it is done again."""
+        if self._file is not None and not self._file.closed:
             with contextlib.suppress(OSError):  # Windows removes no open file
-                if try_lock(descriptor) and os.path.samestat(os.stat(self.place), os.fstat(descriptor)):
+                if try_lock(self._file.fileno()) and self._is_in_place(self._file):
                     os.unlink(self.place)
-            os.close(descriptor)
-        del _own[key]
+            self._file.close()
+        self._file = None
+        if _own.get(key) is self._token:
+            del _own[key]
+        self._key = None
 
     def __del__(self) -> None:
         self.release()

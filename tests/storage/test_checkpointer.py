@@ -1,7 +1,9 @@
 """A run's checkpoints: written beside it, one after the other, and never at its cost."""
 
 import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -159,3 +161,58 @@ def test_a_link_as_the_place_of_the_file(tmp_path):
         checkpointer.write({}, ARRAYS)
     assert (tmp_path / "link").is_symlink()
     assert os.listdir(tmp_path / "folder") == ["a"]
+
+
+def test_ctrl_c_while_the_last_one_is_written(tmp_path, monkeypatch):
+    may_end, write, events = threading.Event(), checkpoint_file.write, []
+
+    def slow_write(*arguments):
+        assert may_end.wait(PATIENCE)
+        write(*arguments)
+        events.append("written")
+
+    def press_ctrl_c():
+        for _ in range(3):
+            time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        may_end.set()
+
+    monkeypatch.setattr(checkpoint_file, "write", slow_write)
+    presser = threading.Thread(target=press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt), Checkpointer(tmp_path / "a", "fit", 0.0) as checkpointer:  # noqa: PT012
+        checkpointer.write({}, ARRAYS)
+        presser.start()
+    assert events == ["written"]
+    presser.join(PATIENCE)
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_ctrl_c_while_a_thread_starts(has_begun, tmp_path, monkeypatch):
+    start, write, events = threading.Thread.start, checkpoint_file.write, []
+
+    def interrupted_start(thread):
+        monkeypatch.undo()
+        monkeypatch.setattr(checkpoint_file, "write", noted_write)
+        if has_begun:
+            start(thread)
+        raise KeyboardInterrupt
+
+    def noted_write(path, kind, description, arrays):
+        events.append(("begin", description["step"]))
+        time.sleep(0.05)
+        write(path, kind, description, arrays)
+        events.append(("end", description["step"]))
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with Checkpointer(tmp_path / "a", "fit", 0.0) as checkpointer:
+        with pytest.raises(KeyboardInterrupt):
+            checkpointer.write({"step": 1}, ARRAYS)
+        if has_begun:
+            while not events:
+                time.sleep(0.001)
+        checkpointer.write({"step": 2}, ARRAYS)
+    assert events == [("begin", 1), ("end", 1)] * has_begun + [("begin", 2), ("end", 2)]
+    assert checkpoint_file.read(tmp_path / "a", "fit")[0] == {"step": 2}
+    assert os.listdir(tmp_path) == ["a"]

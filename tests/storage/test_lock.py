@@ -106,3 +106,22 @@ def test_processes_in_turn(tmp_path, times):
     processes = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
     assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0]
     assert path.read_text() == str(3 * times)
+
+
+@pytest.mark.parametrize("name", ["unlink", "stat"])
+def test_ctrl_c_while_it_is_given_up(name, tmp_path, monkeypatch):
+    lock, call = FileLock(tmp_path / "a"), getattr(os, name)
+    assert lock.acquire()
+
+    def interrupted(*arguments):
+        monkeypatch.undo()
+        call(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lock.release()
+    assert os.listdir(tmp_path) == []
+    other = FileLock(tmp_path / "a")
+    assert other.acquire()
+    other.release()
