@@ -94,7 +94,7 @@ class CheckpointRun:
         try:
             return None if found is None else Recorded(self._checkpointer.path, *found)
         except ValueError as error:
-            raise ValueError(f"{error}. {REMEDY}") from None
+            raise ValueError(f"{error}. {REMEDY}") from error.__cause__
 
     def _differences_of_rest(self, model: Any, recorded: Recorded) -> list[str]:
         """Return what else must be as it was where a fit goes on."""

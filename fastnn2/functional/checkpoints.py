@@ -30,6 +30,7 @@ SETTINGS = {
     "init": "init",
     "initial": "the initial parameters (from init and random_state) differ",
 }
+FORM_OF_DATA = ("features", "samples", "outputs", "dtype")
 DIGESTS = ("data", "initial")  # of no use in a message
 
 
@@ -113,14 +114,16 @@ class Saver(Observer):
 
     def _check(self, found: dict[str, Any], expected: dict[str, Any]) -> None:
         """Raise ValueError if the description of a file is not as expected."""
-        differences = []
+        differences = {}
         for key, value in expected.items():
             if type(found.get(key)) is not type(value) or found[key] != value:
                 detail = "" if key in DIGESTS else f" is {found.get(key)!r} there and {value!r} here"
-                differences.append(SETTINGS[key] + detail)
+                differences[key] = SETTINGS[key] + detail
+        if not differences.keys().isdisjoint(FORM_OF_DATA):
+            differences.pop("data", None)  # a digest of the same numbers in another form tells nothing
         if differences:
             raise ValueError(
-                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}. {REMEDY}"
+                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences.values())}. {REMEDY}"
             )
 
     def _training(

@@ -51,6 +51,8 @@ def check_writable(path: pathlib.Path) -> None:
             problem = f"{str(path.parent)!r} is not a folder"
         elif path.is_dir():
             problem = "it is a folder"
+        elif path.exists() and not path.is_file():
+            problem = "it is no regular file"
         elif not os.access(path if path.exists() else path.parent, os.W_OK):
             problem = "permission denied"
         else:

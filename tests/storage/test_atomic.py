@@ -142,3 +142,13 @@ def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match=r"^is not a regular file$"):
         atomic.read_file(tmp_path / "pipe", begins_with_a, "an a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    os.symlink(os.devnull, tmp_path / "b")
+    for name in "ab":
+        with pytest.raises(ValueError, match="it is no regular file"):
+            atomic.write_file(tmp_path / name, b"new")
+    assert stat.S_ISFIFO((tmp_path / "a").stat().st_mode)

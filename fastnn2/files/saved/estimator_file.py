@@ -45,14 +45,15 @@ def to_bytes(model: Any) -> bytes:
     ValueError
         It has something that a file may not have.
     """
-    network = network_in(model)
+    stored = to_stored(model)
+    network = network_in(stored)
     check_network(network)
     skops = _skops("fastnn2.save")
     if getattr(network, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in network._skl_callbacks)
         raise ValueError(f"it has the callbacks {names}, which files do not keep; remove them: model.set_callbacks()")
     try:
-        dumped = skops.io.dumps(to_stored(model))
+        dumped = skops.io.dumps(stored)
         untrusted = set(skops.io.get_untrusted_types(data=dumped)) - set(TRUSTED)
     except (MemoryError, Warning):
         raise

@@ -42,9 +42,23 @@ def to_stored(model: Any) -> Any:
         curve = attributes.get(name)
         if isinstance(curve, list) and curve and all(type(number) is float for number in curve):
             attributes[name] = np.array(curve)
+    if _has_another_optimizer(attributes):
+        del attributes["_optimizer"]
     if isinstance(attributes.get("class_weight"), dict):
         attributes["class_weight"] = list(attributes["class_weight"].items())
     return _replaced(model, network)
+
+
+def _has_another_optimizer(attributes: dict[str, Any]) -> bool:
+    """Return whether there is an optimizer of an earlier fit with other shapes; L-BFGS has none and leaves it."""
+    if attributes.get("solver") != "lbfgs":
+        return False
+    optimizer: Any = attributes.get("_optimizer")
+    coefs = attributes.get("coefs_")
+    if type(optimizer) not in (AdamOptimizer, SGDOptimizer) or coefs is None:
+        return False
+    moments = optimizer.ms if type(optimizer) is AdamOptimizer else optimizer.velocities
+    return [array.shape for array in moments] != [array.shape for array in coefs + attributes["intercepts_"]]
 
 
 def from_stored(model: Any) -> None:
@@ -80,9 +94,10 @@ def check_network(network: Any) -> None:
         _check_classes(attributes, o)
     best = attributes.get("_best_coefs", []), attributes.get("_best_intercepts", [])
     if any(len(array) for arrays_of in best for array in arrays_of):
-        _check_arrays(_check_lists(*best), shapes, arrays[0].dtype, "_best_coefs and _best_intercepts")
+        best_arrays = _check_lists(*best)  # float32 where L-BFGS, which begins with them, makes float64
+        _check_arrays(best_arrays, shapes, best_arrays[0].dtype, "_best_coefs and _best_intercepts")
     if "_optimizer" in attributes:
-        _check_optimizer(attributes["_optimizer"], shapes, arrays[0].dtype)
+        _check_optimizer(attributes["_optimizer"], shapes)
 
 
 def _check_lists(coefs: Any, intercepts: Any) -> list[Any]:
@@ -109,11 +124,14 @@ def _check_classes(attributes: dict[str, Any], o: int) -> None:
     _expect(np.shape(binarizer.classes_) == classes.shape, "_label_binarizer", "one of the classes of classes_")
 
 
-def _check_optimizer(optimizer: Any, shapes: list[tuple[int, ...]], dtype: Any) -> None:
+def _check_optimizer(optimizer: Any, shapes: list[tuple[int, ...]]) -> None:
     _expect(type(optimizer) in (AdamOptimizer, SGDOptimizer), "_optimizer", "an optimizer of scikit-learn")
     is_adam = type(optimizer) is AdamOptimizer
     for name in ("ms", "vs") if is_adam else ("velocities",):
-        _check_arrays(getattr(optimizer, name), shapes, dtype, f"_optimizer.{name}")
+        moments = getattr(optimizer, name)
+        _expect(type(moments) is list and len(moments) == 4, f"_optimizer.{name}", "four arrays")
+        # Their dtype may be another one than that of coefs_, after a fit with L-BFGS.
+        _check_arrays(moments, shapes, getattr(moments[0], "dtype", None), f"_optimizer.{name}")
     _expect(not is_adam or _is_count(optimizer.t), "_optimizer.t", "a number of updates")
 
 

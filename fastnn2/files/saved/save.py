@@ -69,9 +69,9 @@ def save(model: Any, file: str | os.PathLike[str]) -> None:
         if estimator_file.to_bytes(estimator_file.from_bytes(content)) != content:
             raise ValueError("it does not come back from a file as it is")
     except TypeError as error:
-        raise TypeError(f"cannot save the model: {error}") from error
+        raise TypeError(f"cannot save the model: {error}") from error.__cause__
     except ValueError as error:
-        raise ValueError(f"cannot save the model: {error}") from error
+        raise ValueError(f"cannot save the model: {error}") from error.__cause__
     write_file(path, content)
 
 
@@ -124,7 +124,7 @@ def load(file: str | os.PathLike[str]) -> Any:
             return estimator_file.from_bytes(data)
         return params_file.from_bytes(data)
     except ValueError as error:
-        raise ValueError(f"cannot load {str(path)!r}: {error}") from error
+        raise ValueError(f"cannot load {str(path)!r}: {error}") from error.__cause__
 
 
 def _may_be_ours(start: bytes) -> bool:

@@ -84,7 +84,7 @@ def test_faults(name, solver):
 @pytest.mark.parametrize(("solver", "names"), [("adam", ("ms", "vs")), ("sgd", ("velocities",))])
 def test_faults_of_optimizers(solver, names):
     for name in names:
-        for arrays in (ones(*SHAPES[:3]), ones(*SHAPES[:3], (50,)), ones(*SHAPES, dtype=np.float32), [1, 2, 3, 4]):
+        for arrays in (ones(*SHAPES[:3]), ones(*SHAPES[:3], (50,)), ones(*SHAPES, dtype=np.int64), [1, 2, 3, 4]):
             model = fitted(solver=solver)
             setattr(model._optimizer, name, arrays)
             with pytest.raises(ValueError, match=rf"_optimizer\.{name}"):

@@ -35,6 +35,7 @@ from sklearn.preprocessing import (
 
 import fastnn2
 from fastnn2 import MLPClassifier, MLPRegressor
+from fastnn2.callbacks import Checkpoint
 
 source = np.random.RandomState(0)
 X = source.standard_normal((60, 3))
@@ -131,6 +132,7 @@ MODELS = {
     "adam": (MLPClassifier(5, max_iter=5, random_state=0), X, TWO),
     "sgd": (MLPClassifier(5, max_iter=5, solver="sgd", learning_rate="invscaling"), X, THREE),
     "lbfgs": (MLPClassifier(5, max_iter=5, solver="lbfgs", activation="tanh"), X, THREE.astype(str)),
+    "lbfgs of float32": (MLPClassifier(5, max_iter=5, solver="lbfgs"), X.astype(np.float32), TWO.astype(int)),
     "float32": (MLPClassifier(5, max_iter=5, activation="logistic"), X.astype(np.float32), TWO.astype(int)),
     "multilabel": (MLPClassifier(5, max_iter=5), X, MANY),
     "early stopping": (
@@ -211,6 +213,34 @@ def assert_same_network(one, other):
     for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_", "n_iter_", "t_", "best_loss_"):
         assert getattr(one, name, None) == getattr(other, name, None)
         assert type(getattr(one, name, None)) is type(getattr(other, name, None))
+
+
+@pytest.mark.parametrize("features", [2, 3])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_what_lbfgs_leaves_of_an_earlier_fit(solver, features, skops, tmp_path):
+    samples = X.astype(np.float32)
+    model = fitted(MLPClassifier(5, solver=solver, max_iter=3, random_state=0), samples, TWO)
+    model = fitted(model.set_params(solver="lbfgs"), samples[:, :features], TWO)
+    loaded = there_and_back(model, tmp_path)
+    assert hasattr(model, "_optimizer")
+    assert hasattr(loaded, "_optimizer") == (features == 3)
+    assert_same_network(model, loaded)
+    if features == 3:
+        for each in (model, loaded):
+            each.set_params(solver=solver).partial_fit(samples, TWO)
+        assert_same_network(model, loaded)
+
+
+def test_errors_come_alone(skops, tmp_path):
+    (tmp_path / "other").write_bytes(b"something else")
+    for call, model in (
+        (fastnn2.save, MLPClassifier().set_callbacks(Checkpoint(tmp_path / "a"))),
+        (fastnn2.load, None),
+    ):
+        with pytest.raises(ValueError) as caught:
+            call(*[tmp_path / "other"] if model is None else (model, tmp_path / "b"))
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
