@@ -1,5 +1,6 @@
 """A run writes checkpoints from time to time, while it goes on."""
 
+import errno
 import os
 import pathlib
 import threading
@@ -108,6 +109,9 @@ class Checkpointer:
         if claim.setdefault("by", "thread") != "thread":  # (which is atomic)
             return
         try:
+            # The file of the lock could not be made at the beginning, or is another user's.
+            if not self._lock.is_held() and not self._lock.acquire():
+                raise BlockingIOError(errno.EAGAIN, "another run writes it")
             checkpoint_file.write(self.path, self.kind, description, arrays)
         except Exception as error:
             self._failure = error

@@ -53,6 +53,10 @@ class FileLock:
         self.place = path.with_name(path.name + SUFFIX)
         self._file: io.FileIO | None = None
 
+    def is_held(self) -> bool:
+        """Return whether this object has the lock, and not only within its process."""
+        return self._file is not None
+
     def acquire(self) -> bool:
         """Take the lock; return False if another run has it.
 

@@ -216,3 +216,23 @@ def test_ctrl_c_while_a_thread_starts(has_begun, tmp_path, monkeypatch):
     assert events == [("begin", 1), ("end", 1)] * has_begun + [("begin", 2), ("end", 2)]
     assert checkpoint_file.read(tmp_path / "a", "fit")[0] == {"step": 2}
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_nothing_is_written_without_the_lock(tmp_path, monkeypatch):
+    acquire = FileLock.acquire
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.warns(RuntimeWarning, match="Permission denied") as warned:  # noqa: SIM117
+        with Checkpointer(tmp_path / "a", "fit", 0.0) as checkpointer:
+            checkpointer.write({}, ARRAYS)
+            checkpointer._wait()
+            assert os.listdir(tmp_path) == []
+            monkeypatch.setattr(FileLock, "acquire", acquire)
+            checkpointer.write({}, ARRAYS)
+            checkpointer._wait()
+            assert sorted(os.listdir(tmp_path)) == ["a", "a.lock"]
+    assert len(warned) == 1
+    assert os.listdir(tmp_path) == ["a"]
