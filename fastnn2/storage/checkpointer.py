@@ -81,7 +81,7 @@ class Checkpointer:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise ValueError(f"{error}. {REMEDY}") from None
+            raise ValueError(f"{error}. {REMEDY}") from error.__cause__
 
     def seconds_left(self) -> float:
         """Return the time until the next checkpoint is due, 0 or more."""

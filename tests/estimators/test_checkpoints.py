@@ -114,10 +114,11 @@ from fastnn2.estimators import checkpoint_run
 checkpoint_run.KEEP_SECONDS = 0.02
 X = np.random.RandomState(0).standard_normal((400, 4)); y = (X[:, 0] > 0).astype(int)
 model = fastnn2.MLPClassifier(5, max_iter=10**9, tol=0.0, n_iter_no_change=10**9, random_state=0, batch_size=50)
-model.partial_fit(X, y, classes=[0, 1])  # it may have to compile
-threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("ignore")
+    fastnn2.MLPClassifier(5, max_iter=1, batch_size=50).fit(X, y)  # which may compile for longer than the timer waits
     warnings.simplefilter("always")
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     model.set_callbacks(Checkpoint(sys.argv[1], seconds=3600)).fit(X, y)
 print([str(each.message) for each in caught], model.n_iter_)
 resumed = Checkpoint.resume(sys.argv[1])
