@@ -52,6 +52,8 @@ def to_bytes(model: Any) -> bytes:
     if getattr(network, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in network._skl_callbacks)
         raise ValueError(f"it has the callbacks {names}, which files do not keep; remove them: model.set_callbacks()")
+    if getattr(network, "_resumes_from", None):
+        raise ValueError(f"its next fit goes on from the checkpoint {network._resumes_from!r}; fit it first")
     try:
         dumped = skops.io.dumps(stored)
         untrusted = set(skops.io.get_untrusted_types(data=dumped)) - set(TRUSTED)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import sys
+import tempfile
 import warnings
 import zipfile
 
@@ -336,6 +337,15 @@ def before_a_network(*steps):
 
 
 NO_ARRAY = "not an array of numbers or texts"
+
+
+def that_goes_on():
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "checkpoint")
+        fitted(MLPClassifier(5, max_iter=2).set_callbacks(Checkpoint(file)), X, TWO)
+        return Checkpoint.resume(file).set_callbacks()
+
+
 OTHER_MODELS = {
     "another estimator": (lambda: LogisticRegression(), "it is sklearn.LogisticRegression; expected fastnn2's MLP"),
     "another network": (lambda: SklearnClassifier(5), "sklearn.MLPClassifier.*fastnn2.MLPClassifier.from_sklearn"),
@@ -353,6 +363,7 @@ REFUSED = {
         "sklearn.tree._tree.Tree",
     ),
     "a callback": (lambda: MLPClassifier(5).set_callbacks(ProgressBar()), "the callbacks ProgressBar"),
+    "what goes on from a checkpoint": (that_goes_on, "its next fit goes on from the checkpoint"),
     "a callback of a scaler": (lambda: before_a_network(with_callback(StandardScaler())), "ProgressBar"),
     "a cache": (lambda: Pipeline([("a", MLPClassifier(5))], memory="/tmp/x"), "Pipeline has a `memory`"),
     "a generator": (lambda: MLPClassifier(5, random_state=np.random.default_rng(0)), "random._generator.Generator"),
