@@ -158,6 +158,10 @@ def test_modules_are_short(name):
 
 
 # Which rooms a room may import, beside itself: an arrow that is not here would make two rooms one.
+THREADS = ("codegen", "kernels", "storage")
+ENGINE = ("threads", *THREADS, "exceptions")
+FUNCTIONAL = ("engine", *ENGINE, "reference")
+FILES = ("functional", "estimators", *FUNCTIONAL)
 BELOW = {
     "exceptions": (),
     "reference": (),
@@ -167,44 +171,13 @@ BELOW = {
     "kernels.nn": ("kernels.simd", "kernels.shared"),
     "kernels.loops": ("kernels.nn", "kernels.simd", "kernels.shared"),
     "codegen": ("kernels", "storage"),
-    "threads": ("codegen", "kernels", "storage"),
-    "engine": ("threads", "codegen", "kernels", "storage", "exceptions"),
-    "functional": ("engine", "threads", "codegen", "kernels", "storage", "exceptions", "reference"),
-    "estimators": ("engine", "threads", "codegen", "kernels", "storage", "exceptions", "reference"),
-    "files": (
-        "functional",
-        "estimators",
-        "engine",
-        "threads",
-        "codegen",
-        "kernels",
-        "storage",
-        "exceptions",
-        "reference",
-    ),
-    "displays": (
-        "functional",
-        "estimators",
-        "engine",
-        "threads",
-        "codegen",
-        "kernels",
-        "storage",
-        "exceptions",
-        "reference",
-    ),
-    "commands": (
-        "displays",
-        "functional",
-        "estimators",
-        "engine",
-        "threads",
-        "codegen",
-        "kernels",
-        "storage",
-        "exceptions",
-        "reference",
-    ),
+    "threads": THREADS,
+    "engine": ENGINE,
+    "functional": FUNCTIONAL,
+    "estimators": FUNCTIONAL,
+    "files": FILES,
+    "displays": FILES,
+    "commands": ("displays", *FILES),
 }
 # Public names, which hand on what rooms have, and names in old pickles.
 FRONT = {
