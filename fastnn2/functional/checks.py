@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.layout import PARAM_NAMES, is_finite, pack_params
+from fastnn2.engine.layout import PARAM_NAMES, is_finite, pack_params, param_shapes
 from fastnn2.exceptions import Params
 
 Array = np.ndarray[Any, Any]
@@ -271,8 +271,7 @@ def as_params(value: Any, name: str = "params") -> tuple[Params, int, int, int]:
         if len(shape) != 2 or 0 in shape:
             raise ValueError(f"{name}[{key!r}] has shape {shape}; expected two dimensions, none of them 0")
     (h, d), o = shapes["W1"], shapes["W2"][0]
-    expected = {"W1": (h, d), "b1": (h, 1), "W2": (o, h), "b2": (o, 1)}
-    for key, shape in expected.items():
+    for key, shape in param_shapes(d, h, o).items():
         if shapes[key] != shape:
             raise ValueError(
                 f"{name}[{key!r}] has shape {shapes[key]}; expected {shape} with W1 of shape {(h, d)}"
