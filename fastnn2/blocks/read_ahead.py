@@ -1,0 +1,81 @@
+"""Items of an iterator, made by another thread while the caller works on the ones before."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+# How long the caller waits at a time: a signal that another thread of the process receives does not wake it.
+POLL_SECONDS = 0.05
+
+
+class ReadAhead(Iterator[Item], Generic[Item]):
+    """An iterator whose items are made in a thread, up to `depth` of them before they are asked for.
+
+    When the caller asks for an item, it is done with the one before: an iterator that makes its items in ``depth + 1``
+    buffers, in turn, never overwrites one that is in use. What the iterator raises is raised in the caller, after the
+    items before. The caller may be interrupted while it waits.
+
+    Parameters
+    ----------
+    items : Iterator
+        Used by the other thread only.
+    depth : int
+
+    Attributes
+    ----------
+    waited : float
+        The seconds that the caller has waited for items.
+    """
+
+    def __init__(self, items: Iterator[Item], depth: int = 1) -> None:
+        self.waited = 0.0
+        self._items = items
+        self._ready: queue.SimpleQueue[tuple[Item] | BaseException] = queue.SimpleQueue()
+        self._demands: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True for an item, False to end
+        for _ in range(depth):
+            self._demands.put(True)
+        threading.Thread(target=self._read, name="fastnn2 reader", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            while self._demands.get():
+                self._ready.put((next(self._items),))
+        except BaseException as error:
+            self._ready.put(error)
+        finally:
+            close = getattr(self._items, "close", None)
+            if close is not None:
+                with contextlib.suppress(Exception):  # nobody waits for this thread any more
+                    close()
+
+    def __next__(self) -> Item:
+        begin = time.perf_counter()
+        try:
+            found = self._take()
+        finally:
+            self.waited += time.perf_counter() - begin
+        if isinstance(found, BaseException):
+            self._ready.put(found)  # for a caller that asks again
+            raise found
+        self._demands.put(True)
+        return found[0]
+
+    def _take(self) -> "tuple[Item] | BaseException":
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._ready.get(timeout=POLL_SECONDS)
+
+    def close(self) -> None:
+        """Let the thread end after the item that it is making, for which nobody waits: a disk may take its time."""
+        self._demands.put(False)
+
+    def __enter__(self) -> "ReadAhead[Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
