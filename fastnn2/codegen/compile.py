@@ -22,10 +22,16 @@ from fastnn2.codegen.record_type import RecordType
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.simd.target import choose
 
+# The entries that are not in kernels/loops/entries.py, and the modules that have them.
+MODULES = {
+    **dict.fromkeys(("epochs", "unit_epochs", "infer", "shuffle"), "estimator_entries"),
+    **dict.fromkeys(("block_sums", "block_sums_narrow", "descend", "lay_out"), "block_entries"),
+}
+
 
 def find_entry(name):
     """Return the Python function of an entry. A kernel of fit does not import those of the estimators."""
-    module = "estimator_entries" if name in ("epochs", "unit_epochs", "infer", "shuffle") else "entries"
+    module = MODULES.get(name, "entries")
     return getattr(importlib.import_module(f"fastnn2.kernels.loops.{module}"), name)
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.engine.layout import aligned_zeros, padded_length, unpack_params, views_by_part
-from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
-from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length, views_by_part
+from fastnn2.engine.training_run import TrainingRun
+from fastnn2.exceptions import Params
+from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.shared.records import FitRecord, TrainRecord, TrainWideRecord
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.pauses import Observer, run_with_pauses
@@ -53,17 +54,10 @@ def count_threads(d: int, n: int, h: int, o: int, iterations: int, dtype: Any, n
     return int(max(1, min(maximum, work // tuning.WORK_PER_THREAD, usable_cores())))
 
 
-class Job(abc.ABC):
-    """A training run; X, Y and weights are in groups (see :func:`layout.to_groups`), and `shape` is (d, h, o, n).
+class Job(TrainingRun):
+    """A training run on samples in memory; X, Y and weights are in groups (see :func:`layout.to_groups`).
 
-    A run that goes on from an earlier one is given the costs of the iterations that are done; `params` are those after
-    them.
-
-    Attributes
-    ----------
-    is_intact : bool
-        Whether a run that is over, with an error or not, has left whole iterations. It has not if a thread has failed,
-        or in a child that was forked during the run and has no part in it.
+    `params` are those after the iterations of `costs_so_far`.
     """
 
     l2: Array
@@ -84,20 +78,8 @@ class Job(abc.ABC):
         costs_so_far: Array | None = None,
     ) -> None:
         d, h, o, n = shape
-        self.shape, self.iterations = shape, iterations
+        super().__init__(shape, iterations, count_threads(d, n, h, o, iterations, X.dtype, n_threads), costs_so_far)
         self.X, self.Y, self.weights = X, Y, weights
-        self.work = tuning.work_of_iteration(d, n, h, o)
-        self.threads = count_threads(d, n, h, o, iterations, X.dtype, n_threads)
-        self.costs = np.zeros(iterations)
-        self.control = aligned_zeros(control_words.NEXT_CHUNKS + 2 * self.threads * control_words.WORD, np.int64)
-        for word in (control_words.ABANDONED, control_words.DIVERGED, control_words.SERIAL_FROM, control_words.OUTCOME):
-            self.control[word] = -1
-        self.control[control_words.PAUSE_AT] = control_words.NEVER
-        self.is_intact = False  # set by `run`
-        self.first_iteration = 0 if costs_so_far is None else len(costs_so_far)
-        if costs_so_far is not None:
-            self.costs[: self.first_iteration] = costs_so_far
-            self.control[control_words.COMPLETED] = self.first_iteration
         self.has_l2 = alpha != 0
         self._make_buffers(params, alpha)
 
@@ -120,17 +102,10 @@ class Job(abc.ABC):
             "costs": self.costs,
         }  # fmt: skip
 
-    @abc.abstractmethod
-    def _params_after(self, iterations: int) -> Array:
-        """Return the packed parameters after `iterations`, the number of completed iterations."""
-
     def run(
         self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
     ) -> tuple[Params, Array]:
-        """Train; return parameters and costs, or raise them in an error where training stopped early.
-
-        An observer may end the run, which then returns what it has. What it raises is raised as it is.
-        """
+        """Train, as :meth:`TrainingRun.run`."""
         d, h, o, _ = self.shape
         self.learning_rate, self.total_weight = learning_rate, total_weight
         kernel = store.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
@@ -145,63 +120,11 @@ class Job(abc.ABC):
             interrupted = run_team(team, is_short, self.iterations, progress, run)
         finally:  # (the job does not keep the team, which keeps the job)
             self.is_intact = team.failure is None and not team.is_forked()
-        params = None
-        while params is None:
-            try:
-                params, _ = self.snapshot()
-            except KeyboardInterrupt:  # copying millions of parameters takes long: start again
-                interrupted = True
-        return self._result(params, interrupted, observer is not None)
+        return self._finished(interrupted, observer is not None)
 
     def _is_short(self, iterations: int) -> bool:
         d, h, o, _ = self.shape
         return is_short_job(iterations * self.work, iterations, tuning.count_params(d, h, o))
-
-    def snapshot(self) -> tuple[Params, Array]:
-        """Return the parameters after the completed iterations, as copies, and their costs, as a view.
-
-        Thread 0 is out of the kernel.
-        """
-        d, h, o, _ = self.shape
-        done = int(self.control[control_words.COMPLETED])
-        return unpack_params(self._params_after(done), d, h, o), self.costs[:done]
-
-    def interrupted(self) -> TrainingInterrupted:
-        """Return the error that tells of Ctrl-C, with what is trained so far."""
-        return self._interrupted(*self.snapshot())
-
-    def _interrupted(self, params: Params, costs: Array) -> TrainingInterrupted:
-        message = (
-            f"stopped after {len(costs)} of {self.iterations} iterations; the error's .params and .cost_ have the "
-            "result so far, and fit(..., init=error.params) continues from it"
-        )
-        return TrainingInterrupted(message, params, costs)
-
-    def _result(self, params: Params, interrupted: bool, may_end_early: bool) -> tuple[Params, Array]:
-        """Return parameters and costs, or raise them where training stopped early or Ctrl-C came at its very end."""
-        done, outcome = int(self.control[control_words.COMPLETED]), self.control[control_words.OUTCOME]
-        if outcome == control_words.FINISHED and not interrupted:
-            return params, self.costs
-        if outcome == control_words.INTERRUPTED and not interrupted and may_end_early:
-            return params, self.costs[:done].copy()
-        if interrupted or outcome == control_words.INTERRUPTED:
-            raise self._interrupted(params, self.costs[:done])
-        costs = self.costs[: done + (outcome == control_words.PARAMS_NOT_FINITE)]
-        subject = "cost is" if outcome == control_words.COST_NOT_FINITE else "parameters after the update are"
-        # If the very first cost is not finite, no update has been made, so the learning rate is not the cause.
-        remedy = (
-            "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
-        )
-        if done or outcome != control_words.COST_NOT_FINITE:
-            remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
-        last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
-        raise TrainingDiverged(
-            f"training diverged: at iteration {done} the {subject} not finite; {last}. "
-            f"Try {remedy}. "
-            "The error's .params and .cost_ have the last finite values",
-            params,
-            costs,
-        )
 
 
 class SampleParallelJob(Job):
@@ -225,11 +148,9 @@ class SampleParallelJob(Job):
         stride = padded_length(len(params), dtype)
         self.params = aligned_zeros(sets * 2 * stride, dtype).reshape(sets, 2, stride)
         self.params[0, self.first_iteration % 2, : len(params)] = params
-        # The kernel adds 4 gradients and updates UPDATE_WIDTH parameters at a time. The last number of a gradient is
-        # the cost of its chunk. One set of gradients is enough where each iteration has a second barrier, as with
-        # shared parameters.
         self.updated = -(-len(params) // tuning.UPDATE_WIDTH) * tuning.UPDATE_WIDTH
-        self.gradients_stride = padded_length(max(len(params) + 4, self.updated) + 1, np.float64)
+        self.gradients_stride = gradient_length(len(params))
+        # One set of gradients is enough where each iteration has a second barrier, as with shared parameters.
         gradient_sets = 1 if self.shared else 2
         self.sums = gradient_sets * self.chunks * self.gradients_stride
         # The system may refuse some of the threads, and a smaller team may need more room: three threads leave more

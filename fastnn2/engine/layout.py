@@ -12,7 +12,14 @@ import numpy as np
 
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared.records import address
-from fastnn2.kernels.shared.tuning import ALIGNMENT, count_groups, count_params, first_unit, group_size
+from fastnn2.kernels.shared.tuning import (
+    ALIGNMENT,
+    UPDATE_WIDTH,
+    count_groups,
+    count_params,
+    first_unit,
+    group_size,
+)
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.parallel_for import parallel_for
 
@@ -41,6 +48,15 @@ def padded_length(count: int, dtype: Any) -> int:
     """Return `count` rounded up to whole lines of 128 bytes."""
     per_line: int = ALIGNMENT // np.dtype(dtype).itemsize
     return -(-count // per_line) * per_line
+
+
+def gradient_length(params: int) -> int:
+    """Return the numbers of a chunk's gradient: those of `params` parameters, and the cost of the chunk as the last.
+
+    Kernels add 4 gradients and update UPDATE_WIDTH parameters at a time.
+    """
+    updated = -(-params // UPDATE_WIDTH) * UPDATE_WIDTH
+    return padded_length(max(params + 4, updated) + 1, np.float64)
 
 
 def is_finite(array: Array) -> bool:

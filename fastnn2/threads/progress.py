@@ -3,8 +3,9 @@
 import functools
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,9 +27,13 @@ class Progress:
         Whether to show a bar. None shows it on a terminal if the run will take over a second.
     """
 
+    unit = "it"
+    per_iteration = 1  # units
+
     def __init__(self, control: np.ndarray[Any, Any], iterations: int, progress: bool | None) -> None:
-        self._control, self._iterations = control, iterations
-        self._first_iteration = int(control[COMPLETED])  # above 0 if the run goes on from an earlier one
+        self._control = control
+        self._total = iterations * self.per_iteration
+        self._first = self.done()  # above 0 if the run goes on from an earlier one
         self._bar: Any = None
         self._decide_at: float | None = None
         if progress:
@@ -36,22 +41,25 @@ class Progress:
         elif progress is None and is_terminal(sys.stderr):
             self._decide_at = time.perf_counter() + BAR_AFTER_SECONDS
 
+    def done(self) -> int:
+        """Return how many units are done."""
+        return int(self._control[COMPLETED]) * self.per_iteration
+
     def update(self) -> None:
-        """Show how many iterations are completed; begin a bar when it is time to decide whether to show one."""
-        completed = int(self._control[COMPLETED])
+        """Show how much is done; begin a bar when it is time to decide whether to show one."""
+        done = self.done()
         if self._decide_at is not None and time.perf_counter() >= self._decide_at:
             seconds = time.perf_counter() - self._decide_at + BAR_AFTER_SECONDS
             self._decide_at = None
-            done = max(1, completed - self._first_iteration)
-            if seconds * (self._iterations - self._first_iteration) / done > 1.0:
+            if seconds * (self._total - self._first) / max(1, done - self._first) > 1.0:
                 self._show()
         if self._bar is not None:
-            self._bar.update(completed - self._bar.n)
+            self._bar.update(done - self._bar.n)
 
     def _show(self) -> None:
-        self._bar = _bar_class()(total=self._iterations, desc="training", unit="it", unit_scale=True, leave=False)
+        self._bar = _bar_class()(total=self._total, desc="training", unit=self.unit, unit_scale=True, leave=False)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -59,6 +67,45 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class RowsProgress(Progress):
+    """A bar that counts rows, `n` in each iteration, and says for how much of the time the run has waited for them.
+
+    Much of it means that the disk, or what the rows come from, is slower than the processor. ``waited()`` returns the
+    seconds so far.
+    """
+
+    unit = " rows"
+
+    def __init__(
+        self,
+        control: np.ndarray[Any, Any],
+        iterations: int,
+        progress: bool | None,
+        n: int,
+        waited: Callable[[], float],
+    ) -> None:
+        self.per_iteration, self._waited = n, waited
+        self._rows = 0  # of this iteration
+        self._begin = time.perf_counter()
+        super().__init__(control, iterations, progress)
+
+    def done(self) -> int:
+        """Return how many rows are done."""
+        return super().done() + self._rows
+
+    def add_rows(self, rows: int) -> None:
+        """Count more rows of this iteration."""
+        self._rows += rows
+        if self._bar is not None:
+            share = self._waited() / (time.perf_counter() - self._begin)
+            self._bar.set_postfix_str(f"{share:.0%} of the time waiting for rows", refresh=False)
+        self.update()
+
+    def end_iteration(self) -> None:
+        """Go on with the next iteration, as COMPLETED is raised."""
+        self._rows = 0
 
 
 class _NoLock:

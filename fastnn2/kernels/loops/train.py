@@ -3,7 +3,7 @@
 The threads share the samples. These are cut into *chunks*, whose number follows from the shapes and not from the number
 of threads, and chunks into tiles. Each thread has a range of the chunks. An iteration is
 
-    each thread     for each chunk of its range, tile by tile: forward, cost, backward; a gradient buffer per chunk
+    each thread     for each chunk of its range: its cost and gradient (see :mod:`chunks`); a gradient buffer per chunk
                     sum the gradients of its own chunks, if they are a whole branch of the tree below
     barrier
     each thread     sum the rest of the tree; cost_j = sum of costs / n + L2 penalty; new parameters
@@ -46,6 +46,7 @@ not finite are still there, too.
 
 from numba import njit
 
+from fastnn2.kernels.loops.chunks import sum_over_tiles
 from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
     SPINS,
@@ -80,7 +81,6 @@ from fastnn2.kernels.shared.control_words import (
     SHUT_DOWN,
     STOP,
 )
-from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
@@ -91,6 +91,7 @@ count_shares = njit(**INLINE)(tuning.count_shares)
 
 def training_loop(tile):
     """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
+    add_tiles = sum_over_tiles(tile)
 
     @njit(**NOT_INLINED)
     def train(job):
@@ -166,16 +167,10 @@ def training_loop(tile):
                 for i in range(gradient_offset, gradient_offset + gradients_stride):
                     gradients[i] = 0.0
                 end = (c + 1) * groups // chunks
-                for g in range(c * groups // chunks, end, tile_groups):
-                    if atomic_load(control, STOP) != 0:
-                        atomic_store(control, ABANDONED, j)
-                        break
-                    size = smaller(tile_groups, end - g)
-                    first_sample = g * lanes  # of the tile
-                    gradients[gradient_offset + cost_offset] += tile(
-                        params, params_offset, d, h, o, size, n - first_sample, X, first_sample * d, Y,
-                        first_sample * o, weights, first_sample, has_weights, job.A1, job.dZ2, job.scratch, gradients,
-                        gradient_offset)  # fmt: skip
+                add_tiles(
+                    control, j, c * groups // chunks, end, 0, tile_groups, params, params_offset, d, h, o, n, X, Y,
+                    weights, has_weights, job.A1, job.dZ2, job.scratch, gradients, gradient_offset,
+                    cost_offset)  # fmt: skip
             if shares < chunks:
                 branch_offset = gradients_offset + first_chunk * gradients_stride
                 sum_in_pairs(

@@ -7,3 +7,7 @@ LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
 # Whether the tiles of an epoch are kept for the next one: not kept; to be kept; kept by an earlier call.
 DROP, KEEP, KEPT = 0, 1, 2
+
+# The words of a piece of a block (see loops/block_sums.py): its chunk, its groups [FIRST, LAST) among those of all
+# samples, and the number of its first group within the block.
+CHUNK, FIRST, LAST, PLACE, PIECE_WORDS = 0, 1, 2, 3, 4

@@ -173,6 +173,57 @@ class TrainWideRecord(FitRecord):
     db2: Floats  # (o,), for this thread
 
 
+class BlockSumsRecord(TeamRecord):
+    """loops/block_sums.py: cost and gradient of a block, which has some groups of all n samples.
+
+    A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and scratch (S, G) are for this thread.
+    """
+
+    chunks: Int  # of all samples
+    tile_groups: Int  # groups of a tile
+    pieces: Ints  # (piece_count, PIECE_WORDS), see choices
+    piece_count: Int
+    X: Reals  # (groups of the block, d, G)
+    Y: Reals  # (groups of the block, o, G)
+    weights: Reals  # (groups of the block, G)
+    params: Reals  # packed; zeros follow
+    gradients: Floats  # (chunks, gradients_stride), with the cost of a chunk as the last number of its gradient
+    gradients_stride: Int
+    A1: Reals
+    dZ2: Reals
+    scratch: Reals
+
+
+class DescendRecord(Record):
+    """loops/block_sums.py: the step after all blocks; chunks, gradients and gradients_stride as in BlockSumsRecord."""
+
+    chunks: Int
+    gradients: Floats  # overwritten
+    gradients_stride: Int
+    shared: Int  # whether costs are added one after the other, as in TrainRecord where threads share parameters
+    params: Reals  # (params_stride,), packed; zeros follow
+    new: Reals  # (params_stride,), written
+    params_stride: Int
+    count: Int  # parameters, a multiple of UPDATE_WIDTH
+    l2: Floats  # (params_stride,), the L2 penalty of each parameter
+    has_l2: Int  # whether a penalty is above 0
+    learning_rate: Float
+    total_weight: Float  # sum of the weights, or n
+    results: Floats  # (2,), written: the cost, and 1 if all new parameters are finite, else 0; on no boundary
+
+
+class LayOutRecord(Record):
+    """loops/block_sums.py: from rows to groups."""
+
+    matrix: Reals  # (m, columns); on no boundary
+    columns: Int
+    first: Int  # row
+    count: Int  # rows
+    groups: Reals  # (groups, columns, G), written from number `group` on
+    group: Int
+    unused: Ints  # (1,), in place of an order of the rows
+
+
 class BatchesRecord(TeamRecord):
     """Epochs of mini-batches for the estimators.
 
@@ -337,6 +388,10 @@ RECORDS: dict[str, type[Record]] = {
     "cost": CostRecord,
     "backward": BackwardRecord,
     "update": UpdateRecord,
+    "block_sums": BlockSumsRecord,
+    "block_sums_narrow": BlockSumsRecord,
+    "descend": DescendRecord,
+    "lay_out": LayOutRecord,
     "epochs": EpochsRecord,
     "unit_epochs": UnitEpochsRecord,
     "infer": InferRecord,

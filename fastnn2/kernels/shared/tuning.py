@@ -59,6 +59,9 @@ ENOUGH_GROUPS = 6
 PREFETCH_SAMPLES = 30_000
 
 MAX_CHUNKS = 64  # enough for 64 cores
+# From 2 * MAX_CHUNKS * CHUNK_SAMPLES samples on there are more chunks, with CHUNK_SAMPLES to twice as many each: more
+# threads or machines can share them, and a chunk of samples on a disk takes little memory.
+CHUNK_SAMPLES = 1 << 17
 # A chunk has at least CHUNK_WORK multiplications (a hidden unit counts as WORK_OF_UNIT in addition to its inputs and
 # outputs) and about CHUNK_GROUPS groups of samples or more, as each chunk costs a sum over lanes (or an addition) per
 # weight, and room in the cache for its gradient. Two chunks, for two threads, may be as small as HALF_SAMPLES samples.
@@ -125,7 +128,7 @@ def count_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
     by_work = work_of_iteration(d, n, h, o) // CHUNK_WORK
     by_samples = max(min(2, n // HALF_SAMPLES), -(-n // (CHUNK_GROUPS * group_size(dtype))))
-    most = max(1, min(MAX_CHUNKS, by_work, by_samples, by_memory, count_groups(n, dtype)))
+    most = max(1, min(max(MAX_CHUNKS, n // CHUNK_SAMPLES), by_work, by_samples, by_memory, count_groups(n, dtype)))
     return 1 << (most.bit_length() - 1)
 
 

@@ -1,0 +1,215 @@
+"""A training run of fit_blocks on samples that are not in memory all at once.
+
+Another thread brings blocks of samples, in groups, again and again in the same order. For each of them the team makes a
+call of :mod:`fastnn2.kernels.loops.block_sums`; after the last block of an iteration follows the step. The caller is
+thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; and callbacks, checkpoints
+and the progress bar have their turn between two calls. Parameters have two sets, used in turn: those of the last
+complete iteration stay as they are until the next one is complete.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnn2.codegen import store
+from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
+from fastnn2.engine.training_run import TrainingRun
+from fastnn2.exceptions import Params
+from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.kernels.shared.records import BlockSumsRecord, DescendRecord
+from fastnn2.threads.pauses import Observer
+from fastnn2.threads.progress import RowsProgress
+from fastnn2.threads.team import Team
+
+Array = np.ndarray[Any, Any]
+
+CALL_WORK = 1 << 30  # multiplications of a call, some tens of milliseconds
+
+
+@dataclasses.dataclass
+class Block:
+    """Samples that are in memory for a while.
+
+    Attributes
+    ----------
+    X, Y, weights : ndarray
+        In groups, flat; weights may be None.
+    calls : list of ndarray (pieces, PIECE_WORDS) of int64
+        The pieces of each call of the team (see :mod:`fastnn2.kernels.loops.block_sums`).
+    rows : int
+        The number of samples.
+    """
+
+    X: Array
+    Y: Array
+    weights: Array | None
+    calls: list[Array]
+    rows: int
+
+
+class BlockJob(TrainingRun):
+    """Gradient descent over blocks; `params` are those after the iterations of `costs_so_far`.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        All blocks of an iteration, again and again. It may raise what goes wrong with them.
+    block_count : int
+        The number of blocks of an iteration.
+    waited : callable
+        Returns the seconds for which `blocks` has let the caller wait so far.
+    threads : int
+        See :func:`full_batch.count_threads`.
+    """
+
+    function = "fit_blocks"
+
+    def __init__(
+        self,
+        blocks: Iterator[Block],
+        block_count: int,
+        waited: Callable[[], float],
+        params: Array,
+        shape: tuple[int, int, int, int],
+        alpha: float,
+        iterations: int,
+        threads: int,
+        costs_so_far: Array | None = None,
+    ) -> None:
+        super().__init__(shape, iterations, threads, costs_so_far)
+        d, h, o, n = shape
+        self._blocks, self._block_count, self._waited = blocks, block_count, waited
+        dtype = params.dtype
+        self.chunks = tuning.count_chunks(n, d, h, o, dtype)
+        self.tile_groups = tuning.count_tile_groups(d, h, o)
+        self.has_l2 = alpha != 0
+        stride = padded_length(len(params), dtype)
+        self.params = aligned_zeros(2 * stride, dtype).reshape(2, stride)
+        self.params[self.first_iteration % 2, : len(params)] = params
+        self.count = -(-len(params) // tuning.UPDATE_WIDTH) * tuning.UPDATE_WIDTH
+        self.gradients_stride = gradient_length(len(params))
+        self.gradients = aligned_zeros(self.chunks * self.gradients_stride, np.float64)
+        self.l2 = aligned_zeros(stride, np.float64)
+        for weights in tuning.weights_of(d, h, o):
+            self.l2[weights] = alpha
+        self.results = np.zeros(2)
+
+    def run(
+        self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
+    ) -> tuple[Params, Array]:
+        """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
+        is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
+        kernel = store.kernel("block_sums_narrow" if is_narrow else "block_sums", self.params.dtype)
+        descend = store.kernel("descend", self.params.dtype)
+        team = Team(kernel, self._record, self.control, self.threads)
+        interrupt = pending = None
+        try:
+            try:
+                team.start()
+                with RowsProgress(self.control, self.iterations, progress, self.shape[3], self._waited) as bar:
+                    self._iterate(team, lambda: self._step(descend, learning_rate, total_weight), bar, observer)
+            finally:
+                pending = team.stop()
+        except KeyboardInterrupt as error:
+            interrupt = error
+        except Exception as error:
+            with contextlib.suppress(Exception):  # an error that takes no attribute
+                params, costs = self.snapshot()
+                error.training = params, costs.copy()  # type: ignore[attr-defined]
+            raise
+        finally:  # once more, as a second signal may have come just before stop() was called above
+            pending = team.stop() or pending
+            self.is_intact = team.failure is None and not team.is_forked()
+        if pending is not None and not isinstance(pending, KeyboardInterrupt):
+            raise pending
+        return self._finished((interrupt or pending) is not None, observer is not None)
+
+    def _iterate(self, team: Team, step: Callable[[], bool], bar: RowsProgress, observer: Observer | None) -> None:
+        """Run all iterations, or until one is not finite or the observer ends the run; write OUTCOME."""
+        control = self.control
+        completed = self.first_iteration
+        pause_at = observer.next_pause(completed) if observer is not None else control_words.NEVER
+        while completed < self.iterations:
+            for _ in range(self._block_count):
+                block = next(self._blocks)
+                for pieces in block.calls:
+                    self._add(team, block, pieces)
+                bar.add_rows(block.rows)
+            if not step():
+                return
+            completed += 1
+            bar.end_iteration()
+            is_due = completed >= pause_at or completed == self.iterations
+            if observer is not None and (is_due or observer.is_due()):
+                ends = observer.look(completed)
+                pause_at = observer.next_pause(completed)
+                if ends and completed < self.iterations:
+                    control[control_words.OUTCOME] = control_words.INTERRUPTED
+                    return
+                team.check_not_forked()
+        control[control_words.OUTCOME] = control_words.FINISHED
+
+    def _add(self, team: Team, block: Block, pieces: Array) -> None:
+        """Add cost and gradient of some pieces of a block to those of their chunks, as a team."""
+        weights = block.X if block.weights is None else block.weights
+        params = self.params[int(self.control[control_words.COMPLETED]) % 2]
+        for job in team.jobs:
+            job.point(
+                X=block.X, Y=block.Y, weights=weights, has_weights=block.weights is not None, params=params,
+                pieces=pieces, piece_count=len(pieces))  # fmt: skip
+        self.control[control_words.NEXT_BLOCK] = 0
+        team.call()
+
+    def _step(self, descend: Callable[[Any], object], learning_rate: float, total_weight: float) -> bool:
+        """Take the step after all blocks; return whether cost and parameters are finite, or write OUTCOME."""
+        control = self.control
+        completed = int(control[control_words.COMPLETED])
+        before, after = self.params[completed % 2], self.params[(completed + 1) % 2]
+        descend(
+            DescendRecord(
+                chunks=self.chunks, gradients=self.gradients, gradients_stride=self.gradients_stride,
+                shared=tuning.count_params(*self.shape[:3]) >= tuning.SHARED_PARAMS, params=before, new=after,
+                params_stride=len(before), count=self.count, l2=self.l2, has_l2=self.has_l2,
+                learning_rate=learning_rate, total_weight=total_weight, results=self.results)
+        )  # fmt: skip
+        cost, is_finite = self.results
+        if not np.isfinite(cost):
+            control[control_words.OUTCOME] = control_words.COST_NOT_FINITE
+            return False
+        self.costs[completed] = cost
+        if not is_finite:
+            control[control_words.OUTCOME] = control_words.PARAMS_NOT_FINITE
+            return False
+        control[control_words.COMPLETED] = completed + 1
+        return True
+
+    def _record(self, thread: int, threads: int) -> BlockSumsRecord:
+        """Return the record of one of `threads` threads, before the first block."""
+        d, h, o, n = self.shape
+        dtype = self.params.dtype
+        lanes = tuning.group_size(dtype)
+        sizes = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))
+        A1, dZ2, scratch = (aligned_zeros(rows * lanes, dtype) for rows in sizes)
+        return BlockSumsRecord(
+            d=d, h=h, o=o, n=n, control=self.control, thread=thread, threads=threads, has_weights=0,
+            chunks=self.chunks, tile_groups=self.tile_groups, pieces=np.zeros(1, dtype=np.int64), piece_count=0,
+            X=scratch, Y=scratch, weights=scratch, params=self.params, gradients=self.gradients,
+            gradients_stride=self.gradients_stride, A1=A1, dZ2=dZ2, scratch=scratch)  # fmt: skip
+
+    def _params_after(self, iterations: int) -> Array:
+        d, h, o, _ = self.shape
+        flat: Array = self.params[iterations % 2, : tuning.count_params(d, h, o)]
+        return flat
+
+
+def bytes_needed(shape: tuple[int, int, int, int], dtype: Any, threads: int) -> int:
+    """Return about how many bytes a run takes in addition to its blocks and costs."""
+    d, h, o, n = shape
+    params = tuning.count_params(d, h, o)
+    gradients = tuning.count_chunks(n, d, h, o, dtype) * gradient_length(params) * 8
+    rows = tuning.count_tile_groups(d, h, o) * (h + o) + tuning.count_scratch_rows(h)
+    group_bytes = tuning.GROUP_VECTORS * tuning.VECTOR_BYTES
+    return int(gradients + threads * rows * group_bytes + params * (8 + 2 * np.dtype(dtype).itemsize))

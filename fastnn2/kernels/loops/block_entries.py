@@ -1,0 +1,35 @@
+"""The kernels of samples in blocks as Python calls them; see :mod:`entries`.
+
+A worker stays in its call of `block_sums`, and waits there for the next block, as in :mod:`estimator_entries`.
+"""
+
+from fastnn2.kernels.loops import block_sums as blocks
+from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
+
+
+def block_sums(job):
+    """Run :func:`block_sums.block_sums`."""
+    mode = enter_default_mode()
+    blocks.block_sums(job)
+    set_float_mode(mode)
+
+
+def block_sums_narrow(job):
+    """Run :func:`block_sums.block_sums_narrow`."""
+    mode = enter_default_mode()
+    blocks.block_sums_narrow(job)
+    set_float_mode(mode)
+
+
+def descend(job):
+    """Run :func:`block_sums.descend`."""
+    mode = enter_default_mode()
+    blocks.descend(job)
+    set_float_mode(mode)
+
+
+def lay_out(job):
+    """Run :func:`block_sums.lay_out`."""
+    mode = enter_default_mode()
+    blocks.lay_out(job)
+    set_float_mode(mode)

@@ -1,0 +1,110 @@
+"""Cost and gradient of samples that come in blocks, and the step that follows the last block.
+
+A block has *pieces*: ranges of groups, each of another chunk. In a call the threads of a team take one piece after the
+other and add its cost and gradient to those of its chunk (see :mod:`chunks`). The pieces of a chunk come in their
+order, in one call after the other, so all sums are those of :mod:`train`, where the chunk is in memory at once. No
+thread waits for another before the end of the call.
+"""
+
+from numba import njit
+
+from fastnn2.kernels.loops.chunks import sum_over_tiles
+from fastnn2.kernels.loops.team import atomic_add, begin_call, end_call
+from fastnn2.kernels.nn.layers import layered_tile
+from fastnn2.kernels.nn.narrow import narrow_tile
+from fastnn2.kernels.nn.rows import gather
+from fastnn2.kernels.nn.update import sum_in_pairs, sum_l2_squares, update
+from fastnn2.kernels.shared.choices import CHUNK, FIRST, LAST, PIECE_WORDS, PLACE
+from fastnn2.kernels.shared.control_words import NEXT_BLOCK
+from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
+from fastnn2.kernels.simd.vector import INLINE, group_lanes
+
+
+def calls_of(tile):
+    """Return the sums over blocks for tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
+    add_tiles = sum_over_tiles(tile)
+
+    @njit(**INLINE)
+    def add_pieces(job):
+        """Add cost and gradient of pieces that no other thread takes to those of their chunks, in place.
+
+        A chunk's gradient is cleared before its first piece. For the fields of `job`, with their shapes, see
+        :class:`~fastnn2.kernels.shared.records.BlockSumsRecord`.
+        """
+        control, count, pieces = job.control, job.piece_count, job.pieces
+        d, h, o, n = job.d, job.h, job.o, job.n
+        chunks, gradients, stride = job.chunks, job.gradients, job.gradients_stride
+        X = job.X
+        lanes = group_lanes(X)
+        groups = (n + lanes - 1) // lanes
+        piece = atomic_add(control, NEXT_BLOCK, 1)
+        while piece < count:
+            i = piece * PIECE_WORDS
+            chunk, first, last = pieces[i + CHUNK], pieces[i + FIRST], pieces[i + LAST]
+            gradient_offset = chunk * stride
+            if first == chunk * groups // chunks:
+                for k in range(gradient_offset, gradient_offset + stride):
+                    gradients[k] = 0.0
+            add_tiles(
+                control, 0, first, last, first - pieces[i + PLACE], job.tile_groups, job.params, 0, d, h, o, n, X,
+                job.Y, job.weights, job.has_weights, job.A1, job.dZ2, job.scratch, gradients, gradient_offset,
+                stride - 1)  # fmt: skip
+            piece = atomic_add(control, NEXT_BLOCK, 1)
+
+    @njit(**NOT_INLINED)
+    def calls(job):
+        """Make one call as thread 0 of a team, or all calls as a worker."""
+        forbid_inlining()
+        control, thread = job.control, job.thread
+        call = 1
+        while begin_call(control, thread, call):
+            add_pieces(job)
+            end_call(control, thread, job.threads)
+            if thread == 0:
+                break
+            call += 1
+
+    return calls
+
+
+block_sums = calls_of(layered_tile)
+block_sums_narrow = calls_of(narrow_tile)
+
+
+@njit(**NOT_INLINED)
+def descend(job):
+    """Write the cost and the new parameters that follow from the cost and gradient of all chunks, in place.
+
+        cost = (sum(costs) + 1/2 sum(l2 p^2)) / total_weight
+        new = p - learning_rate / total_weight * (sum(gradients) + l2 p)
+
+    The sums have the order of :mod:`train`; those of the gradients are written over them. For the fields of `job` see
+    :class:`~fastnn2.kernels.shared.records.DescendRecord`.
+    """
+    forbid_inlining()
+    chunks, gradients, stride = job.chunks, job.gradients, job.gradients_stride
+    params, l2, total_weight = job.params, job.l2, job.total_weight
+    cost = 0.0
+    for c in range(chunks):
+        cost += gradients[(c + 1) * stride - 1]
+    sum_in_pairs(gradients, 0, stride, chunks, 0, stride, 0, stride)
+    if not job.shared:
+        cost = gradients[stride - 1]
+    if job.has_l2:
+        cost += 0.5 * sum_l2_squares(params, 0, l2, 0, job.params_stride)
+    job.results[0] = cost / total_weight
+    is_finite = update(params, 0, job.new, 0, gradients, 0, 0, job.count, l2, job.learning_rate / total_weight)
+    job.results[1] = 1.0 if is_finite else 0.0
+
+
+@njit(**NOT_INLINED)
+def lay_out(job):
+    """Write `count` rows of `matrix` (m, columns), from row `first` on, to groups from number `group` on, in place.
+
+    Lanes behind the last row are zeros. For the fields of `job` see
+    :class:`~fastnn2.kernels.shared.records.LayOutRecord`.
+    """
+    forbid_inlining()
+    groups = job.groups
+    offset = job.group * job.columns * group_lanes(groups)
+    gather(job.matrix, job.columns, job.unused, 0, job.first, job.count, groups, offset)
