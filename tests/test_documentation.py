@@ -177,7 +177,8 @@ BELOW = {
     "estimators": FUNCTIONAL,
     "files": FILES,
     "displays": FILES,
-    "commands": ("displays", *FILES),
+    "blocks": FILES,
+    "commands": ("blocks", "displays", *FILES),
 }
 # Public names, which hand on what rooms have, and names in old pickles.
 FRONT = {

@@ -29,6 +29,8 @@ class Source(abc.ABC):
     has_weights : bool
     n : int
         The number of samples, known after :meth:`count`.
+    total_weight : float
+        The sum of the weights in the dtype of the run, or `n` without weights; known after :meth:`count`.
     """
 
     d: int
@@ -36,22 +38,55 @@ class Source(abc.ABC):
     dtype: np.dtype[Any]
     has_weights: bool
     n: int
+    total_weight: float
 
     @abc.abstractmethod
-    def count(self) -> None:
-        """Find `n`, with a first pass where that is needed; raise ValueError for samples that cannot be used."""
+    def count(self, dtype: Any) -> None:
+        """Find `n` and `total_weight`, with a first pass where that is needed.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Of the run.
+
+        Raises
+        ------
+        ValueError
+            The samples cannot be used.
+        """
 
     @abc.abstractmethod
-    def where(self, row: int) -> str:
-        """Return the place of a row for a message, such as "row 17 of 'X.npy'"."""
+    def fingerprint(self, dtype: Any) -> str:
+        """Return a digest of the shapes, the dtype of the run and some of the rows, after :meth:`count`.
+
+        It is the same however the rows are cut into blocks: a checkpoint knows the samples of its run by it.
+        """
+
+    @abc.abstractmethod
+    def where(self, name: str, row: int, column: int | None = None) -> str:
+        """Return a place for a message, such as "row 17 of '/data/X.npy', column 3".
+
+        Parameters
+        ----------
+        name : {'X', 'Y', 'sample_weight'}
+        row : int
+            Of all rows.
+        column : int, optional
+        """
 
 
 class RandomSource(Source):
-    """A source of which any rows can be read: arrays, memory maps, files in NumPy's format."""
+    """A source of which any rows can be read: arrays, memory maps, files in NumPy's format.
+
+    `n` is known at once.
+    """
 
     @abc.abstractmethod
     def read(self, first: int, last: int) -> Rows:
-        """Return the rows [first, last), which the caller does not change; the next call may overwrite them."""
+        """Return the rows [first, last), which the caller does not change; the next call may overwrite them.
+
+        The numbers are not checked.
+        """
 
 
 class OrderedSource(Source):
@@ -67,4 +102,4 @@ class OrderedSource(Source):
 
     @abc.abstractmethod
     def blocks(self) -> Iterator[Rows]:
-        """Yield all blocks once; raise ValueError where they are not as in the pass before, in count or in form."""
+        """Yield all blocks once; raise ValueError where they are not as in the first pass, or a number is not valid."""

@@ -9,14 +9,18 @@ import numbers
 import reprlib
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastnn2.engine.layout import PARAM_NAMES, is_finite, pack_params, param_shapes
 from fastnn2.exceptions import Params
+from fastnn2.functional.total_weight import sum_weights
 
 Array = np.ndarray[Any, Any]
+# The names of an array's axes in a message, the last ones if it has fewer; or what makes a place of all its indices.
+Axes = tuple[str, ...] | Callable[[tuple[int, ...]], str]
 _thread_local = threading.local()
 
 
@@ -133,16 +137,16 @@ def is_in_unit_interval(array: Array) -> bool:
     return array.dtype.kind == "b" or bool(array.min() >= 0 and array.max() <= 1)
 
 
-def check_in_unit_interval(array: Array, name: str, what: str = "targets") -> None:
+def check_in_unit_interval(array: Array, name: str, what: str = "targets", axes: Axes = ("row", "sample")) -> None:
     """Raise ValueError if a number is outside [0, 1]; `what` is the word for such numbers in the message."""
     if not is_in_unit_interval(array):
-        check_finite(array, name)  # NaN gets this message instead
+        check_finite(array, name, axes=axes)  # NaN gets this message instead
         at = np.unravel_index(np.argmax((array < 0) | (array > 1)), array.shape)
         remedy = f" (for classes -1 and 1 pass ({name} + 1) / 2)" if what == "targets" else ""
-        raise ValueError(f"{name} has {array[at]} at {_format_position(at)}; expected {what} from 0 to 1{remedy}")
+        raise ValueError(f"{name} has {array[at]} at {_format_position(at, axes)}; expected {what} from 0 to 1{remedy}")
 
 
-def check_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ...] = ("row", "sample")) -> None:
+def check_finite(array: Array, name: str, dtype: Any = None, axes: Axes = ("row", "sample")) -> None:
     """Raise ValueError with the first position where the array, cast to `dtype`, is NaN or infinite."""
     with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is found
         cast = array if dtype is None else array.astype(dtype)
@@ -156,7 +160,9 @@ def check_finite(array: Array, name: str, dtype: Any = None, axes: tuple[str, ..
         raise ValueError(f"{name} has {number} at {position}; expected finite numbers. Remove or replace it")
 
 
-def _format_position(at: tuple[Any, ...], axes: tuple[str, ...] = ("row", "sample")) -> str:
+def _format_position(at: tuple[Any, ...], axes: Axes) -> str:
+    if callable(axes):
+        return axes(tuple(int(i) for i in at))
     return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
 
 
@@ -167,25 +173,36 @@ def as_weights(value: Any, n: int, dtype: Any) -> Array | None:
     array = as_real_array(value, "sample_weight")
     if array.shape != (n,):
         raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
-    check_finite(array, "sample_weight", dtype)
+    cast = cast_weights(array, dtype)
+    check_total_weight(total_weight(cast, n))
+    return cast
+
+
+def cast_weights(array: Array, dtype: Any, axes: Axes = ("sample",)) -> Array:
+    """Return weights (n,) in the dtype of the run, or raise ValueError if one is not finite or below 0."""
+    check_finite(array, "sample_weight", dtype, axes)
     cast = array.astype(dtype)
     if (cast < 0).any():
-        at = int(np.argmax(cast < 0))
-        raise ValueError(f"sample_weight has {array[at]} at sample {at}; expected weights of 0 or more")
-    if not cast.any():
-        raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
-    total = total_weight(cast, n)
-    if not np.finfo(np.float64).tiny <= total < np.inf:
+        at = (np.argmax(cast < 0),)
         raise ValueError(
-            f"sample_weight sums to {total}; expected a normal floating-point number. Divide the weights by their mean"
+            f"sample_weight has {array[at]} at {_format_position(at, axes)}; expected weights of 0 or more"
         )
     return cast
 
 
+def check_total_weight(total: float) -> None:
+    """Raise ValueError if valid weights have a sum by which nothing can be divided."""
+    if total == 0:
+        raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+    if not np.finfo(np.float64).tiny <= total < np.inf:
+        raise ValueError(
+            f"sample_weight sums to {total}; expected a normal floating-point number. Divide the weights by their mean"
+        )
+
+
 def total_weight(weights: Array | None, n: int) -> float:
     """Return the n of all formulas: the number of samples, or the sum of their weights."""
-    with np.errstate(over="ignore"):
-        return float(n) if weights is None else float(weights.sum(dtype=np.float64))
+    return float(n) if weights is None else sum_weights(weights)
 
 
 def as_positive_float(value: Any, name: str) -> float:

@@ -1,0 +1,108 @@
+"""Samples in arrays, memory maps and files in NumPy's format, of which any rows can be read."""
+
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from fastnn2.blocks.npy_file import NpyFile
+from fastnn2.blocks.row_checks import WEIGHT, cast_weights, check_shapes
+from fastnn2.blocks.row_digests import join_digests, row_digest, sampled_rows
+from fastnn2.blocks.sources import Array, RandomSource, Rows
+from fastnn2.functional import checks
+from fastnn2.functional.total_weight import WeightSum
+from fastnn2.storage.atomic import as_path
+
+WEIGHTS_AT_ONCE = 1 << 18
+COMPARED_ROWS = 16
+NAMES = ("X", "Y", WEIGHT)
+
+
+class ArrayRows:
+    """Rows of an array, or of a memory map, that Python has."""
+
+    def __init__(self, value: Any, name: str) -> None:
+        self._array = checks.as_real_array(value, name)
+        self.label, self.shape = name, self._array.shape
+        self.dtype: np.dtype[Any] = self._array.dtype.newbyteorder("=")
+
+    def read(self, first: int, last: int) -> Array:
+        """Return the rows [first, last)."""
+        return self._array[first:last].astype(self.dtype, copy=False)
+
+    def where(self, row: int) -> str:
+        """Return the place of a row."""
+        return f"row {row}"
+
+
+def _open(value: Any, name: str) -> ArrayRows | NpyFile:
+    if isinstance(value, str | os.PathLike):
+        return NpyFile(as_path(value, name), name)
+    return _file_of_map(value, name) or ArrayRows(value, name)
+
+
+def _file_of_map(value: Any, name: str) -> NpyFile | None:
+    """Return the file of a memory map if it can be read without the map, with the same numbers; None otherwise."""
+    # A slice of a map is based on the map, and its place in the file is not known.
+    if not isinstance(value, np.memmap) or isinstance(value.base, np.ndarray) or not value.flags.c_contiguous:
+        return None
+    if value.mode not in ("r", "r+", "w+") or value.filename is None or value.dtype.kind not in "biuf":
+        return None
+    if value.size == 0 or not hasattr(os, "preadv"):  # elsewhere a file may not yet have what was written to its map
+        return None
+    try:
+        file = NpyFile(pathlib.Path(value.filename), name, value)
+    except (OSError, ValueError):
+        return None  # the map may be all that is left of the file
+    for row in range(0, len(value), -(-len(value) // COMPARED_ROWS)):
+        if file.read(row, row + 1).tobytes() != value[row : row + 1].astype(file.dtype).tobytes():
+            return None  # another file has its name now
+    return file
+
+
+class ArraySource(RandomSource):
+    """Samples in two or three arrays or files.
+
+    Parameters
+    ----------
+    members : sequence
+        X (n, d), Y (n,) or (n, o) and, optionally, weights (n,): each an array, a memory map or the path of a file.
+    """
+
+    def __init__(self, members: tuple[Any, ...]) -> None:
+        self._members = {name: _open(value, name) for name, value in zip(NAMES, members, strict=False)}
+        shapes = [member.shape for member in self._members.values()]
+        self.n, self.d, self.o = check_shapes(
+            shapes[0], shapes[1], shapes[2] if len(shapes) == 3 else None, lambda name: self._members[name].label
+        )
+        if self.n == 0:
+            raise ValueError(f"{self._members['X'].label} has shape {shapes[0]}; expected at least one sample")
+        self.dtype = self._members["X"].dtype
+        self.has_weights = len(shapes) == 3
+
+    def count(self, dtype: Any) -> None:
+        """Check the weights, and add them up."""
+        self.total_weight = float(self.n)
+        if self.has_weights:
+            total = WeightSum(dtype)
+            for first in range(0, self.n, WEIGHTS_AT_ONCE):
+                weights = self._members[WEIGHT].read(first, min(first + WEIGHTS_AT_ONCE, self.n))
+                total.add(cast_weights(weights, self, first, dtype))
+            self.total_weight = total.value()
+            checks.check_total_weight(self.total_weight)
+
+    def fingerprint(self, dtype: Any) -> str:
+        """Read some rows, and return their digest."""
+        found = (row_digest(self.read(row, row + 1), 0, dtype) for row in sampled_rows(self.n))
+        return join_digests(found, self.n, dtype)
+
+    def where(self, name: str, row: int, column: int | None = None) -> str:
+        """Return a place for a message."""
+        place = self._members[name].where(row)
+        return place if column is None else f"{place}, column {column}"
+
+    def read(self, first: int, last: int) -> Rows:
+        """Return the rows [first, last), which the next call may overwrite."""
+        X, Y, *weights = [member.read(first, last) for member in self._members.values()]
+        return Rows(X, Y.reshape(last - first, self.o), weights[0] if weights else None)
