@@ -35,6 +35,11 @@ def aligned_zeros(count: int, dtype: Any) -> Array:
     return _aligned(count, dtype, np.zeros)  # the system gives zeroed pages, and only once they are written
 
 
+def aligned_empty(count: int, dtype: Any) -> Array:
+    """Return such an array that is not cleared: what is in it, its user writes first."""
+    return _aligned(count, dtype, np.empty)
+
+
 def _aligned(count: int, dtype: Any, allocate: Callable[..., Array]) -> Array:
     itemsize = np.dtype(dtype).itemsize
     size = -(-count * itemsize // ALIGNMENT) * ALIGNMENT
@@ -89,7 +94,7 @@ def to_groups(
     rows, n = matrix.shape
     lanes = group_size(dtype)
     # Not zeroed first: this may be memory that an earlier fit has freed, and all of it is written below.
-    flat = _aligned(count_groups(n, dtype) * rows * lanes, dtype, np.empty)
+    flat = aligned_empty(count_groups(n, dtype) * rows * lanes, dtype)
     groups = flat.reshape(-1, rows, lanes)
     step = max(1, BLOCK_BYTES // (rows * lanes * flat.itemsize))
 

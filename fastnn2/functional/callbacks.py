@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastnn2.engine.full_batch import Job
+from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.threads.pauses import Observer
@@ -40,7 +40,7 @@ class Caller(Observer):
         self._callback, self._every = callback, every
         self.error: BaseException | None = None
 
-    def attach(self, job: Job) -> None:
+    def attach(self, job: TrainingRun) -> None:
         """Take the job to look at."""
         self._job = job
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.full_batch import Job
 from fastnn2.engine.layout import PARAM_NAMES, pack_params, param_shapes
+from fastnn2.engine.training_run import TrainingRun
 from fastnn2.kernels.shared import control_words
 from fastnn2.storage.checkpointer import REMEDY, Checkpointer
 from fastnn2.storage.digest import digest
@@ -15,7 +15,6 @@ from fastnn2.threads.pauses import Observer
 
 Array = np.ndarray[Any, Any]
 
-KIND = "fit"
 COSTS = "cost_"
 # What must be as in the run that has written a file: the key -> the words of a message for it.
 SETTINGS = {
@@ -44,13 +43,15 @@ class Saver(Observer):
         The least time from one checkpoint to the next.
     resume : bool
         Whether to go on from the file, if there is one.
+    kind : str
+        The name of the function whose checkpoints these are.
     """
 
-    def __init__(self, path: pathlib.Path, seconds: float, resume: bool) -> None:
+    def __init__(self, path: pathlib.Path, seconds: float, resume: bool, kind: str = "fit") -> None:
         self._path, self._resume = path, resume
-        self._checkpointer = Checkpointer(path, KIND, seconds)
+        self._checkpointer = Checkpointer(path, kind, seconds)
         self._saved = 0  # completed iterations in the last checkpoint
-        self._job: Job | None = None
+        self._job: TrainingRun | None = None
 
     def __enter__(self) -> "Saver":
         self._checkpointer.__enter__()
@@ -66,10 +67,16 @@ class Saver(Observer):
             if error is None:
                 raise
 
+    digest = staticmethod(digest)  # of the samples
+
     def begin(
         self,
-        data: tuple[Array | None, ...],
-        settings: dict[str, Any],
+        data: str,
+        shape: tuple[int, int, int, int],
+        learning_rate: float,
+        alpha: float,
+        dtype: np.dtype[Any],
+        init: Any,
         iterations: int,
         initial: Callable[[], Array],
         matches_any: bool,
@@ -78,10 +85,12 @@ class Saver(Observer):
 
         Parameters
         ----------
-        data : tuple of ndarray and None
+        data : str
+            The digest of the samples.
+        shape : tuple
+            (d, h, o, n)
+        learning_rate, alpha, dtype, init
             As the run has them.
-        settings : dict
-            All of SETTINGS but the two digests.
         iterations : int
             The number of all iterations.
         initial : callable
@@ -89,8 +98,13 @@ class Saver(Observer):
         matches_any : bool
             Whether they are drawn from fresh entropy: then any that were drawn in the same way will do.
         """
+        d, h, o, n = shape
+        settings = {
+            "features": d, "samples": n, "outputs": o, "hidden_size": h, "learning_rate": learning_rate, "alpha": alpha,
+            "dtype": dtype.name, "init": init if isinstance(init, str) else "parameters",
+        }  # fmt: skip
         found = self._checkpointer.read()
-        self._settings = {"data": digest(*data), **settings}
+        self._settings = {"data": data, **settings}
         if found is not None:
             exempt = () if matches_any else ("init",)
             self._check(found[0], {key: value for key, value in self._settings.items() if key not in exempt})
@@ -146,7 +160,7 @@ class Saver(Observer):
             raise ValueError(f"{str(self._path)!r} is damaged: its arrays are not those of its description. {REMEDY}")
         return pack_params(arrays, dtype), costs
 
-    def attach(self, job: Job) -> None:
+    def attach(self, job: TrainingRun) -> None:
         """Take the job whose checkpoints these are."""
         self._job = job
 

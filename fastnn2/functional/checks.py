@@ -205,6 +205,22 @@ def total_weight(weights: Array | None, n: int) -> float:
     return float(n) if weights is None else sum_weights(weights)
 
 
+def as_settings(
+    learning_rate: Any, hidden_size: Any, iterations: Any, alpha: Any, n_threads: Any, progress: Any
+) -> tuple[float, int, int, float, int | None]:
+    """Return the settings of a run but `progress`, which is only checked."""
+    settings = (
+        as_positive_float(learning_rate, "learning_rate"),
+        as_integer(hidden_size, "hidden_size", 1, 10**8),
+        as_integer(iterations, "number_of_iterations", 0, 10**15),
+        as_non_negative_float(alpha, "alpha"),
+        None if n_threads is None else as_integer(n_threads, "n_threads", 1),
+    )
+    if not (progress is None or isinstance(progress, bool)):
+        raise ValueError(f"progress is {progress!r}; expected True, False or None")
+    return settings
+
+
 def as_positive_float(value: Any, name: str) -> float:
     """Return a finite number above 0."""
     if not _is_finite(value) or value <= 0:

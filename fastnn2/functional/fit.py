@@ -1,6 +1,7 @@
 """fit: check the arguments, bring them into the kernels' layout, and train."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,9 @@ from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
+from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.observed import as_saver, run_observed
 from fastnn2.kernels.shared import tuning
-from fastnn2.reference import init_params
 
 Array = np.ndarray[Any, Any]
 
@@ -137,14 +138,9 @@ def fit(
     >>> bool((cost_ == fastnn2.fit(X, Y, 1.0, 2, 200)[1]).all())
     True
     """
-    learning_rate = checks.as_positive_float(learning_rate, "learning_rate")
-    h = checks.as_integer(hidden_size, "hidden_size", 1, 10**8)
-    iterations = checks.as_integer(number_of_iterations, "number_of_iterations", 0, 10**15)
-    alpha = checks.as_non_negative_float(alpha, "alpha")
-    if n_threads is not None:
-        n_threads = checks.as_integer(n_threads, "n_threads", 1)
-    if not (progress is None or isinstance(progress, bool)):
-        raise ValueError(f"progress is {progress!r}; expected True, False or None")
+    learning_rate, h, iterations, alpha, n_threads = checks.as_settings(
+        learning_rate, hidden_size, number_of_iterations, alpha, n_threads, progress
+    )
     caller = as_caller(callback, callback_every)
     saver = as_saver(checkpoint, checkpoint_seconds, resume)
     X = checks.as_matrix(X, "X")
@@ -153,12 +149,7 @@ def fit(
     o = len(Y)
     run_dtype = checks.choose_dtype(X, dtype)
     weights = checks.as_weights(sample_weight, n, run_dtype)
-    source = _check_init(init, random_state, X, h, Y, run_dtype)
-
-    def initial_params() -> Array:
-        if isinstance(init, dict):
-            return np.asarray(source)
-        return checks.pack_finite_params(init_params(X, Y, h, init=init, random_state=source), run_dtype, "init[{!r}]")
+    source = check_init(init, random_state, (d, h, o), run_dtype, "X, hidden_size and Y")
 
     with saver or contextlib.nullcontext():
         X_groups, X_is_finite = to_groups(X, run_dtype, n_threads)
@@ -170,37 +161,16 @@ def fit(
         weight_groups = None if weights is None else to_groups(weights[np.newaxis], run_dtype, n_threads)[0]
         total_weight = checks.total_weight(weights, n)
 
+        initial = functools.partial(initial_params, init, source, (d, h, o), run_dtype)
         if saver is None:
-            flat, costs_so_far = initial_params(), None
+            flat, costs_so_far = initial(), None
         else:
-            settings = {
-                "features": d, "samples": n, "outputs": o, "hidden_size": h, "learning_rate": learning_rate,
-                "alpha": alpha, "dtype": run_dtype.name, "init": init if isinstance(init, str) else "parameters",
-            }  # fmt: skip
             flat, costs_so_far = saver.begin(
-                (X_groups, Y_groups, weight_groups), settings, iterations, initial_params,
+                saver.digest(X_groups, Y_groups, weight_groups), (d, h, o, n), learning_rate, alpha, run_dtype, init,
+                iterations, initial,
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
         job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
         job = job_class(
             X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads, costs_so_far
         )
-        if caller is None and saver is None:
-            return job.run(learning_rate, total_weight, progress)
         return run_observed(job, learning_rate, total_weight, progress, caller, saver)
-
-
-def _check_init(init: Any, random_state: Any, X: Array, h: int, Y: Array, dtype: Any) -> Any:
-    """Return flat parameters in `dtype` if `init` is a dict, else the source of the draws; nothing is drawn yet."""
-    if isinstance(init, str):
-        if init not in ("he", "small"):
-            raise ValueError(f"init is {init!r}; expected 'he', 'small' or a dict of parameters")
-        return checks.as_random_source(random_state)
-    if not isinstance(init, dict):
-        raise TypeError(f"init is {type(init).__name__}; expected 'he', 'small' or a dict of parameters")
-    params, d, units, o = checks.as_params(init, "init")
-    if (d, units, o) != (len(X), h, len(Y)):
-        raise ValueError(
-            f"init is for {d} features, {units} hidden units and {o} outputs; expected {len(X)}, {h} and {len(Y)}, "
-            "from X, hidden_size and Y"
-        )
-    return checks.pack_finite_params(params, dtype, "init[{!r}]")

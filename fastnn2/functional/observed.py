@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn2.engine.full_batch import Job
+from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params, TrainingDiverged
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import Caller
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-def as_saver(checkpoint: Any, seconds: Any, resume: Any) -> "Saver | None":
-    """Return what writes checkpoints, or None if there are none."""
+def as_saver(checkpoint: Any, seconds: Any, resume: Any, kind: str = "fit") -> "Saver | None":
+    """Return what writes checkpoints of a function, `kind`, or None if there are none."""
     if not isinstance(resume, bool | np.bool_):
         raise TypeError(f"resume is {resume!r}; expected True or False")
     seconds = checks.as_non_negative_float(seconds, "checkpoint_seconds")
@@ -31,7 +31,7 @@ def as_saver(checkpoint: Any, seconds: Any, resume: Any) -> "Saver | None":
     from fastnn2.functional.checkpoints import Saver
     from fastnn2.storage.atomic import as_path
 
-    return Saver(as_path(checkpoint, "checkpoint"), seconds, bool(resume))
+    return Saver(as_path(checkpoint, "checkpoint"), seconds, bool(resume), kind)
 
 
 class Observers(Observer):
@@ -55,18 +55,20 @@ class Observers(Observer):
 
 
 def run_observed(
-    job: Job,
+    job: TrainingRun,
     learning_rate: float,
     total_weight: float,
     progress: bool | None,
     caller: Caller | None,
     saver: "Saver | None",
 ) -> tuple[Params, Array]:
-    """Run a job; see :meth:`Job.run`.
+    """Run a job, which nobody may look at; see :meth:`TrainingRun.run`.
 
     What a callback raises gets the result so far in its attribute `training`; an error that takes no attribute is
     raised without it. The last checkpoint is that of the end, unless training diverged.
     """
+    if caller is None and saver is None:
+        return job.run(learning_rate, total_weight, progress)
     observers: list[Saver | Caller] = [observer for observer in (saver, caller) if observer is not None]
     for observer in observers:
         observer.attach(job)

@@ -1,0 +1,87 @@
+"""What is done with the memory that samples may take."""
+
+import dataclasses
+from typing import Any
+
+from fastnn2.blocks import plan
+from fastnn2.blocks.sources import OrderedSource, Source
+from fastnn2.engine.block_job import CALL_WORK, bytes_needed
+from fastnn2.kernels.shared import tuning
+
+BUFFERS = 3  # blocks in memory at a time, besides those that stay there: one in use, one ready, one in the making
+READ_BYTES = 1 << 20  # of a read: it is still in the cache when it is laid out
+STREAMS_PER_THREAD = 4  # pieces of a block for each thread, so that one that is slowed down does fewer
+
+
+@dataclasses.dataclass
+class Budget:
+    """How samples are to be brought into memory.
+
+    Attributes
+    ----------
+    fits : bool
+        Whether all samples stay in memory, as fit has them.
+    blocks : list of list of Piece
+        The blocks of an iteration otherwise.
+    kept : set of int
+        The numbers of the blocks that stay in memory once they are there.
+    call_groups : int
+        The groups of samples of a call of the kernel.
+    read_rows : int
+        The rows of a read, a multiple of the lanes of a group.
+    cut : Cut
+    """
+
+    fits: bool
+    read_rows: int
+    cut: plan.Cut
+    call_groups: int = 0
+    blocks: list[list[plan.Piece]] = dataclasses.field(default_factory=list)
+    kept: set[int] = dataclasses.field(default_factory=set)
+
+
+def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, threads: int, limit: int) -> Budget:
+    """Return how samples are brought into memory; raise ValueError if the limit is too small for them."""
+    d, h, o, n = shape
+    lanes = tuning.group_size(dtype)
+    group_bytes = (d + o + source.has_weights) * tuning.GROUP_VECTORS * tuning.VECTOR_BYTES
+    cut = plan.Cut(
+        tuning.count_groups(n, dtype), tuning.count_chunks(n, d, h, o, dtype), tuning.count_tile_groups(d, h, o)
+    )
+    row_bytes = (d + o + 1) * max(source.dtype.itemsize, 4)
+    read_rows = max(1, min(READ_BYTES, limit // 16) // row_bytes // lanes) * lanes
+    is_ordered = isinstance(source, OrderedSource)
+    raw_bytes = source.largest_bytes if isinstance(source, OrderedSource) else read_rows * row_bytes
+    fixed = bytes_needed(shape, dtype, threads)
+    in_memory = cut.groups * group_bytes + raw_bytes + 2 * fixed
+    if in_memory <= limit:
+        return Budget(True, read_rows, cut)
+    if tuning.train_kernel(d, h, o) == "train_wide":
+        raise ValueError(
+            f"memory_limit is {limit:,} bytes, but all samples take {in_memory:,}; with hidden_size {h} and {d} "
+            "features, threads share hidden units, which needs all samples in memory. Pass a memory_limit of "
+            f"{in_memory} or more, fewer hidden units, or train an MLPClassifier with partial_fit_blocks"
+        )
+    left = limit - fixed - raw_bytes
+    smallest = BUFFERS * cut.tile_groups * group_bytes
+    if left < smallest:
+        raise ValueError(
+            f"memory_limit is {limit:,} bytes, too small for {BUFFERS} blocks of the smallest size, "
+            f"{'the largest block that is read, ' if is_ordered else ''}and the buffers of training; pass "
+            f"{fixed + raw_bytes + smallest} or more"
+        )
+    call_groups = max(CALL_WORK // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
+    most = left // (BUFFERS * group_bytes)
+    streams = min(cut.chunks, STREAMS_PER_THREAD * threads)
+    if is_ordered:
+        block_groups = min(most, max(call_groups, -(-cut.groups // cut.chunks) * streams))
+        blocks = list(plan.blocks_in_order(cut, block_groups))
+    else:
+        block_groups = min(most, call_groups)
+        streams = max(1, min(streams, block_groups // cut.tile_groups))
+        blocks = list(plan.blocks_of_streams(cut, streams, block_groups))
+    block_bytes = max(map(plan.count_groups_of, blocks)) * group_bytes
+    count = min(len(blocks), max(0, left - BUFFERS * block_bytes) // block_bytes)
+    # Those that stay are spread over the others, so that the reader is never idle for long.
+    kept = {k for k in range(len(blocks)) if (k + 1) * count // len(blocks) > k * count // len(blocks)}
+    return Budget(False, read_rows, cut, call_groups, blocks, kept)
