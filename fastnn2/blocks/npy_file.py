@@ -8,10 +8,11 @@ import os
 import pathlib
 import stat
 import weakref
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from fastnn2.blocks.file_status import Status, check_unchanged, named
 from fastnn2.blocks.sources import Array
 from fastnn2.storage.atomic import READ_FLAGS
 
@@ -22,36 +23,6 @@ OTHERS = (
 )
 # What `numpy.lib.format` has a public function for. Version 3 is for names of fields, which no array of numbers has.
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-
-
-class Status(NamedTuple):
-    """By what a file is known not to have changed."""
-
-    size: int
-    inode: int
-    time: int | None  # in ns; None where it does not count
-
-    @classmethod
-    def of(cls, found: os.stat_result, with_time: bool = True) -> "Status":
-        """Return the status that the system has given."""
-        return cls(found.st_size, found.st_ino, found.st_mtime_ns if with_time else None)
-
-
-def check_unchanged(path: pathlib.Path, status: Status) -> None:
-    """Raise ValueError if a file is not there any more, or not as it was."""
-    try:
-        found = Status.of(os.stat(path), status.time is not None)
-    except FileNotFoundError as error:
-        raise ValueError(f"{str(path)!r} has vanished while its samples were in use") from error
-    except OSError as error:
-        raise _named(error, path) from error
-    if found != status:
-        raise ValueError(f"{str(path)!r} has changed while its samples were in use; begin anew with files that stay")
-
-
-def _named(error: OSError, path: pathlib.Path) -> OSError:
-    """Return an error of the system with the file's name in it."""
-    return OSError(error.errno, error.strerror or str(error), str(path))
 
 
 class NpyFile:
@@ -167,7 +138,7 @@ class NpyFile:
             try:
                 count = _read_into(self._descriptor, memory, place)
             except OSError as error:
-                raise _named(error, self.path) from error
+                raise named(error, self.path) from error
             if count == 0:
                 raise ValueError(f"{str(self.path)!r} has been cut short while its samples were in use")
             memory, place = memory[count:], place + count

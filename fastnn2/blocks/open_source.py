@@ -37,6 +37,10 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     ValueError
         The samples cannot be used, as far as this is known without reading them.
     """
+    if isinstance(blocks, str | os.PathLike):
+        from fastnn2.blocks.parquet_source import ParquetSource
+
+        return ParquetSource(blocks, target, weight)
     for value, name in ((target, "target"), (weight, "weight")):
         if value is not None:
             raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
@@ -44,7 +48,7 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
         if len(blocks) not in (2, 3):
             raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
         return ArraySource(blocks)
-    if isinstance(blocks, str | os.PathLike | np.ndarray | dict | set | bytes) or not _is_iterable(blocks):
+    if isinstance(blocks, np.ndarray | dict | set | bytes) or not _is_iterable(blocks):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     return IterableSource(blocks)
 
