@@ -9,7 +9,7 @@ import numpy as np
 from fastnn2.blocks.npy_file import NpyFile
 from fastnn2.blocks.row_checks import WEIGHT, cast_weights, check_shapes
 from fastnn2.blocks.row_digests import join_digests, row_digest, sampled_rows
-from fastnn2.blocks.sources import Array, RandomSource, Rows
+from fastnn2.blocks.sources import Array, RandomSource, Rows, copy_cast
 from fastnn2.functional import checks
 from fastnn2.functional.total_weight import WeightSum
 from fastnn2.storage.atomic import as_path
@@ -30,6 +30,10 @@ class ArrayRows:
     def read(self, first: int, last: int) -> Array:
         """Return the rows [first, last)."""
         return self._array[first:last].astype(self.dtype, copy=False)
+
+    def read_into(self, first: int, last: int, out: Array) -> None:
+        """Write the rows [first, last) to `out` in place, cast to its dtype."""
+        copy_cast(self._array[first:last], out)
 
     def where(self, row: int) -> str:
         """Return the place of a row."""
@@ -106,3 +110,9 @@ class ArraySource(RandomSource):
         """Return the rows [first, last), which the next call may overwrite."""
         X, Y, *weights = [member.read(first, last) for member in self._members.values()]
         return Rows(X, Y.reshape(last - first, self.o), weights[0] if weights else None)
+
+    def read_into(self, first: int, last: int, out: Rows) -> None:
+        """Write the rows [first, last) to the caller's arrays in place."""
+        for member, array in zip(self._members.values(), out, strict=False):
+            assert array is not None
+            member.read_into(first, last, array.reshape(last - first, *member.shape[1:]))

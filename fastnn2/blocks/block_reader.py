@@ -1,4 +1,4 @@
-"""Reads samples, lays them out in groups, and makes blocks of them."""
+"""Reads samples and makes blocks of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 from fastnn2.blocks import plan
 from fastnn2.blocks.budget import BUFFERS, Budget
 from fastnn2.blocks.row_checks import check_rows
-from fastnn2.blocks.sources import OrderedSource, RandomSource, Rows, Source
-from fastnn2.engine.block_job import Block
+from fastnn2.blocks.sources import OrderedSource, RandomSource, Rows, Source, copy_cast
+from fastnn2.engine.block_job import Block, Samples
 from fastnn2.engine.lay_out import LayOut
 from fastnn2.engine.layout import aligned_empty
 from fastnn2.kernels.shared import tuning
@@ -17,107 +17,79 @@ from fastnn2.kernels.shared import tuning
 Array = np.ndarray[Any, Any]
 
 
-class Groups:
-    """Room for some groups of samples, which rows are written to.
-
-    Attributes
-    ----------
-    X, Y, weights : ndarray
-        In groups, flat; weights may be None.
-    """
-
-    def __init__(self, source: Source, count: int, dtype: Any) -> None:
-        lanes = tuning.group_size(dtype)
-        self.X = aligned_empty(count * source.d * lanes, dtype)
-        self.Y = aligned_empty(count * source.o * lanes, dtype)
-        self.weights = aligned_empty(count * lanes, dtype) if source.has_weights else None
+def room_for_groups(source: Source, count: int, dtype: Any) -> Samples:
+    """Return room for some groups of samples."""
+    lanes = tuning.group_size(dtype)
+    columns = source.d, source.o, int(source.has_weights)
+    return Samples(*(aligned_empty(count * width * lanes, dtype) for width in columns))
 
 
-class GroupWriter:
-    """Writes rows to groups; for one thread."""
-
-    def __init__(self, source: Source, dtype: Any) -> None:
-        self._of_X, self._of_Y, self._of_weights = (LayOut(columns, dtype) for columns in (source.d, source.o, 1))
-
-    def write(self, rows: Rows, groups: Groups, group: int) -> None:
-        """Write rows to groups from number `group` on, in place; zeros follow in the last group."""
-        self._of_X(rows.X, groups.X, group)
-        self._of_Y(rows.Y, groups.Y, group)
-        if groups.weights is not None and rows.weights is not None:
-            self._of_weights(rows.weights, groups.weights, group)
+def room_for_rows(source: Source, count: int, dtype: Any) -> Rows:
+    """Return room for some samples as rows."""
+    X, Y = (aligned_empty(count * width, dtype).reshape(count, width) for width in (source.d, source.o))
+    return Rows(X, Y, aligned_empty(count, dtype) if source.has_weights else None)
 
 
-class RandomFiller:
-    """Fills blocks with the rows of their pieces, wherever these are. Numbers are checked in the first pass."""
+def part_of(rows: Rows, first: int, last: int) -> Rows:
+    """Return views of the rows [first, last)."""
+    X, Y, weights = rows
+    return Rows(X[first:last], Y[first:last], None if weights is None else weights[first:last])
+
+
+class RandomReader:
+    """Reads rows wherever they are; numbers are checked in the first pass."""
 
     def __init__(self, source: RandomSource, dtype: Any, read_rows: int) -> None:
         self._source, self._dtype, self._read_rows = source, dtype, read_rows
-        self._writer = GroupWriter(source, dtype)
-        self._lanes = tuning.group_size(dtype)
         self._is_first_pass = True
 
     def begin_pass(self) -> None:
         """Begin with the first block."""
 
-    def fill(self, pieces: list[plan.Piece], groups: Groups) -> None:
-        """Write the rows of some pieces to groups, one after the other, in place."""
-        source, place = self._source, 0
-        for _, first_group, last_group in pieces:
-            last = min(last_group * self._lanes, source.n)
-            for row in range(first_group * self._lanes, last, self._read_rows):
-                rows = source.read(row, min(row + self._read_rows, last))
-                if self._is_first_pass:
-                    check_rows(rows, source, row, self._dtype)
-                self._writer.write(rows, groups, place + row // self._lanes - first_group)
-            place += last_group - first_group
+    def read(self, first: int, last: int, out: Rows) -> None:
+        """Write the rows [first, last) to `out` in place."""
+        step = self._read_rows if self._is_first_pass else last - first
+        for row in range(first, last, step):
+            end = min(row + step, last)
+            part = part_of(out, row - first, end - first)
+            self._source.read_into(row, end, part)
+            if self._is_first_pass:
+                check_rows(part, self._source, row, self._dtype)
 
-    def skip(self, pieces: list[plan.Piece]) -> None:
-        """Leave out the rows of some pieces."""
+    def skip(self, first: int, last: int) -> None:
+        """Leave out the rows [first, last)."""
 
     def end_pass(self) -> None:
         """End after the last block."""
         self._is_first_pass = False
 
 
-class OrderedFiller:
-    """Fills blocks with rows as they come; those of a group that are in several blocks of the source meet here."""
+class OrderedReader:
+    """Reads rows in their order. Blocks of the source and those asked for begin and end where they like."""
 
-    def __init__(self, source: OrderedSource, dtype: Any) -> None:
+    def __init__(self, source: OrderedSource) -> None:
         self._source = source
-        self._writer = GroupWriter(source, dtype)
-        self._lanes = tuning.group_size(dtype)
 
     def begin_pass(self) -> None:
         """Begin with the first block."""
         self._blocks = self._source.blocks()
         self._rest: Rows | None = None  # rows that are not used yet
-        self._row = 0  # of all rows, the next one
 
-    def fill(self, pieces: list[plan.Piece], groups: Groups) -> None:
-        """Write the rows of some pieces, which follow each other, to groups, in place."""
-        last = min(pieces[-1].last * self._lanes, self._source.n)
-        group = 0
-        while self._row < last:
-            rows = self._take(last - self._row)
-            left = last - self._row
-            if len(rows.X) % self._lanes and left > 0:  # the group goes on in the next block of the source
-                whole = len(rows.X) // self._lanes * self._lanes
-                self._writer.write(_part(rows, 0, whole), groups, group)
-                group += whole // self._lanes
-                parts = [_part(rows, whole, len(rows.X))]
-                needed = min(self._lanes - len(parts[0].X), left)
-                while needed > 0:
-                    parts.append(self._take(needed))
-                    needed -= len(parts[-1].X)
-                rows = _joined(parts)
-            self._writer.write(rows, groups, group)
-            group += -(-len(rows.X) // self._lanes)
+    def read(self, first: int, last: int, out: Rows) -> None:
+        """Write the rows [first, last), which are the next ones, to `out` in place."""
+        row = first
+        while row < last:
+            rows = self._take(last - row)
+            end = row + len(rows.X)
+            for array, room in zip(rows, part_of(out, row - first, end - first), strict=True):
+                if array is not None and room is not None:
+                    copy_cast(array, room)
+            row = end
 
-    def skip(self, pieces: list[plan.Piece]) -> None:
-        """Leave out the rows of some pieces."""
-        last = min(pieces[-1].last * self._lanes, self._source.n)
-        while self._row < last:
-            self._take(last - self._row)
+    def skip(self, first: int, last: int) -> None:
+        """Leave out the rows [first, last), which are the next ones."""
+        while first < last:
+            first += len(self._take(last - first).X)
 
     def end_pass(self) -> None:
         """End after the last block: the source looks whether there are more."""
@@ -130,65 +102,65 @@ class OrderedFiller:
             self._rest = None  # before the source makes another
             self._rest = next(self._blocks)
         count = min(most, len(self._rest.X))
-        rows, self._rest = _part(self._rest, 0, count), _part(self._rest, count, len(self._rest.X))
-        self._row += count
+        rows, self._rest = part_of(self._rest, 0, count), part_of(self._rest, count, len(self._rest.X))
         return rows
 
 
-def _part(rows: Rows, first: int, last: int) -> Rows:
-    X, Y, weights = rows
-    return Rows(X[first:last], Y[first:last], None if weights is None else weights[first:last])
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    weights = [part.weights for part in parts if part.weights is not None]
-    X, Y = np.concatenate([part.X for part in parts]), np.concatenate([part.Y for part in parts])
-    return Rows(X, Y, np.concatenate(weights) if weights else None)
-
-
-def filler_of(source: Source, dtype: Any, read_rows: int) -> RandomFiller | OrderedFiller:
-    """Return what fills blocks with the rows of a source."""
+def _reader_of(source: Source, dtype: Any, read_rows: int) -> RandomReader | OrderedReader:
     if isinstance(source, OrderedSource):
-        return OrderedFiller(source, dtype)
+        return OrderedReader(source)
     assert isinstance(source, RandomSource)
-    return RandomFiller(source, dtype, read_rows)
+    return RandomReader(source, dtype, read_rows)
 
 
-def read_all(source: Source, budget: Budget, dtype: Any) -> Groups:
+def read_all(source: Source, budget: Budget, dtype: Any) -> Samples:
     """Return all samples in groups."""
-    cut = budget.cut
-    groups = Groups(source, cut.groups, dtype)
-    filler = filler_of(source, dtype, budget.read_rows)
-    filler.begin_pass()
-    filler.fill([plan.Piece(0, 0, cut.groups)], groups)
-    filler.end_pass()
+    groups = room_for_groups(source, budget.cut.groups, dtype)
+    rows = room_for_rows(source, budget.read_rows, dtype)
+    lay_outs = [LayOut(width, dtype) for width in (source.d, source.o, 1)]
+    lanes = tuning.group_size(dtype)
+    reader = _reader_of(source, dtype, budget.read_rows)
+    reader.begin_pass()
+    for row in range(0, source.n, budget.read_rows):
+        part = part_of(rows, 0, min(budget.read_rows, source.n - row))
+        reader.read(row, row + len(part.X), part)
+        for lay_out, array, out in zip(lay_outs, part, groups, strict=True):
+            if array is not None:
+                lay_out(array, out, row // lanes)
+    reader.end_pass()
     return groups
 
 
 def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iterator[Block]:
     """Yield the blocks of `passes` iterations.
 
-    There are BUFFERS of them in turn, and those that stay in memory: all but the last ``BUFFERS - 1`` are free again.
+    There is room for the rows of BUFFERS blocks, in turn: those of the last ``BUFFERS - 1`` are not free.
     """
-    filler = filler_of(source, dtype, budget.read_rows)
-    size = max(map(plan.count_groups_of, budget.blocks))
-    buffers = [Groups(source, size, dtype) for _ in range(BUFFERS)]
-    kept: dict[int, Groups] = {}
-    lanes, filled = tuning.group_size(dtype), 0
+    lanes = tuning.group_size(dtype)
+    reader = _reader_of(source, dtype, budget.read_rows)
+    size = max(map(plan.count_groups_of, budget.blocks)) * lanes
+    buffers = [room_for_rows(source, size, dtype) for _ in range(BUFFERS)]
+    kept: dict[int, Samples] = {}
+    filled = 0
     for _ in range(passes):
-        filler.begin_pass()
+        reader.begin_pass()
         for index, pieces in enumerate(budget.blocks):
-            groups = kept.get(index)
-            if groups is not None:
-                filler.skip(pieces)
-            else:
-                if index in budget.kept:
-                    groups = kept[index] = Groups(source, plan.count_groups_of(pieces), dtype)
-                else:
-                    groups = buffers[filled % BUFFERS]
-                    filled += 1
-                filler.fill(pieces, groups)
-            rows = sum(min(last * lanes, source.n) - first * lanes for _, first, last in pieces)
             calls = plan.calls_of(pieces, budget.cut, budget.call_groups)
-            yield Block(groups.X, groups.Y, groups.weights, calls, rows)
-        filler.end_pass()
+            ranges = [(first * lanes, min(last * lanes, source.n)) for _, first, last in pieces]
+            count = sum(last - first for first, last in ranges)
+            if index in kept:
+                for first, last in ranges:
+                    reader.skip(first, last)
+                yield Block(None, kept[index], calls, count)
+                continue
+            buffer, place = buffers[filled % BUFFERS], 0
+            filled += 1
+            for first, last in ranges:
+                reader.read(first, last, part_of(buffer, place, place + last - first))
+                place += last - first
+            groups = None
+            if index in budget.kept:
+                groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
+            X, Y, weights = buffer
+            yield Block(Samples(X, Y, X if weights is None else weights), groups, calls, count)
+        reader.end_pass()

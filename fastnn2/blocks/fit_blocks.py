@@ -149,14 +149,17 @@ def fit_blocks(
                 source.fingerprint(run_dtype), shape, learning_rate, alpha, run_dtype, init, iterations, initial,
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
         if budget.fits:
-            groups = read_all(source, budget, run_dtype)
+            X, Y, weights = read_all(source, budget, run_dtype)
             job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
-            job = job_class(groups.X, groups.Y, groups.weights, flat, shape, alpha, iterations, n_threads, costs_so_far)
+            job = job_class(
+                X, Y, weights if source.has_weights else None, flat, shape, alpha, iterations, n_threads, costs_so_far
+            )
             job.function = "fit_blocks"
             return run_observed(job, learning_rate, source.total_weight, progress, caller, saver)
         passes = iterations - (0 if costs_so_far is None else len(costs_so_far))
         with ReadAhead(read_blocks(source, budget, run_dtype, passes), DEPTH) as reader:
             block_job = BlockJob(
-                reader, len(budget.blocks), lambda: reader.waited, flat, shape, alpha, iterations, threads,
+                reader, len(budget.blocks), lambda: reader.waited, flat, shape, source.has_weights, alpha,
+                iterations, threads,
                 costs_so_far)  # fmt: skip
             return run_observed(block_job, learning_rate, source.total_weight, progress, caller, saver)

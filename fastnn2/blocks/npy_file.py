@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastnn2.blocks.file_status import Status, check_unchanged, named
-from fastnn2.blocks.sources import Array
+from fastnn2.blocks.sources import Array, copy_cast
 from fastnn2.storage.atomic import READ_FLAGS
 
 # What a file that is not of this format begins with, and what to do with it.
@@ -131,6 +131,15 @@ class NpyFile:
         if self._columns_first:
             return array.reshape(*self.shape[:0:-1], m).T
         return array.reshape(m, *self.shape[1:])
+
+    def read_into(self, first: int, last: int, out: Array) -> None:
+        """Write the rows [first, last) to a C-contiguous array in place, cast to its dtype."""
+        if self._stored != out.dtype or self._columns_first:
+            copy_cast(self.read(first, last), out)
+            return
+        check_unchanged(self.path, self._status)
+        columns = math.prod(self.shape[1:])
+        self._fill(out.reshape(-1).view(np.uint8).data, self._begin + first * columns * self._stored.itemsize)
 
     def _fill(self, memory: memoryview, place: int) -> None:
         """Read bytes of the file until the memory is full."""

@@ -88,6 +88,10 @@ class RandomSource(Source):
         The numbers are not checked.
         """
 
+    @abc.abstractmethod
+    def read_into(self, first: int, last: int, out: Rows) -> None:
+        """Write the rows [first, last), cast to the dtype of the caller's C-contiguous arrays, to these in place."""
+
 
 class OrderedSource(Source):
     """A source whose rows come in their order only: an iterable, Parquet files.
@@ -103,3 +107,12 @@ class OrderedSource(Source):
     @abc.abstractmethod
     def blocks(self) -> Iterator[Rows]:
         """Yield all blocks once; raise ValueError where they are not as in the first pass, or a number is not valid."""
+
+
+def copy_cast(array: Array, out: Array) -> None:
+    """Write an array to another one of the same shape in place; numbers too large for its dtype become infinite."""
+    if array.dtype == out.dtype:
+        out[...] = array
+        return
+    with np.errstate(over="ignore"):
+        np.copyto(out, array, casting="unsafe")

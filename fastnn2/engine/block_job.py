@@ -10,7 +10,7 @@ complete iteration stay as they are until the next one is complete.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from fastnn2.codegen import store
 from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
-from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.kernels.shared.records import BlockSumsRecord, DescendRecord
 from fastnn2.threads.pauses import Observer
 from fastnn2.threads.progress import RowsProgress
@@ -29,25 +29,34 @@ Array = np.ndarray[Any, Any]
 CALL_WORK = 1 << 30  # multiplications of a call, some tens of milliseconds
 
 
+class Samples(NamedTuple):
+    """X, Y and weights of some samples, flat, as rows or in groups; weights may be any array if there are none."""
+
+    X: Array
+    Y: Array
+    weights: Array
+
+
 @dataclasses.dataclass
 class Block:
     """Samples that are in memory for a while.
 
     Attributes
     ----------
-    X, Y, weights : ndarray
-        In groups, flat; weights may be None.
+    rows : Samples or None
+        As rows; None if they are laid out.
+    groups : Samples or None
+        Room for them in groups, or all of them if there are no rows; None if they do not stay in memory.
     calls : list of ndarray (pieces, PIECE_WORDS) of int64
         The pieces of each call of the team (see :mod:`fastnn2.kernels.loops.block_sums`).
-    rows : int
+    count : int
         The number of samples.
     """
 
-    X: Array
-    Y: Array
-    weights: Array | None
+    rows: Samples | None
+    groups: Samples | None
     calls: list[Array]
-    rows: int
+    count: int
 
 
 class BlockJob(TrainingRun):
@@ -61,6 +70,7 @@ class BlockJob(TrainingRun):
         The number of blocks of an iteration.
     waited : callable
         Returns the seconds for which `blocks` has let the caller wait so far.
+    has_weights : bool
     threads : int
         See :func:`full_batch.count_threads`.
     """
@@ -74,6 +84,7 @@ class BlockJob(TrainingRun):
         waited: Callable[[], float],
         params: Array,
         shape: tuple[int, int, int, int],
+        has_weights: bool,
         alpha: float,
         iterations: int,
         threads: int,
@@ -82,6 +93,7 @@ class BlockJob(TrainingRun):
         super().__init__(shape, iterations, threads, costs_so_far)
         d, h, o, n = shape
         self._blocks, self._block_count, self._waited = blocks, block_count, waited
+        self._has_weights = has_weights
         dtype = params.dtype
         self.chunks = tuning.count_chunks(n, d, h, o, dtype)
         self.tile_groups = tuning.count_tile_groups(d, h, o)
@@ -96,6 +108,11 @@ class BlockJob(TrainingRun):
         for weights in tuning.weights_of(d, h, o):
             self.l2[weights] = alpha
         self.results = np.zeros(2)
+        lanes = tuning.group_size(dtype)
+        self._tiles = [
+            Samples(*(aligned_zeros(self.tile_groups * rows * lanes, dtype) for rows in (d, o, 1)))
+            for _ in range(threads)
+        ]
 
     def run(
         self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
@@ -137,7 +154,7 @@ class BlockJob(TrainingRun):
                 block = next(self._blocks)
                 for pieces in block.calls:
                     self._add(team, block, pieces)
-                bar.add_rows(block.rows)
+                bar.add_rows(block.count)
             if not step():
                 return
             completed += 1
@@ -154,12 +171,14 @@ class BlockJob(TrainingRun):
 
     def _add(self, team: Team, block: Block, pieces: Array) -> None:
         """Add cost and gradient of some pieces of a block to those of their chunks, as a team."""
-        weights = block.X if block.weights is None else block.weights
+        keep = choices.DROP if block.groups is None else choices.KEEP if block.rows is not None else choices.KEPT
         params = self.params[int(self.control[control_words.COMPLETED]) % 2]
-        for job in team.jobs:
+        for job, tile in zip(team.jobs, self._tiles, strict=False):
+            X, Y, weights = block.groups or tile
+            X_rows, Y_rows, weight_rows = block.rows or tile
             job.point(
-                X=block.X, Y=block.Y, weights=weights, has_weights=block.weights is not None, params=params,
-                pieces=pieces, piece_count=len(pieces))  # fmt: skip
+                X=X, Y=Y, weights=weights, X_rows=X_rows, Y_rows=Y_rows, weight_rows=weight_rows, params=params,
+                keep=keep, pieces=pieces, piece_count=len(pieces))  # fmt: skip
         self.control[control_words.NEXT_BLOCK] = 0
         team.call()
 
@@ -191,12 +210,15 @@ class BlockJob(TrainingRun):
         d, h, o, n = self.shape
         dtype = self.params.dtype
         lanes = tuning.group_size(dtype)
+        tile = self._tiles[thread]
         sizes = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))
         A1, dZ2, scratch = (aligned_zeros(rows * lanes, dtype) for rows in sizes)
         return BlockSumsRecord(
-            d=d, h=h, o=o, n=n, control=self.control, thread=thread, threads=threads, has_weights=0,
+            d=d, h=h, o=o, n=n, control=self.control, thread=thread, threads=threads,
+            has_weights=self._has_weights,
             chunks=self.chunks, tile_groups=self.tile_groups, pieces=np.zeros(1, dtype=np.int64), piece_count=0,
-            X=scratch, Y=scratch, weights=scratch, params=self.params, gradients=self.gradients,
+            keep=choices.DROP, X_rows=tile.X, Y_rows=tile.Y, weight_rows=tile.weights, X=tile.X, Y=tile.Y,
+            weights=tile.weights, params=self.params, gradients=self.gradients,
             gradients_stride=self.gradients_stride, A1=A1, dZ2=dZ2, scratch=scratch)  # fmt: skip
 
     def _params_after(self, iterations: int) -> Array:
@@ -210,6 +232,6 @@ def bytes_needed(shape: tuple[int, int, int, int], dtype: Any, threads: int) -> 
     d, h, o, n = shape
     params = tuning.count_params(d, h, o)
     gradients = tuning.count_chunks(n, d, h, o, dtype) * gradient_length(params) * 8
-    rows = tuning.count_tile_groups(d, h, o) * (h + o) + tuning.count_scratch_rows(h)
+    rows = tuning.count_tile_groups(d, h, o) * (d + o + 1 + h + o) + tuning.count_scratch_rows(h)
     group_bytes = tuning.GROUP_VECTORS * tuning.VECTOR_BYTES
     return int(gradients + threads * rows * group_bytes + params * (8 + 2 * np.dtype(dtype).itemsize))

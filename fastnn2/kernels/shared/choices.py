@@ -5,7 +5,7 @@
 IDENTITY, LOGISTIC, TANH, RELU = 0, 1, 2, 3
 LOG_LOSS, CROSS_ENTROPY, SQUARED_ERROR, POISSON = 0, 1, 2, 3
 GRADIENT, SGD, ADAM = 0, 1, 2
-# Whether the tiles of an epoch are kept for the next one: not kept; to be kept; kept by an earlier call.
+# Whether the tiles of an epoch, or of a block, are kept: not kept; to be kept; kept by an earlier call.
 DROP, KEEP, KEPT = 0, 1, 2
 
 # The words of a piece of a block (see loops/block_sums.py): its chunk, its groups [FIRST, LAST) among those of all

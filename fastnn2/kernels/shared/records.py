@@ -183,9 +183,13 @@ class BlockSumsRecord(TeamRecord):
     tile_groups: Int  # groups of a tile
     pieces: Ints  # (piece_count, PIECE_WORDS), see choices
     piece_count: Int
-    X: Reals  # (groups of the block, d, G)
-    Y: Reals  # (groups of the block, o, G)
-    weights: Reals  # (groups of the block, G)
+    keep: Int  # DROP, KEEP or KEPT of choices
+    X_rows: Reals  # (rows, d), the rows of the pieces, as Y_rows and weight_rows; on no boundary
+    Y_rows: Reals  # (rows, o)
+    weight_rows: Reals  # (rows,)
+    X: Reals  # (groups, d, G), for this thread and a tile, or with KEEP and KEPT for all threads and the block
+    Y: Reals  # (groups, o, G)
+    weights: Reals  # (groups, G)
     params: Reals  # packed; zeros follow
     gradients: Floats  # (chunks, gradients_stride), with the cost of a chunk as the last number of its gradient
     gradients_stride: Int
