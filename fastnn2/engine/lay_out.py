@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store
-from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.shared.records import LayOutRecord
 
 Array = np.ndarray[Any, Any]
@@ -15,13 +14,12 @@ class LayOut:
     """Writes rows of a matrix with some number of columns to groups of a dtype; for one thread."""
 
     def __init__(self, columns: int, dtype: Any) -> None:
-        self._columns, self._dtype = columns, np.dtype(dtype)
-        self._lanes = tuning.group_size(dtype)
+        self._dtype = np.dtype(dtype)
         self._kernel = store.kernel("lay_out", dtype)
         nothing = np.zeros(1, dtype=self._dtype)
         self._record = LayOutRecord(
             matrix=nothing, columns=columns, first=0, count=0, groups=nothing, group=0,
-            unused=np.zeros(1, dtype=np.int64))  # fmt: skip
+            no_order=np.zeros(1, dtype=np.int64))  # fmt: skip
 
     def __call__(self, matrix: Array, groups: Array, group: int) -> None:
         """Write the rows of a matrix (m, columns) to `groups`, from number `group` on, in place.
@@ -30,12 +28,5 @@ class LayOut:
         """
         with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite; callers check
             rows = np.ascontiguousarray(matrix, dtype=self._dtype)
-        m = len(rows)
-        if self._columns == 1:  # groups are the rows as they are
-            begin = group * self._lanes
-            end = begin + tuning.count_groups(m, self._dtype) * self._lanes
-            groups[begin : begin + m] = rows.reshape(m)
-            groups[begin + m : end] = 0.0
-            return
-        self._record.point(matrix=rows, count=m, groups=groups, group=group)
+        self._record.point(matrix=rows, count=len(rows), groups=groups, group=group)
         self._kernel(self._record)

@@ -16,7 +16,7 @@ from fastnn2.kernels.loops.chunks import sum_over_tiles
 from fastnn2.kernels.loops.team import atomic_add, begin_call, end_call
 from fastnn2.kernels.nn.layers import layered_tile
 from fastnn2.kernels.nn.narrow import narrow_tile
-from fastnn2.kernels.nn.rows import gather
+from fastnn2.kernels.nn.rows import gather_in_order
 from fastnn2.kernels.nn.update import sum_in_pairs, sum_l2_squares, update
 from fastnn2.kernels.shared.choices import CHUNK, DROP, FIRST, KEPT, LAST, PIECE_WORDS, PLACE
 from fastnn2.kernels.shared.control_words import NEXT_BLOCK
@@ -59,10 +59,10 @@ def calls_of(tile):
                 if keep != KEPT:
                     row, place = (g - behind) * lanes, (g - held) * lanes
                     valid = smaller((end - g) * lanes, n - g * lanes)
-                    gather(job.X_rows, d, pieces, 0, row, valid, X, place * d)
-                    gather(job.Y_rows, o, pieces, 0, row, valid, Y, place * o)
+                    gather_in_order(job.X_rows, d, pieces, row, valid, X, place * d)
+                    gather_in_order(job.Y_rows, o, pieces, row, valid, Y, place * o)
                     if has_weights:
-                        gather(job.weight_rows, 1, pieces, 0, row, valid, weights, place)
+                        gather_in_order(job.weight_rows, 1, pieces, row, valid, weights, place)
                 add_tiles(
                     control, 0, g, end, held, tile_groups, job.params, 0, d, h, o, n, X, Y, weights, has_weights,
                     job.A1, job.dZ2, job.scratch, gradients, gradient_offset, stride - 1)  # fmt: skip
@@ -124,4 +124,4 @@ def lay_out(job):
     forbid_inlining()
     groups = job.groups
     offset = job.group * job.columns * group_lanes(groups)
-    gather(job.matrix, job.columns, job.unused, 0, job.first, job.count, groups, offset)
+    gather_in_order(job.matrix, job.columns, job.no_order, job.first, job.count, groups, offset)

@@ -53,6 +53,17 @@ def gather(X, d, order, has_order, first, count, tile, tile_offset):
 
 
 @njit(**INLINE)
+def gather_in_order(X, d, no_order, first, count, tile, tile_offset):
+    """Do as :func:`gather` without an order, `no_order` being any array of one. One column is laid out as it is."""
+    if d > 1:
+        gather(X, d, no_order, 0, first, count, tile, tile_offset)
+        return
+    clear_padding(tile, tile_offset, 1, count)
+    for s in range(count):
+        tile[tile_offset + s] = X[first + s]
+
+
+@njit(**INLINE)
 def eight_rows(order, has_order, s, d):
     """Return the offsets in X of eight rows: ``order[s]`` to ``order[s + 7]``, or s to s + 7 without an order."""
     if has_order:

@@ -225,7 +225,7 @@ class LayOutRecord(Record):
     count: Int  # rows
     groups: Reals  # (groups, columns, G), written from number `group` on
     group: Int
-    unused: Ints  # (1,), in place of an order of the rows
+    no_order: Ints  # (1,), not read
 
 
 class BatchesRecord(TeamRecord):
