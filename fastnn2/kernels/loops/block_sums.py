@@ -74,9 +74,9 @@ def calls_of(tile):
         forbid_inlining()
         control, thread = job.control, job.thread
         call = 1
-        while begin_call(control, thread, call):
+        while begin_call(control, thread, call, 0):
             add_pieces(job)
-            end_call(control, thread, job.threads)
+            end_call(control, thread, job.threads, 0)
             if thread == 0:
                 break
             call += 1

@@ -11,7 +11,7 @@ from fastnn2.kernels.loops import infer as inference
 from fastnn2.kernels.loops import shuffle as shuffling
 from fastnn2.kernels.loops import unit_epochs as small_batches
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
-from fastnn2.kernels.loops.team import begin_call, end_call
+from fastnn2.kernels.loops.team import MAX_YIELDS, begin_call, end_call
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 
 
@@ -24,9 +24,9 @@ def calls_of(run_epochs):
         forbid_inlining()
         control, thread = job.control, job.thread
         call = 1
-        while begin_call(control, thread, call):
+        while begin_call(control, thread, call, MAX_YIELDS):
             run_epochs(job)
-            end_call(control, thread, job.threads)
+            end_call(control, thread, job.threads, MAX_YIELDS)
             if thread == 0:
                 break
             call += 1

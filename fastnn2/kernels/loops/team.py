@@ -146,12 +146,13 @@ def cycles(typingctx):
 
 
 @njit(**INLINE)
-def begin_call(control, thread, call):
+def begin_call(control, thread, call, max_yields):
     """Begin call number `call`, counted from 1, in thread 0, or wait for it in a worker; return whether it takes place.
 
     It does not if thread 0's caller has set SHUT_DOWN, at the end or after a signal, or if thread 0 finds STOP. The
-    wait may be long, as thread 0's caller does other work between two calls. When a worker fails, STOP is set first and
-    then ARRIVED, so that no barrier holds any more; so thread 0 reads ARRIVED before it looks at STOP.
+    wait may be long, as thread 0's caller does other work between two calls (for `max_yields` see :func:`back_off`).
+    When a worker fails, STOP is set first and then ARRIVED, so that no barrier holds any more; so thread 0 reads
+    ARRIVED before it looks at STOP.
     """
     if thread == 0:
         atomic_store(control, BARRIERS, atomic_load(control, ARRIVED))
@@ -160,28 +161,28 @@ def begin_call(control, thread, call):
             return False
         atomic_store(control, ENTERED, atomic_load(control, ENTERED) + 1)
         return True
-    return wait_for_call(control, call) >= call
+    return wait_for_call(control, call, max_yields) >= call
 
 
 @njit(**INLINE)
 def wait_for_release(control):
     """Wait in a worker until thread 0 releases it; return the iteration from which it works, below 0 for none."""
     atomic_add(control, READY, 1)
-    return wait_for_call(control, 1) - 1
+    return wait_for_call(control, 1, MAX_YIELDS) - 1
 
 
 @njit(**INLINE)
-def wait_for_call(control, call):
-    """Wait until ENTERED is at least `call`, or SHUT_DOWN; return it."""
+def wait_for_call(control, call, max_yields):
+    """Wait until ENTERED is at least `call`, or SHUT_DOWN; return it. For `max_yields` see :func:`back_off`."""
     polls = 0
     while 0 <= atomic_load(control, ENTERED) < call:
-        polls = back_off(polls)
+        polls = back_off(polls, max_yields)
     return atomic_load(control, ENTERED)
 
 
 @njit(**INLINE)
-def end_call(control, thread, threads):
-    """End a call: thread 0 waits until all workers have come here.
+def end_call(control, thread, threads, max_yields):
+    """End a call: thread 0 waits until all workers have come here; for `max_yields` see :func:`back_off`.
 
     Its caller reads and changes the arrays that they write and read, and they may still be in their last update.
     """
@@ -190,7 +191,7 @@ def end_call(control, thread, threads):
         return
     polls = 0
     while atomic_load(control, CALLS_DONE) < atomic_load(control, ENTERED) * (threads - 1):
-        polls = back_off(polls)
+        polls = back_off(polls, max_yields)
 
 
 @njit(**INLINE)
@@ -233,14 +234,18 @@ def release_workers(control, threads, chunks, iteration, barriers):
 
 
 @njit(**INLINE)
-def back_off(polls):
-    """Wait a little, the longer the more `polls` were in vain; return ``polls + 1``."""
+def back_off(polls, max_yields):
+    """Wait a little, the longer the more `polls` were in vain; return ``polls + 1``.
+
+    A thread that waits spins, then yields its core `max_yields` times, then sleeps. Only while it sleeps does the
+    system move a thread to its core that waits for another core.
+    """
     if polls < LONG_SPINS:
         pause()
-    elif polls < LONG_SPINS + MAX_YIELDS:
+    elif polls < LONG_SPINS + max_yields:
         yield_core()
     else:
-        sleep(smaller(polls - LONG_SPINS - MAX_YIELDS, MAX_SLEEP))
+        sleep(smaller(polls - LONG_SPINS - max_yields, MAX_SLEEP))
     return polls + 1
 
 

@@ -49,6 +49,7 @@ from numba import njit
 from fastnn2.kernels.loops.chunks import sum_over_tiles
 from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
+    MAX_YIELDS,
     SPINS,
     atomic_load,
     atomic_store,
@@ -144,7 +145,7 @@ def training_loop(tile):
                 and atomic_load(control, READY) < threads - 1
                 and atomic_load(control, STOP) == 0
             ):
-                polls = back_off(polls)
+                polls = back_off(polls, MAX_YIELDS)
             if workers_waiting and atomic_load(control, READY) == threads - 1:
                 release_workers(control, threads, chunks, j, barriers)
                 active, workers_waiting = threads, False

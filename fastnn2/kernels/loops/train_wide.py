@@ -32,6 +32,7 @@ from numba import njit
 
 from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
+    MAX_YIELDS,
     SPINS,
     atomic_load,
     atomic_store,
@@ -85,7 +86,7 @@ def start_team(control, thread, threads, parts):
         if atomic_load(control, STOP) != 0:
             atomic_store(control, ENTERED, SHUT_DOWN)
             return False
-        polls = back_off(polls)
+        polls = back_off(polls, MAX_YIELDS)
     release_workers(control, threads, parts, 0, 0)
     return True
 
