@@ -63,8 +63,7 @@ class CountedSource(OrderedSource):
                 raise ValueError(f"{self.describe()} goes on after {self.block(seen - 1)}, the last of the first pass")
             if len(rows.X) != sizes[seen]:
                 raise ValueError(
-                    f"{self.block(seen)} of {self.describe()} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as "
-                    "in the first pass"
+                    f"{self.block(seen)} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as in the first pass"
                 )
             check_rows(rows, self, self._starts[seen], self._run_dtype)
             seen += 1
