@@ -295,6 +295,7 @@ def test_a_file_that_changes_while_polars_reads_it(tmp_path, monkeypatch):
 
     def collect_and_change(frame, *arguments, **keywords):
         result = collect(frame, *arguments, **keywords)
+        monkeypatch.undo()  # polars itself may call it
         change(path)
         return result
 
