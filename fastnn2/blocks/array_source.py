@@ -37,7 +37,7 @@ class ArrayRows:
 
     def where(self, row: int) -> str:
         """Return the place of a row."""
-        return f"row {row}"
+        return f"row {row:,}"
 
 
 def _open(value: Any, name: str) -> ArrayRows | NpyFile:
@@ -70,11 +70,13 @@ class ArraySource(RandomSource):
 
     Parameters
     ----------
-    members : sequence
+    members : tuple
         X (n, d), Y (n,) or (n, o) and, optionally, weights (n,): each an array, a memory map or the path of a file.
+        Weights may be None.
     """
 
     def __init__(self, members: tuple[Any, ...]) -> None:
+        members = members[:2] if len(members) == 3 and members[2] is None else members
         self._members = {name: _open(value, name) for name, value in zip(NAMES, members, strict=False)}
         shapes = [member.shape for member in self._members.values()]
         self.n, self.d, self.o = check_shapes(

@@ -32,11 +32,11 @@ class CountedSource(OrderedSource):
         """Read all blocks once, check their numbers, and remember how many rows each has."""
         self._run_dtype = np.dtype(dtype)
         self._starts, self.n, self.largest_bytes = [], 0, 0
-        total, digests = WeightSum(dtype), RowDigests(dtype)
+        total, digests = WeightSum(dtype) if self.has_weights else None, RowDigests(dtype)
         for rows in self.read_blocks():
             self._starts.append(self.n)
             check_rows(rows, self, self.n, dtype)
-            if rows.weights is not None:
+            if total is not None and rows.weights is not None:
                 total.add(cast_weights(rows.weights, self, self.n, dtype))
             digests.add(rows)
             self.n += len(rows.X)
@@ -44,7 +44,7 @@ class CountedSource(OrderedSource):
         if self.n == 0:
             raise ValueError(f"{self.describe()} has no samples; expected at least one")
         self.total_weight = float(self.n)
-        if self.has_weights:
+        if total is not None:
             self.total_weight = total.value()
             checks.check_total_weight(self.total_weight)
         self._fingerprint = digests.value()
@@ -63,8 +63,7 @@ class CountedSource(OrderedSource):
                 raise ValueError(f"{self.describe()} goes on after {self.block(seen - 1)}, the last of the first pass")
             if len(rows.X) != sizes[seen]:
                 raise ValueError(
-                    f"{self.block(seen)} of {self.describe()} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as "
-                    "in the first pass"
+                    f"{self.block(seen)} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as in the first pass"
                 )
             check_rows(rows, self, self._starts[seen], self._run_dtype)
             seen += 1

@@ -74,7 +74,7 @@ class IterableSource(CountedSource):
     def where(self, name: str, row: int, column: int | None = None) -> str:
         """Return a place for a message."""
         index, own_row = self.find(row)
-        place = f"row {own_row} of block {index} (row {row:,} of all)"
+        place = f"row {own_row:,} of block {index} (row {row:,} of all)"
         return place if column is None else f"{place}, column {column}"
 
 

@@ -85,7 +85,7 @@ class NpyFile:
 
     def where(self, row: int) -> str:
         """Return the place of a row."""
-        return f"row {row} of {str(self.path)!r}"
+        return f"row {row:,} of {str(self.path)!r}"
 
     def _read_header(self) -> tuple[tuple[int, ...], int, np.dtype[Any]]:
         """Return the shape, where the numbers begin, and their dtype."""
@@ -95,7 +95,9 @@ class NpyFile:
                 if version not in HEADERS:
                     raise ValueError(f"version {version} of the format is not supported")
                 shape, fortran_order, dtype = HEADERS[version](file)
-            except ValueError as error:
+            except OSError as error:
+                raise named(error, self.path) from error
+            except Exception as error:  # of many kinds, as the header is a literal of Python
                 raise ValueError(f"{self.label} {self._what_it_is(file)}") from error
             self._columns_first = fortran_order and len(shape) > 1
             return tuple(map(int, shape)), file.tell(), dtype

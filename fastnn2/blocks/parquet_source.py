@@ -48,19 +48,19 @@ class ParquetSource(CountedSource):
     """
 
     def __init__(self, path: Any, target: Any, weight: Any) -> None:
+        self._path = pathlib.Path(_as_text(path)).absolute()
+        self._files = {file: Status.of(os.stat(file)) for file in _find_files(self._path)}
+        self._targets, self._weight = _as_names(target), weight
+        if weight is not None and not isinstance(weight, str):
+            raise TypeError(f"weight is {weight!r}; expected the name of a column, or None")
         try:
             import polars
         except ImportError as error:
             raise ImportError("a Parquet file needs polars: pip install 'fastnn2[tables]'") from error
         self._polars = polars
-        self._path = pathlib.Path(_as_text(path)).absolute()
-        self._files = {file: Status.of(os.stat(file)) for file in _find_files(self._path)}
         first = next(iter(self._files))
         self._schema = self._read_schema(first)
         names = list(self._schema)
-        self._targets, self._weight = _as_names(target), weight
-        if weight is not None and not isinstance(weight, str):
-            raise TypeError(f"weight is {type(weight).__name__}; expected the name of a column")
         used = [*self._targets, *([] if weight is None else [weight])]
         for name in used:
             if name not in names:
@@ -73,7 +73,9 @@ class ParquetSource(CountedSource):
         super().__init__(
             len(self._features), len(self._targets), self._common_dtype(self._features), weight is not None
         )
-        self._slice_rows = max(1, SLICE_BYTES // (len(names) * self.dtype.itemsize))
+        columns = (self._features, self._targets, used[len(self._targets) :])
+        row_bytes = sum(len(part) * self._common_dtype(part).itemsize for part in columns)
+        self._slice_rows = max(1, SLICE_BYTES // row_bytes)
         self._places: list[tuple[pathlib.Path, int]] = []  # for each block, its file and its first row there
         for file in self._files:
             self._check_schema(file)
@@ -83,9 +85,8 @@ class ParquetSource(CountedSource):
         """Return the result of a query on a file; raise ValueError if polars cannot read it."""
         try:
             return query()
-        except (self._polars.exceptions.PolarsError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                check_unchanged(file, self._files[file])
+        except (self._polars.exceptions.PolarsError, self._polars.exceptions.PanicException, OSError) as error:
+            check_unchanged(file, self._files[file])
             raise ValueError(f"{str(file)!r} cannot be read by polars: {error}") from error
 
     def _scan(self, file: pathlib.Path) -> Any:
@@ -144,7 +145,7 @@ class ParquetSource(CountedSource):
             if column.null_count():
                 row = first + int(column.is_null().arg_max())
                 raise ValueError(
-                    f"column {column.name!r} has no value (null) at row {row} of {str(file)!r}; expected finite "
+                    f"column {column.name!r} has no value (null) at row {row:,} of {str(file)!r}; expected finite "
                     "numbers. Remove or replace it"
                 )
 
@@ -155,14 +156,14 @@ class ParquetSource(CountedSource):
     def block(self, index: int) -> str:
         """Return what a message calls one of the blocks."""
         file, first = self._places[index]
-        return f"the slice from row {first} of {str(file)!r}"
+        return f"the slice from row {first:,} of {str(file)!r}"
 
     def where(self, name: str, row: int, column: int | None = None) -> str:
         """Return a place for a message."""
         index, own_row = self.find(row)
         file, first = self._places[index]
         title = {"X": self._features, "Y": self._targets, WEIGHT: [self._weight]}[name][column or 0]
-        return f"row {first + own_row} of {str(file)!r}, column {title!r}"
+        return f"row {first + own_row:,} of {str(file)!r}, column {title!r}"
 
 
 def _as_text(path: Any) -> str:

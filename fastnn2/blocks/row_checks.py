@@ -56,6 +56,7 @@ def check_rows(rows: Rows, source: Source, first_row: int, dtype: Any) -> None:
     dtype : dtype
         Of the run. X and the weights must be finite after the cast, Y from 0 to 1 before it.
     """
+    dtype = np.dtype(dtype)
     if not all(_is_finite_in(part, dtype) for part in _pieces(rows.X)):
         checks.check_finite(rows.X, "X", dtype, _places(source, "X", first_row))
     if not all(checks.is_in_unit_interval(part) for part in _pieces(rows.Y)):
@@ -66,7 +67,7 @@ def check_rows(rows: Rows, source: Source, first_row: int, dtype: Any) -> None:
 
 def cast_weights(weights: Array, source: Source, first_row: int, dtype: Any) -> Array:
     """Return weights in the dtype of the run, or raise ValueError if one is not finite or below 0."""
-    return checks.cast_weights(weights, dtype, _places(source, WEIGHT, first_row))
+    return checks.cast_weights(weights, np.dtype(dtype), _places(source, WEIGHT, first_row))
 
 
 def _pieces(matrix: Array) -> "list[Array]":
@@ -78,7 +79,7 @@ def _pieces(matrix: Array) -> "list[Array]":
 def _is_finite_in(array: Array, dtype: Any) -> bool:
     if array.dtype.kind != "f":
         return True  # the largest integer, a uint64, is finite in float32
-    if array.dtype.itemsize <= np.dtype(dtype).itemsize:
+    if array.dtype.itemsize <= dtype.itemsize:
         return is_finite(array)
     with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite
         return is_finite(array.astype(dtype))
