@@ -15,6 +15,7 @@ from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 if TYPE_CHECKING:
     from fastnn2 import callbacks as callbacks
     from fastnn2 import reference as reference
+    from fastnn2.blocks.fit_blocks import fit_blocks
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.files.c.to_c import to_c
@@ -34,6 +35,7 @@ __all__ = [
     "backward",
     "cost",
     "fit",
+    "fit_blocks",
     "forward",
     "init_params",
     "load",
@@ -60,6 +62,7 @@ _MODULES = {
     "predict": "functional.steps",
     "update": "functional.steps",
     "fit": "functional.fit",
+    "fit_blocks": "blocks.fit_blocks",
     "predictor": "functional.predictor",
     "plot_cost": "displays",
     "plot_decision": "displays",

@@ -80,8 +80,8 @@ def _check_not_sparse(value: Any, name: str) -> None:
         )
 
 
-def choose_dtype(X: Array, dtype: Any) -> np.dtype[Any]:
-    """Return the dtype of a run: `dtype` if given, else float32 if X is, else float64."""
+def choose_dtype(X: Any, dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of a run: `dtype` if given, else float32 if X, which has a dtype, is, else float64."""
     if dtype is None:
         return np.dtype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize == 4 else np.float64)
     try:
