@@ -44,16 +44,16 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     for value, name in ((target, "target"), (weight, "weight")):
         if value is not None:
             raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
-    if isinstance(blocks, tuple) and not _begins_with_a_block(blocks):
+    if isinstance(blocks, tuple) and not begins_with_a_block(blocks):
         if len(blocks) not in (2, 3):
             raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
         return ArraySource(blocks)
-    if isinstance(blocks, np.ndarray | dict | set | bytes) or not _is_iterable(blocks):
+    if isinstance(blocks, np.ndarray | dict | set | bytes) or not is_iterable(blocks):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     return IterableSource(blocks)
 
 
-def _begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
+def begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
     """Return whether the first member is a block, not X: a list of rows is a matrix, a list of matrices is a block."""
     first = blocks[0] if blocks else None
     if not isinstance(first, tuple | list) or not first:
@@ -64,7 +64,8 @@ def _begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
         return True
 
 
-def _is_iterable(value: Any) -> bool:
+def is_iterable(value: Any) -> bool:
+    """Return whether there is an iterator for a value."""
     try:
         iter(value)
     except TypeError:
