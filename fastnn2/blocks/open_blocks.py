@@ -1,11 +1,12 @@
 """From a caller's argument `blocks` to the blocks of partial_fit_blocks."""
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastnn2.blocks.labelled_arrays import ArrayBlocks
 from fastnn2.blocks.labelled_blocks import IterableBlocks, LabelledBlocks, SequenceBlocks
-from fastnn2.blocks.open_source import begins_with_a_block, is_iterable
+from fastnn2.blocks.open_source import begins_with_a_block
 
 FORM = "(X, y) or (X, y, sample_weight)"
 EXPECTED = (
@@ -36,11 +37,11 @@ def open_blocks(blocks: Any, target: Any = None, weight: Any = None) -> Labelled
             raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
         return ArrayBlocks(blocks)
     is_no_block = isinstance(blocks, dict | set | bytes) or hasattr(blocks, "shape")
-    if is_no_block or not (is_iterable(blocks) or _is_sequence(blocks)):
+    if is_no_block or not (isinstance(blocks, Iterable) or _is_sequence(blocks)):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     if _is_sequence(blocks):
         return SequenceBlocks(blocks)
-    if iter(blocks) is blocks:
+    if isinstance(blocks, Iterator):
         raise TypeError(
             f"blocks is {type(blocks).__name__}, which can be iterated over only once; pass a list of its blocks, or "
             "an object whose __iter__ begins anew each time"

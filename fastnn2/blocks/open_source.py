@@ -48,7 +48,7 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
         if len(blocks) not in (2, 3):
             raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
         return ArraySource(blocks)
-    if isinstance(blocks, np.ndarray | dict | set | bytes) or not is_iterable(blocks):
+    if isinstance(blocks, np.ndarray | dict | set | bytes) or not _is_iterable(blocks):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     return IterableSource(blocks)
 
@@ -64,8 +64,7 @@ def begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
         return True
 
 
-def is_iterable(value: Any) -> bool:
-    """Return whether there is an iterator for a value."""
+def _is_iterable(value: Any) -> bool:
     try:
         iter(value)
     except TypeError:
