@@ -67,7 +67,7 @@ def partial_fit_blocks(
         the estimator's own `shuffle` says.
     random_state : int, RandomState or None
         Source of the orders of blocks. None takes NumPy's global random state, as scikit-learn does.
-    classes : array_like, optional
+    classes : array_like (n_classes,), optional
         All classes, for a classifier that has none yet. Without them a first pass over y finds them: it reads y alone
         from files, and whole blocks from a sequence or an iterable.
     target : str or list of str, optional
@@ -76,10 +76,11 @@ def partial_fit_blocks(
         The column of the weights in Parquet files. All others are features.
     checkpoint : str or Path, optional
         A file for the state of the run, which is written between blocks while training goes on, and at the end, also
-        after an error. After Ctrl-C it has a state of at most about a second before. One run at a time has the file. A
-        file of another run (other parameters, `shuffle`, `random_state`, `classes` or data) is refused. Data are known
-        by their shapes, dtypes and up to 1,024 rows: of all for a tuple of arrays, of the first and the last block for
-        Parquet and sequences, of the first block for iterables.
+        after Ctrl-C and errors. Where these come amid a block, it has a state between two blocks, of at most about a
+        second before that block. It is never half written. One run at a time has the file. A file of another run (other
+        parameters, `shuffle`, `random_state`, `classes` or data) is refused. Data are known by their shapes, dtypes and
+        some rows: up to 1,024 of all rows of a tuple of arrays, of the first and the last block of Parquet files and
+        sequences, of the first block of iterables.
     checkpoint_seconds : float
         The least time from one checkpoint to the next.
     resume : bool

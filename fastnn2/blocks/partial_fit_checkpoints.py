@@ -123,23 +123,13 @@ class BlockCheckpoints:
             return Start(Position(), generator)
         try:
             recorded = Recorded(self._path, *found)
-            position, about = self._position(recorded, found[0], shuffle)
-        except ValueError as error:
-            raise ValueError(f"{error}. {REMEDY}") from error.__cause__
-        differences = identity.differences(recorded.fit)
-        if differences:
-            raise ValueError(
-                f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}. {REMEDY}"
-            )
-        if not self._resume:
-            return Start(Position(), generator)
-        least = position.epoch + (position.done > 0)
-        if least > epochs:
-            raise ValueError(
-                f"epochs is {epochs}, but the checkpoint {str(self._path)!r} is in epoch {least}; pass {least} or "
-                "more, or resume=False to begin anew"
-            )
-        try:
+            differences = identity.differences(recorded.fit)
+            if differences:
+                raise ValueError(f"the checkpoint {str(self._path)!r} is of another run: {'; '.join(differences)}")
+            position, about = self._position(recorded, found[0], shuffle, blocks.count)
+            if not self._resume:
+                return Start(Position(), generator)
+            self._check_epochs(position, epochs)
             restore_between_calls(model, recorded, about)
         except ValueError as error:
             raise ValueError(f"{error}. {REMEDY}") from error.__cause__
@@ -150,6 +140,14 @@ class BlockCheckpoints:
                 self._generator = of_model if of_model is not None else np.random.RandomState(0)
             set_words(self._generator, recorded.arrays[ORDER_STATE])
         return Start(position, self._generator, of_model)
+
+    def _check_epochs(self, position: Position, epochs: int) -> None:
+        least = position.epoch + (position.done > 0)
+        if least > epochs:
+            raise ValueError(
+                f"epochs is {epochs}, and the checkpoint {str(self._path)!r} is in epoch {least}; pass {least} or "
+                "more, or resume=False to begin anew"
+            )
 
     def _identity(
         self, model: Any, blocks: LabelledBlocks, shuffle: bool, random_state: Any, classes: Any
@@ -168,7 +166,9 @@ class BlockCheckpoints:
         with ReadAhead(map(fingerprints, [blocks])) as reader:
             return FitIdentity(type(model).__name__, parameters, next(reader))
 
-    def _position(self, recorded: Recorded, description: dict[str, Any], shuffle: bool) -> tuple[Position, Any]:
+    def _position(
+        self, recorded: Recorded, description: dict[str, Any], shuffle: bool, count: int | None
+    ) -> tuple[Position, Any]:
         """Return where the run of a file is, and what the file says of the model."""
         place, order = description.get("position"), recorded.arrays.get(ORDER)
         fault = recorded.damaged("it does not say which block comes next")
@@ -181,7 +181,7 @@ class BlockCheckpoints:
             if shuffle and done > 0:
                 raise fault
             return Position(epoch, done), description["model"]
-        if order.dtype != np.int64 or order.ndim != 1 or done > len(order):
+        if not shuffle or order.dtype != np.int64 or order.shape != (count,) or done > len(order):
             raise fault
         if not np.array_equal(np.sort(order), np.arange(len(order))):
             raise fault

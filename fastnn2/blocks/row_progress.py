@@ -37,13 +37,16 @@ class RowProgress:
             self._is_wanted = self._decide(total)
         if not self._is_wanted:
             return
-        if self._bar is None:
+        is_new = self._bar is None
+        if is_new:
             options = {"initial": self._first, "desc": "training", "unit": "rows", "unit_scale": True, "leave": False}
             self._bar = bar_class()(total=total, **options)
         bar: Any = self._bar
         bar.total = total
         bar.set_postfix_str(f"loss={loss:.4g}", refresh=False)
         bar.update(self._rows - bar.n)
+        if is_new:  # which shows none of that yet
+            bar.refresh()
 
     def _decide(self, total: int | None) -> bool | None:
         """Return whether to show a bar, or None if it is too early to know."""

@@ -17,6 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastnn2
+from fastnn2.blocks.partial_fit_checkpoints import KIND
+from fastnn2.storage import checkpoint_file
 
 X, Y = moons(400)
 BLOCKS = cut(X, Y, cuts=(0, 100, 200, 300, 400))
@@ -296,7 +298,6 @@ def test_one_block_is_read_ahead(monkeypatch):
 CTRL_C = """
 import signal, sys, threading, time
 import numpy as np, fastnn2
-from fastnn2.blocks.read_ahead import ReadAhead
 where, n = sys.argv[1], int(sys.argv[2])
 X = np.random.RandomState(0).standard_normal((n, 20)); y = (X[:, 0] > 0).astype(int)
 new = lambda: fastnn2.MLPClassifier(50, random_state=0, n_threads=1)
@@ -317,7 +318,7 @@ model = new()
 try:
     fastnn2.partial_fit_blocks(
         model, Blocks(), shuffle=False, classes=None if where == "first pass" else [0, 1],
-        checkpoint=sys.argv[3] if len(sys.argv) > 3 else None,
+        checkpoint=sys.argv[3], checkpoint_seconds=3600,
     )
 except KeyboardInterrupt:
     print(time.perf_counter() - sent[0])
@@ -328,16 +329,21 @@ if where != "first pass":
 
 
 @pytest.mark.parametrize(("where", "n"), [("first pass", 500), ("reader", 500), ("kernel", 1_000_000)])
-def test_ctrl_c(where, n):
-    command = [sys.executable, "-c", CTRL_C, where, str(n)]
+def test_ctrl_c(where, n, tmp_path):
+    file = tmp_path / "a.checkpoint"
+    command = [sys.executable, "-c", CTRL_C, where, str(n), file]
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert run.returncode == 0, run.stderr
     seconds, *rest = run.stdout.splitlines()
     assert float(seconds) < 1.0  # 0.2 on a machine that is not busy
     if where == "reader":
         assert rest == ["2 True False"]
+        assert checkpoint_file.read(file, KIND)[0]["position"] == [0, 2]
     if where == "kernel":
         assert rest[0].endswith("True False")
+        # A block may have ended just when Ctrl-C came.
+        epoch, done = checkpoint_file.read(file, KIND)[0]["position"]
+        assert (epoch, int(rest[0].split()[0]) - done) in ((0, 0), (0, 1))
 
 
 def test_losses_are_as_those_of_fit():
