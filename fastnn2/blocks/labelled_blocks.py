@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
 from fastnn2.estimators.checkpoint_contents import digest_of
+from fastnn2.estimators.partial_fit_state import rows_of
 
 Array = np.ndarray[Any, Any]
 
@@ -200,4 +200,4 @@ def _thinned(values: Any) -> Any:
     n = 0 if values is None else count_rows(values)
     if n <= MOST_SAMPLED:
         return values
-    return _safe_indexing(values, np.arange(0, n, -(-n // MOST_SAMPLED)))
+    return rows_of(values, np.arange(0, n, -(-n // MOST_SAMPLED)))

@@ -120,7 +120,8 @@ def partial_fit_blocks(
 
     (A regressor takes no `classes`.) Adam's and momentum's state is kept from block to block. With an integer as the
     estimator's `random_state`, ``partial_fit`` begins with the same random numbers each time, so that blocks of equal
-    length have their rows in the same order.
+    length have their rows in the same order. What ``fit`` counts in epochs, ``partial_fit`` counts in calls, which are
+    blocks: ``learning_rate="adaptive"`` compares the losses of blocks.
 
     An iterable is iterated over in another thread. Parquet files are read by slices: where their row groups are much
     larger than 65,536 rows, each is decoded several times in an epoch.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import _safe_indexing
 
 from fastnn2.estimators.checkpoint_contents import decoded, encoded
 from fastnn2.estimators.checkpoint_state import Curve, Recorded, captured
@@ -67,6 +68,11 @@ def check_before_training(model: Any) -> None:
         )
     model._validate_params()
     model._check_one_hidden_layer()
+
+
+def rows_of(values: Any, indices: Array) -> Any:
+    """Return some rows of X, y or weights as ``partial_fit`` takes them: arrays, sparse matrices, frames, lists."""
+    return _safe_indexing(values, indices)
 
 
 def captured_between_calls(model: Any, curves: dict[str, Curve]) -> tuple[dict[str, Any], dict[str, Array]]:
