@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastnn2 import callbacks as callbacks
     from fastnn2 import reference as reference
     from fastnn2.blocks.fit_blocks import fit_blocks
+    from fastnn2.blocks.partial_fit_blocks import partial_fit_blocks
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
     from fastnn2.files.c.to_c import to_c
@@ -39,6 +40,7 @@ __all__ = [
     "forward",
     "init_params",
     "load",
+    "partial_fit_blocks",
     "plot_cost",
     "plot_decision",
     "predict",
@@ -68,6 +70,7 @@ _MODULES = {
     "plot_decision": "displays",
     "to_onnx": "files.onnx.to_onnx",
     "to_c": "files.c.to_c",
+    "partial_fit_blocks": "blocks.partial_fit_blocks",
     "load": "files.saved.save",
     "save": "files.saved.save",
 }

@@ -40,7 +40,8 @@ class ArrayRows:
         return f"row {row:,}"
 
 
-def _open(value: Any, name: str) -> ArrayRows | NpyFile:
+def open_rows(value: Any, name: str) -> ArrayRows | NpyFile:
+    """Return the rows of an array, a memory map or the path of a file; `name` is that of the array, for messages."""
     if isinstance(value, str | os.PathLike):
         return NpyFile(as_path(value, name), name)
     return _file_of_map(value, name) or ArrayRows(value, name)
@@ -77,7 +78,7 @@ class ArraySource(RandomSource):
 
     def __init__(self, members: tuple[Any, ...]) -> None:
         members = members[:2] if len(members) == 3 and members[2] is None else members
-        self._members = {name: _open(value, name) for name, value in zip(NAMES, members, strict=False)}
+        self._members = {name: open_rows(value, name) for name, value in zip(NAMES, members, strict=False)}
         shapes = [member.shape for member in self._members.values()]
         self.n, self.d, self.o = check_shapes(
             shapes[0], shapes[1], shapes[2] if len(shapes) == 3 else None, lambda name: self._members[name].label

@@ -23,6 +23,7 @@ OTHERS = (
 )
 # What `numpy.lib.format` has a public function for. Version 3 is for names of fields, which no array of numbers has.
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+NUMBERS = "biuf"  # kinds of dtypes
 
 
 class NpyFile:
@@ -37,6 +38,8 @@ class NpyFile:
         Of the array, for messages.
     memory_map : memmap, optional
         Map of the whole array that is wanted, in C order; without it, the file has a header that tells.
+    kinds : str
+        Of the dtypes that the array may have.
 
     Raises
     ------
@@ -46,7 +49,7 @@ class NpyFile:
         It cannot be read, or is no array of numbers in NumPy's format.
     """
 
-    def __init__(self, path: pathlib.Path, name: str, memory_map: Any = None) -> None:
+    def __init__(self, path: pathlib.Path, name: str, memory_map: Any = None, kinds: str = NUMBERS) -> None:
         self.path, self.name = path, name
         self.shape: tuple[int, ...] = ()
         try:
@@ -68,10 +71,11 @@ class NpyFile:
             self.shape, self._begin, dtype = memory_map.shape, memory_map.offset, memory_map.dtype
         self._stored = dtype
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
-        if min(self.shape, default=1) < 0 or dtype.kind not in "biuf":
+        if min(self.shape, default=1) < 0 or dtype.kind not in kinds:
+            expected = "real numbers (float, integer or boolean)" + ("" if kinds == NUMBERS else " or strings")
             raise ValueError(
-                f"{self.label} has shape {self.shape} and dtype {dtype}; expected real numbers (float, integer or "
-                "boolean). Convert the array, and save it again"
+                f"{self.label} has shape {self.shape} and dtype {dtype}; expected {expected}. Convert the array, and "
+                "save it again"
             )
         end = self._begin + math.prod(self.shape) * dtype.itemsize
         if found.st_size < end:

@@ -44,7 +44,7 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     for value, name in ((target, "target"), (weight, "weight")):
         if value is not None:
             raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
-    if isinstance(blocks, tuple) and not _begins_with_a_block(blocks):
+    if isinstance(blocks, tuple) and not begins_with_a_block(blocks):
         if len(blocks) not in (2, 3):
             raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
         return ArraySource(blocks)
@@ -53,7 +53,7 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     return IterableSource(blocks)
 
 
-def _begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
+def begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
     """Return whether the first member is a block, not X: a list of rows is a matrix, a list of matrices is a block."""
     first = blocks[0] if blocks else None
     if not isinstance(first, tuple | list) or not first:

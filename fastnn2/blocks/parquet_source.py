@@ -111,7 +111,7 @@ class ParquetSource(CountedSource):
                 f"{str(first)!r}"
             )
         for name, dtype in schema.items():
-            if not (dtype.is_float() or dtype.is_integer() or dtype == self._polars.Boolean):
+            if not self._is_usable(name, dtype):
                 raise TypeError(
                     f"column {name!r} of {str(file)!r} has dtype {dtype}; expected real numbers (float, integer or "
                     "boolean). Convert it, or leave it out of the file"
@@ -122,15 +122,24 @@ class ParquetSource(CountedSource):
                     f"{str(first)!r}. Convert it"
                 )
 
+    def _is_usable(self, name: str, dtype: Any) -> bool:
+        """Return whether a column may have this dtype."""
+        return bool(dtype.is_float() or dtype.is_integer() or dtype == self._polars.Boolean)
+
+    def _read_slice(self, file: pathlib.Path, first: int, rows: int, names: list[str]) -> Any:
+        """Return some rows of a file, as a frame without nulls; raise ValueError if the file has changed."""
+        check_unchanged(file, self._files[file])
+        query = self._scan(file).select(names).slice(first, rows)
+        frame = self._run(query.collect, file)
+        check_unchanged(file, self._files[file])  # again, as polars has read it meanwhile
+        self._check_no_nulls(frame, file, first)
+        return frame
+
     def read_blocks(self) -> Iterator[Rows]:
         """Yield the rows of all files, a slice at a time."""
         names = [*self._features, *self._targets, *([] if self._weight is None else [self._weight])]
         for file, first in self._places:
-            check_unchanged(file, self._files[file])
-            query = self._scan(file).select(names).slice(first, self._slice_rows)
-            frame = self._run(query.collect, file)
-            check_unchanged(file, self._files[file])  # again, as polars has read it meanwhile
-            self._check_no_nulls(frame, file, first)
+            frame = self._read_slice(file, first, self._slice_rows, names)
             weights = None if self._weight is None else self._to_numpy(frame, [self._weight])[:, 0]
             yield Rows(self._to_numpy(frame, self._features), self._to_numpy(frame, self._targets), weights)
 

@@ -6,7 +6,8 @@ scikit-learn's, ``optimizer_state`` the state of its optimizers, ``learning_rate
 class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads.
 ``fit_callbacks`` calls scikit-learn's callbacks. ``checkpoints`` has the one of :mod:`fastnn2.callbacks`,
 ``checkpoint_run`` the checkpoints of one fit, ``checkpoint_state`` what is copied of a fit and brought back, and
-``checkpoint_contents`` what tells one fit from another.
+``checkpoint_contents`` what tells one fit from another. ``partial_fit_state`` has the state between two calls of
+``partial_fit``.
 ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
 May import engine and below, not functional.
 """

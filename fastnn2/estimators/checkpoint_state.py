@@ -100,9 +100,9 @@ class Recorded:
                 and isinstance(self.parameters.get("max_iter"), int | np.integer)
             )  # fmt: skip
         except Exception as error:  # whatever a stranger's description makes of the lines above
-            raise self._damaged("its description is not that of a fit") from error
+            raise self.damaged("its description is not that of a fit") from error
         if not is_right or not self._is_state_right():
-            raise self._damaged("its description is not that of a fit")
+            raise self.damaged("its description is not that of a fit")
 
     def _is_state_right(self) -> bool:
         state = self.state
@@ -116,7 +116,8 @@ class Recorded:
             and all(are_words(self.arrays.get(name)) for name in RANDOM_STATES)
         )  # fmt: skip
 
-    def _damaged(self, fault: str) -> ValueError:
+    def damaged(self, fault: str) -> ValueError:
+        """Return the error for a file that is not what a fit writes."""
         return ValueError(f"{str(self._path)!r} is damaged: {fault}")
 
     @property
@@ -133,7 +134,7 @@ class Recorded:
         best = self._array("best_params", self.dtype_of_model, size)
         order = self._array("order", np.int64, (n,)) if model.shuffle else np.arange(n, dtype=np.int64)
         if not np.array_equal(np.sort(order), np.arange(n)):
-            raise self._damaged("its order of the samples leaves some out")
+            raise self.damaged("its order of the samples leaves some out")
         if is_adam(optimizer):
             trainer.second_moments = self._array("second_moments", run_dtype, size)
             trainer.batches_done = optimizer.t = state["updates"]
@@ -158,5 +159,5 @@ class Recorded:
         array = self.arrays.get(name)
         if array is None or array.dtype != dtype or array.shape != shape:
             expected = f"{name} of shape {shape} and dtype {np.dtype(dtype).name}"
-            raise self._damaged(f"it has no {expected}")
+            raise self.damaged(f"it has no {expected}")
         return array

@@ -41,6 +41,8 @@ SIGNATURES = {
     "sklearn.base:BaseEstimator.__getstate__": "self",
     # Methods and functions that fastnn2 calls
     f"{_MLP}BaseMultilayerPerceptron._check_solver": "self",
+    "sklearn.base:BaseEstimator._validate_params": "self",
+    "sklearn.utils:_safe_indexing": "X indices * axis",
     f"{_MLP}BaseMultilayerPerceptron._unpack": "self packed_parameters",
     f"{_MLP}BaseMultilayerPerceptron._update_no_improvement_count": "self early_stopping X y sample_weight",
     f"{_OPTIMIZERS}AdamOptimizer": "params learning_rate_init beta_1 beta_2 epsilon",

@@ -48,7 +48,7 @@ ENTRIES_PER_CALL = 1_000_000
 SPARSE = 0.1
 
 # Attributes that exist only while a fit runs; pickles and conversions leave them out.
-TRANSIENT = ("_task", "_trainer", "_checkpoint_run")
+TRANSIENT = ("_task", "_trainer", "_checkpoint_run", "_raises_interrupt")
 
 
 class _Stopped(Exception):
@@ -61,6 +61,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
     _no_improvement_count: int
     best_loss_: Any
     validation_loss_curve_: Any
+    _raises_interrupt = False  # set while partial_fit_blocks calls partial_fit
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
@@ -172,7 +173,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
             self._copy_back(trainer)  # again, in case Ctrl-C has cut the first copy short
             if self._checkpoint_run is not None:
                 self._checkpoint_run.write()
-            if not isinstance(error, KeyboardInterrupt):
+            if not isinstance(error, KeyboardInterrupt) or self._raises_interrupt:
                 raise
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:

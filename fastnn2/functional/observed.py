@@ -13,13 +13,15 @@ from fastnn2.functional.callbacks import Caller
 from fastnn2.threads.pauses import Observer
 
 if TYPE_CHECKING:
+    import pathlib
+
     from fastnn2.functional.checkpoints import Saver
 
 Array = np.ndarray[Any, Any]
 
 
-def as_saver(checkpoint: Any, seconds: Any, resume: Any, kind: str = "fit") -> "Saver | None":
-    """Return what writes checkpoints of a function, `kind`, or None if there are none."""
+def as_checkpoint(checkpoint: Any, seconds: Any, resume: Any) -> "tuple[pathlib.Path, float, bool] | None":
+    """Return the path of the checkpoints, their seconds, and whether to go on from them; None if there are none."""
     if not isinstance(resume, bool | np.bool_):
         raise TypeError(f"resume is {resume!r}; expected True or False")
     seconds = checks.as_non_negative_float(seconds, "checkpoint_seconds")
@@ -27,11 +29,20 @@ def as_saver(checkpoint: Any, seconds: Any, resume: Any, kind: str = "fit") -> "
         if resume:
             raise ValueError("resume is True, but checkpoint is None; pass the file to go on from as checkpoint")
         return None
-    # Runs without checkpoints do not pay for these modules: their imports take longer than a short run.
-    from fastnn2.functional.checkpoints import Saver
+    # Runs without checkpoints do not pay for this module and the one below: their imports take longer than a short run.
     from fastnn2.storage.atomic import as_path
 
-    return Saver(as_path(checkpoint, "checkpoint"), seconds, bool(resume), kind)
+    return as_path(checkpoint, "checkpoint"), seconds, bool(resume)
+
+
+def as_saver(checkpoint: Any, seconds: Any, resume: Any, kind: str = "fit") -> "Saver | None":
+    """Return what writes checkpoints of a function, `kind`, or None if there are none."""
+    wanted = as_checkpoint(checkpoint, seconds, resume)
+    if wanted is None:
+        return None
+    from fastnn2.functional.checkpoints import Saver
+
+    return Saver(*wanted, kind)
 
 
 class Observers(Observer):

@@ -57,7 +57,7 @@ class Progress:
             self._bar.update(done - self._bar.n)
 
     def _show(self) -> None:
-        self._bar = _bar_class()(total=self._total, desc="training", unit=self.unit, unit_scale=True, leave=False)
+        self._bar = bar_class()(total=self._total, desc="training", unit=self.unit, unit_scale=True, leave=False)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +121,8 @@ class _NoLock:
 
 
 @functools.cache
-def _bar_class() -> Any:
+def bar_class() -> Any:
+    """Return tqdm's class of bars, without its thread and without its lock."""
     from tqdm import tqdm  # not tqdm.auto, which warns if ipywidgets is missing
 
     class Bar(tqdm):  # type: ignore[misc,type-arg]
