@@ -63,8 +63,12 @@ def fit_blocks(
           features. It needs Polars: ``pip install 'fastnn2[tables]'``.
         - An iterable that yields such tuples of arrays, the rows of a block, each time it is iterated over; another
           thread does so. Its rows are counted in a first pass.
-    learning_rate, hidden_size, number_of_iterations
-        As for :func:`fit`.
+    learning_rate : float
+        Step size of gradient descent, above 0.
+    hidden_size : int
+        Number of hidden units h.
+    number_of_iterations : int
+        Number of updates; 0 returns the initial parameters.
     target : str or list of str, optional
         The columns of Y in a Parquet file.
     weight : str, optional
@@ -73,15 +77,31 @@ def fit_blocks(
         The most memory for samples and buffers, in bytes or as ``"500MB"`` or ``"2GiB"``. None is half of what the
         process may still use. An array that is passed, and what an iterable holds, are not counted, but a block of an
         iterable is.
-    init, random_state, alpha
-        As for :func:`fit`.
+    init : {"he", "small"} or dict
+        How to draw the initial weights, or parameters to continue from, as for :func:`fit`.
+    random_state : int, RandomState, Generator or None
+        Source of the initial weights, as for :func:`fit`.
+    alpha : float
+        L2 penalty: alpha/(2n) (|W1|^2 + |W2|^2) is added to the cost.
     dtype : {None, "float32", "float64"}
         The dtype of the run; None means float32 if X is, else float64.
-    n_threads, progress
-        As for :func:`fit`. The progress bar counts rows, and says for how much of the time it has waited for them: if
-        that is much, the disk or the iterable is slower than the processor.
-    callback, callback_every, checkpoint, checkpoint_seconds, resume
-        As for :func:`fit`. A checkpoint knows the samples by their form and about a thousand rows.
+    n_threads : int, optional
+        Maximum number of threads, besides the one that reads, as for :func:`fit`.
+    progress : bool, optional
+        Whether to show a progress bar, as for :func:`fit`. Unless all samples are in memory, it counts rows, and says
+        for how much of the time it has waited for them: if that is much, the disk or the iterable is slower than the
+        processor.
+    callback : callable, optional
+        ``callback(iteration, cost, params)``, as for :func:`fit`.
+    callback_every : int, optional
+        The number of iterations from one call of `callback` to the next; 1 by default.
+    checkpoint : str or Path, optional
+        A file for the parameters and costs of the run so far, as for :func:`fit`. It knows the samples by their form
+        and about a thousand of their rows.
+    checkpoint_seconds : float
+        The least time from one checkpoint to the next.
+    resume : bool
+        Whether to go on from `checkpoint`, where there is such a file, as for :func:`fit`.
 
     Returns
     -------
