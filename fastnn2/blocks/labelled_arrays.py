@@ -108,8 +108,8 @@ class ArrayBlocks(IndexedBlocks):
     def where(self, index: int) -> str:
         """Return the place of a block for a message."""
         first, last = self._bounds(index)
-        return f"block {index} (rows {first} to {last - 1} of {self._members['X'].label})"
+        return f"block {index} (rows {first:,} to {last - 1:,} of {self._members['X'].label})"
 
     def where_row(self, index: int, row: int) -> str:
         """Return the place of a row of a block for a message."""
-        return f"row {index * BLOCK_ROWS + row} of {self._members['X'].label}"
+        return f"row {index * BLOCK_ROWS + row:,} of {self._members['X'].label}"

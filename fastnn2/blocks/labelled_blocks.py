@@ -68,7 +68,7 @@ class LabelledBlocks(abc.ABC):
 
     def where_row(self, index: int, row: int) -> str:
         """Return the place of a row of a block for a message."""
-        return f"row {row} of block {index}"
+        return f"row {row:,} of block {index}"
 
 
 class IndexedBlocks(LabelledBlocks):

@@ -86,9 +86,9 @@ class ParquetBlocks(IndexedBlocks):
     def where(self, index: int) -> str:
         """Return the place of a block for a message."""
         file, first, rows = self._slices[index]
-        return f"block {index} (rows {first} to {first + rows - 1} of {str(file)!r})"
+        return f"block {index} (rows {first:,} to {first + rows - 1:,} of {str(file)!r})"
 
     def where_row(self, index: int, row: int) -> str:
         """Return the place of a row of a block for a message."""
         file, first, _ = self._slices[index]
-        return f"row {first + row} of {str(file)!r}"
+        return f"row {first + row:,} of {str(file)!r}"

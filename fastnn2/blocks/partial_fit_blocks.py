@@ -10,11 +10,11 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import unique_labels
 
+from fastnn2.blocks.block_progress import BlockProgress
 from fastnn2.blocks.labelled_blocks import Block, LabelledBlocks
 from fastnn2.blocks.open_blocks import open_blocks
 from fastnn2.blocks.partial_fit_checkpoints import BlockCheckpoints, Position, Start
 from fastnn2.blocks.read_ahead import ReadAhead
-from fastnn2.blocks.row_progress import RowProgress
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
 from fastnn2.estimators.partial_fit_state import check_before_training, drawing_from, raising_interrupts
 from fastnn2.functional import checks
@@ -174,7 +174,7 @@ def partial_fit_blocks(
         start = Start(Position(), generator)
         if saver is not None:
             start = saver.begin(estimator, opened, epochs, bool(shuffle), random_state, classes)
-        with drawing_from(estimator, start.of_model), RowProgress(progress) as bar:
+        with drawing_from(estimator, start.of_model), BlockProgress(progress) as bar:
             run = _Run(estimator, opened, epochs, saver, bar)
             if is_classifier(estimator):
                 run.classes = classes
@@ -230,7 +230,7 @@ class _Run:
     """Training on all blocks, epoch by epoch."""
 
     def __init__(
-        self, estimator: Any, blocks: LabelledBlocks, epochs: int, saver: BlockCheckpoints | None, bar: RowProgress
+        self, estimator: Any, blocks: LabelledBlocks, epochs: int, saver: BlockCheckpoints | None, bar: BlockProgress
     ) -> None:
         self._estimator, self._blocks, self._epochs, self._saver, self._bar = estimator, blocks, epochs, saver, bar
         self.classes: Any = None

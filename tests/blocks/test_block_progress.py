@@ -7,8 +7,8 @@ import pytest
 from block_data import Reiterable, cut, moons, trained
 
 import fastnn2
-from fastnn2.blocks import row_progress
-from fastnn2.blocks.row_progress import RowProgress
+from fastnn2.blocks import block_progress
+from fastnn2.blocks.block_progress import BlockProgress
 
 X, Y = moons(400)
 BLOCKS = cut(X, Y, cuts=(0, 100, 200, 300, 400))
@@ -30,7 +30,7 @@ def new_screen(monkeypatch):
 def clock(monkeypatch):
     """Return a list whose number is the time."""
     now = [100.0]
-    monkeypatch.setattr(row_progress.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(block_progress.time, "perf_counter", lambda: now[0])
     return now
 
 
@@ -53,7 +53,7 @@ def test_true_and_false(monkeypatch):
 
 def test_none_outside_of_a_terminal(clock, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with RowProgress(None) as bar:
+    with BlockProgress(None) as bar:
         bar.start(0)
         clock[0] += 5
         bar.add(100, 0.5, 1000)
@@ -62,7 +62,7 @@ def test_none_outside_of_a_terminal(clock, monkeypatch):
 
 def test_none_on_a_terminal(clock, monkeypatch):
     screen = new_screen(monkeypatch)
-    with RowProgress(None) as bar:
+    with BlockProgress(None) as bar:
         bar.start(0)
         clock[0] += 0.4
         bar.add(100, 0.5, 200)
@@ -72,11 +72,11 @@ def test_none_on_a_terminal(clock, monkeypatch):
         bar.add(50, 0.5, 200)
     assert screen.getvalue() == ""
     for total, rows in ((1000, 500), (None, 500)):
-        with RowProgress(None) as bar:
+        with BlockProgress(None) as bar:
             bar.start(0)
             clock[0] += 0.6 if total else 1.1
             bar.add(rows, 0.25, total)
-            assert ("500/1.00k" if total else "500rows") in screen.getvalue()
+            assert ("500/1.00k" if total else "500 rows") in screen.getvalue()
             assert "loss=0.25" in screen.getvalue()
         screen.truncate(0)
 
@@ -87,7 +87,7 @@ def test_the_total_becomes_known(monkeypatch):
     def add(self, rows, loss, total):
         seen.append(total)
 
-    monkeypatch.setattr(RowProgress, "add", add)
+    monkeypatch.setattr(BlockProgress, "add", add)
     trained(new(), Reiterable(BLOCKS), 2, shuffle=False, classes=[0, 1])
     assert seen[:3] == [None] * 3
     assert seen[4:] == [800] * 4
@@ -98,7 +98,7 @@ def test_the_total_becomes_known(monkeypatch):
 
 def test_a_run_that_goes_on_begins_where_it_was(monkeypatch, tmp_path):
     first = []
-    monkeypatch.setattr(RowProgress, "start", lambda self, rows: first.append(rows))
+    monkeypatch.setattr(BlockProgress, "start", lambda self, rows: first.append(rows))
     for epochs in (1, 2):
         trained(new(), (X, Y), epochs, checkpoint=tmp_path / "c", resume=True)
     assert first == [0, 400]

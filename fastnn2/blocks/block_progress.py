@@ -10,7 +10,7 @@ from fastnn2.threads.progress import BAR_AFTER_SECONDS, bar_class
 LONG_SECONDS = 1.0  # a job that takes longer gets a bar
 
 
-class RowProgress:
+class BlockProgress:
     """A bar that counts rows, or none, as a context manager.
 
     Parameters
@@ -39,7 +39,7 @@ class RowProgress:
             return
         is_new = self._bar is None
         if is_new:
-            options = {"initial": self._first, "desc": "training", "unit": "rows", "unit_scale": True, "leave": False}
+            options = {"initial": self._first, "desc": "training", "unit": " rows", "unit_scale": True, "leave": False}
             self._bar = bar_class()(total=total, **options)
         bar: Any = self._bar
         bar.total = total
@@ -59,7 +59,7 @@ class RowProgress:
             return None
         return seconds * (total - self._first) / max(1, self._rows - self._first) > LONG_SECONDS
 
-    def __enter__(self) -> "RowProgress":
+    def __enter__(self) -> "BlockProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
