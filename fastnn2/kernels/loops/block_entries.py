@@ -1,7 +1,4 @@
-"""The kernels of samples in blocks as Python calls them; see :mod:`entries`.
-
-A worker stays in its call of `block_sums`, and waits there for the next block, as in :mod:`estimator_entries`.
-"""
+"""The kernels of samples in blocks as Python calls them; see :mod:`entries`. Thread 0 makes a call for each block."""
 
 from fastnn2.kernels.loops import block_sums as blocks
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode

@@ -12,10 +12,9 @@ written to memory and read again: 30 features and 100 units in float32 then take
 
 from numba import njit
 
-from fastnn2.kernels.loops.chunks import sum_over_tiles
-from fastnn2.kernels.loops.team import atomic_add, begin_call, end_call
-from fastnn2.kernels.nn.layers import layered_tile
-from fastnn2.kernels.nn.narrow import narrow_tile
+from fastnn2.kernels.loops.calls import calls_of
+from fastnn2.kernels.loops.chunks import add_narrow_tiles, add_tiles
+from fastnn2.kernels.loops.team import atomic_add
 from fastnn2.kernels.nn.rows import gather_in_order
 from fastnn2.kernels.nn.update import sum_in_pairs, sum_l2_squares, update
 from fastnn2.kernels.shared.choices import CHUNK, DROP, FIRST, KEPT, LAST, PIECE_WORDS, PLACE
@@ -25,9 +24,8 @@ from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 
-def calls_of(tile):
-    """Return the sums over blocks for tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
-    add_tiles = sum_over_tiles(tile)
+def pieces_of(add_tiles):
+    """Return the sums over the pieces of a block by one of the primitives of :mod:`chunks`."""
 
     @njit(**INLINE)
     def add_pieces(job):
@@ -68,24 +66,14 @@ def calls_of(tile):
                     job.A1, job.dZ2, job.scratch, gradients, gradient_offset, stride - 1)  # fmt: skip
             piece = atomic_add(control, NEXT_BLOCK, 1)
 
-    @njit(**NOT_INLINED)
-    def calls(job):
-        """Make one call as thread 0 of a team, or all calls as a worker."""
-        forbid_inlining()
-        control, thread = job.control, job.thread
-        call = 1
-        while begin_call(control, thread, call, 0):
-            add_pieces(job)
-            end_call(control, thread, job.threads, 0)
-            if thread == 0:
-                break
-            call += 1
-
-    return calls
+    return add_pieces
 
 
-block_sums = calls_of(layered_tile)
-block_sums_narrow = calls_of(narrow_tile)
+add_pieces = pieces_of(add_tiles)
+add_narrow_pieces = pieces_of(add_narrow_tiles)
+# A thread that waits sleeps soon: the thread that reads needs a core, too, and the system gives it one that is free.
+block_sums = calls_of(add_pieces, 0)
+block_sums_narrow = calls_of(add_narrow_pieces, 0)
 
 
 @njit(**NOT_INLINED)

@@ -7,12 +7,14 @@ It has no barrier and changes no parameters. :mod:`train` takes whole chunks of 
 from numba import njit
 
 from fastnn2.kernels.loops.team import atomic_load, atomic_store
+from fastnn2.kernels.nn.layers import layered_tile
+from fastnn2.kernels.nn.narrow import narrow_tile
 from fastnn2.kernels.shared.control_words import ABANDONED, STOP
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.vector import INLINE, group_lanes
 
 
-def sum_over_tiles(tile):
+def sum_of(tile):
     """Return the primitive for tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
 
     @njit(**INLINE)
@@ -38,3 +40,7 @@ def sum_over_tiles(tile):
                 first_sample, has_weights, A1, dZ2, scratch, gradients, gradient_offset)  # fmt: skip
 
     return add_tiles
+
+
+add_tiles = sum_of(layered_tile)
+add_narrow_tiles = sum_of(narrow_tile)

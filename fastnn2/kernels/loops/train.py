@@ -46,7 +46,7 @@ not finite are still there, too.
 
 from numba import njit
 
-from fastnn2.kernels.loops.chunks import sum_over_tiles
+from fastnn2.kernels.loops.chunks import add_narrow_tiles, add_tiles
 from fastnn2.kernels.loops.pauses import begin_pause, end_pause
 from fastnn2.kernels.loops.team import (
     MAX_YIELDS,
@@ -63,8 +63,6 @@ from fastnn2.kernels.loops.team import (
     steal_chunk,
     wait_for_release,
 )
-from fastnn2.kernels.nn.layers import layered_tile
-from fastnn2.kernels.nn.narrow import narrow_tile
 from fastnn2.kernels.nn.update import sum_in_pairs, sum_l2_squares, update
 from fastnn2.kernels.shared import tuning
 from fastnn2.kernels.shared.control_words import (
@@ -90,9 +88,8 @@ INFINITY = float("inf")
 count_shares = njit(**INLINE)(tuning.count_shares)
 
 
-def training_loop(tile):
-    """Return gradient descent over tiles of one kind, ``layers.layered_tile`` or ``narrow.narrow_tile``."""
-    add_tiles = sum_over_tiles(tile)
+def training_loop(add_tiles):
+    """Return gradient descent by one of the primitives of :mod:`chunks`."""
 
     @njit(**NOT_INLINED)
     def train(job):
@@ -234,5 +231,5 @@ def training_loop(tile):
     return train
 
 
-train = training_loop(layered_tile)
-train_narrow = training_loop(narrow_tile)
+train = training_loop(add_tiles)
+train_narrow = training_loop(add_narrow_tiles)
