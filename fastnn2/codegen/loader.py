@@ -6,7 +6,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from fastnn2.codegen.elf import undefined_symbols
-from fastnn2.kernels.shared.records import Record
+from fastnn2.kernels.shared.record import Record
 
 # The function of an object file that is called, by Python or as the start of a thread: its argument is the address of a
 # record.

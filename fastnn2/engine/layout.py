@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.exceptions import Params
-from fastnn2.kernels.shared.records import address
+from fastnn2.kernels.shared.record import address
 from fastnn2.kernels.shared.tuning import (
     ALIGNMENT,
     UPDATE_WIDTH,

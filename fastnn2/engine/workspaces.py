@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.kernels.shared import control_words, tuning
-from fastnn2.kernels.shared.records import Record
+from fastnn2.kernels.shared.record import Record
 
 Array = np.ndarray[Any, Any]
 

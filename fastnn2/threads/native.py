@@ -13,7 +13,7 @@ from operator import methodcaller
 
 from fastnn2.codegen.loader import Kernel
 from fastnn2.kernels.shared import system
-from fastnn2.kernels.shared.records import Record
+from fastnn2.kernels.shared.record import Record
 
 _unjoined: set["NativeThreads"] = set()
 

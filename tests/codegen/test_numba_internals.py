@@ -9,9 +9,12 @@ import zipfile
 
 import numba_names
 import pytest
+from numba.core.registry import CPUDispatcher
 
 import fastnn2
-from fastnn2.codegen import store
+from fastnn2.codegen import numba_internals, store
+from fastnn2.codegen.compile import find_entry
+from fastnn2.kernels.shared.records import RECORDS
 
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
 NAMES = numba_names.names()
@@ -388,3 +391,18 @@ def test_the_script_says_what_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr(numba_names, "FAILED", "something else")
     assert numba_names.main() == 1
     assert "not one warning" in capsys.readouterr().out
+
+
+def test_every_compiled_function_is_found_in_a_module():
+    """One that only a closure has would keep what it was compiled to for one kernel, and the next would lack it."""
+    for name in RECORDS:
+        find_entry(name)
+    known = list(numba_internals._dispatchers())
+    inner = [
+        cell.cell_contents
+        for dispatcher in known
+        for cell in dispatcher.py_func.__closure__ or ()
+        if isinstance(cell.cell_contents, CPUDispatcher)
+    ]
+    assert inner
+    assert set(inner) <= set(known)

@@ -13,18 +13,8 @@ from numba.core.errors import TypingError
 
 from fastnn2.codegen.compile import find_entry
 from fastnn2.codegen.record_type import RecordType
-from fastnn2.kernels.shared.records import (
-    RECORDS,
-    CostRecord,
-    Float,
-    Floats,
-    Int,
-    Ints,
-    Reals,
-    Record,
-    UpdateRecord,
-    Words,
-)
+from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Words
+from fastnn2.kernels.shared.records import RECORDS, CostRecord, UpdateRecord
 
 REALS = {"float32": types.float32, "float64": types.float64}
 KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals, "words*": Words}

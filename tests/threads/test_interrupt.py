@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import fastnn2
 from fastnn2.codegen import store
-from fastnn2.engine import full_batch
+from fastnn2.engine import training_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 
@@ -295,7 +295,7 @@ print(json.dumps([outcome, no_threads_left()]))
 @pytest.mark.parametrize("signals", [1, 2])
 def test_signal_while_the_result_is_copied(signals, d, h, monkeypatch):
     """All iterations are complete, and the error has their result."""
-    copy = full_batch.unpack_params
+    copy = training_run.unpack_params
     calls = []
 
     def interrupted(*arguments):
@@ -306,7 +306,7 @@ def test_signal_while_the_result_is_copied(signals, d, h, monkeypatch):
 
     X = np.linspace(-1, 1, d * 40).reshape(d, 40)
     expected = fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
-    monkeypatch.setattr(full_batch, "unpack_params", interrupted)
+    monkeypatch.setattr(training_run, "unpack_params", interrupted)
     with pytest.raises(fastnn2.TrainingInterrupted, match="stopped after 3 of 3 iterations") as caught:
         fastnn2.fit(X, X[0] > 0, 0.01, h, 3)
     assert len(calls) == signals + 1

@@ -1,0 +1,92 @@
+"""A record: what a kernel call is given, as named 64-bit words.
+
+Its class has annotations for its fields, in any order. Python makes one with the fields as keywords, and a kernel reads
+them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`). So two fields cannot change places unnoticed.
+
+Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, `Words` of
+uint32, and `Reals` of the dtype that it is compiled for.
+"""
+
+import ctypes
+import struct
+from typing import Annotated, Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+Int = Annotated[int, "int"]
+Float = Annotated[float, "float"]
+Ints = Annotated[Array, "ints*"]
+Floats = Annotated[Array, "floats*"]
+Reals = Annotated[Array, "reals*"]
+Words = Annotated[Array, "words*"]
+
+_INT, _FLOAT = struct.Struct("q"), struct.Struct("d")
+
+
+def address(array: Array) -> int:
+    """Return the address of an array's data; the caller keeps the array alive."""
+    pointer: int = array.__array_interface__["data"][0]  # array.ctypes is slower: a twentieth of a short fit
+    return pointer
+
+
+@dataclass_transform(kw_only_default=True)
+class Record:
+    """Named 64-bit words in memory that does not move. A record keeps its arrays alive.
+
+    Attributes
+    ----------
+    kinds : dict
+        The name of each field -> "int", "float", "ints*", "floats*", "reals*" or "words*", in the order of the words.
+    address : int
+        Where the words are.
+    """
+
+    kinds: ClassVar[dict[str, str]] = {}
+    _words: ClassVar[struct.Struct]
+    _pointers: ClassVar[list[int]]  # the words that are addresses
+    _places: ClassVar[dict[str, tuple[struct.Struct, int, bool]]]  # of each field: its word, where, whether an address
+
+    def __init_subclass__(cls) -> None:
+        own = {name: kind.__metadata__[0] for name, kind in cls.__annotations__.items()}
+        cls.kinds = {**cls.kinds, **own}
+        cls._words = struct.Struct("".join("d" if kind == "float" else "q" for kind in cls.kinds.values()))
+        cls._pointers = [place for place, kind in enumerate(cls.kinds.values()) if kind.endswith("*")]
+        cls._places = {
+            name: (_FLOAT if kind == "float" else _INT, 8 * place, kind.endswith("*"))
+            for place, (name, kind) in enumerate(cls.kinds.items())
+        }
+
+    def __init__(self, **fields: Any) -> None:
+        self._memory = ctypes.create_string_buffer(self._words.size)
+        self.address = ctypes.addressof(self._memory)
+        self.write(**fields)
+
+    def write(self, **fields: Any) -> None:
+        """Write all words, also anew between two calls; raise TypeError unless exactly these fields are given.
+
+        If it raises, the words are as before.
+        """
+        if fields.keys() != self.kinds.keys():
+            wrong = ", ".join(sorted(fields.keys() ^ self.kinds.keys()))
+            raise TypeError(f"missing or unknown fields of {type(self).__name__}: {wrong}")
+        words = [fields[name] for name in self.kinds]
+        for place in self._pointers:
+            words[place] = address(words[place])
+        self._memory.raw = self._words.pack(*words)
+        self._arrays = fields
+
+    def point(self, **fields: Any) -> None:
+        """Write the words of some fields between two calls; KeyError names one that the record does not have.
+
+        It takes a sixth of the time of :meth:`write`, and the record does not keep the new arrays alive: the caller
+        does, while a kernel runs.
+        """
+        for name, value in fields.items():
+            word, place, is_pointer = self._places[name]
+            word.pack_into(self._memory, place, address(value) if is_pointer else value)
+
+    def release(self) -> None:
+        """Keep no array alive any more; the words stay."""
+        self._arrays = {}
