@@ -1,5 +1,6 @@
 """Samples in arrays, memory maps and files in NumPy's format, of which any rows can be read."""
 
+import math
 import os
 import pathlib
 from typing import Any
@@ -34,6 +35,10 @@ class ArrayRows:
     def read_into(self, first: int, last: int, out: Array) -> None:
         """Write the rows [first, last) to `out` in place, cast to its dtype."""
         copy_cast(self._array[first:last], out)
+
+    def reads_directly(self, dtype: Any) -> bool:
+        """Return whether `read_into` an array of a dtype needs no memory of its own, for as many rows."""
+        return True
 
     def where(self, row: int) -> str:
         """Return the place of a row."""
@@ -87,6 +92,7 @@ class ArraySource(RandomSource):
             raise ValueError(f"{self._members['X'].label} has shape {shapes[0]}; expected at least one sample")
         self.dtype = self._members["X"].dtype
         self.has_weights = len(shapes) == 3
+        self.row_bytes = sum(member.dtype.itemsize * math.prod(member.shape[1:]) for member in self._members.values())
 
     def count(self, dtype: Any) -> None:
         """Check the weights, and add them up."""
@@ -119,3 +125,7 @@ class ArraySource(RandomSource):
         for member, array in zip(self._members.values(), out, strict=False):
             assert array is not None
             member.read_into(first, last, array.reshape(last - first, *member.shape[1:]))
+
+    def reads_directly(self, dtype: Any) -> bool:
+        """Return whether `read_into` arrays of a dtype needs no memory of its own, for as many rows."""
+        return all(member.reads_directly(dtype) for member in self._members.values())

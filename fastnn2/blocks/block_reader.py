@@ -41,14 +41,14 @@ class RandomReader:
 
     def __init__(self, source: RandomSource, dtype: Any, read_rows: int) -> None:
         self._source, self._dtype, self._read_rows = source, dtype, read_rows
-        self._is_first_pass = True
+        self._is_first_pass, self._is_direct = True, source.reads_directly(dtype)
 
     def begin_pass(self) -> None:
         """Begin with the first block."""
 
     def read(self, first: int, last: int, out: Rows) -> None:
         """Write the rows [first, last) to `out` in place."""
-        step = self._read_rows if self._is_first_pass else last - first
+        step = last - first if self._is_direct and not self._is_first_pass else self._read_rows
         for row in range(first, last, step):
             end = min(row + step, last)
             part = part_of(out, row - first, end - first)

@@ -3,8 +3,10 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from fastnn2.blocks import plan
-from fastnn2.blocks.sources import OrderedSource, Source
+from fastnn2.blocks.sources import OrderedSource, RandomSource, Source
 from fastnn2.engine.block_job import CALL_WORK, bytes_needed
 from fastnn2.kernels.shared import tuning
 
@@ -48,28 +50,27 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
     cut = plan.Cut(
         tuning.count_groups(n, dtype), tuning.count_chunks(n, d, h, o, dtype), tuning.count_tile_groups(d, h, o)
     )
-    row_bytes = (d + o + 1) * max(source.dtype.itemsize, 4)
-    read_rows = max(1, min(READ_BYTES, limit // 16) // row_bytes // lanes) * lanes
     is_ordered = isinstance(source, OrderedSource)
-    raw_bytes = source.largest_bytes if isinstance(source, OrderedSource) else read_rows * row_bytes
     fixed = bytes_needed(shape, dtype, threads)
-    in_memory = cut.groups * group_bytes + raw_bytes + 2 * fixed
+    read = _Reads(source, shape, dtype, limit)
+    in_memory = cut.groups * group_bytes + 2 * fixed + read.least_bytes
     if in_memory <= limit:
-        return Budget(True, read_rows, cut)
+        return Budget(True, read.rows(limit - in_memory), cut)
     if tuning.train_kernel(d, h, o) == "train_wide":
         raise ValueError(
             f"memory_limit is {limit:,} bytes, but all samples take {in_memory:,}; with hidden_size {h} and {d} "
             "features, threads share hidden units, which needs all samples in memory. Pass a memory_limit of "
             f"{in_memory} or more, fewer hidden units, or train an MLPClassifier with partial_fit_blocks"
         )
-    left = limit - fixed - raw_bytes
-    smallest = BUFFERS * cut.tile_groups * group_bytes
-    if left < smallest:
+    smallest = BUFFERS * min(cut.tile_groups, cut.groups) * group_bytes + fixed + read.least_bytes
+    if limit < smallest:
         raise ValueError(
             f"memory_limit is {limit:,} bytes, too small for {BUFFERS} blocks of the smallest size, "
             f"{'the largest block that is read, ' if is_ordered else ''}and the buffers of training; pass "
-            f"{fixed + raw_bytes + smallest} or more"
+            f"{min(smallest, in_memory)} or more"
         )
+    read_rows = read.rows(limit - smallest)
+    left = limit - fixed - read.bytes_of(read_rows)
     call_groups = max(CALL_WORK // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
     most = left // (BUFFERS * group_bytes)
     streams = min(cut.chunks, STREAMS_PER_THREAD * threads)
@@ -85,3 +86,26 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
     # Those that stay are spread over the others, so that the reader is never idle for long.
     kept = {k for k in range(len(blocks)) if (k + 1) * count // len(blocks) > k * count // len(blocks)}
     return Budget(False, read_rows, cut, call_groups, blocks, kept)
+
+
+class _Reads:
+    """How many rows are read at a time, and what memory they take in addition to blocks."""
+
+    def __init__(self, source: Source, shape: tuple[int, int, int, int], dtype: Any, limit: int) -> None:
+        d, _, o, _ = shape
+        self._lanes = tuning.group_size(dtype)
+        row_bytes = int((d + o + source.has_weights) * np.dtype(dtype).itemsize)
+        stored_bytes: int = source.row_bytes if isinstance(source, RandomSource) else 0
+        self._both_bytes = row_bytes + stored_bytes
+        self._most: int = min(READ_BYTES, limit // 16) // max(row_bytes, stored_bytes)
+        self._block_bytes = source.largest_bytes if isinstance(source, OrderedSource) else 0
+        self.least_bytes = self.bytes_of(self._lanes)
+
+    def rows(self, spare: int) -> int:
+        """Return the rows of a read, given the bytes that are left if a read has those of one group."""
+        most = min(self._most, self._lanes + spare // self._both_bytes)
+        return max(1, most // self._lanes) * self._lanes
+
+    def bytes_of(self, rows: int) -> int:
+        """Return the bytes that reads of some rows take."""
+        return self._block_bytes + rows * self._both_bytes

@@ -140,12 +140,16 @@ class NpyFile:
 
     def read_into(self, first: int, last: int, out: Array) -> None:
         """Write the rows [first, last) to a C-contiguous array in place, cast to its dtype."""
-        if self._stored != out.dtype or self._columns_first:
+        if not self.reads_directly(out.dtype):
             copy_cast(self.read(first, last), out)
             return
         check_unchanged(self.path, self._status)
         columns = math.prod(self.shape[1:])
         self._fill(out.reshape(-1).view(np.uint8).data, self._begin + first * columns * self._stored.itemsize)
+
+    def reads_directly(self, dtype: Any) -> bool:
+        """Return whether `read_into` an array of a dtype needs no memory of its own, for as many rows."""
+        return bool(self._stored == dtype and not self._columns_first)
 
     def _fill(self, memory: memoryview, place: int) -> None:
         """Read bytes of the file until the memory is full."""

@@ -79,7 +79,14 @@ class RandomSource(Source):
     """A source of which any rows can be read: arrays, memory maps, files in NumPy's format.
 
     `n` is known at once.
+
+    Attributes
+    ----------
+    row_bytes : int
+        The bytes of a row of X, Y and weights, as it is stored.
     """
+
+    row_bytes: int
 
     @abc.abstractmethod
     def read(self, first: int, last: int) -> Rows:
@@ -91,6 +98,10 @@ class RandomSource(Source):
     @abc.abstractmethod
     def read_into(self, first: int, last: int, out: Rows) -> None:
         """Write the rows [first, last), cast to the dtype of the caller's C-contiguous arrays, to these in place."""
+
+    @abc.abstractmethod
+    def reads_directly(self, dtype: Any) -> bool:
+        """Return whether :meth:`read_into` arrays of a dtype needs no memory of its own, for as many rows."""
 
 
 class OrderedSource(Source):
