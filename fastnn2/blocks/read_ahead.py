@@ -35,15 +35,19 @@ class ReadAhead(Iterator[Item], Generic[Item]):
     def __init__(self, items: Iterator[Item], depth: int = 1) -> None:
         self.waited = 0.0
         self._items = items
+        self._is_closed = False
         self._ready: queue.SimpleQueue[tuple[Item] | BaseException] = queue.SimpleQueue()
-        self._demands: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True for an item, False to end
+        self._demands: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each item, and one to end
         for _ in range(depth):
-            self._demands.put(True)
+            self._demands.put(None)
         threading.Thread(target=self._read, name="fastnn2 reader", daemon=True).start()
 
     def _read(self) -> None:
         try:
-            while self._demands.get():
+            while True:
+                self._demands.get()
+                if self._is_closed:
+                    return
                 self._ready.put((next(self._items),))
         except BaseException as error:
             self._ready.put(error)
@@ -62,7 +66,7 @@ class ReadAhead(Iterator[Item], Generic[Item]):
         if isinstance(found, BaseException):
             self._ready.put(found)  # for a caller that asks again
             raise found
-        self._demands.put(True)
+        self._demands.put(None)
         return found[0]
 
     def _take(self) -> "tuple[Item] | BaseException":
@@ -72,7 +76,8 @@ class ReadAhead(Iterator[Item], Generic[Item]):
 
     def close(self) -> None:
         """Let the thread end after the item that it is making, for which nobody waits: a disk may take its time."""
-        self._demands.put(False)
+        self._is_closed = True
+        self._demands.put(None)
 
     def __enter__(self) -> "ReadAhead[Item]":
         return self
