@@ -122,11 +122,12 @@ def test_an_error_while_a_generator_is_closed_is_of_no_interest():
 
 
 def test_close_does_not_wait_for_an_item_that_is_being_made():
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
     made = []
 
     def source():
         yield 0
+        begun.set()
         go_on.wait(PATIENCE)
         made.append(1)
         yield 1
@@ -135,6 +136,7 @@ def test_close_does_not_wait_for_an_item_that_is_being_made():
 
     items = ReadAhead(source())
     assert next(items) == 0
+    assert begun.wait(PATIENCE)
     items.close()
     assert readers() != []  # it is in the midst of an item
     go_on.set()
