@@ -58,6 +58,7 @@ class ParquetSource(CountedSource):
         except ImportError as error:
             raise ImportError("a Parquet file needs polars: pip install 'fastnn2[tables]'") from error
         self._polars = polars
+        self._by_name = polars.selectors.by_name  # polars.col takes "*" and "^...$" for patterns of names
         first = next(iter(self._files))
         self._schema = self._read_schema(first)
         names = list(self._schema)
@@ -129,7 +130,7 @@ class ParquetSource(CountedSource):
     def _read_slice(self, file: pathlib.Path, first: int, rows: int, names: list[str]) -> Any:
         """Return some rows of a file, as a frame without nulls; raise ValueError if the file has changed."""
         check_unchanged(file, self._files[file])
-        query = self._scan(file).select(names).slice(first, rows)
+        query = self._scan(file).select(self._by_name(*names)).slice(first, rows)
         frame = self._run(query.collect, file)
         check_unchanged(file, self._files[file])  # again, as polars has read it meanwhile
         self._check_no_nulls(frame, file, first)
@@ -146,7 +147,7 @@ class ParquetSource(CountedSource):
     def _to_numpy(self, frame: Any, names: list[str]) -> Array:
         dtype = self._common_dtype(names)
         wanted = self._polars.Float32 if dtype == np.float32 else self._polars.Float64
-        array: Array = frame.select(self._polars.col(names).cast(wanted)).to_numpy()
+        array: Array = frame.select(self._by_name(*names).cast(wanted)).to_numpy()
         return array
 
     def _check_no_nulls(self, frame: Any, file: pathlib.Path, first: int) -> None:

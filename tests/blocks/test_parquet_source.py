@@ -120,6 +120,17 @@ def test_names_that_polars_would_take_for_patterns(tmp_path):
     assert (source.n, source.d) == (N, 6)
 
 
+@pytest.mark.parametrize("name", ["*", "^a$", "^.*$", "^nothing$", ""])
+def test_columns_that_polars_would_take_for_patterns(name, tmp_path):
+    frame = FRAME.rename({"b": name})
+    X, Y, weights = samples()
+    check_same(counted(written(tmp_path / "feature", frame), ["y", "z"], "w"), X, Y, weights)
+    frame = frame_of(X, Y, weights).rename({"y": name})
+    check_same(counted(written(tmp_path / "target", frame), [name, "z"], "w"), X, Y, weights)
+    frame = frame_of(X, Y, weights).rename({"w": name})
+    check_same(counted(written(tmp_path / "weight", frame), ["y", "z"], name), X, Y, weights)
+
+
 def test_dtypes(tmp_path):
     """Integers and booleans are numbers; X is float32 only if all features are."""
     kinds = [polars.Int8, polars.UInt16, polars.Int64, polars.Float32, polars.Float64]
