@@ -65,8 +65,5 @@ def begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
 
 
 def _is_iterable(value: Any) -> bool:
-    try:
-        iter(value)
-    except TypeError:
-        return False
-    return True
+    # Not by iter(): it may open files, and raise a TypeError of its own.
+    return hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__")

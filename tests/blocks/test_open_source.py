@@ -112,3 +112,12 @@ def test_a_tuple_with_rows_of_different_lengths():
 def test_columns_are_for_parquet_files(name, blocks):
     with pytest.raises(TypeError, match=rf"^{name} names a column of a Parquet file; blocks is \w+, not a path$"):
         open_source(blocks, **{name: "y"})
+
+
+def test_what_an_iterable_raises_is_raised_as_it_is():
+    class Failing:
+        def __iter__(self):
+            raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match=r"^of its own$"):
+        open_source(Failing())
