@@ -36,12 +36,20 @@ def part_of(rows: Rows, first: int, last: int) -> Rows:
     return Rows(X[first:last], Y[first:last], None if weights is None else weights[first:last])
 
 
+def _copy(rows: Rows, out: Rows) -> None:
+    """Write rows to others in place, cast to their dtype."""
+    for array, room in zip(rows, out, strict=True):
+        if array is not None and room is not None:
+            copy_cast(array, room)
+
+
 class RandomReader:
     """Reads rows wherever they are; numbers are checked in the first pass."""
 
     def __init__(self, source: RandomSource, dtype: Any, read_rows: int) -> None:
         self._source, self._dtype, self._read_rows = source, dtype, read_rows
         self._is_first_pass, self._is_direct = True, source.reads_directly(dtype)
+        self._is_cast = any(array is not None and array.dtype != dtype for array in source.read(0, 1))
 
     def begin_pass(self) -> None:
         """Begin with the first block."""
@@ -52,6 +60,11 @@ class RandomReader:
         for row in range(first, last, step):
             end = min(row + step, last)
             part = part_of(out, row - first, end - first)
+            if self._is_first_pass and self._is_cast:
+                rows = self._source.read(row, end)
+                check_rows(rows, self._source, row, self._dtype)  # before the cast: 1 + 1e-9 is 1 in float32
+                _copy(rows, part)
+                continue
             self._source.read_into(row, end, part)
             if self._is_first_pass:
                 check_rows(part, self._source, row, self._dtype)
@@ -81,9 +94,7 @@ class OrderedReader:
         while row < last:
             rows = self._take(last - row)
             end = row + len(rows.X)
-            for array, room in zip(rows, part_of(out, row - first, end - first), strict=True):
-                if array is not None and room is not None:
-                    copy_cast(array, room)
+            _copy(rows, part_of(out, row - first, end - first))
             row = end
 
     def skip(self, first: int, last: int) -> None:
@@ -151,6 +162,8 @@ def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iter
             if index in kept:
                 for first, last in ranges:
                     reader.skip(first, last)
+                if index == len(budget.blocks) - 1:
+                    reader.end_pass()
                 yield Block(None, kept[index], calls, count)
                 continue
             buffer, place = buffers[filled % BUFFERS], 0
@@ -161,6 +174,7 @@ def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iter
             groups = None
             if index in budget.kept:
                 groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
+            if index == len(budget.blocks) - 1:
+                reader.end_pass()  # before the iteration can be completed, also the last one
             X, Y, weights = buffer
             yield Block(Samples(X, Y, X if weights is None else weights), groups, calls, count)
-        reader.end_pass()

@@ -114,6 +114,26 @@ def test_numbers_are_cast(kind, dtype, stored_dtype, tmp_path, budgets):
     assert [budget.fits for budget in budgets[-2:]] == [False, True]
 
 
+@pytest.mark.parametrize("kind", ["arrays", "npy", "memmap", "iterable"])
+@pytest.mark.parametrize(
+    ("index", "value", "message"),
+    [
+        (0, 1e300, r"^X has 1e\+300 at .*row 1,234.*, column 0, too large for float32; scale it or use float64$"),
+        (1, 1 + 1e-9, r"^Y has 1\.000000001 at .*row 1,234.*; expected targets from 0 to 1"),
+        (1, -1e-60, r"^Y has -1e-60 at .*row 1,234.*; expected targets from 0 to 1"),
+        (2, 1e300, r"^sample_weight has 1e\+300 at .*row 1,234.*, too large for float32; scale it or use float64$"),
+    ],
+)
+def test_numbers_are_checked_before_they_are_cast(kind, index, value, message, tmp_path):
+    arrays = samples("layers", 4000, weighted=True)
+    limit = smallest_limit(stored(kind, arrays, tmp_path), "layers", dtype="float32")
+    arrays[index].reshape(4000, -1)[1234, 0] = value
+    blocks = stored(kind, arrays, tmp_path)
+    for memory_limit in (limit, "1GB"):
+        with pytest.raises(ValueError, match=message):
+            fit_blocks(blocks, "layers", dtype="float32", memory_limit=memory_limit)
+
+
 def test_dtypes_of_their_own(tmp_path):
     X, Y, weights = samples("layers", 4000, "float32", weighted=True)
     arrays = X, (Y > 0.5), (10 * weights).astype(np.int64)
@@ -261,3 +281,30 @@ def test_rows_that_stay_in_memory_are_read_once():
     blocks.passes = 0
     fit_blocks(blocks, "layers", 7, memory_limit=limit)
     assert blocks.passes == 2 + 7
+
+
+class Changing(Blocks):
+    """Yields one block more, or raises at the end, from the pass after that which counts."""
+
+    def __init__(self, arrays, cuts, error=None):
+        super().__init__(arrays, cuts)
+        self.error = error
+
+    def __iter__(self):
+        yield from super().__iter__()
+        if self.passes > 2 and self.error is not None:
+            raise self.error
+        if self.passes > 2:
+            yield tuple(array[:1] for array in self.arrays)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+@pytest.mark.parametrize("kind", ["smallest", "most", "all fit"])
+def test_the_end_of_each_pass_is_seen(kind, iterations):
+    """Also that of the last one: what is wrong with it comes before its iteration is complete."""
+    arrays = samples("layers", 3000)
+    limit = limit_of(kind, Blocks(arrays, [1000]), "layers", arrays, iterations=iterations)
+    for error, message in [(None, "^blocks goes on after block 1, the last of"), (ValueError("the end"), "^the end$")]:
+        with pytest.raises(ValueError, match=message) as raised:
+            fit_blocks(Changing(arrays, [1000], error), "layers", iterations, memory_limit=limit)
+        assert kind == "all fit" or len(raised.value.training[1]) == 0
