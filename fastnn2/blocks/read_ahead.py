@@ -4,8 +4,9 @@ import contextlib
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 
@@ -34,28 +35,16 @@ class ReadAhead(Iterator[Item], Generic[Item]):
 
     def __init__(self, items: Iterator[Item], depth: int = 1) -> None:
         self.waited = 0.0
-        self._items = items
-        self._is_closed = False
         self._ready: queue.SimpleQueue[tuple[Item] | BaseException] = queue.SimpleQueue()
         self._demands: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each item, and one to end
+        self._closing: list[bool] = []  # not empty once the thread is to end
         for _ in range(depth):
             self._demands.put(None)
-        threading.Thread(target=self._read, name="fastnn2 reader", daemon=True).start()
-
-    def _read(self) -> None:
-        try:
-            while True:
-                self._demands.get()
-                if self._is_closed:
-                    return
-                self._ready.put((next(self._items),))
-        except BaseException as error:
-            self._ready.put(error)
-        finally:
-            close = getattr(self._items, "close", None)
-            if close is not None:
-                with contextlib.suppress(Exception):  # nobody waits for this thread any more
-                    close()
+        # The thread does not have this object: where a signal comes just before or after a `with` block, nobody calls
+        # close(), but the object goes, and the thread ends all the same.
+        arguments = items, self._ready, self._demands, self._closing
+        weakref.finalize(self, _end, self._demands, self._closing).atexit = False
+        threading.Thread(target=_make, args=arguments, name="fastnn2 reader", daemon=True).start()
 
     def __next__(self) -> Item:
         begin = time.perf_counter()
@@ -76,11 +65,31 @@ class ReadAhead(Iterator[Item], Generic[Item]):
 
     def close(self) -> None:
         """Let the thread end after the item that it is making, for which nobody waits: a disk may take its time."""
-        self._is_closed = True
-        self._demands.put(None)
+        _end(self._demands, self._closing)
 
     def __enter__(self) -> "ReadAhead[Item]":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make(items: Any, ready: Any, demands: Any, closing: list[bool]) -> None:
+    try:
+        while True:
+            demands.get()
+            if closing:
+                return
+            ready.put((next(items),))
+    except BaseException as error:
+        ready.put(error)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception):  # nobody waits for this thread any more
+                close()
+
+
+def _end(demands: Any, closing: list[bool]) -> None:
+    closing.append(True)
+    demands.put(None)

@@ -144,6 +144,26 @@ def test_close_does_not_wait_for_an_item_that_is_being_made():
     assert made == [1]
 
 
+def test_the_thread_ends_with_its_object():
+    """As where a signal comes just before the ``with`` block, so that nobody calls close()."""
+    items = ReadAhead(iter(range(10)))
+    assert next(items) == 0
+    del items
+    wait_until(lambda: readers() == [])
+
+
+def test_the_thread_ends_if_a_signal_comes_while_it_starts(monkeypatch):
+    def start(thread, start=threading.Thread.start):
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            ReadAhead(iter(range(10)))
+    wait_until(lambda: readers() == [])
+
+
 def test_close_may_be_called_again_and_after_the_end():
     items = ReadAhead(iter([1]))
     assert list(items) == [1]
