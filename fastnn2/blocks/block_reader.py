@@ -95,6 +95,7 @@ class OrderedReader:
             rows = self._take(last - row)
             end = row + len(rows.X)
             _copy(rows, part_of(out, row - first, end - first))
+            del rows  # before the source makes another block
             row = end
 
     def skip(self, first: int, last: int) -> None:
@@ -104,6 +105,7 @@ class OrderedReader:
 
     def end_pass(self) -> None:
         """End after the last block: the source looks whether there are more."""
+        self._rest = None
         for _ in self._blocks:
             pass
 

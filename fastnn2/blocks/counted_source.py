@@ -41,6 +41,7 @@ class CountedSource(OrderedSource):
             digests.add(rows)
             self.n += len(rows.X)
             self.largest_bytes = max(self.largest_bytes, sum(array.nbytes for array in rows if array is not None))
+            del rows  # before there are others
         if self.n == 0:
             raise ValueError(f"{self.describe()} has no samples; expected at least one")
         self.total_weight = float(self.n)
@@ -68,6 +69,7 @@ class CountedSource(OrderedSource):
             check_rows(rows, self, self._starts[seen], self._run_dtype)
             seen += 1
             yield rows
+            del rows
         if seen < len(sizes):
             found = f"{self.describe()} ends before {self.block(seen)}"
             raise ValueError(f"{found}; expected {len(sizes):,} blocks, as in the first pass")

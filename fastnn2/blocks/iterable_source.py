@@ -56,12 +56,15 @@ class IterableSource(CountedSource):
 
     def read_blocks(self) -> Iterator[Rows]:
         """Yield all blocks once; raise ValueError where one has another form than the first."""
-        for index, block in enumerate(self._iterable):
+        index = 0
+        for block in self._iterable:
             rows = _as_rows(block, index)
             for found, expected, text in zip(_form(rows), self._form, FORM_TEXTS, strict=True):
                 if found != expected:
                     raise ValueError(f"block {index} has {text(found)}; expected {text(expected)}, as in block 0")
             yield rows
+            del block, rows  # before there is another one
+            index += 1  # noqa: SIM113 (enumerate holds the block before, too)
 
     def describe(self) -> str:
         """Return what a message calls all blocks."""

@@ -142,7 +142,10 @@ class ParquetSource(CountedSource):
         for file, first in self._places:
             frame = self._read_slice(file, first, self._slice_rows, names)
             weights = None if self._weight is None else self._to_numpy(frame, [self._weight])[:, 0]
-            yield Rows(self._to_numpy(frame, self._features), self._to_numpy(frame, self._targets), weights)
+            rows = Rows(self._to_numpy(frame, self._features), self._to_numpy(frame, self._targets), weights)
+            del frame, weights
+            yield rows
+            del rows
 
     def _to_numpy(self, frame: Any, names: list[str]) -> Array:
         dtype = self._common_dtype(names)

@@ -1,6 +1,7 @@
 """fit_blocks has the bits of fit: however rows are cut, wherever they come from, within any limit of memory."""
 
 import importlib
+import weakref
 
 import numpy as np
 import pytest
@@ -308,3 +309,28 @@ def test_the_end_of_each_pass_is_seen(kind, iterations):
         with pytest.raises(ValueError, match=message) as raised:
             fit_blocks(Changing(arrays, [1000], error), "layers", iterations, memory_limit=limit)
         assert kind == "all fit" or len(raised.value.training[1]) == 0
+
+
+def test_a_block_is_gone_before_the_next_one_is_made():
+    """The memory of one block is that of the limit, whatever an iterable does to make another."""
+    arrays = samples("layers", 3000, weighted=True)
+    found = []
+
+    class Fresh(Blocks):
+        def __iter__(self):
+            made = []
+
+            def copied(array):
+                made.append(weakref.ref(copy := array.copy()))
+                return copy
+
+            for first in range(0, 3000, 700):
+                found.append(sum(reference() is not None for reference in made))
+                yield tuple(copied(array[first : first + 700]) for array in self.arrays)
+            found.append(sum(reference() is not None for reference in made))
+
+    blocks = Fresh(arrays, [])
+    for limit in (smallest_limit(blocks, "layers"), "1GB"):
+        assert_equals_fit(blocks, arrays, "layers", memory_limit=limit)
+    assert len(found) > 6 * 4
+    assert set(found) == {0}
