@@ -53,8 +53,11 @@ class ReadAhead(Iterator[Item], Generic[Item]):
         finally:
             self.waited += time.perf_counter() - begin
         if isinstance(found, BaseException):
-            self._ready.put(found)  # for a caller that asks again
-            raise found
+            self._ready.put(StopIteration())  # for a caller that asks again
+            try:
+                raise found
+            finally:
+                del found  # whose traceback has this frame: the cycle would keep the buffers of the other thread
         self._demands.put(None)
         return found[0]
 

@@ -1,10 +1,12 @@
 """Items that another thread makes ahead of the caller."""
 
 import contextlib
+import gc
 import queue
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 from data import PATIENCE
@@ -88,10 +90,10 @@ def test_errors_come_after_the_items_before(error):
     with ReadAhead(source(), 5) as items:
         assert next(items) == 1
         assert next(items) == 2
-        for _ in range(3):
-            with pytest.raises(type(error)) as caught:
-                next(items)
-            assert caught.value is error
+        with pytest.raises(type(error)) as caught:
+            next(items)
+        assert caught.value is error
+        assert list(items) == []  # as a generator
 
 
 def test_a_generator_is_closed_in_the_thread_that_uses_it():
@@ -162,6 +164,32 @@ def test_the_thread_ends_if_a_signal_comes_while_it_starts(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             ReadAhead(iter(range(10)))
     wait_until(lambda: readers() == [])
+
+
+def test_an_error_that_nobody_has_any_more_leaves_nothing():
+    """Without the help of the garbage collector: an error knows the buffers of the iterator that has raised it."""
+
+    class Buffer:
+        pass
+
+    buffers = []
+
+    def source():
+        buffer = Buffer()
+        buffers.append(weakref.ref(buffer))
+        yield 1
+        raise ValueError("bad row")
+
+    def use():
+        with ReadAhead(source()) as items, pytest.raises(ValueError, match=r"^bad row$"):
+            list(items)
+
+    gc.disable()
+    try:
+        use()
+        wait_until(lambda: readers() == [] and buffers[0]() is None)
+    finally:
+        gc.enable()
 
 
 def test_close_may_be_called_again_and_after_the_end():
