@@ -9,6 +9,7 @@ from fit_blocks_data import SHAPES, Blocks, assert_equals_fit, fit, fit_blocks, 
 
 import fastnn2
 from fastnn2.blocks import plan
+from fastnn2.engine import block_job
 from fastnn2.kernels.shared import tuning
 
 CUTS = 30
