@@ -129,9 +129,7 @@ class MoonsFolder:
         except FileNotFoundError:
             others = [name for name in names if name not in (DESCRIPTION + SUFFIX, DESCRIPTION + PART)]
             if others:
-                raise ValueError(
-                    f"the folder {folder!r} has other files, {others[0]!r} for example; {REMEDY}"
-                ) from None
+                raise ValueError(f"the folder {folder!r} has other files, such as {others[0]!r}; {REMEDY}") from None
             return []
         except (ValueError, KeyError, TypeError):
             known = False
