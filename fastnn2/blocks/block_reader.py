@@ -1,5 +1,6 @@
 """Reads samples and makes blocks of them."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,28 +140,26 @@ def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iter
     lanes = tuning.group_size(dtype)
     reader = _reader_of(source, dtype, budget.read_rows)
     size = max(map(plan.count_groups_of, budget.blocks)) * lanes
-    buffers = [room_for_rows(source, size, dtype) for _ in range(BUFFERS)]
+    buffers = itertools.cycle([room_for_rows(source, size, dtype) for _ in range(BUFFERS)])
     kept: dict[int, Samples] = {}
-    filled = 0
     for _ in range(passes):
         reader.begin_pass()
         for index, pieces in enumerate(budget.blocks):
             calls = plan.calls_of(pieces, budget.cut, budget.call_groups)
             ranges = [(first * lanes, min(last * lanes, source.n)) for _, first, last in pieces]
-            count = sum(last - first for first, last in ranges)
-            if index in kept:
+            rows, groups, place = None, kept.get(index), 0
+            if groups is None:
+                buffer = next(buffers)
+                for first, last in ranges:
+                    reader.read(first, last, part_of(buffer, place, place + last - first))
+                    place += last - first
+                X, Y, weights = buffer
+                rows = Samples(X, Y, X if weights is None else weights)
+                if index in budget.kept:
+                    groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
+            else:
                 for first, last in ranges:
                     reader.skip(first, last)
-                yield Block(None, kept[index], calls, count)
-                continue
-            buffer, place = buffers[filled % BUFFERS], 0
-            filled += 1
-            for first, last in ranges:
-                reader.read(first, last, part_of(buffer, place, place + last - first))
-                place += last - first
-            groups = None
-            if index in budget.kept:
-                groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
-            X, Y, weights = buffer
-            yield Block(Samples(X, Y, X if weights is None else weights), groups, calls, count)
-        reader.end_pass()
+            if index == len(budget.blocks) - 1:
+                reader.end_pass()  # before the block is used: the pass may turn out to be another one
+            yield Block(rows, groups, calls, sum(last - first for first, last in ranges))
