@@ -63,11 +63,12 @@ class CountedSource(OrderedSource):
         seen = 0
         for rows in self.unchecked_blocks():
             if seen == len(sizes):
-                raise ValueError(f"{self.describe()} goes on after {self.describe_block(seen - 1)}, the last of the first pass")
-            if len(rows.X) != sizes[seen]:
                 raise ValueError(
-                    f"{self.describe_block(seen)} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as in the first pass"
+                    f"{self.describe()} goes on after {self.describe_block(seen - 1)}, the last of the first pass"
                 )
+            if len(rows.X) != sizes[seen]:
+                found = f"{self.describe_block(seen)} has {len(rows.X):,} rows"
+                raise ValueError(f"{found}; expected {sizes[seen]:,}, as in the first pass")
             check_rows(rows, self, self._starts[seen], self._run_dtype)
             seen += 1
             yield rows

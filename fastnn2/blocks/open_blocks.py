@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastnn2.blocks.labelled_arrays import ArrayBlocks
-from fastnn2.blocks.labelled_blocks import IterableBlocks, LabelledBlocks, SequenceBlocks
+from fastnn2.blocks.labelled_blocks import FORM, IterableBlocks, LabelledBlocks, SequenceBlocks
 from fastnn2.blocks.open_source import begins_with_a_block
 
-FORM = "(X, y) or (X, y, sample_weight)"
 EXPECTED = (
     f"a tuple {FORM} of arrays or paths of .npy files, the path of a Parquet file or folder, or a sequence or iterable "
     f"of tuples {FORM}"

@@ -23,8 +23,8 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     blocks : tuple, str, path or iterable
         A tuple of two or three arrays, memory maps or paths of .npy files is X (n, d), Y (n,) or (n, o), and weights
         (n,). A path alone is that of a Parquet file, or of a folder of them. Anything else that can be iterated over
-        more than once yields blocks, tuples of X (m, d), Y and optionally weights. A tuple is one of blocks where its
-        first member is one itself: a tuple or list that begins with something of two dimensions.
+        more than once yields blocks, tuples of X (m, d), Y and optionally weights. So does a tuple whose first member
+        is a block: a tuple or list whose own first member has two dimensions.
     target : str or list of str, optional
         The columns of Y in a Parquet file, which needs it.
     weight : str, optional

@@ -43,7 +43,8 @@ def blocks_of_streams(cut: Cut, streams: int, block_groups: int) -> Iterator[lis
     """
     size = max(1, block_groups // streams // cut.tile_groups) * cut.tile_groups
     waiting = [
-        _pieces_of_stream(cut, range(s * cut.chunks // streams, (s + 1) * cut.chunks // streams), size) for s in range(streams)
+        _pieces_of_stream(cut, range(s * cut.chunks // streams, (s + 1) * cut.chunks // streams), size)
+        for s in range(streams)
     ]
     while True:
         found = [next(stream, None) for stream in waiting]

@@ -90,7 +90,7 @@ class RandomAccessSource(Source):
 
     @abc.abstractmethod
     def read_into(self, first: int, last: int, out: Rows) -> None:
-        """Write the rows [first, last) to C-contiguous arrays in place, cast to their dtype; numbers are not checked."""
+        """Write the rows [first, last) to C-contiguous arrays in place, cast to their dtype, without checks."""
 
     @abc.abstractmethod
     def reads_directly(self, dtype: Any) -> bool:

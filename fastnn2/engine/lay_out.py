@@ -1,4 +1,4 @@
-"""From samples as rows to groups, by a kernel that runs without the GIL."""
+"""From samples as rows to groups, by a kernel; :func:`layout.to_groups` takes samples as columns."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 class LayOut:
-    """Writes rows of a matrix with some number of columns to groups of a dtype; for one thread."""
+    """Writes rows of matrices (m, columns) to groups of a dtype. One thread may use it at a time."""
 
     def __init__(self, columns: int, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)
