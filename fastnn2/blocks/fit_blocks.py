@@ -14,13 +14,12 @@ from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.blocks.open_source import open_source
 from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.engine.block_job import BlockJob
-from fastnn2.engine.full_batch import SampleParallelJob, UnitParallelJob, count_threads
+from fastnn2.engine.full_batch import count_threads, make_job
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
 from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.observed import as_saver, run_observed
-from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
@@ -170,8 +169,7 @@ def fit_blocks(
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
         if budget.fits:
             X, Y, weights = read_all(source, budget, run_dtype)
-            job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
-            job = job_class(
+            job = make_job(
                 X, Y, weights if source.has_weights else None, flat, shape, alpha, iterations, n_threads, costs_so_far
             )
             job.function = "fit_blocks"

@@ -76,10 +76,12 @@ class ParquetSource(CountedSource):
         columns = (self._features, self._targets, used[len(self._targets) :])
         row_bytes = sum(len(part) * self._common_dtype(part).itemsize for part in columns)
         self._slice_rows = max(1, SLICE_BYTES // row_bytes)
+        self._row_counts: dict[pathlib.Path, int] = {}
         self._places: list[tuple[pathlib.Path, int]] = []  # for each block, its file and its first row there
         for file in self._files:
             self._check_schema(file)
-            self._places += [(file, row) for row in range(0, self._count_rows(file), self._slice_rows)]
+            count = self._row_counts[file] = self._count_rows(file)
+            self._places += [(file, row) for row in range(0, count, self._slice_rows)]
 
     def _run(self, query: Any, file: pathlib.Path) -> Any:
         """Return the result of a query on a file; raise ValueError if polars cannot read it."""
