@@ -10,8 +10,8 @@ from fastnn2.blocks.budget import BUFFERS, Budget
 from fastnn2.blocks.row_checks import check_rows
 from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Rows, Source, copy_cast
 from fastnn2.engine.block_job import Block, Samples
-from fastnn2.engine.lay_out import LayOut
 from fastnn2.engine.layout import aligned_empty
+from fastnn2.engine.rows_to_groups import RowsToGroups
 from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
@@ -117,16 +117,16 @@ def read_all(source: Source, budget: Budget, dtype: Any) -> Samples:
     """Return all samples in groups."""
     groups = room_for_groups(source, budget.cut.groups, dtype)
     rows = room_for_rows(source, budget.read_rows, dtype)
-    lay_outs = [LayOut(width, dtype) for width in (source.d, source.o, 1)]
+    writers = [RowsToGroups(width, dtype) for width in (source.d, source.o, 1)]
     lanes = tuning.group_size(dtype)
     reader = _reader_of(source, dtype, budget.read_rows)
     reader.begin_pass()
     for row in range(0, source.n, budget.read_rows):
         part = part_of(rows, 0, min(budget.read_rows, source.n - row))
         reader.read(row, row + len(part.X), part)
-        for lay_out, array, out in zip(lay_outs, part, groups, strict=True):
+        for write, array, out in zip(writers, part, groups, strict=True):
             if array is not None:
-                lay_out(array, out, row // lanes)
+                write(array, out, row // lanes)
     reader.end_pass()
     return groups
 

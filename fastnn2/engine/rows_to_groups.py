@@ -10,7 +10,7 @@ from fastnn2.kernels.shared.records import LayOutRecord
 Array = np.ndarray[Any, Any]
 
 
-class LayOut:
+class RowsToGroups:
     """Writes rows of matrices (m, columns) to groups of a dtype. One thread may use it at a time."""
 
     def __init__(self, columns: int, dtype: Any) -> None:
