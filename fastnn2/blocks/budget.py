@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn2.blocks import plan
 from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Source
-from fastnn2.engine.block_job import CALL_WORK, bytes_needed
+from fastnn2.engine.block_job import bytes_needed, call_work
 from fastnn2.kernels.shared import tuning
 
 BUFFERS = 3  # blocks in memory at a time, besides those that stay there: one in use, one ready, one in the making
@@ -72,7 +72,7 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
         )
     read_rows = read.rows(limit - smallest)
     left = limit - fixed - read.bytes_of(read_rows)
-    call_groups = max(CALL_WORK // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
+    call_groups = max(call_work() // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
     most = left // (BUFFERS * group_bytes)
     streams = min(cut.chunks, STREAMS_PER_THREAD * threads)
     if is_ordered:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn2.codegen import store
+from fastnn2.codegen.processor import Processor
 from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
@@ -26,7 +27,13 @@ from fastnn2.threads.team import Team
 
 Array = np.ndarray[Any, Any]
 
-CALL_WORK = 1 << 30  # multiplications of a call, some tens of milliseconds
+# Multiplications of a call, some tens of milliseconds; and how many fewer there are without FMA instructions.
+CALL_WORK, WITHOUT_FMA = 1 << 30, 64
+
+
+def call_work() -> int:
+    """Return the multiplications of a call, for whose end a signal waits."""
+    return CALL_WORK if Processor.here().has_fma else CALL_WORK // WITHOUT_FMA
 
 
 class Samples(NamedTuple):

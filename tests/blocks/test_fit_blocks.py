@@ -8,7 +8,8 @@ from data import DTYPES, RATE, assert_same_bits, extra, problem
 from fit_blocks_data import SHAPES, Blocks, assert_equals_fit, fit, fit_blocks, samples, smallest_limit
 
 import fastnn2
-from fastnn2.blocks import budget, plan
+from fastnn2.blocks import plan
+from fastnn2.engine import block_job
 from fastnn2.kernels.shared import tuning
 
 CUTS = 30
@@ -173,7 +174,7 @@ def test_the_limit_that_an_error_names_is_the_smallest(kind, shape, n, tmp_path)
 @pytest.mark.parametrize("shape", ["narrow", "outputs", "shared"])
 def test_blocks_that_stay_in_memory(shape, dtype, kind, n_threads, budgets, monkeypatch):
     """Blocks are small here, as for a limit of hundreds of megabytes; some of them stay."""
-    monkeypatch.setattr(budget, "CALL_WORK", 1)
+    monkeypatch.setattr(block_job, "CALL_WORK", 1)
     arrays = samples(shape, 30_000, dtype, weighted=True)
     blocks = Blocks(arrays, range(99, 29_000, 999)) if kind == "iterable" else arrays
     limit = limit_of("most", blocks, shape, arrays, n_threads=n_threads)
