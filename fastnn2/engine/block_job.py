@@ -27,12 +27,12 @@ from fastnn2.threads.team import Team
 
 Array = np.ndarray[Any, Any]
 
-# Multiplications of a call, some tens of milliseconds; and how many fewer there are without FMA instructions.
+# Multiplications of a call, some tens of milliseconds; without FMA instructions there are fewer by this factor.
 CALL_WORK, WITHOUT_FMA = 1 << 30, 64
 
 
 def call_work() -> int:
-    """Return the multiplications of a call, for whose end a signal waits."""
+    """Return the multiplications of a call; a signal takes effect at its end."""
     return CALL_WORK if Processor.here().has_fma else CALL_WORK // WITHOUT_FMA
 
 
