@@ -326,7 +326,7 @@ def test_samples_that_are_in_memory_do_not_need_their_files(files):
         ({"callback_every": 3}, ValueError, "^callback_every is 3, but callback is None"),
         ({"resume": True}, ValueError, "^resume is True, but checkpoint is None"),
         ({"target": "y"}, TypeError, "^target names a column of a Parquet file"),
-        ({"init": fastnn2.init_params(X.T[:3], Y.T, 9)}, ValueError, "^init is for 3 features, 9 hidden units .*blocks"),
+        ({"init": fastnn2.init_params(X.T[:3], Y.T, 9)}, ValueError, "^init is for 3 features, 9 hidden .*blocks"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(options, error, message):
