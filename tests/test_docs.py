@@ -34,21 +34,8 @@ README, EVERYTHING = TEXT["README.md"], "\n".join(TEXT.values())
 BY_HAND = [name for name in PAGES if name != "docs/benchmarks.md"]
 
 MOST_LINES, WIDEST = 150, 120
-GLOSSARY = (
-    "vector",
-    "pair",
-    "group",
-    "tile",
-    "chunk",
-    "panel",
-    "register block",
-    "block",
-    "piece",
-    "part",
-    "batch",
-    "job",
-    "team",
-)
+WORDS = "vector, pair, group, tile, chunk, panel, register block, block, piece, part, batch, job, team"
+GLOSSARY = tuple(WORDS.split(", "))
 NEEDS_BASH = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
