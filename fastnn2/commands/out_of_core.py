@@ -69,7 +69,7 @@ class FileRuns:
             done = f"{count} written in {format_duration(time.perf_counter() - begin)}"
         print(f"samples in {self._folder.path.resolve()}: {done}", flush=True)
         is_narrow = tuning.train_kernel(2, options.hidden, 1) == "train_narrow"
-        for name in ("lay_out", "block_sums_narrow" if is_narrow else "block_sums", "descend"):
+        for name in ("lay_out", "narrow_sums" if is_narrow else "block_sums", "descend"):
             store.kernel(name, options.dtype)  # load or compile it before timing
         import sklearn.datasets  # noqa: F401  # which draws moons for the runs in memory, and takes memory itself
 

@@ -126,7 +126,7 @@ class BlockJob(TrainingRun):
     ) -> tuple[Params, Array]:
         """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
         is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
-        kernel = store.kernel("block_sums_narrow" if is_narrow else "block_sums", self.params.dtype)
+        kernel = store.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
         descend = store.kernel("descend", self.params.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         interrupt = pending = None

@@ -9,6 +9,7 @@ from fit_blocks_data import SHAPES, Blocks, fit_blocks, samples, smallest_limit
 
 from fastnn2.blocks import budget, plan
 from fastnn2.blocks.open_source import open_source
+from fastnn2.engine import block_job
 from fastnn2.engine.block_job import bytes_needed
 from fastnn2.kernels.shared import tuning
 
@@ -36,9 +37,9 @@ def make(source, shape, dtype, limit, threads=2):
 
 @pytest.mark.parametrize("kind", ["arrays", "npy", "iterable"])
 @pytest.mark.parametrize("shape", ["narrow", "layers", "shared"])
-@pytest.mark.parametrize("call_work", [1, budget.CALL_WORK])
+@pytest.mark.parametrize("call_work", [1, block_job.CALL_WORK])
 def test_what_is_planned_is_below_the_limit(shape, kind, call_work, tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "CALL_WORK", call_work)
+    monkeypatch.setattr(block_job, "CALL_WORK", call_work)
     dtype, n = "float64", 20_000
     d, h, o = SHAPES[shape]
     source = source_of(kind, samples(shape, n, dtype, weighted=True), tmp_path, dtype)
@@ -66,7 +67,7 @@ def test_what_is_planned_is_below_the_limit(shape, kind, call_work, tmp_path, mo
 
 
 def test_more_memory_keeps_more_blocks(monkeypatch):
-    monkeypatch.setattr(budget, "CALL_WORK", 1)
+    monkeypatch.setattr(block_job, "CALL_WORK", 1)
     source = open_source(samples("narrow", 60_000))
     source.count("float64")
     counts = []
@@ -87,10 +88,10 @@ def test_a_call_is_short_and_has_work_for_all_threads():
     source.n = 10**8  # of which nothing is read here
     found = make(source, "layers", "float64", 200_000_000)
     d, h, o = SHAPES["layers"]
-    assert found.call_groups * 32 * h * (d + o + tuning.WORK_OF_UNIT) <= budget.CALL_WORK
+    assert found.call_groups * 32 * h * (d + o + tuning.WORK_OF_UNIT) <= block_job.CALL_WORK
     for pieces in found.blocks[:-8]:
         assert len(pieces) == 2 * budget.STREAMS_PER_THREAD
-        assert len(plan.calls_of(pieces, found.cut, found.call_groups)) == 1
+        assert len(plan.split_into_calls(pieces, found.cut, found.call_groups)) == 1
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs tracemalloc of NumPy's memory")

@@ -11,10 +11,10 @@ def block_sums(job):
     set_float_mode(mode)
 
 
-def block_sums_narrow(job):
-    """Run :func:`block_sums.block_sums_narrow`."""
+def narrow_sums(job):
+    """Run :func:`block_sums.narrow_sums`."""
     mode = enter_default_mode()
-    blocks.block_sums_narrow(job)
+    blocks.narrow_sums(job)
     set_float_mode(mode)
 
 

@@ -73,7 +73,7 @@ add_pieces = pieces_of(add_tiles)
 add_narrow_pieces = pieces_of(add_narrow_tiles)
 # A thread that waits sleeps soon: the thread that reads needs a core, too, and the system gives it one that is free.
 block_sums = calls_of(add_pieces, 0)
-block_sums_narrow = calls_of(add_narrow_pieces, 0)
+narrow_sums = calls_of(add_narrow_pieces, 0)
 
 
 @njit(**NOT_INLINED)

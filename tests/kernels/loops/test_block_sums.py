@@ -62,7 +62,7 @@ class Sums:
             params=self.params, gradients=self.gradients, gradients_stride=self.stride, A1=scratch[0], dZ2=scratch[1],
             scratch=scratch[2])  # fmt: skip
         is_narrow = tuning.train_kernel(d, h, o) == "train_narrow"
-        store.kernel("block_sums_narrow" if is_narrow else "block_sums", self.dtype)(record)
+        store.kernel("narrow_sums" if is_narrow else "block_sums", self.dtype)(record)
 
     def chunk(self, c):
         return c, c * self.groups // self.chunks, (c + 1) * self.groups // self.chunks
