@@ -1,7 +1,7 @@
 """Everything that the bench imports from fastnn2's private modules: the one place to change when a module moves.
 
 Comparisons with peers use the public functions and classes only. Measuring the machine needs the vectors of the
-kernels, and the same number of cores as the package. How long a run has waited for its rows, no public function tells.
+kernels, and the same number of cores as the package. No public function tells how long a run has waited for its rows.
 """
 
 import importlib

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn2.blocks.array_source import ArraySource
-from fastnn2.blocks.budget import make_budget
+from fastnn2.blocks.budget import READ_BYTES, make_budget
 from fastnn2.blocks.fit_blocks import fit_blocks
 from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.codegen import store
@@ -28,7 +28,6 @@ Array = np.ndarray[Any, Any]
 INPUT_OUTPUT = pathlib.Path("/proc/self/io")
 ANONYMOUS = "RssAnon"  # memory that is no copy of a file
 LOOK_SECONDS = 0.05  # between two looks at the memory
-READ_BYTES = 1 << 20  # of a read, as fit_blocks has them
 SPEED_BYTES = 1 << 30  # of the files that are read at most to find the speed of the disk
 SPEED_FROM = 10_000_000  # bytes: the time for fewer says nothing
 

@@ -1,10 +1,10 @@
 """A training run of fit_blocks on samples that are not in memory all at once.
 
-Another thread brings blocks of samples, in groups, again and again in the same order. For each of them the team makes a
-call of :mod:`fastnn2.kernels.loops.block_sums`; after the last block of an iteration follows the step. The caller is
-thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; and callbacks, checkpoints
-and the progress bar have their turn between two calls. Parameters have two sets, used in turn: those of the last
-complete iteration stay as they are until the next one is complete.
+Another thread brings blocks of samples, as rows, again and again in the same order. For each of them the team makes a
+call of :mod:`fastnn2.kernels.loops.block_sums`, or several; after the last block of an iteration follows the step. The
+caller is thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; the progress bar
+has its turn between two blocks, callbacks and checkpoints between two iterations. Parameters have two sets, used in
+turn: those of the last complete iteration stay as they are until the next one is complete.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ from fastnn2.threads.team import Team
 
 Array = np.ndarray[Any, Any]
 
-# Multiplications of a call, some tens of milliseconds; and how many fewer there are without FMA instructions.
+# Multiplications of a call, some tens of milliseconds; without FMA instructions there are fewer by this factor.
 CALL_WORK, WITHOUT_FMA = 1 << 30, 64
 
 
 def call_work() -> int:
-    """Return the multiplications of a call, for whose end a signal waits."""
+    """Return the multiplications of a call; a signal takes effect at its end."""
     return CALL_WORK if Processor.here().has_fma else CALL_WORK // WITHOUT_FMA
 
 

@@ -7,7 +7,7 @@ import pytest
 from fit_blocks_data import Blocks
 
 from fastnn2.blocks import budget, plan
-from fastnn2.blocks.block_reader import OrderedReader, RandomReader, part_of, read_all, read_blocks, room_for_rows
+from fastnn2.blocks.block_reader import OrderedReader, RandomAccessReader, part_of, read_all, read_blocks, room_for_rows
 from fastnn2.blocks.open_source import open_source
 from fastnn2.engine.layout import to_groups
 from fastnn2.kernels.shared import tuning
@@ -65,7 +65,7 @@ def test_the_end_of_a_pass_is_looked_for():
 
 def test_any_rows_are_checked_in_the_first_pass_only():
     x = X.copy()
-    reader = RandomReader(open_counted((x, Y, WEIGHTS)), "float64", read_rows=32)
+    reader = RandomAccessReader(open_counted((x, Y, WEIGHTS)), "float64", read_rows=32)
     rows = room_for_rows(open_counted(), 100, "float64")
     reader.begin_pass()
     x[250] = np.nan
@@ -84,7 +84,7 @@ def test_rows_that_are_cast_are_read_in_small_parts(stored, tmp_path, monkeypatc
     for name, array in zip("XYW", ARRAYS, strict=True):
         np.save(tmp_path / f"{name}.npy", array.astype(stored))
     source = open_counted(tuple(tmp_path / f"{name}.npy" for name in "XYW"), dtype="float32")
-    reader, rows, sizes = RandomReader(source, "float32", read_rows=64), room_for_rows(source, N, "float32"), []
+    reader, rows, sizes = RandomAccessReader(source, "float32", read_rows=64), room_for_rows(source, N, "float32"), []
     read_into = source.read_into
     monkeypatch.setattr(
         source, "read_into", lambda first, last, out: sizes.append(last - first) or read_into(first, last, out)

@@ -91,7 +91,7 @@ def test_a_call_is_short_and_has_work_for_all_threads():
     assert found.call_groups * 32 * h * (d + o + tuning.WORK_OF_UNIT) <= block_job.CALL_WORK
     for pieces in found.blocks[:-8]:
         assert len(pieces) == 2 * budget.STREAMS_PER_THREAD
-        assert len(plan.calls_of(pieces, found.cut, found.call_groups)) == 1
+        assert len(plan.split_into_calls(pieces, found.cut, found.call_groups)) == 1
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs tracemalloc of NumPy's memory")

@@ -186,13 +186,13 @@ def test_blocks_that_stay_in_memory(shape, dtype, kind, n_threads, budgets, monk
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("shape", ["narrow", "outputs", "shared"])
 def test_blocks_of_several_calls(shape, n_threads, monkeypatch):
-    calls, calls_of = [], plan.calls_of
+    calls, split_into_calls = [], plan.split_into_calls
 
     def small_calls(pieces, cut, call_groups):
-        calls.append(calls_of(pieces, cut, cut.tile_groups))
+        calls.append(split_into_calls(pieces, cut, cut.tile_groups))
         return calls[-1]
 
-    monkeypatch.setattr(plan, "calls_of", small_calls)
+    monkeypatch.setattr(plan, "split_into_calls", small_calls)
     arrays = samples(shape, 60_000 if shape == "shared" else 130_000, weighted=True)  # chunks of several tiles
     for blocks in (arrays, Blocks(arrays, [17_001])):
         limit = limit_of("half", blocks, shape, arrays, n_threads=n_threads)

@@ -77,7 +77,7 @@ def test_calls(cut, streams, block_groups, call_groups, in_order):
     found = []
     for block in blocks:
         begins = dict(zip((piece.chunk for piece in block), np.cumsum([0, *map(size, block)]), strict=False))
-        calls = plan.calls_of(block, cut, call_groups)
+        calls = plan.split_into_calls(block, cut, call_groups)
         for call in calls:
             assert call.dtype == np.int64
             assert call.shape == (len(call), PIECE_WORDS)

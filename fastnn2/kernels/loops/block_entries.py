@@ -1,4 +1,4 @@
-"""The kernels of samples in blocks as Python calls them; see :mod:`entries`. Thread 0 makes a call for each block."""
+"""The kernels of samples in blocks as Python calls them; see :mod:`entries`. A block takes one call or more."""
 
 from fastnn2.kernels.loops import block_sums as blocks
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode

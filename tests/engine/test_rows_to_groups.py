@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from data import DTYPES
 
-from fastnn2.engine.lay_out import LayOut
 from fastnn2.engine.layout import aligned_empty, to_groups
+from fastnn2.engine.rows_to_groups import RowsToGroups
 from fastnn2.kernels.shared import tuning
 
 
@@ -19,7 +19,7 @@ def test_parts_make_the_whole(order, stored, columns, dtype):
     lanes = tuning.group_size(dtype)
     groups = aligned_empty(tuning.count_groups(333, dtype) * columns * lanes, dtype)
     groups[:] = np.nan
-    lay_out = LayOut(columns, dtype)
+    lay_out = RowsToGroups(columns, dtype)
     for first in range(0, 333, 2 * lanes):
         lay_out(matrix[first : first + 2 * lanes], groups, first // lanes)
     assert groups.tobytes() == to_groups(matrix.T, dtype)[0].tobytes()
@@ -27,6 +27,6 @@ def test_parts_make_the_whole(order, stored, columns, dtype):
 
 def test_numbers_too_large_become_infinite_without_a_warning():
     groups = aligned_empty(64, "float32")
-    LayOut(1, "float32")(np.array([[1e39]]), groups, 0)
+    RowsToGroups(1, "float32")(np.array([[1e39]]), groups, 0)
     assert groups[0] == np.inf
     assert (groups[1:] == 0).all()
