@@ -89,6 +89,13 @@ class RandomAccessSource(Source):
     row_bytes: int
 
     @abc.abstractmethod
+    def read(self, first: int, last: int) -> Rows:
+        """Return the rows [first, last), which the caller does not change; the next call may overwrite them.
+
+        The numbers are not checked.
+        """
+
+    @abc.abstractmethod
     def read_into(self, first: int, last: int, out: Rows) -> None:
         """Write the rows [first, last) to C-contiguous arrays in place, cast to their dtype, without checks."""
 
