@@ -110,6 +110,6 @@ class ArrayBlocks(IndexedBlocks):
         first, last = self._bounds(index)
         return f"block {index} (rows {first:,} to {last - 1:,} of {self._members['X'].label})"
 
-    def where_row(self, index: int, row: int) -> str:
-        """Return the place of a row of a block for a message."""
-        return f"row {index * BLOCK_ROWS + row:,} of {self._members['X'].label}"
+    def where_row(self, index: int, row: int, name: str) -> str:
+        """Return the place of a row of X, y or sample_weight of a block for a message."""
+        return f"row {index * BLOCK_ROWS + row:,} of {self._members[name].label}"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -155,6 +156,7 @@ def test_labels_that_are_no_classes():
         ((new(), (block for block in BLOCKS)), TypeError, "blocks is generator, .* only once; pass a list"),
         ((new(), X), TypeError, "blocks is ndarray; expected a tuple"),
         ((new(), pd.DataFrame(X)), TypeError, "blocks is DataFrame; expected a tuple"),
+        ((new(), types.MappingProxyType({"X": X})), TypeError, "blocks is mappingproxy; expected a tuple"),
         ((new(), 5), TypeError, "blocks is int; expected a tuple"),
         ((new(), []), ValueError, "blocks has no block"),
         ((new(), [X, Y]), TypeError, "block 0 is ndarray; expected a tuple"),
@@ -196,6 +198,23 @@ def test_a_block_with_nan():
         trained(model, blocks, shuffle=False)
     assert everything(model, X) == everything(looped(new(), BLOCKS[:2], 1, shuffle=False), X)
     assert not model._raises_interrupt
+
+
+def test_nan_in_targets_and_weights(tmp_path):
+    values = X[:, 0].astype(float)
+    values[17] = np.nan
+    np.save(tmp_path / "y.npy", values)
+    for blocks, place in (
+        ((X, tmp_path / "y.npy"), r"rows 0 to 399 of X\), in epoch 1 \(row 17 of y \(.*y.npy'\)"),
+        ([(X, values)], r"block 0, in epoch 1 \(row 17 of y of block 0"),
+        ([(X, X + values[:, None])], r"block 0, in epoch 1 \(row 17 of y of block 0"),
+        ([(X, X[:, 0], values)], r"block 0, in epoch 1 \(row 17 of sample_weight of block 0"),
+    ):
+        with pytest.raises(ValueError, match=rf"{place} is not finite\): Input .* contains NaN"):
+            trained(new(fastnn2.MLPRegressor), blocks)
+    message = r"^the classes of block 0 \(row 17 of y of block 0 is not finite\): Input"
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):  # scikit-learn casts y to integers
+        trained(new(), [(X, values)])
 
 
 def test_blocks_of_another_width():
