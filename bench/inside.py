@@ -1,9 +1,13 @@
 """Everything that the bench imports from fastnn2's private modules: the one place to change when a module moves.
 
 Comparisons with peers use the public functions and classes only. Measuring the machine needs the vectors of the
-kernels, and the same number of cores as the package.
+kernels, and the same number of cores as the package. No public function tells how long a run has waited for its rows.
 """
 
+import importlib
+
+from fastnn2.blocks.memory_limit import as_memory_limit
+from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.codegen import store as kernel_store
 from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
@@ -11,12 +15,18 @@ from fastnn2.kernels.simd.accumulators import rank1_update, zero_accumulators
 from fastnn2.kernels.simd.blocks import load_scalars, load_vectors
 from fastnn2.kernels.simd.vector import INLINE, fma, load, store
 from fastnn2.threads.cores import usable_cores
+from fastnn2.threads.memory import read_kilobytes
 from fastnn2.threads.parallel_for import parallel_for
+
+fit_blocks_module = importlib.import_module("fastnn2.blocks.fit_blocks")
 
 __all__ = [
     "INLINE",
     "VECTOR_BYTES",
     "Processor",
+    "ReadAhead",
+    "as_memory_limit",
+    "fit_blocks_module",
     "fma",
     "kernel_store",
     "load",
@@ -24,6 +34,7 @@ __all__ = [
     "load_vectors",
     "parallel_for",
     "rank1_update",
+    "read_kilobytes",
     "store",
     "usable_cores",
     "zero_accumulators",

@@ -147,7 +147,7 @@ def imports_of(name):
 def test_modules_are_found():
     """The tests below would pass on nothing."""
     assert {"fastnn2.commands.main", "fastnn2.reference", "fastnn2.kernels.loops.train"} <= set(MODULES)
-    assert {"fastnn2.functional.checks", "fastnn2.kernels.shared.tuning", "fastnn2.engine.layout"} <= imports_of(
+    assert {"fastnn2.functional.checks", "fastnn2.engine.full_batch", "fastnn2.engine.layout"} <= imports_of(
         "fastnn2.functional.fit"
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn2.blocks.npy_file import NpyFile
 from fastnn2.blocks.row_checks import WEIGHT, cast_weights, check_shapes
 from fastnn2.blocks.row_digests import join_digests, row_digest, sampled_rows
-from fastnn2.blocks.sources import Array, RandomSource, Rows, copy_cast
+from fastnn2.blocks.sources import Array, RandomAccessSource, Rows, copy_cast
 from fastnn2.functional import checks
 from fastnn2.functional.total_weight import WeightSum
 from fastnn2.storage.atomic import as_path
@@ -41,7 +41,7 @@ class ArrayRows:
         return True
 
     def where(self, row: int) -> str:
-        """Return the place of a row."""
+        """Return where a row is, for a message."""
         return f"row {row:,}"
 
 
@@ -71,7 +71,7 @@ def _file_of_map(value: Any, name: str) -> NpyFile | None:
     return file
 
 
-class ArraySource(RandomSource):
+class ArraySource(RandomAccessSource):
     """Samples in two or three arrays or files.
 
     Parameters
@@ -111,17 +111,17 @@ class ArraySource(RandomSource):
         return join_digests(found, self.n, dtype)
 
     def where(self, name: str, row: int, column: int | None = None) -> str:
-        """Return a place for a message."""
+        """Return where a number is, for a message."""
         place = self._members[name].where(row)
         return place if column is None else f"{place}, column {column}"
 
     def read(self, first: int, last: int) -> Rows:
-        """Return the rows [first, last), which the next call may overwrite."""
+        """Return the rows [first, last), which the caller does not change; the next call may overwrite them."""
         X, Y, *weights = [member.read(first, last) for member in self._members.values()]
         return Rows(X, Y.reshape(last - first, self.o), weights[0] if weights else None)
 
     def read_into(self, first: int, last: int, out: Rows) -> None:
-        """Write the rows [first, last) to the caller's arrays in place."""
+        """Write the rows [first, last) to C-contiguous arrays in place, cast to their dtype."""
         for member, array in zip(self._members.values(), out, strict=False):
             assert array is not None
             member.read_into(first, last, array.reshape(last - first, *member.shape[1:]))

@@ -1,5 +1,6 @@
 """Reads samples and makes blocks of them."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +9,10 @@ import numpy as np
 from fastnn2.blocks import plan
 from fastnn2.blocks.budget import BUFFERS, Budget
 from fastnn2.blocks.row_checks import check_rows
-from fastnn2.blocks.sources import OrderedSource, RandomSource, Rows, Source, copy_cast
+from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Rows, Source, copy_cast
 from fastnn2.engine.block_job import Block, Samples
-from fastnn2.engine.lay_out import LayOut
 from fastnn2.engine.layout import aligned_empty
+from fastnn2.engine.rows_to_groups import RowsToGroups
 from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
@@ -36,10 +37,10 @@ def part_of(rows: Rows, first: int, last: int) -> Rows:
     return Rows(X[first:last], Y[first:last], None if weights is None else weights[first:last])
 
 
-class RandomReader:
+class RandomAccessReader:
     """Reads rows wherever they are; numbers are checked in the first pass."""
 
-    def __init__(self, source: RandomSource, dtype: Any, read_rows: int) -> None:
+    def __init__(self, source: RandomAccessSource, dtype: Any, read_rows: int) -> None:
         self._source, self._dtype, self._read_rows = source, dtype, read_rows
         self._is_first_pass, self._is_direct = True, source.reads_directly(dtype)
 
@@ -65,7 +66,7 @@ class RandomReader:
 
 
 class OrderedReader:
-    """Reads rows in their order. Blocks of the source and those asked for begin and end where they like."""
+    """Reads rows in their order, whatever blocks they come in."""
 
     def __init__(self, source: OrderedSource) -> None:
         self._source = source
@@ -92,7 +93,7 @@ class OrderedReader:
             first += len(self._take(last - first).X)
 
     def end_pass(self) -> None:
-        """End after the last block: the source looks whether there are more."""
+        """End after the last block; the source raises ValueError if it has more."""
         for _ in self._blocks:
             pass
 
@@ -106,27 +107,27 @@ class OrderedReader:
         return rows
 
 
-def _reader_of(source: Source, dtype: Any, read_rows: int) -> RandomReader | OrderedReader:
+def _reader_of(source: Source, dtype: Any, read_rows: int) -> RandomAccessReader | OrderedReader:
     if isinstance(source, OrderedSource):
         return OrderedReader(source)
-    assert isinstance(source, RandomSource)
-    return RandomReader(source, dtype, read_rows)
+    assert isinstance(source, RandomAccessSource)
+    return RandomAccessReader(source, dtype, read_rows)
 
 
 def read_all(source: Source, budget: Budget, dtype: Any) -> Samples:
     """Return all samples in groups."""
     groups = room_for_groups(source, budget.cut.groups, dtype)
     rows = room_for_rows(source, budget.read_rows, dtype)
-    lay_outs = [LayOut(width, dtype) for width in (source.d, source.o, 1)]
+    writers = [RowsToGroups(width, dtype) for width in (source.d, source.o, 1)]
     lanes = tuning.group_size(dtype)
     reader = _reader_of(source, dtype, budget.read_rows)
     reader.begin_pass()
     for row in range(0, source.n, budget.read_rows):
         part = part_of(rows, 0, min(budget.read_rows, source.n - row))
         reader.read(row, row + len(part.X), part)
-        for lay_out, array, out in zip(lay_outs, part, groups, strict=True):
+        for write, array, out in zip(writers, part, groups, strict=True):
             if array is not None:
-                lay_out(array, out, row // lanes)
+                write(array, out, row // lanes)
     reader.end_pass()
     return groups
 
@@ -134,33 +135,32 @@ def read_all(source: Source, budget: Budget, dtype: Any) -> Samples:
 def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iterator[Block]:
     """Yield the blocks of `passes` iterations.
 
-    There is room for the rows of BUFFERS blocks, in turn: those of the last ``BUFFERS - 1`` are not free.
+    There is room for the rows of BUFFERS blocks, in turn: when a block is made, the ``BUFFERS - 1`` before it may be in
+    use.
     """
     lanes = tuning.group_size(dtype)
     reader = _reader_of(source, dtype, budget.read_rows)
     size = max(map(plan.count_groups_of, budget.blocks)) * lanes
-    buffers = [room_for_rows(source, size, dtype) for _ in range(BUFFERS)]
+    buffers = itertools.cycle([room_for_rows(source, size, dtype) for _ in range(BUFFERS)])
     kept: dict[int, Samples] = {}
-    filled = 0
     for _ in range(passes):
         reader.begin_pass()
         for index, pieces in enumerate(budget.blocks):
-            calls = plan.calls_of(pieces, budget.cut, budget.call_groups)
+            calls = plan.split_into_calls(pieces, budget.cut, budget.call_groups)
             ranges = [(first * lanes, min(last * lanes, source.n)) for _, first, last in pieces]
-            count = sum(last - first for first, last in ranges)
-            if index in kept:
+            rows, groups, place = None, kept.get(index), 0
+            if groups is None:
+                buffer = next(buffers)
+                for first, last in ranges:
+                    reader.read(first, last, part_of(buffer, place, place + last - first))
+                    place += last - first
+                X, Y, weights = buffer
+                rows = Samples(X, Y, X if weights is None else weights)
+                if index in budget.kept:
+                    groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
+            else:
                 for first, last in ranges:
                     reader.skip(first, last)
-                yield Block(None, kept[index], calls, count)
-                continue
-            buffer, place = buffers[filled % BUFFERS], 0
-            filled += 1
-            for first, last in ranges:
-                reader.read(first, last, part_of(buffer, place, place + last - first))
-                place += last - first
-            groups = None
-            if index in budget.kept:
-                groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
-            X, Y, weights = buffer
-            yield Block(Samples(X, Y, X if weights is None else weights), groups, calls, count)
-        reader.end_pass()
+            if index == len(budget.blocks) - 1:
+                reader.end_pass()  # before the block is used: the pass may turn out to be another one
+            yield Block(rows, groups, calls, sum(last - first for first, last in ranges))

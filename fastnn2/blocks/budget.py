@@ -1,4 +1,4 @@
-"""What is done with the memory that samples may take."""
+"""How the memory that samples may take is used: which of them stay, and how large blocks and reads are."""
 
 import dataclasses
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from fastnn2.blocks import plan
-from fastnn2.blocks.sources import OrderedSource, RandomSource, Source
-from fastnn2.engine.block_job import CALL_WORK, bytes_needed
+from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Source
+from fastnn2.engine.block_job import bytes_needed, call_work
 from fastnn2.kernels.shared import tuning
 
 BUFFERS = 3  # blocks in memory at a time, besides those that stay there: one in use, one ready, one in the making
-READ_BYTES = 1 << 20  # of a read: it is still in the cache when it is laid out
+READ_BYTES = 1 << 20  # of a read: it is still in the cache when it is checked or laid out
 STREAMS_PER_THREAD = 4  # pieces of a block for each thread, so that one that is slowed down does fewer
 
 
@@ -22,16 +22,17 @@ class Budget:
     Attributes
     ----------
     fits : bool
-        Whether all samples stay in memory, as fit has them.
-    blocks : list of list of Piece
-        The blocks of an iteration otherwise.
-    kept : set of int
-        The numbers of the blocks that stay in memory once they are there.
-    call_groups : int
-        The groups of samples of a call of the kernel.
+        Whether all samples stay in memory, as fit has them; then `call_groups`, `blocks` and `kept` have no use.
     read_rows : int
         The rows of a read, a multiple of the lanes of a group.
     cut : Cut
+        How the samples are cut for the sums.
+    call_groups : int
+        The groups of samples of a call of the kernel.
+    blocks : list of list of Piece
+        The blocks of an iteration.
+    kept : set of int
+        The numbers of the blocks that stay in memory once they are there.
     """
 
     fits: bool
@@ -71,7 +72,7 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
         )
     read_rows = read.rows(limit - smallest)
     left = limit - fixed - read.bytes_of(read_rows)
-    call_groups = max(CALL_WORK // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
+    call_groups = max(call_work() // (h * (d + o + tuning.WORK_OF_UNIT)) // lanes, 2 * threads * cut.tile_groups)
     most = left // (BUFFERS * group_bytes)
     streams = min(cut.chunks, STREAMS_PER_THREAD * threads)
     if is_ordered:
@@ -95,7 +96,7 @@ class _Reads:
         d, _, o, _ = shape
         self._lanes = tuning.group_size(dtype)
         row_bytes = int((d + o + source.has_weights) * np.dtype(dtype).itemsize)
-        stored_bytes: int = source.row_bytes if isinstance(source, RandomSource) else 0
+        stored_bytes: int = source.row_bytes if isinstance(source, RandomAccessSource) else 0
         self._both_bytes = row_bytes + stored_bytes
         self._most: int = min(READ_BYTES, limit // 16) // max(row_bytes, stored_bytes)
         self._block_bytes = source.largest_bytes if isinstance(source, OrderedSource) else 0

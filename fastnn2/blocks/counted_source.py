@@ -1,4 +1,4 @@
-"""Samples in blocks of which nothing is known but what a first pass finds."""
+"""Samples in blocks whose numbers of rows only a first pass finds."""
 
 import abc
 import bisect
@@ -17,7 +17,7 @@ from fastnn2.functional.total_weight import WeightSum
 class CountedSource(OrderedSource):
     """Blocks that are counted in a first pass, and compared with it in each later one.
 
-    A subclass yields the blocks, each of the right form.
+    A subclass yields the blocks, each of the right form, and names them in messages.
     """
 
     def __init__(self, d: int, o: int, dtype: Any, has_weights: bool) -> None:
@@ -25,15 +25,18 @@ class CountedSource(OrderedSource):
         self._starts: list[int] = []  # the first row of each block so far
 
     @abc.abstractmethod
-    def read_blocks(self) -> Iterator[Rows]:
-        """Yield all blocks once; raise ValueError where one has not the form that is known from the start."""
+    def unchecked_blocks(self) -> Iterator[Rows]:
+        """Yield all blocks once; raise ValueError where one has another form than is known from the start.
+
+        Their numbers of rows, and the numbers in them, are not checked.
+        """
 
     def count(self, dtype: Any) -> None:
         """Read all blocks once, check their numbers, and remember how many rows each has."""
         self._run_dtype = np.dtype(dtype)
         self._starts, self.n, self.largest_bytes = [], 0, 0
         total, digests = WeightSum(dtype) if self.has_weights else None, RowDigests(dtype)
-        for rows in self.read_blocks():
+        for rows in self.unchecked_blocks():
             self._starts.append(self.n)
             check_rows(rows, self, self.n, dtype)
             if total is not None and rows.weights is not None:
@@ -50,7 +53,7 @@ class CountedSource(OrderedSource):
         self._fingerprint = digests.value()
 
     def fingerprint(self, dtype: Any) -> str:
-        """Return the digest of some rows that the first pass has taken."""
+        """Return the digest of some rows, which the first pass has made."""
         assert np.dtype(dtype) == self._run_dtype
         return self._fingerprint
 
@@ -58,18 +61,19 @@ class CountedSource(OrderedSource):
         """Yield all blocks once; raise ValueError where they are not as in the first pass, or a number is not valid."""
         sizes = np.diff([*self._starts, self.n]).tolist()
         seen = 0
-        for rows in self.read_blocks():
+        for rows in self.unchecked_blocks():
             if seen == len(sizes):
-                raise ValueError(f"{self.describe()} goes on after {self.block(seen - 1)}, the last of the first pass")
-            if len(rows.X) != sizes[seen]:
                 raise ValueError(
-                    f"{self.block(seen)} has {len(rows.X):,} rows; expected {sizes[seen]:,}, as in the first pass"
+                    f"{self.describe()} goes on after {self.describe_block(seen - 1)}, the last of the first pass"
                 )
+            if len(rows.X) != sizes[seen]:
+                found = f"{self.describe_block(seen)} has {len(rows.X):,} rows"
+                raise ValueError(f"{found}; expected {sizes[seen]:,}, as in the first pass")
             check_rows(rows, self, self._starts[seen], self._run_dtype)
             seen += 1
             yield rows
         if seen < len(sizes):
-            found = f"{self.describe()} ends before {self.block(seen)}"
+            found = f"{self.describe()} ends before {self.describe_block(seen)}"
             raise ValueError(f"{found}; expected {len(sizes):,} blocks, as in the first pass")
 
     @abc.abstractmethod
@@ -77,7 +81,7 @@ class CountedSource(OrderedSource):
         """Return what a message calls all blocks."""
 
     @abc.abstractmethod
-    def block(self, index: int) -> str:
+    def describe_block(self, index: int) -> str:
         """Return what a message calls one of the blocks."""
 
     def find(self, row: int) -> tuple[int, int]:

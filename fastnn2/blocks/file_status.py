@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Status(NamedTuple):
-    """By what a file is known not to have changed."""
+    """What tells whether a file has changed."""
 
     size: int
     inode: int
-    time: int | None  # in ns; None where it does not count
+    time: int | None  # of the last change, in ns; None where it does not count
 
     @classmethod
     def of(cls, found: os.stat_result, with_time: bool = True) -> "Status":

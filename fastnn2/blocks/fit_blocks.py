@@ -9,22 +9,21 @@ from typing import Any
 import numpy as np
 
 from fastnn2.blocks.block_reader import read_all, read_blocks
-from fastnn2.blocks.budget import make_budget
+from fastnn2.blocks.budget import BUFFERS, make_budget
 from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.blocks.open_source import open_source
 from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.engine.block_job import BlockJob
-from fastnn2.engine.full_batch import SampleParallelJob, UnitParallelJob, count_threads
+from fastnn2.engine.full_batch import count_threads, make_job
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
 from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.observed import as_saver, run_observed
-from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
-DEPTH = 2  # blocks that are made before they are asked for
+DEPTH = BUFFERS - 1  # blocks that are made before they are asked for: all but the one in use
 
 
 def fit_blocks(
@@ -50,8 +49,8 @@ def fit_blocks(
 ) -> tuple[Params, Array]:
     """Train as :func:`fit` on samples that need not fit in memory; costs and parameters have the same bits.
 
-    The samples are read in each iteration. Another thread reads and lays out the next ones while the present ones are
-    in use. Those for which there is room stay in memory; if there is room for all, they are read once.
+    The samples are read in each iteration. Another thread reads the next ones while the present ones are in use. Those
+    for which there is room stay in memory; if there is room for all, they are read once.
 
     Parameters
     ----------
@@ -113,9 +112,9 @@ def fit_blocks(
     Raises
     ------
     TypeError, ValueError
-        An argument is invalid, a number is (with its file and row), or the samples are not as before: a file has
-        changed, or an iterable yields other blocks. Once training goes on, the error has ``(params, cost_)`` in its
-        attribute ``training``.
+        An argument is invalid; a number in the samples is invalid (the message has its file and row); or the samples
+        are not as before: a file has changed, or an iterable yields other blocks. Once training has begun, the error
+        has ``(params, cost_)`` in its attribute ``training``.
     OSError
         A file cannot be read.
     TrainingDiverged, TrainingInterrupted
@@ -129,8 +128,8 @@ def fit_blocks(
     Notes
     -----
     Where any rows can be read, threads work on rows that are far apart. The rows of an iterable or a Parquet file come
-    in their order only: with small blocks of memory, fewer threads have work. Very wide hidden layers, whose threads
-    share the hidden units, need all samples in memory, and are refused without.
+    in their order only: with a small `memory_limit`, fewer threads have work. Very wide hidden layers, whose threads
+    share the hidden units, are refused unless all samples fit in memory.
 
     Examples
     --------
@@ -154,14 +153,14 @@ def fit_blocks(
     source = open_source(blocks, target, weight)
     d, o = source.d, source.o
     run_dtype = checks.choose_dtype(source, dtype)
-    random_source = check_init(init, random_state, (d, h, o), run_dtype, "blocks and hidden_size")
+    initial_source = check_init(init, random_state, (d, h, o), run_dtype, "blocks and hidden_size")
 
     with saver or contextlib.nullcontext():
         source.count(run_dtype)
         shape = d, h, o, source.n
         threads = count_threads(d, source.n, h, o, iterations, run_dtype, n_threads)
         budget = make_budget(source, shape, run_dtype, threads, limit)
-        initial = functools.partial(initial_params, init, random_source, (d, h, o), run_dtype)
+        initial = functools.partial(initial_params, init, initial_source, (d, h, o), run_dtype)
         if saver is None:
             flat, costs_so_far = initial(), None
         else:
@@ -170,8 +169,7 @@ def fit_blocks(
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
         if budget.fits:
             X, Y, weights = read_all(source, budget, run_dtype)
-            job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
-            job = job_class(
+            job = make_job(
                 X, Y, weights if source.has_weights else None, flat, shape, alpha, iterations, n_threads, costs_so_far
             )
             job.function = "fit_blocks"

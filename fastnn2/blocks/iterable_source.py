@@ -54,7 +54,7 @@ class IterableSource(CountedSource):
         self._form = _form(rows)
         super().__init__(*self._form)
 
-    def read_blocks(self) -> Iterator[Rows]:
+    def unchecked_blocks(self) -> Iterator[Rows]:
         """Yield all blocks once; raise ValueError where one has another form than the first."""
         for index, block in enumerate(self._iterable):
             rows = _as_rows(block, index)
@@ -67,12 +67,12 @@ class IterableSource(CountedSource):
         """Return what a message calls all blocks."""
         return "blocks"
 
-    def block(self, index: int) -> str:
+    def describe_block(self, index: int) -> str:
         """Return what a message calls one of the blocks."""
         return f"block {index}"
 
     def where(self, name: str, row: int, column: int | None = None) -> str:
-        """Return a place for a message."""
+        """Return where a number is, for a message."""
         index, own_row = self.find(row)
         place = f"row {own_row:,} of block {index} (row {row:,} of all)"
         return place if column is None else f"{place}, column {column}"

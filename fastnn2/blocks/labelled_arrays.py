@@ -40,12 +40,12 @@ class _Member:
             self.rows = NpyFile(as_path(value, name), name, kinds=LABEL_KINDS)
         else:
             self.rows = LabelRows(value, name)
-        # What the next call of read overwrites, or what is on disk until somebody reads it.
+        # The next call of read overwrites what a file gives; the rows of a memory map are read once somebody uses them.
         self._is_copied = isinstance(self.rows, NpyFile) or isinstance(value, np.memmap)
         self.label, self.shape = self.rows.label, self.rows.shape
 
     def read(self, first: int, last: int) -> Array:
-        """Return the rows [first, last), which nobody else overwrites."""
+        """Return the rows [first, last), which later calls do not overwrite."""
         found = self.rows.read(first, last)
         return np.array(found) if self._is_copied else found
 

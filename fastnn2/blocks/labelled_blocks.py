@@ -17,6 +17,7 @@ Array = np.ndarray[Any, Any]
 
 BLOCK_ROWS = 65_536  # of a block of arrays and files; the last one has fewer
 MOST_SAMPLED = 1024  # rows of which a fingerprint is made
+FORM = "(X, y) or (X, y, sample_weight)"
 SAME = "expected the same blocks each time"
 
 
@@ -42,6 +43,8 @@ class LabelledBlocks(abc.ABC):
         The rows of each block, where they are known; a pass that comes to its end finds them.
     count : int or None
         The number of blocks, where it is known.
+    has_any_order : bool
+        Whether any block can be read at any time; else all come in one order.
     """
 
     sizes: list[int] | None = None
@@ -50,7 +53,7 @@ class LabelledBlocks(abc.ABC):
 
     @abc.abstractmethod
     def read(self, order: Array | None, first: int) -> Iterator[tuple[int, Block]]:
-        """Yield blocks with their numbers, in an order or all as they come, but for the `first` ones."""
+        """Yield blocks with their numbers, in an order, or as they come if it is None; leave out the first `first`."""
 
     def targets(self) -> Iterator[tuple[int, Any]]:
         """Yield the number and the y of all blocks, but for those without rows."""
@@ -60,7 +63,7 @@ class LabelledBlocks(abc.ABC):
 
     @abc.abstractmethod
     def samples(self) -> Iterator[tuple[str, Block]]:
-        """Yield words and some rows, by which a checkpoint knows the data."""
+        """Yield some rows, by which a checkpoint knows the data, and words that say which rows they are."""
 
     def where(self, index: int) -> str:
         """Return the place of a block for a message."""
@@ -93,7 +96,7 @@ class SequenceBlocks(IndexedBlocks):
         self._blocks, self.count = blocks, len(blocks)
         self._form, self._rows = BlockForm(), dict[int, int]()
         if self.count == 0:
-            raise ValueError("blocks has no block; expected at least one tuple (X, y) or (X, y, sample_weight)")
+            raise ValueError(f"blocks has no block; expected at least one tuple {FORM}")
 
     def block(self, index: int) -> Block:
         """Return a block."""
@@ -156,11 +159,11 @@ class BlockForm:
         self._first: tuple[int, bool] | None = None  # number, and whether it has weights
 
     def checked(self, item: Any, index: int) -> Block:
-        """Return a block; raise TypeError or ValueError for what is none."""
+        """Return an item as a block; raise TypeError or ValueError if it is not one."""
         if not isinstance(item, tuple | list):
-            raise TypeError(f"block {index} is {type(item).__name__}; expected a tuple (X, y) or (X, y, sample_weight)")
+            raise TypeError(f"block {index} is {type(item).__name__}; expected a tuple {FORM}")
         if len(item) not in (2, 3):
-            raise ValueError(f"block {index} has {len(item)} members; expected a tuple (X, y) or (X, y, sample_weight)")
+            raise ValueError(f"block {index} has {len(item)} members; expected a tuple {FORM}")
         block = Block(*item, *[None] * (3 - len(item)))
         has_weights = block.weights is not None
         first, expected = self._first or (index, has_weights)
@@ -176,7 +179,7 @@ class BlockForm:
 
 
 def count_rows(X: Any) -> int:
-    """Return the number of rows of anything that is like an array; what is not is one for ``partial_fit`` to refuse."""
+    """Return the number of rows of what is like an array; 1 for anything else, which ``partial_fit`` refuses."""
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple):
         return int(shape[0]) if shape else 1

@@ -21,13 +21,14 @@ class LabelledTables(ParquetSource):
 
     def __init__(self, path: Any, target: Any, weight: Any) -> None:
         super().__init__(path, target, weight)
-        counts = {file: self._count_rows(file) for file in self._files}
         self.slices = [
             _Slice(file, first, min(BLOCK_ROWS, count - first))
-            for file, count in counts.items()
+            for file, count in self._row_counts.items()
             for first in range(0, count, BLOCK_ROWS)
         ]
-        self.form = f"{[(file.name, count) for file, count in counts.items()]} {self._features} {self._targets}"
+        self.form = (
+            f"{[(file.name, count) for file, count in self._row_counts.items()]} {self._features} {self._targets}"
+        )
         if not self.slices:
             raise ValueError(f"{self.describe()} has no rows; expected at least one")
 

@@ -88,7 +88,7 @@ class NpyFile:
         return f"{self.name} ({str(self.path)!r})"
 
     def where(self, row: int) -> str:
-        """Return the place of a row."""
+        """Return where a row is, for a message."""
         return f"row {row:,} of {str(self.path)!r}"
 
     def _read_header(self) -> tuple[tuple[int, ...], int, np.dtype[Any]]:

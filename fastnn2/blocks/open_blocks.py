@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastnn2.blocks.labelled_arrays import ArrayBlocks
-from fastnn2.blocks.labelled_blocks import IterableBlocks, LabelledBlocks, SequenceBlocks
-from fastnn2.blocks.open_source import begins_with_a_block
+from fastnn2.blocks.labelled_blocks import FORM, IterableBlocks, LabelledBlocks, SequenceBlocks
+from fastnn2.blocks.open_source import check_no_columns, is_tuple_of_arrays
 
-FORM = "(X, y) or (X, y, sample_weight)"
 EXPECTED = (
     f"a tuple {FORM} of arrays or paths of .npy files, the path of a Parquet file or folder, or a sequence or iterable "
     f"of tuples {FORM}"
@@ -29,12 +28,8 @@ def open_blocks(blocks: Any, target: Any = None, weight: Any = None) -> Labelled
         from fastnn2.blocks.labelled_parquet import ParquetBlocks
 
         return ParquetBlocks(blocks, target, weight)
-    for value, name in ((target, "target"), (weight, "weight")):
-        if value is not None:
-            raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
-    if isinstance(blocks, tuple) and not begins_with_a_block(blocks):
-        if len(blocks) not in (2, 3):
-            raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
+    check_no_columns(blocks, target, weight)
+    if is_tuple_of_arrays(blocks, EXPECTED):
         return ArrayBlocks(blocks)
     is_no_block = isinstance(blocks, Mapping | set | bytes) or hasattr(blocks, "shape")
     if is_no_block or not (isinstance(blocks, Iterable) or _is_sequence(blocks)):

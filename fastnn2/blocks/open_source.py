@@ -23,8 +23,8 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
     blocks : tuple, str, path or iterable
         A tuple of two or three arrays, memory maps or paths of .npy files is X (n, d), Y (n,) or (n, o), and weights
         (n,). A path alone is that of a Parquet file, or of a folder of them. Anything else that can be iterated over
-        more than once yields blocks, tuples of X (m, d), Y and optionally weights. A tuple is one of blocks where its
-        first member is one itself: a tuple or list that begins with something of two dimensions.
+        more than once yields blocks, tuples of X (m, d), Y and optionally weights. So does a tuple whose first member
+        is a block: a tuple or list whose own first member has two dimensions.
     target : str or list of str, optional
         The columns of Y in a Parquet file, which needs it.
     weight : str, optional
@@ -41,19 +41,31 @@ def open_source(blocks: Any, target: Any = None, weight: Any = None) -> Source:
         from fastnn2.blocks.parquet_source import ParquetSource
 
         return ParquetSource(blocks, target, weight)
-    for value, name in ((target, "target"), (weight, "weight")):
-        if value is not None:
-            raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
-    if isinstance(blocks, tuple) and not begins_with_a_block(blocks):
-        if len(blocks) not in (2, 3):
-            raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {EXPECTED}")
+    check_no_columns(blocks, target, weight)
+    if is_tuple_of_arrays(blocks, EXPECTED):
         return ArraySource(blocks)
     if isinstance(blocks, np.ndarray | dict | set | bytes) or not _is_iterable(blocks):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     return IterableSource(blocks)
 
 
-def begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
+def check_no_columns(blocks: Any, target: Any, weight: Any) -> None:
+    """Raise TypeError if columns are named of what is not a Parquet file."""
+    for value, name in ((target, "target"), (weight, "weight")):
+        if value is not None:
+            raise TypeError(f"{name} names a column of a Parquet file; blocks is {type(blocks).__name__}, not a path")
+
+
+def is_tuple_of_arrays(blocks: Any, expected: str) -> bool:
+    """Return whether `blocks` is X, Y and perhaps weights, not blocks; raise TypeError if they are fewer or more."""
+    if not isinstance(blocks, tuple) or _begins_with_a_block(blocks):
+        return False
+    if len(blocks) not in (2, 3):
+        raise TypeError(f"blocks is a tuple of {len(blocks)}; expected {expected}")
+    return True
+
+
+def _begins_with_a_block(blocks: tuple[Any, ...]) -> bool:
     """Return whether the first member is a block, not X: a list of rows is a matrix, a list of matrices is a block."""
     first = blocks[0] if blocks else None
     if not isinstance(first, tuple | list) or not first:

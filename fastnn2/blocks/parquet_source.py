@@ -14,7 +14,7 @@ from fastnn2.blocks.row_checks import WEIGHT
 from fastnn2.blocks.sources import Array, Rows
 
 # Decoded at a time. polars skips what is before it in the same row group, which takes time, but it never keeps more
-# than this: smaller pieces take longer, larger ones save little.
+# than this: smaller slices take longer, larger ones save little.
 SLICE_BYTES = 1 << 25
 MAGIC = b"PAR1"
 MOST_NAMES = 20  # of columns in a message
@@ -76,10 +76,12 @@ class ParquetSource(CountedSource):
         columns = (self._features, self._targets, used[len(self._targets) :])
         row_bytes = sum(len(part) * self._common_dtype(part).itemsize for part in columns)
         self._slice_rows = max(1, SLICE_BYTES // row_bytes)
+        self._row_counts: dict[pathlib.Path, int] = {}
         self._places: list[tuple[pathlib.Path, int]] = []  # for each block, its file and its first row there
         for file in self._files:
             self._check_schema(file)
-            self._places += [(file, row) for row in range(0, self._count_rows(file), self._slice_rows)]
+            count = self._row_counts[file] = self._count_rows(file)
+            self._places += [(file, row) for row in range(0, count, self._slice_rows)]
 
     def _run(self, query: Any, file: pathlib.Path) -> Any:
         """Return the result of a query on a file; raise ValueError if polars cannot read it."""
@@ -135,7 +137,7 @@ class ParquetSource(CountedSource):
         self._check_no_nulls(frame, file, first)
         return frame
 
-    def read_blocks(self) -> Iterator[Rows]:
+    def unchecked_blocks(self) -> Iterator[Rows]:
         """Yield the rows of all files, a slice at a time."""
         names = [*self._features, *self._targets, *([] if self._weight is None else [self._weight])]
         for file, first in self._places:
@@ -162,13 +164,13 @@ class ParquetSource(CountedSource):
         """Return what a message calls all files."""
         return repr(str(self._path))
 
-    def block(self, index: int) -> str:
+    def describe_block(self, index: int) -> str:
         """Return what a message calls one of the blocks."""
         file, first = self._places[index]
         return f"the slice from row {first:,} of {str(file)!r}"
 
     def where(self, name: str, row: int, column: int | None = None) -> str:
-        """Return a place for a message."""
+        """Return where a number is, for a message."""
         index, own_row = self.find(row)
         file, first = self._places[index]
         title = {"X": self._features, "Y": self._targets, WEIGHT: [self._weight]}[name][column or 0]

@@ -59,8 +59,8 @@ def partial_fit_blocks(
         - Anything else that yields such tuples each time it is iterated over, with ``shuffle=False``.
 
         Members of the tuples of a sequence or an iterable may be all that ``partial_fit`` takes, also sparse matrices
-        and data frames. A block without rows is skipped. A tuple of two or three is one of blocks where its first
-        member is one itself.
+        and data frames. A block without rows is skipped. A tuple whose first member is such a tuple is a sequence of
+        blocks.
     epochs : int
         How many times to train on all blocks; at least 1.
     shuffle : bool
@@ -107,7 +107,7 @@ def partial_fit_blocks(
 
     See Also
     --------
-    fit : Full-batch descent, on samples in memory.
+    fit_blocks : Gradient descent over all samples, as :func:`fit`.
 
     Notes
     -----
@@ -119,10 +119,10 @@ def partial_fit_blocks(
                 X, y, sample_weight = blocks[i]
                 estimator.partial_fit(X, y, sample_weight=sample_weight, classes=classes)
 
-    (A regressor takes no `classes`.) Adam's and momentum's state is kept from block to block. With an integer as the
-    estimator's `random_state`, ``partial_fit`` begins with the same random numbers each time, so that blocks of equal
-    length have their rows in the same order. What ``fit`` counts in epochs, ``partial_fit`` counts in calls, which are
-    blocks: ``learning_rate="adaptive"`` compares the losses of blocks.
+    (A regressor takes no `classes`.) The state of Adam and of momentum is kept from block to block. With an integer as
+    the estimator's `random_state`, ``partial_fit`` begins with the same random numbers each time, so that blocks of
+    equal length have their rows in the same order. What ``fit`` counts in epochs, ``partial_fit`` counts in calls,
+    which are blocks: ``learning_rate="adaptive"`` compares the losses of blocks.
 
     Numbers of a tuple of arrays or files in the other byte order are converted to that of the machine first. An
     iterable is iterated over in another thread. Parquet files are read by slices: where their row groups are much
@@ -247,7 +247,7 @@ class _Run:
         self._estimator, self._blocks, self._epochs, self._saver, self._bar = estimator, blocks, epochs, saver, bar
         self.classes: Any = None
         self._position = Position()
-        self._is_at_position = True  # False from the begin of a change to its end, as Ctrl-C may come in between
+        self._is_at_position = True  # False from the beginning of a change to its end, as Ctrl-C may come in between
 
     def go_on(self, start: Start, shuffle: bool) -> None:
         """Train from a position to the end of the last epoch."""

@@ -43,7 +43,8 @@ def blocks_of_streams(cut: Cut, streams: int, block_groups: int) -> Iterator[lis
     """
     size = max(1, block_groups // streams // cut.tile_groups) * cut.tile_groups
     waiting = [
-        _pieces(cut, range(s * cut.chunks // streams, (s + 1) * cut.chunks // streams), size) for s in range(streams)
+        _pieces_of_stream(cut, range(s * cut.chunks // streams, (s + 1) * cut.chunks // streams), size)
+        for s in range(streams)
     ]
     while True:
         found = [next(stream, None) for stream in waiting]
@@ -53,7 +54,7 @@ def blocks_of_streams(cut: Cut, streams: int, block_groups: int) -> Iterator[lis
         yield pieces
 
 
-def _pieces(cut: Cut, chunks: range, size: int) -> Iterator[Piece]:
+def _pieces_of_stream(cut: Cut, chunks: range, size: int) -> Iterator[Piece]:
     for c in chunks:
         _, first, last = cut.chunk(c)
         for begin in range(first, last, size):
@@ -61,7 +62,7 @@ def _pieces(cut: Cut, chunks: range, size: int) -> Iterator[Piece]:
 
 
 def blocks_in_order(cut: Cut, block_groups: int) -> Iterator[list[Piece]]:
-    """Yield blocks of at most `block_groups` groups that follow each other, and at least one tile."""
+    """Yield blocks of groups that follow each other: at most `block_groups` of them, but at least one tile."""
     pieces: list[Piece] = []
     left = block_groups  # groups for which there is room
     for c in range(cut.chunks):
@@ -90,8 +91,8 @@ def count_groups_of(pieces: list[Piece]) -> int:
     return sum(last - first for _, first, last in pieces)
 
 
-def calls_of(pieces: list[Piece], cut: Cut, call_groups: int) -> list[Array]:
-    """Return the pieces of each call that a block takes: (pieces, PIECE_WORDS), with their places in the block.
+def split_into_calls(pieces: list[Piece], cut: Cut, call_groups: int) -> list[Array]:
+    """Return the pieces of each call of the kernel for a block: (pieces, PIECE_WORDS), with their places in the block.
 
     A call has a part of each piece, and at most about `call_groups` groups.
     """

@@ -57,9 +57,9 @@ def check_rows(rows: Rows, source: Source, first_row: int, dtype: Any) -> None:
         Of the run. X and the weights must be finite after the cast, Y from 0 to 1 before it.
     """
     dtype = np.dtype(dtype)
-    if not all(_is_finite_in(part, dtype) for part in _pieces(rows.X)):
+    if not all(_is_finite_in(part, dtype) for part in _slices(rows.X)):
         checks.check_finite(rows.X, "X", dtype, _places(source, "X", first_row))
-    if not all(checks.is_in_unit_interval(part) for part in _pieces(rows.Y)):
+    if not all(checks.is_in_unit_interval(part) for part in _slices(rows.Y)):
         checks.check_in_unit_interval(rows.Y, "Y", axes=_places(source, "Y", first_row))
     if rows.weights is not None:
         cast_weights(rows.weights, source, first_row, dtype)
@@ -70,7 +70,7 @@ def cast_weights(weights: Array, source: Source, first_row: int, dtype: Any) -> 
     return checks.cast_weights(weights, np.dtype(dtype), _places(source, WEIGHT, first_row))
 
 
-def _pieces(matrix: Array) -> "list[Array]":
+def _slices(matrix: Array) -> "list[Array]":
     """Return views of a matrix that stay in the cache while several passes go over them."""
     step = max(1, BLOCK_BYTES // max(1, matrix[:1].nbytes))
     return [matrix[first : first + step] for first in range(0, len(matrix), step)]

@@ -12,7 +12,7 @@ MOST_ROWS = 1024
 
 
 def sampled_rows(n: int) -> range:
-    """Return the numbers of the rows that are taken of `n`: every k-th, k the smallest power of two that will do."""
+    """Return the numbers of the rows that are taken of `n`: every k-th, at most MOST_ROWS, with k a power of two."""
     step = 1
     while n > MOST_ROWS * step:
         step *= 2

@@ -64,7 +64,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def where(self, name: str, row: int, column: int | None = None) -> str:
-        """Return a place for a message, such as "row 17 of '/data/X.npy', column 3".
+        """Return where a number is, for a message, such as "row 17 of '/data/X.npy', column 3".
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class Source(abc.ABC):
         """
 
 
-class RandomSource(Source):
+class RandomAccessSource(Source):
     """A source of which any rows can be read: arrays, memory maps, files in NumPy's format.
 
     `n` is known at once.
@@ -89,15 +89,8 @@ class RandomSource(Source):
     row_bytes: int
 
     @abc.abstractmethod
-    def read(self, first: int, last: int) -> Rows:
-        """Return the rows [first, last), which the caller does not change; the next call may overwrite them.
-
-        The numbers are not checked.
-        """
-
-    @abc.abstractmethod
     def read_into(self, first: int, last: int, out: Rows) -> None:
-        """Write the rows [first, last), cast to the dtype of the caller's C-contiguous arrays, to these in place."""
+        """Write the rows [first, last) to C-contiguous arrays in place, cast to their dtype, without checks."""
 
     @abc.abstractmethod
     def reads_directly(self, dtype: Any) -> bool:

@@ -78,13 +78,25 @@ def _integer_type(minimum: int, maximum: int) -> Callable[[str], Any]:
 
 
 _samples = _integer_type(2, 100_000_000)
-_max_samples = _integer_type(1000, 100_000_000)
+_max_samples = _integer_type(1000, 1_000_000_000)
 _hidden = _integer_type(1, 100_000)
 _iterations = _integer_type(1, 1_000_000_000)
 _threads = _integer_type(1, 1024)
 _seed = _integer_type(0, 2**32 - 2)
 _learning_rate = _number_type(float, "a finite number above 0", lambda value: math.isfinite(value) and value > 0)
 _noise = _number_type(float, "a number from 0 to 1000", lambda value: 0 <= value <= 1000)
+
+
+def _memory_limit(text: str) -> str:
+    """Return a limit as it is given, if it is one."""
+    from fastnn2.blocks.memory_limit import as_memory_limit
+
+    try:
+        as_memory_limit(text)
+    except ValueError:
+        expected = "a number of bytes above 0, such as 500000000, 500MB or 1.5GiB"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}") from None
+    return text
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -120,7 +132,11 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Train on 1,000, 10,000, … samples of make_moons, print a table, and save a picture.",
     )
     scale.add_argument(
-        "--max-samples", type=_max_samples, default=10_000_000, metavar="N", help="the largest number of samples"
+        "--max-samples",
+        type=_max_samples,
+        default=10_000_000,
+        metavar="N",
+        help="the largest number of samples, up to 1e8, or 1e9 with --out-of-core",
     )
     scale.add_argument(
         "--iterations",
@@ -133,6 +149,19 @@ def _build_parser() -> argparse.ArgumentParser:
         "--compare",
         action="store_true",
         help="also time the NumPy reference, as long as it is quick and fits in memory",
+    )
+    scale.add_argument(
+        "--out-of-core",
+        metavar="FOLDER",
+        help="also train on files in this folder, of which only a part is in memory at a time; they are written to an "
+        "empty folder (24 bytes a sample in float64, and a ninth more for the smaller sizes), stay there, and are used "
+        "again",
+    )
+    scale.add_argument(
+        "--memory-limit",
+        type=_memory_limit,
+        metavar="SIZE",
+        help="the most memory for samples from files, in bytes or as 500MB or 2GiB (default: half of what is free)",
     )
     scale.add_argument("--json", type=pathlib.Path, metavar="FILE", help="save the table as JSON")
     scale.set_defaults(run=_scale, parser=scale)

@@ -45,13 +45,14 @@ def check_picture_writable(path: pathlib.Path) -> None:
 
 
 def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> None:
-    """Save a plot of time against number of samples on log axes, with the NumPy reference where it was run.
+    """Save a plot of time against number of samples on log axes, with files and the NumPy reference where they were.
 
     Parameters
     ----------
     path : Path
     rows : list of dict
-        Each with samples, seconds (per iteration) and numpy_seconds (or None).
+        Each with samples, seconds (per iteration, or None), numpy_seconds (or None) and, optionally, files, which has
+        seconds.
     dtype : str
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -60,8 +61,13 @@ def save_scaling(path: pathlib.Path, rows: list[dict[str, Any]], dtype: str) -> 
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    samples = [row["samples"] for row in rows]
-    axes.plot(samples, [row["seconds"] for row in rows], "o-", color="#0f766e", label=f"fastnn2, {dtype}")
+    trained = [row for row in rows if row["seconds"] is not None]
+    points = [row["samples"] for row in trained], [row["seconds"] for row in trained]
+    axes.plot(*points, "o-", color="#0f766e", label=f"fastnn2, {dtype}")
+    on_files = [row for row in rows if "files" in row]
+    if on_files:
+        points = [row["samples"] for row in on_files], [row["files"]["seconds"] for row in on_files]
+        axes.plot(*points, "d:", color="#1d4ed8", label=f"fastnn2 on files, {dtype}")
     compared = [row for row in rows if row["numpy_seconds"] is not None]
     if compared:
         points = [row["samples"] for row in compared], [row["numpy_seconds"] for row in compared]

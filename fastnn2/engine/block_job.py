@@ -1,10 +1,10 @@
 """A training run of fit_blocks on samples that are not in memory all at once.
 
-Another thread brings blocks of samples, in groups, again and again in the same order. For each of them the team makes a
-call of :mod:`fastnn2.kernels.loops.block_sums`; after the last block of an iteration follows the step. The caller is
-thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; and callbacks, checkpoints
-and the progress bar have their turn between two calls. Parameters have two sets, used in turn: those of the last
-complete iteration stay as they are until the next one is complete.
+Another thread brings blocks of samples, as rows, again and again in the same order. For each of them the team makes a
+call of :mod:`fastnn2.kernels.loops.block_sums`, or several; after the last block of an iteration follows the step. The
+caller is thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; the progress bar
+has its turn between two blocks, callbacks and checkpoints between two iterations. Parameters have two sets, used in
+turn: those of the last complete iteration stay as they are until the next one is complete.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn2.codegen import store
+from fastnn2.codegen.processor import Processor
 from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
@@ -26,7 +27,13 @@ from fastnn2.threads.team import Team
 
 Array = np.ndarray[Any, Any]
 
-CALL_WORK = 1 << 30  # multiplications of a call, some tens of milliseconds
+# Multiplications of a call, some tens of milliseconds; without FMA instructions there are fewer by this factor.
+CALL_WORK, WITHOUT_FMA = 1 << 30, 64
+
+
+def call_work() -> int:
+    """Return the multiplications of a call; a signal takes effect at its end."""
+    return CALL_WORK if Processor.here().has_fma else CALL_WORK // WITHOUT_FMA
 
 
 class Samples(NamedTuple):
@@ -119,7 +126,7 @@ class BlockJob(TrainingRun):
     ) -> tuple[Params, Array]:
         """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
         is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
-        kernel = store.kernel("block_sums_narrow" if is_narrow else "block_sums", self.params.dtype)
+        kernel = store.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
         descend = store.kernel("descend", self.params.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         interrupt = pending = None

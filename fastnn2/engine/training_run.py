@@ -1,4 +1,4 @@
-"""What all training runs of fit have in common: costs, parameters so far, and how a run ends."""
+"""What the runs of fit and fit_blocks have in common: costs, parameters so far, and how a run ends."""
 
 import abc
 from typing import Any

@@ -28,7 +28,7 @@ MOST_LABEL_BYTES = 1 << 16  # of one label
 
 @contextlib.contextmanager
 def raising_interrupts(model: Any) -> Iterator[None]:
-    """Let ``partial_fit`` raise KeyboardInterrupt, with which it else ends early and only warns."""
+    """Let ``partial_fit`` raise KeyboardInterrupt; otherwise it ends early and warns."""
     model._raises_interrupt = True
     try:
         yield
@@ -50,7 +50,7 @@ def drawing_from(model: Any, generator: np.random.RandomState | None) -> Iterato
 
 
 def check_before_training(model: Any) -> None:
-    """Raise what ``partial_fit`` raises for parameters, and ValueError for those that it has no use for."""
+    """Raise what ``partial_fit`` raises for wrong parameters, and ValueError for those that need more than a block."""
     name = type(model).__name__
     if model.solver == "lbfgs":
         raise ValueError(
@@ -128,7 +128,7 @@ def restore_between_calls(model: Any, recorded: Recorded, about: Any) -> None:
 
 
 def _packed(model: Any) -> Any:
-    """Return what a trainer has of the state, made of a model's."""
+    """Return the part of a model's state that a trainer has, in a stand-in for a trainer."""
     params = flatten(model.coefs_, model.intercepts_)
     trainer = types.SimpleNamespace(
         params=params, Y=params, X=types.SimpleNamespace(n=0), batches_done=0,

@@ -67,7 +67,7 @@ class Saver(Observer):
             if error is None:
                 raise
 
-    digest = staticmethod(digest)  # of the samples
+    digest = staticmethod(digest)  # of the samples; runs without checkpoints do not import it
 
     def begin(
         self,

@@ -19,7 +19,8 @@ from fastnn2.exceptions import Params
 from fastnn2.functional.total_weight import sum_weights
 
 Array = np.ndarray[Any, Any]
-# The names of an array's axes in a message, the last ones if it has fewer; or what makes a place of all its indices.
+# How a message says where a number of an array is: the names of the axes, of which an array with fewer axes takes the
+# last; or a function that makes the words from the indices.
 Axes = tuple[str, ...] | Callable[[tuple[int, ...]], str]
 _thread_local = threading.local()
 
@@ -191,7 +192,7 @@ def cast_weights(array: Array, dtype: Any, axes: Axes = ("sample",)) -> Array:
 
 
 def check_total_weight(total: float) -> None:
-    """Raise ValueError if valid weights have a sum by which nothing can be divided."""
+    """Raise ValueError if the sum of valid weights is zero, subnormal or infinite: nothing can be divided by it."""
     if total == 0:
         raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
     if not np.finfo(np.float64).tiny <= total < np.inf:
@@ -208,7 +209,7 @@ def total_weight(weights: Array | None, n: int) -> float:
 def as_settings(
     learning_rate: Any, hidden_size: Any, iterations: Any, alpha: Any, n_threads: Any, progress: Any
 ) -> tuple[float, int, int, float, int | None]:
-    """Return the settings of a run but `progress`, which is only checked."""
+    """Return the settings of a run as numbers, or raise an error; `progress` is only checked."""
     settings = (
         as_positive_float(learning_rate, "learning_rate"),
         as_integer(hidden_size, "hidden_size", 1, 10**8),

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.full_batch import SampleParallelJob, UnitParallelJob
+from fastnn2.engine.full_batch import make_job
 from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
 from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.observed import as_saver, run_observed
-from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 
@@ -169,8 +168,7 @@ def fit(
                 saver.digest(X_groups, Y_groups, weight_groups), (d, h, o, n), learning_rate, alpha, run_dtype, init,
                 iterations, initial,
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
-        job_class = UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob
-        job = job_class(
+        job = make_job(
             X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads, costs_so_far
         )
         return run_observed(job, learning_rate, total_weight, progress, caller, saver)

@@ -13,7 +13,7 @@ Array = np.ndarray[Any, Any]
 def check_init(init: Any, random_state: Any, shape: tuple[int, int, int], dtype: Any, of: str) -> Any:
     """Return flat parameters in `dtype` if `init` is a dict, else the source of the draws; nothing is drawn yet.
 
-    `shape` is (d, h, o), which is that `of` some arguments.
+    `shape` is (d, h, o); `of` are the arguments that it comes from, for a message.
     """
     if isinstance(init, str):
         if init not in ("he", "small"):

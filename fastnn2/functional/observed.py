@@ -1,4 +1,4 @@
-"""A run of fit that is looked at: by a callback, by checkpoints, or by both."""
+"""A run of fit or fit_blocks that is looked at: by a callback, by checkpoints, or by both."""
 
 import contextlib
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def run_observed(
     caller: Caller | None,
     saver: "Saver | None",
 ) -> tuple[Params, Array]:
-    """Run a job, which nobody may look at; see :meth:`TrainingRun.run`.
+    """Run a job, with a callback, with checkpoints, with both or with neither; see :meth:`TrainingRun.run`.
 
     What a callback raises gets the result so far in its attribute `training`; an error that takes no attribute is
     raised without it. The last checkpoint is that of the end, unless training diverged.

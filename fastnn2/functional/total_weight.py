@@ -20,7 +20,7 @@ def sum_weights(weights: Array) -> float:
 
 
 class WeightSum:
-    """The sum of weights that come in pieces: with all pieces in one array, the result of :func:`sum_weights`.
+    """The sum of weights that come in pieces: what :func:`sum_weights` returns for all of them in one array.
 
     The order in which NumPy adds the numbers of an array depends on their count. Therefore the weights of a slice are
     kept until it is full.
@@ -33,7 +33,7 @@ class WeightSum:
 
     def __init__(self, dtype: Any) -> None:
         self._total = 0.0
-        self._slice = np.empty(SLICE, dtype)  # the system gives its memory once it is written
+        self._slice = np.empty(SLICE, dtype)  # the system gives memory only for what is written
         self._kept = 0
 
     def add(self, weights: Array) -> None:

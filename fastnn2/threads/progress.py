@@ -28,7 +28,7 @@ class Progress:
     """
 
     unit = "it"
-    per_iteration = 1  # units
+    per_iteration = 1  # number of units in an iteration
 
     def __init__(self, control: np.ndarray[Any, Any], iterations: int, progress: bool | None) -> None:
         self._control = control
@@ -104,7 +104,7 @@ class RowsProgress(Progress):
         self.update()
 
     def end_iteration(self) -> None:
-        """Go on with the next iteration, as COMPLETED is raised."""
+        """Count the rows of the next iteration from 0: COMPLETED now has this one."""
         self._rows = 0
 
 

@@ -8,7 +8,8 @@ from data import DTYPES, RATE, assert_same_bits, extra, problem
 from fit_blocks_data import SHAPES, Blocks, assert_equals_fit, fit, fit_blocks, samples, smallest_limit
 
 import fastnn2
-from fastnn2.blocks import budget, plan
+from fastnn2.blocks import plan
+from fastnn2.engine import block_job
 from fastnn2.kernels.shared import tuning
 
 CUTS = 30
@@ -173,7 +174,7 @@ def test_the_limit_that_an_error_names_is_the_smallest(kind, shape, n, tmp_path)
 @pytest.mark.parametrize("shape", ["narrow", "outputs", "shared"])
 def test_blocks_that_stay_in_memory(shape, dtype, kind, n_threads, budgets, monkeypatch):
     """Blocks are small here, as for a limit of hundreds of megabytes; some of them stay."""
-    monkeypatch.setattr(budget, "CALL_WORK", 1)
+    monkeypatch.setattr(block_job, "CALL_WORK", 1)
     arrays = samples(shape, 30_000, dtype, weighted=True)
     blocks = Blocks(arrays, range(99, 29_000, 999)) if kind == "iterable" else arrays
     limit = limit_of("most", blocks, shape, arrays, n_threads=n_threads)
@@ -185,13 +186,13 @@ def test_blocks_that_stay_in_memory(shape, dtype, kind, n_threads, budgets, monk
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("shape", ["narrow", "outputs", "shared"])
 def test_blocks_of_several_calls(shape, n_threads, monkeypatch):
-    calls, calls_of = [], plan.calls_of
+    calls, split_into_calls = [], plan.split_into_calls
 
     def small_calls(pieces, cut, call_groups):
-        calls.append(calls_of(pieces, cut, cut.tile_groups))
+        calls.append(split_into_calls(pieces, cut, cut.tile_groups))
         return calls[-1]
 
-    monkeypatch.setattr(plan, "calls_of", small_calls)
+    monkeypatch.setattr(plan, "split_into_calls", small_calls)
     arrays = samples(shape, 60_000 if shape == "shared" else 130_000, weighted=True)  # chunks of several tiles
     for blocks in (arrays, Blocks(arrays, [17_001])):
         limit = limit_of("half", blocks, shape, arrays, n_threads=n_threads)

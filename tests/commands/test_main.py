@@ -409,11 +409,15 @@ WRONG = {
     ),
     "scale: too few": (
         ["scale", "--max-samples", "999"],
-        "--max-samples: '999' is not an integer from 1000 to 100000000",
+        "--max-samples: '999' is not an integer from 1000 to 1000000000",
     ),
-    "scale: too many, in short": (["scale", "--max-samples", "2e8"], "--max-samples: '2e8' is not an integer"),
+    "scale: too many, in short": (["scale", "--max-samples", "2e9"], "--max-samples: '2e9' is not an integer"),
+    "scale: too many in memory": (["scale", "--max-samples", "100000001"], "100000000, the most in memory; pass --out"),
     "scale: fraction": (["scale", "--max-samples", "1.00005e3"], "--max-samples: '1.00005e3' is not an integer"),
-    "scale: too many": (["scale", "--max-samples", "100000001"], "--max-samples: '100000001' is not an integer"),
+    "scale: too many": (["scale", "--max-samples", "1000000001"], "--max-samples: '1000000001' is not an integer"),
+    "scale: no folder": (["scale", "--out-of-core"], "argument --out-of-core: expected one argument"),
+    "scale: no limit": (["scale", "--memory-limit", "5 apples"], "--memory-limit: '5 apples' is not a number of bytes"),
+    "scale: a limit in memory": (["scale", "--memory-limit", "5MB"], "for runs on files; pass --out-of-core FOLDER"),
     "scale: no file": (["scale", "--json"], "fastnn2 scale: error: argument --json: expected one argument"),
     "scale: folder as JSON": (["scale", "--json", "."], "fastnn2 scale: error: cannot save '.': it is a folder"),
 }

@@ -213,6 +213,21 @@ def test_scaling_shows_both_lines(compared, tmp_path):
     assert (count_pixels(image, "#c2410c") > 30) == (compared > 0)  # the line of NumPy, or its single point
 
 
+def test_scaling_shows_runs_on_files(tmp_path):
+    import matplotlib as mpl
+
+    rows = [
+        {"samples": 1000, "seconds": 1e-6, "numpy_seconds": None, "files": {"seconds": 2e-6}},
+        {"samples": 10_000, "seconds": None, "numpy_seconds": None, "files": {"seconds": 2e-5}},  # too large for memory
+    ]
+    plotting.save_scaling(tmp_path / "a.png", rows, "float32")
+    image = pixels(tmp_path / "a.png")
+    assert 0 < count_pixels(image, "#0f766e") < count_pixels(image, "#1d4ed8")  # a single point, and a line
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        plotting.save_scaling(tmp_path / "a.svg", rows, "float32")
+    assert "fastnn2 on files, float32" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
 def test_scaling_has_title_and_labels(tmp_path):
     import matplotlib as mpl
 

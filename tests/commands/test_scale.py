@@ -1,20 +1,18 @@
-"""``fastnn2 scale``: its sizes, its data in blocks, its table, and what it saves."""
+"""``fastnn2 scale``: its sizes, its table, and what it saves."""
 
 import json
 import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from data import PATIENCE
-from numpy.testing import assert_array_equal
-from sklearn.datasets import make_moons
 
 import fastnn2
 from fastnn2 import reference
 from fastnn2.commands import memory, scale
 from fastnn2.commands.main import main
+from fastnn2.commands.moons_data import make_data
 
 MILLIONS = 10**6
 
@@ -36,39 +34,11 @@ def lines_of(capsys, *arguments):
         (10_000, [1000, 10_000]),
         (3 * MILLIONS, [1000, 10_000, 100_000, MILLIONS, 3 * MILLIONS]),
         (100 * MILLIONS, [10**k for k in range(3, 9)]),
+        (1000 * MILLIONS, [10**k for k in range(3, 10)]),
     ],
 )
 def test_sizes(most, expected):
     assert scale.sizes(most) == expected
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("n", [2, 99, 100, 101, 200, 257])
-def test_data_equals_make_moons_block_by_block(n, dtype, monkeypatch):
-    monkeypatch.setattr(scale, "BLOCK_SAMPLES", 100)
-    X, Y = scale.make_data(n, 0.2, dtype, 7)
-    assert (X.shape, Y.shape) == ((2, n), (1, n))
-    assert (X.dtype, Y.dtype) == (np.dtype(dtype), np.dtype(dtype))
-    random = np.random.RandomState(7)
-    lengths = [100] * (n // 100) + ([n % 100] if n % 100 else [])
-    blocks = [make_moons(n_samples=length, noise=0.2, random_state=random) for length in lengths]
-    assert_array_equal(X, np.concatenate([rows for rows, _ in blocks]).T.astype(dtype), strict=True)
-    assert_array_equal(Y[0], np.concatenate([labels for _, labels in blocks]).astype(dtype), strict=True)
-
-
-def test_data_of_one_block_equals_make_moons():
-    X, Y = scale.make_data(500, 0.1, "float64", 3)
-    rows, labels = make_moons(n_samples=500, noise=0.1, random_state=np.random.RandomState(3))
-    assert_array_equal(X, rows.T)
-    assert_array_equal(Y[0], labels)
-
-
-def test_data_depends_on_the_seed_alone():
-    state = np.random.get_state()[1].copy()
-    first, second, other = (scale.make_data(50, 0.1, "float64", seed) for seed in (1, 1, 2))
-    assert_array_equal(first[0], second[0])
-    assert not np.array_equal(first[0], other[0])
-    assert_array_equal(np.random.get_state()[1], state)
 
 
 TIME = r"[\d.]+(?:e[+-]\d+)? (?:s|ms|µs)"
@@ -99,7 +69,7 @@ def test_table_and_json(tmp_path, monkeypatch, capsys):
     rows = content["sizes"]
     assert [row["samples"] for row in rows] == [1000, 3000]
     for row, line in zip(rows, table, strict=True):
-        X, Y = scale.make_data(row["samples"], 0.2, "float64", 3)
+        X, Y = make_data(row["samples"], 0.2, "float64", 3)
         _, cost_ = fastnn2.fit(X, Y, 0.3, 5, 40)
         assert (row["first_cost"], row["cost"]) == (cost_[0], cost_[-1])
         assert row["iterations"] == 40
@@ -148,7 +118,7 @@ def test_every_option_reaches_the_run(tmp_path, capsys):
     lines = lines_of(capsys, *arguments.split(), "--json", str(path))
     assert "NumPy" not in lines[0]
     (row,) = json.loads(path.read_text(encoding="utf-8"))["sizes"]
-    X, Y = scale.make_data(1000, 0.3, "float32", 9)
+    X, Y = make_data(1000, 0.3, "float32", 9)
     _, cost_ = fastnn2.fit(X, Y, 0.7, 4, 30, random_state=9)
     assert (row["cost"], row["threads"], row["numpy_seconds"]) == (cost_[-1], 1, None)
 

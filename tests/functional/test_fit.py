@@ -606,3 +606,16 @@ def test_product_of_a_tile_does_not_overflow(dtype):
     X = np.zeros((1, 64 * 1024 + 1), dtype=dtype)
     _, cost_ = fastnn2.fit(X, np.ones(X.shape), RATE, 1, 1, init=init)
     np.testing.assert_allclose(cost_[0], np.log(2), rtol=10 * ROUNDING[dtype])
+
+
+def test_very_many_samples_have_the_same_bits_on_any_number_of_threads():
+    """From 2^24 samples on there are more than 64 chunks; a sum of blocks has as many."""
+    n = (1 << 24) + 77
+    X = np.empty((2, n), dtype=np.float32)
+    X[0] = np.linspace(-1, 1, n)
+    X[1] = np.modf(X[0] * 777)[0]
+    Y = X[:1] > 0
+    assert tuning.count_chunks(n, 2, 5, 1, X.dtype) == 128
+    expected = fastnn2.fit(X, Y, RATE, 5, 1, n_threads=1)
+    assert_same_bits(fastnn2.fit(X, Y, RATE, 5, 1, n_threads=3), expected)
+    assert_same_bits(fastnn2.fit_blocks((X.T, Y[0]), RATE, 5, 1, n_threads=3, memory_limit="60MB"), expected)

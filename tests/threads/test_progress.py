@@ -7,8 +7,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from data import PATIENCE
+
+from fastnn2.kernels.shared.control_words import COMPLETED
+from fastnn2.threads import progress
 
 CODE = """
 import sys
@@ -27,8 +31,8 @@ SHORT = 200
 LONG = 300_000  # some seconds
 
 
-def command(iterations, progress):
-    return [sys.executable, "-c", CODE, str(iterations), str(progress)]
+def command(iterations, wanted):
+    return [sys.executable, "-c", CODE, str(iterations), str(wanted)]
 
 
 def between_marks(text):
@@ -134,10 +138,81 @@ def test_fit_works_without_standard_error():
 
 
 def test_bar_does_not_change_the_result():
-    import numpy as np
-
     import fastnn2
 
     X, Y = np.random.RandomState(0).standard_normal((2, 500)), np.arange(500) % 2
     quiet = fastnn2.fit(X, Y, 0.5, 5, 1000, progress=False)[1]
     assert np.array_equal(fastnn2.fit(X, Y, 0.5, 5, 1000, progress=True)[1], quiet)
+
+
+class Bar:
+    """What RowsProgress needs of a bar of tqdm."""
+
+    def __init__(self, **options):
+        self.options, self.n, self.texts = options, options.get("initial", 0), []
+
+    def update(self, more):
+        self.n += more
+
+    def set_postfix_str(self, text, refresh):
+        self.texts.append(text)
+
+    def close(self):
+        pass
+
+
+def test_rows_are_counted_and_what_is_waited_for_is_told(monkeypatch):
+    bars, now = [], [100.0]
+    monkeypatch.setattr(progress, "bar_class", lambda: lambda **options: bars.append(Bar(**options)) or bars[-1])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    control, waited = np.zeros(COMPLETED + 1, np.int64), [0.0]
+    with progress.RowsProgress(control, 3, True, 100, lambda: waited[0]) as bar:
+        (shown,) = bars
+        assert shown.options["total"] == 300
+        assert shown.options["unit"] == " rows"
+        now[0], waited[0] = 104.0, 1.0
+        bar.add_rows(60)
+        assert (shown.n, shown.texts[-1]) == (60, "25% of the time waiting for rows")
+        now[0], waited[0] = 110.0, 9.0
+        bar.add_rows(40)
+        assert (shown.n, shown.texts[-1]) == (100, "90% of the time waiting for rows")
+        control[COMPLETED] = 1
+        bar.end_iteration()
+        assert bar.done() == 100
+        bar.add_rows(60)
+        assert shown.n == 160
+
+
+@pytest.mark.parametrize("wanted", [None, False])
+def test_no_bar_of_rows_without_a_terminal(wanted, monkeypatch):
+    monkeypatch.setattr(progress, "bar_class", None)
+    monkeypatch.setattr(progress, "is_terminal", lambda stream: False)
+    with progress.RowsProgress(np.zeros(COMPLETED + 1, np.int64), 3, wanted, 100, lambda: 0.0) as bar:
+        bar.add_rows(60)
+        assert bar.done() == 60
+
+
+@pytest.mark.parametrize(("rows", "is_shown"), [(100, True), (290, False)])
+def test_a_bar_of_rows_comes_if_the_run_takes_long(rows, is_shown, monkeypatch):
+    bars, now = [], [100.0]
+    monkeypatch.setattr(progress, "bar_class", lambda: lambda **options: bars.append(Bar(**options)) or bars[-1])
+    monkeypatch.setattr(progress, "is_terminal", lambda stream: True)
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    with progress.RowsProgress(np.zeros(COMPLETED + 1, np.int64), 3, None, 100, lambda: 0.3) as bar:
+        bar.add_rows(1)
+        assert bars == []
+        now[0] += 0.6
+        bar.add_rows(rows - 1)
+        assert len(bars) == is_shown
+        assert not bars or bars[0].n == rows
+
+
+def test_a_run_that_goes_on_counts_from_there(monkeypatch):
+    bars = []
+    monkeypatch.setattr(progress, "bar_class", lambda: lambda **options: bars.append(Bar(**options)) or bars[-1])
+    control = np.zeros(COMPLETED + 1, np.int64)
+    control[COMPLETED] = 2
+    with progress.RowsProgress(control, 3, True, 100, lambda: 0.0) as bar:
+        bar.add_rows(30)
+    assert bars[0].n == 230
+    assert bars[0].options["total"] == 300

@@ -1,4 +1,4 @@
-"""The kernels of samples in blocks as Python calls them; see :mod:`entries`. Thread 0 makes a call for each block."""
+"""The kernels of samples in blocks as Python calls them; see :mod:`entries`. A block takes one call or more."""
 
 from fastnn2.kernels.loops import block_sums as blocks
 from fastnn2.kernels.loops.float_mode import enter_default_mode, set_float_mode
@@ -11,10 +11,10 @@ def block_sums(job):
     set_float_mode(mode)
 
 
-def block_sums_narrow(job):
-    """Run :func:`block_sums.block_sums_narrow`."""
+def narrow_sums(job):
+    """Run :func:`block_sums.narrow_sums`."""
     mode = enter_default_mode()
-    blocks.block_sums_narrow(job)
+    blocks.narrow_sums(job)
     set_float_mode(mode)
 
 

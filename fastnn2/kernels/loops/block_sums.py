@@ -1,9 +1,9 @@
 """Cost and gradient of samples that come in blocks, and the step that follows the last block.
 
-A block has *pieces*: ranges of groups, each of another chunk. In a call the threads of a team take one piece after the
-other and add its cost and gradient to those of its chunk (see :mod:`chunks`). The pieces of a chunk come in their
-order, in one call after the other, so all sums are those of :mod:`train`, where the chunk is in memory at once. No
-thread waits for another before the end of the call.
+A block of samples (not of registers) has *pieces*: ranges of groups, each of another chunk. In a call the threads of a
+team take one piece after the other and add its cost and gradient to those of its chunk (see :mod:`chunks`). The pieces
+of a chunk come in their order, in one call after the other, so all sums are those of :mod:`train`, where the chunk is
+in memory at once. No thread waits for another before the end of the call.
 
 Samples come as rows. A thread lays out a tile just before it works on it, while it is in the cache; that of a block
 that stays in memory is laid out once, in room of the block. (If the thread that reads lays out whole blocks, they are
@@ -32,8 +32,8 @@ def pieces_of(add_tiles):
         """Add cost and gradient of pieces that no other thread takes to those of their chunks, in place.
 
         A chunk's gradient is cleared before its first piece. For the fields of `job`, with their shapes, see
-        :class:`~fastnn2.kernels.shared.records.BlockSumsRecord`. A tile is laid out in X, Y and weights unless `keep`
-        is KEPT.
+        :class:`~fastnn2.kernels.shared.records.BlockSumsRecord`. Unless `keep` is KEPT, each tile is first laid out in
+        X, Y and weights, in place.
         """
         control, count, pieces = job.control, job.piece_count, job.pieces
         d, h, o, n = job.d, job.h, job.o, job.n
@@ -46,7 +46,7 @@ def pieces_of(add_tiles):
         while piece < count:
             i = piece * PIECE_WORDS
             chunk, first, last = pieces[i + CHUNK], pieces[i + FIRST], pieces[i + LAST]
-            behind = first - pieces[i + PLACE]  # the groups that come before the block's, if they followed each other
+            behind = first - pieces[i + PLACE]  # group g of all samples is group g - behind of the block
             gradient_offset = chunk * stride
             if first == chunk * groups // chunks:
                 for k in range(gradient_offset, gradient_offset + stride):
@@ -73,7 +73,7 @@ add_pieces = pieces_of(add_tiles)
 add_narrow_pieces = pieces_of(add_narrow_tiles)
 # A thread that waits sleeps soon: the thread that reads needs a core, too, and the system gives it one that is free.
 block_sums = calls_of(add_pieces, 0)
-block_sums_narrow = calls_of(add_narrow_pieces, 0)
+narrow_sums = calls_of(add_narrow_pieces, 0)
 
 
 @njit(**NOT_INLINED)

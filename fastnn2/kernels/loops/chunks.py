@@ -1,7 +1,7 @@
 """The one primitive of gradient descent: the summed cost and gradient of some samples, for given parameters.
 
 It has no barrier and changes no parameters. :mod:`train` takes whole chunks of samples that are all in memory;
-:mod:`block_sums` takes parts of chunks, as they come from a disk.
+:mod:`block_sums` takes pieces of chunks, as they come from a disk.
 """
 
 from numba import njit
@@ -24,9 +24,10 @@ def sum_of(tile):
 
             gradient += sum(gradients of samples),   gradient[cost_offset] += sum(costs of samples)
 
-        Groups are numbered among all n samples. X, Y and weights hold those from number `behind` on. `first` is a whole
-        number of tiles behind the first group of the chunk, so that a chunk in parts has the same tiles as at once. A
-        thread that finds STOP writes `mark` to ABANDONED and leaves. A1, dZ2 and scratch are overwritten.
+        Groups are numbered among all n samples. X (groups, d, G), Y (groups, o, G) and weights (groups, G) hold those
+        from number `behind` on. `first` is a whole number of tiles after the first group of the chunk, so that a chunk
+        in pieces has the same tiles as at once. A thread that finds STOP writes `mark` to ABANDONED and leaves. A1, dZ2
+        and scratch are overwritten.
         """
         lanes = group_lanes(X)
         for g in range(first, last, tile_groups):

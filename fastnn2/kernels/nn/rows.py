@@ -54,7 +54,10 @@ def gather(X, d, order, has_order, first, count, tile, tile_offset):
 
 @njit(**INLINE)
 def gather_in_order(X, d, no_order, first, count, tile, tile_offset):
-    """Do as :func:`gather` without an order, `no_order` being any array of one. One column is laid out as it is."""
+    """Write `count` rows of X (n, d), from `first` on, to a tile, in place, as :func:`gather` does without an order.
+
+    `no_order` is an array of int64, which is not read. A single column needs no transposition.
+    """
     if d > 1:
         gather(X, d, no_order, 0, first, count, tile, tile_offset)
         return

@@ -22,7 +22,7 @@ ENTERED = 8 * WORD
 BARRIERS = 9 * WORD
 CALLS_DONE = 10 * WORD  # how often a worker reached the end of a call
 READY = 11 * WORD  # workers that wait for thread 0 to release them into train or train_wide
-NEXT_BLOCK = 12 * WORD  # in infer: the next block of samples that nobody has taken yet
+NEXT_BLOCK = 12 * WORD  # in infer: the next block of rows that nobody has taken yet; in block_sums: the next piece
 NOT_FINITE = 13 * WORD  # in infer: whether one of the samples has a number that is infinite or NaN
 # The cycles for which thread 0 has waited at barriers in all calls so far, and those in all: in epochs and unit_epochs,
 # and in train at a pause.

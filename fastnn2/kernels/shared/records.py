@@ -306,7 +306,7 @@ RECORDS: dict[str, type[Record]] = {
     "backward": BackwardRecord,
     "update": UpdateRecord,
     "block_sums": BlockSumsRecord,
-    "block_sums_narrow": BlockSumsRecord,
+    "narrow_sums": BlockSumsRecord,
     "descend": DescendRecord,
     "lay_out": LayOutRecord,
     "epochs": EpochsRecord,

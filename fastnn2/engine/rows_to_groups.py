@@ -1,4 +1,4 @@
-"""From samples as rows to groups, by a kernel that runs without the GIL."""
+"""From samples as rows to groups, by a kernel; :func:`layout.to_groups` takes samples as columns."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from fastnn2.kernels.shared.records import LayOutRecord
 Array = np.ndarray[Any, Any]
 
 
-class LayOut:
-    """Writes rows of a matrix with some number of columns to groups of a dtype; for one thread."""
+class RowsToGroups:
+    """Writes rows of matrices (m, columns) to groups of a dtype. One thread may use it at a time."""
 
     def __init__(self, columns: int, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)

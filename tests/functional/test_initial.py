@@ -1,0 +1,60 @@
+"""The parameters that a run begins with: checked before anything is drawn, and drawn as init_params does."""
+
+import numpy as np
+import pytest
+from data import DTYPES, problem
+
+import fastnn2
+from fastnn2.functional.initial import check_init, initial_params
+
+SHAPE = (3, 7, 2)
+
+
+def flat_of(params, dtype):
+    return np.concatenate([np.ravel(params[name]) for name in ("W1", "b1", "W2", "b2")]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("init", ["he", "small"])
+def test_draws(init, dtype):
+    state, other = np.random.RandomState(5), np.random.RandomState(5)
+    source = check_init(init, state, SHAPE, dtype, "X")
+    assert state.get_state()[2] == other.get_state()[2]  # nothing is drawn yet
+    found = initial_params(init, source, SHAPE, dtype)
+    expected = fastnn2.init_params(np.zeros((3, 1)), np.zeros((2, 1)), 7, init=init, random_state=other)
+    assert found.dtype == dtype
+    assert found.tobytes() == flat_of(expected, dtype).tobytes()
+    assert state.randint(1 << 30) == other.randint(1 << 30)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parameters(dtype):
+    params = problem(*SHAPE, 1)[2]
+    source = check_init(params, None, SHAPE, dtype, "X")
+    assert initial_params(params, source, SHAPE, dtype).tobytes() == flat_of(params, dtype).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("init", "error", "message"),
+    [
+        ("his", ValueError, r"^init is 'his'; expected 'he', 'small' or a dict of parameters$"),
+        (None, TypeError, r"^init is NoneType; expected 'he'"),
+        (
+            problem(4, 7, 2, 1)[2],
+            ValueError,
+            r"^init is for 4 features, 7 hidden units and 2 outputs; expected 3, 7 and 2",
+        ),
+        ({**problem(*SHAPE, 1)[2], "b2": np.full((2, 1), np.nan)}, ValueError, r"init\['b2'\]"),
+    ],
+)
+def test_what_is_refused(init, error, message):
+    with pytest.raises(error, match=message):
+        check_init(init, 3, SHAPE, "float64", "X and Y")
+
+
+def test_numbers_too_large_for_the_dtype_are_refused():
+    params = problem(*SHAPE, 1)[2]
+    params["W1"][1, 2] = 1e39
+    check_init(params, 3, SHAPE, "float64", "X")
+    with pytest.raises(ValueError, match=r"init\['W1'\]"):
+        check_init(params, 3, SHAPE, "float32", "X")
