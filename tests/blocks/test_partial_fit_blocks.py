@@ -1,5 +1,6 @@
 """partial_fit_blocks: it is a loop of partial_fit, bit for bit, and says where an error is."""
 
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastnn2
+from fastnn2.blocks.open_blocks import open_blocks
 from fastnn2.blocks.partial_fit_checkpoints import KIND
 from fastnn2.storage import checkpoint_file
 
@@ -380,3 +382,15 @@ def test_losses_are_as_those_of_fit():
         losses.append([log_loss(y, model.predict_proba(X)) for model in (fitted, by_blocks)])
     mean = np.mean(losses, axis=0)
     assert abs(mean[1] / mean[0] - 1) < 0.05, losses
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_a_memory_map_whose_file_is_cut_short(name, tmp_path):
+    paths = {"X": tmp_path / "X.npy", "y": tmp_path / "y.npy"}
+    np.save(paths["X"], X)
+    np.save(paths["y"], Y)
+    maps = tuple(np.load(path, mmap_mode="r") for path in paths.values())
+    opened = open_blocks(maps)
+    os.truncate(paths[name], 200)  # to read the map now would end the process
+    with pytest.raises(ValueError, match=rf"{name}.npy' has changed while its samples were in use"):
+        opened.block(0)
