@@ -49,10 +49,10 @@ def open_rows(value: Any, name: str) -> ArrayRows | NpyFile:
     """Return the rows of an array, a memory map or the path of a file; `name` is that of the array, for messages."""
     if isinstance(value, str | os.PathLike):
         return NpyFile(as_path(value, name), name)
-    return _file_of_map(value, name) or ArrayRows(value, name)
+    return file_of_map(value, name) or ArrayRows(value, name)
 
 
-def _file_of_map(value: Any, name: str) -> NpyFile | None:
+def file_of_map(value: Any, name: str) -> NpyFile | None:
     """Return the file of a memory map if it can be read without the map, with the same numbers; None otherwise."""
     # A slice of a map is based on the map, and its place in the file is not known.
     if not isinstance(value, np.memmap) or isinstance(value.base, np.ndarray) or not value.flags.c_contiguous:

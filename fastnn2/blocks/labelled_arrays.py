@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.blocks.array_source import ArrayRows, open_rows
+from fastnn2.blocks.array_source import ArrayRows, file_of_map, open_rows
 from fastnn2.blocks.labelled_blocks import BLOCK_ROWS, MOST_SAMPLED, Block, IndexedBlocks
 from fastnn2.blocks.npy_file import NpyFile
 from fastnn2.storage.atomic import as_path
@@ -39,7 +39,7 @@ class _Member:
         elif isinstance(value, str | os.PathLike):
             self.rows = NpyFile(as_path(value, name), name, kinds=LABEL_KINDS)
         else:
-            self.rows = LabelRows(value, name)
+            self.rows = file_of_map(value, name) or LabelRows(value, name)
         # The next call of read overwrites what a file gives; the rows of a memory map are read once somebody uses them.
         self._is_copied = isinstance(self.rows, NpyFile) or isinstance(value, np.memmap)
         self.label, self.shape = self.rows.label, self.rows.shape
@@ -110,6 +110,6 @@ class ArrayBlocks(IndexedBlocks):
         first, last = self._bounds(index)
         return f"block {index} (rows {first:,} to {last - 1:,} of {self._members['X'].label})"
 
-    def where_row(self, index: int, row: int) -> str:
-        """Return the place of a row of a block for a message."""
-        return f"row {index * BLOCK_ROWS + row:,} of {self._members['X'].label}"
+    def where_row(self, index: int, row: int, name: str) -> str:
+        """Return the place of a row of X, y or sample_weight of a block for a message."""
+        return f"row {index * BLOCK_ROWS + row:,} of {self._members[name].label}"

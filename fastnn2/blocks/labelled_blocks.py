@@ -69,9 +69,9 @@ class LabelledBlocks(abc.ABC):
         """Return the place of a block for a message."""
         return f"block {index}"
 
-    def where_row(self, index: int, row: int) -> str:
-        """Return the place of a row of a block for a message."""
-        return f"row {row:,} of block {index}"
+    def where_row(self, index: int, row: int, name: str) -> str:
+        """Return the place of a row of X, y or sample_weight of a block for a message."""
+        return f"row {row:,} of {'' if name == 'X' else f'{name} of '}block {index}"
 
 
 class IndexedBlocks(LabelledBlocks):
@@ -191,8 +191,9 @@ def fingerprints(blocks: LabelledBlocks) -> dict[str, str]:
     found: dict[str, list[str]] = {"X": [], "y": [], "sample_weight": []}
     for words, block in blocks.samples():
         for name, values in zip(found, block, strict=True):
-            found[name].append(f"{words} {_form_of(values)} {digest_of(_thinned(values))}")
-    return {name: digest_of(np.array(texts)) for name, texts in found.items()}
+            if values is not None:  # weights that neither run has do not differ, whatever the words
+                found[name].append(f"{words if name == 'X' else ''} {_form_of(values)} {digest_of(_thinned(values))}")
+    return {name: digest_of(np.array(texts, dtype=np.str_)) for name, texts in found.items()}
 
 
 def _form_of(values: Any) -> str:

@@ -89,7 +89,7 @@ class ParquetBlocks(IndexedBlocks):
         file, first, rows = self._slices[index]
         return f"block {index} (rows {first:,} to {first + rows - 1:,} of {str(file)!r})"
 
-    def where_row(self, index: int, row: int) -> str:
-        """Return the place of a row of a block for a message."""
+    def where_row(self, index: int, row: int, name: str) -> str:
+        """Return the place of a row of a block for a message; its X, y and sample_weight are in one file."""
         file, first, _ = self._slices[index]
         return f"row {first + row:,} of {str(file)!r}"

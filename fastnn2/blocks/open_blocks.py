@@ -1,7 +1,7 @@
 """From a caller's argument `blocks` to the blocks of partial_fit_blocks."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastnn2.blocks.labelled_arrays import ArrayBlocks
@@ -31,7 +31,7 @@ def open_blocks(blocks: Any, target: Any = None, weight: Any = None) -> Labelled
     check_no_columns(blocks, target, weight)
     if is_tuple_of_arrays(blocks, EXPECTED):
         return ArrayBlocks(blocks)
-    is_no_block = isinstance(blocks, dict | set | bytes) or hasattr(blocks, "shape")
+    is_no_block = isinstance(blocks, Mapping | set | bytes) or hasattr(blocks, "shape")
     if is_no_block or not (isinstance(blocks, Iterable) or _is_sequence(blocks)):
         raise TypeError(f"blocks is {type(blocks).__name__}; expected {EXPECTED}")
     if _is_sequence(blocks):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 from typing import Any, NoReturn, TypeVar
 
@@ -123,7 +124,8 @@ def partial_fit_blocks(
     equal length have their rows in the same order. What ``fit`` counts in epochs, ``partial_fit`` counts in calls,
     which are blocks: ``learning_rate="adaptive"`` compares the losses of blocks.
 
-    An iterable is iterated over in another thread. Parquet files are read by slices: where their row groups are much
+    Numbers of a tuple of arrays or files in the other byte order are converted to that of the machine first. An
+    iterable is iterated over in another thread. Parquet files are read by slices: where their row groups are much
     larger than 65,536 rows, each is decoded several times in an epoch.
 
     Examples
@@ -208,7 +210,7 @@ def _find_classes(blocks: LabelledBlocks) -> Array:
                 labels = unique_labels(y)
                 found = labels if found is None else unique_labels(found, labels)
             except Exception as error:
-                _raise_with_place(error, f"the classes of {blocks.where(index)}")
+                _raise_with_place(error, f"the classes of {blocks.where(index)}{_not_finite(blocks, index, y=y)}")
     if found is None:
         raise _empty()
     return found
@@ -216,6 +218,16 @@ def _find_classes(blocks: LabelledBlocks) -> Array:
 
 def _empty() -> ValueError:
     return ValueError("blocks has no rows; expected at least one")
+
+
+def _not_finite(blocks: LabelledBlocks, index: int, **members: Any) -> str:
+    """Return words on the first row that is not finite of the first member of a block that has one; else none."""
+    for name, values in members.items():
+        if isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind == "f":
+            are_finite = np.isfinite(values.reshape(len(values), math.prod(values.shape[1:]))).all(axis=1)
+            if not are_finite.all():
+                return f" ({blocks.where_row(index, int(are_finite.argmin()), name)} is not finite)"
+    return ""
 
 
 def _raise_with_place(error: Exception, place: str) -> NoReturn:
@@ -288,14 +300,9 @@ class _Run:
             _raise_with_place(error, self._place_of(index, block))
 
     def _place_of(self, index: int, block: Block) -> str:
-        """Return where an error comes from: the block, and the first row of X that is not finite, if there is one."""
-        place = f"{self._blocks.where(index)}, in epoch {self._position.epoch + 1}"
-        X = block.X
-        if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f":
-            are_finite = np.isfinite(X).all(axis=1)
-            if not are_finite.all():
-                place += f" ({self._blocks.where_row(index, int(are_finite.argmin()))} is not finite)"
-        return place
+        """Return where an error comes from: the block, and the first row that is not finite, if there is one."""
+        fault = _not_finite(self._blocks, index, X=block.X, y=block.y, sample_weight=block.weights)
+        return f"{self._blocks.where(index)}, in epoch {self._position.epoch + 1}{fault}"
 
     def _write_last(self) -> None:
         """Write the state of the last block that is done; where a block was not ended, that which was kept last."""

@@ -30,6 +30,7 @@ Array = np.ndarray[Any, Any]
 
 KIND = "partial_fit_blocks"
 ORDER, ORDER_STATE = "order_of_blocks", "random_state_of_blocks"
+MODEL = "model"  # JSON in an array, as names of features and labels may be longer than a file's header
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ class BlockCheckpoints:
         if size > MOST_BYTES:
             raise ValueError(
                 f"the parameters take {size} bytes in a checkpoint; at most {MOST_BYTES} fit. In place of a large "
-                "class_weight pass sample_weight"
+                "class_weight pass sample_weight; leave many classes out, and a first pass finds them"
             )
         found = self._checkpointer.read()
         if found is None:
@@ -175,17 +176,21 @@ class BlockCheckpoints:
         if not isinstance(place, list) or len(place) != 2 or not all(type(each) is int and each >= 0 for each in place):
             raise fault
         epoch, done = place
-        if "model" not in description or (shuffle and not are_words(recorded.arrays.get(ORDER_STATE))):
+        try:
+            about = json.loads(recorded.arrays[MODEL].tobytes())
+        except (KeyError, ValueError, RecursionError):
+            raise fault from None
+        if shuffle and not are_words(recorded.arrays.get(ORDER_STATE)):
             raise fault
         if order is None:
             if shuffle and done > 0:
                 raise fault
-            return Position(epoch, done), description["model"]
+            return Position(epoch, done), about
         if not shuffle or order.dtype != np.int64 or order.shape != (count,) or done > len(order):
             raise fault
         if not np.array_equal(np.sort(order), np.arange(len(order))):
             raise fault
-        return Position(epoch, done, order.astype(np.int64)), description["model"]
+        return Position(epoch, done, order.astype(np.int64)), about
 
     def block_ended(self, model: Any, position: Position) -> None:
         """Keep the state after a block, or write it, if it is time to."""
@@ -210,5 +215,8 @@ class BlockCheckpoints:
     def write(self) -> None:
         """Begin to write the state that is kept, if it is not written yet."""
         if self._kept is not None:
-            self._checkpointer.write(*self._kept)
+            description, arrays = self._kept
+            about = json.dumps(description[MODEL]).encode()
+            description = {name: value for name, value in description.items() if name != MODEL}
+            self._checkpointer.write(description, {**arrays, MODEL: np.frombuffer(about, np.uint8)})
             self._kept = None

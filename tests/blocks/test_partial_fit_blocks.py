@@ -1,8 +1,10 @@
 """partial_fit_blocks: it is a loop of partial_fit, bit for bit, and says where an error is."""
 
+import os
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastnn2
+from fastnn2.blocks.open_blocks import open_blocks
 from fastnn2.blocks.partial_fit_checkpoints import KIND
 from fastnn2.storage import checkpoint_file
 
@@ -155,6 +158,7 @@ def test_labels_that_are_no_classes():
         ((new(), (block for block in BLOCKS)), TypeError, "blocks is generator, .* only once; pass a list"),
         ((new(), X), TypeError, "blocks is ndarray; expected a tuple"),
         ((new(), pd.DataFrame(X)), TypeError, "blocks is DataFrame; expected a tuple"),
+        ((new(), types.MappingProxyType({"X": X})), TypeError, "blocks is mappingproxy; expected a tuple"),
         ((new(), 5), TypeError, "blocks is int; expected a tuple"),
         ((new(), []), ValueError, "blocks has no block"),
         ((new(), [X, Y]), TypeError, "block 0 is ndarray; expected a tuple"),
@@ -196,6 +200,23 @@ def test_a_block_with_nan():
         trained(model, blocks, shuffle=False)
     assert everything(model, X) == everything(looped(new(), BLOCKS[:2], 1, shuffle=False), X)
     assert not model._raises_interrupt
+
+
+def test_nan_in_targets_and_weights(tmp_path):
+    values = X[:, 0].astype(float)
+    values[17] = np.nan
+    np.save(tmp_path / "y.npy", values)
+    for blocks, place in (
+        ((X, tmp_path / "y.npy"), r"rows 0 to 399 of X\), in epoch 1 \(row 17 of y \(.*y.npy'\)"),
+        ([(X, values)], r"block 0, in epoch 1 \(row 17 of y of block 0"),
+        ([(X, X + values[:, None])], r"block 0, in epoch 1 \(row 17 of y of block 0"),
+        ([(X, X[:, 0], values)], r"block 0, in epoch 1 \(row 17 of sample_weight of block 0"),
+    ):
+        with pytest.raises(ValueError, match=rf"{place} is not finite\): Input .* contains NaN"):
+            trained(new(fastnn2.MLPRegressor), blocks)
+    message = r"^the classes of block 0 \(row 17 of y of block 0 is not finite\): Input"
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):  # scikit-learn casts y to integers
+        trained(new(), [(X, values)])
 
 
 def test_blocks_of_another_width():
@@ -361,3 +382,15 @@ def test_losses_are_as_those_of_fit():
         losses.append([log_loss(y, model.predict_proba(X)) for model in (fitted, by_blocks)])
     mean = np.mean(losses, axis=0)
     assert abs(mean[1] / mean[0] - 1) < 0.05, losses
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_a_memory_map_whose_file_is_cut_short(name, tmp_path):
+    paths = {"X": tmp_path / "X.npy", "y": tmp_path / "y.npy"}
+    np.save(paths["X"], X)
+    np.save(paths["y"], Y)
+    maps = tuple(np.load(path, mmap_mode="r") for path in paths.values())
+    opened = open_blocks(maps)
+    os.truncate(paths[name], 200)  # to read the map now would end the process
+    with pytest.raises(ValueError, match=rf"{name}.npy' has changed while its samples were in use"):
+        opened.block(0)

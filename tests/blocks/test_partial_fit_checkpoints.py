@@ -27,7 +27,7 @@ from sklearn.base import is_classifier
 
 import fastnn2
 from fastnn2.blocks import partial_fit_checkpoints
-from fastnn2.blocks.partial_fit_checkpoints import KIND, ORDER, ORDER_STATE
+from fastnn2.blocks.partial_fit_checkpoints import KIND, MODEL, ORDER, ORDER_STATE
 from fastnn2.storage import checkpoint_file
 from fastnn2.storage.lock import FileLock
 
@@ -183,7 +183,9 @@ def test_numpys_global_random_state_is_left_alone(file):
         ({}, {"shuffle": False}, "shuffle of the blocks is True there and False here"),
         ({}, {"classes": [0, 1]}, r"classes is None there and \[0, 1\] here"),
         ({"cls": fastnn2.MLPRegressor}, {}, "it is of MLPClassifier, and this is MLPRegressor"),
-        ({}, {"blocks": BLOCKS[:3]}, "X differs; y differs; sample_weight differs"),
+        ({}, {"blocks": BLOCKS[:3]}, "another run: X differs; y differs. Choose"),
+        ({}, {"blocks": [*BLOCKS[:2], *BLOCKS[1:]]}, "another run: X differs. Choose"),
+        ({}, {"blocks": (X, Y)}, "another run: X differs; y differs. Choose"),
         ({}, {"blocks": [(X, 1 - y) for X, y in BLOCKS]}, "another run: y differs"),
         ({}, {"blocks": [(X.astype(np.float32), y) for X, y in BLOCKS]}, "another run: X differs. Choose"),
         ({}, {"blocks": [(X, y, np.ones(100)) for X, y in BLOCKS]}, "another run: sample_weight differs"),
@@ -255,8 +257,10 @@ def test_a_damaged_description(path, value, file):
     trained(new(), BLOCKS, 1, random_state=1, checkpoint=file, checkpoint_seconds=0)
     stopped(new(), BLOCKS, 2 + 4 + 2, file, random_state=1)
     description, arrays = checkpoint_file.read(file, KIND)
-    set_in(description, path, value)
-    checkpoint_file.write(file, KIND, description, arrays)
+    parts = {**description, MODEL: json.loads(arrays[MODEL].tobytes())}
+    set_in(parts, path, value)
+    arrays = {**arrays, MODEL: np.frombuffer(json.dumps(parts.pop(MODEL)).encode(), np.uint8)}
+    checkpoint_file.write(file, KIND, parts, arrays)
     model = new().partial_fit(*BLOCKS[0], classes=[0, 1])
     before = everything(model, X)
     with pytest.raises(ValueError, match=r"is damaged: .*\. Choose another file, or remove this one"):
@@ -264,7 +268,9 @@ def test_a_damaged_description(path, value, file):
     assert everything(model, X) == before
 
 
-@pytest.mark.parametrize("name", [ORDER, ORDER_STATE, "params", "first_moments", "random_state", "second_moments"])
+@pytest.mark.parametrize(
+    "name", [MODEL, ORDER, ORDER_STATE, "params", "first_moments", "random_state", "second_moments"]
+)
 def test_damaged_arrays(name, file):
     stopped(new(), BLOCKS, 2 + 4 + 2, file, random_state=1)
     description, arrays = checkpoint_file.read(file, KIND)
@@ -278,6 +284,19 @@ def test_damaged_arrays(name, file):
         with pytest.raises(ValueError, match=r"is damaged: .*\. Choose another file, or remove this one"):
             trained(model, BLOCKS, random_state=1, checkpoint=file, resume=True)
         assert everything(model, X) == before
+
+
+def test_long_names_of_features_and_labels(file):
+    import pandas as pd
+
+    rows = np.random.RandomState(0).standard_normal((20, 3000))
+    frame = pd.DataFrame(rows, columns=[f"{i} " + 200 * "a" for i in range(3000)])
+    labels = np.array([f"{i} " + 15000 * "b" for i in range(20)])
+    trained(new(), [(frame, labels)], 1, random_state=1, checkpoint=file)
+    model = trained(new(), [(frame, labels)], 2, random_state=1, checkpoint=file, resume=True)
+    expected = looped(new(), [(frame, labels)], 2, random_state=1)
+    assert everything(model, frame) == everything(expected, frame)
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
 
 
 # Kills and Ctrl-C
