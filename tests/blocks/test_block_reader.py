@@ -85,10 +85,14 @@ def test_rows_that_are_cast_are_read_in_small_parts(stored, tmp_path, monkeypatc
         np.save(tmp_path / f"{name}.npy", array.astype(stored))
     source = open_counted(tuple(tmp_path / f"{name}.npy" for name in "XYW"), dtype="float32")
     reader, rows, sizes = RandomAccessReader(source, "float32", read_rows=64), room_for_rows(source, N, "float32"), []
-    read_into = source.read_into
-    monkeypatch.setattr(
-        source, "read_into", lambda first, last, out: sizes.append(last - first) or read_into(first, last, out)
-    )
+    read, read_into = source.read, source.read_into
+
+    def counted(first, last, *out):
+        sizes.append(last - first)
+        return read_into(first, last, *out) if out else read(first, last)
+
+    monkeypatch.setattr(source, "read", counted)
+    monkeypatch.setattr(source, "read_into", counted)
     for _ in range(2):
         reader.begin_pass()
         reader.read(0, N, rows)

@@ -85,11 +85,14 @@ def everything(dtype="float64"):
         file = pathlib.Path(folder, "net")
         fastnn2.save(params, file)
         loaded, saved = fastnn2.load(file), file.read_bytes()
+    blocks = [(X.T[:100], Y.T[:100]), (X.T[100:], Y.T[100:])]
+    params_of_blocks, costs_of_blocks = fastnn2.fit_blocks(blocks, 0.5, 5, 5, memory_limit=1_000_000, progress=False)
     return {
         "save": hashlib.sha256(saved).hexdigest(),
         "load": digest(*loaded.values()),
         "init_params": digest(*start.values()),
         "fit": digest(costs, *params.values()),
+        "fit_blocks": digest(costs_of_blocks, *params_of_blocks.values()),
         "forward": digest(*cache.values()),
         "backward": digest(*gradients.values()),
         "update": digest(*fastnn2.update(gradients, params, 0.1).values()),
@@ -185,7 +188,8 @@ def test_every_public_function_without_numba(warm, right):
     assert result.result == right.everything
     assert not result.compiled
     functions = {name for name in fastnn2.__all__ if isinstance(getattr(fastnn2, name), types.FunctionType)}
-    assert set(result.result[0]) == functions - {"plot_cost", "plot_decision", "to_c", "to_onnx"}  # which use libraries
+    use_libraries = {"partial_fit_blocks", "plot_cost", "plot_decision", "to_c", "to_onnx"}
+    assert set(result.result[0]) == functions - use_libraries
 
 
 def test_the_block_blocks(tmp_path):
