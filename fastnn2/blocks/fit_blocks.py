@@ -14,7 +14,7 @@ from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.blocks.open_source import open_source
 from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.engine.block_job import BlockJob
-from fastnn2.engine.full_batch import count_threads, make_job
+from fastnn2.engine.full_batch import count_threads, job_class
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
@@ -169,7 +169,7 @@ def fit_blocks(
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
         if budget.fits:
             X, Y, weights = read_all(source, budget, run_dtype)
-            job = make_job(
+            job = job_class(d, h, o)(
                 X, Y, weights if source.has_weights else None, flat, shape, alpha, iterations, n_threads, costs_so_far
             )
             job.function = "fit_blocks"

@@ -240,17 +240,6 @@ class UnitParallelJob(Job):
         return views_by_part(flat, parted, d, h, o, self.parts, self.stride)
 
 
-def make_job(
-    X: Array,
-    Y: Array,
-    weights: Array | None,
-    params: Array,
-    shape: tuple[int, int, int, int],
-    alpha: float,
-    iterations: int,
-    n_threads: int | None,
-    costs_so_far: Array | None = None,
-) -> Job:
-    """Return the job for a shape, (d, h, o, n), with the arguments of :class:`Job`."""
-    job_class = UnitParallelJob if tuning.train_kernel(*shape[:3]) == "train_wide" else SampleParallelJob
-    return job_class(X, Y, weights, params, shape, alpha, iterations, n_threads, costs_so_far)
+def job_class(d: int, h: int, o: int) -> type[Job]:
+    """Return the kind of job that trains a network."""
+    return UnitParallelJob if tuning.train_kernel(d, h, o) == "train_wide" else SampleParallelJob

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.full_batch import make_job
+from fastnn2.engine.full_batch import job_class
 from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
@@ -168,7 +168,7 @@ def fit(
                 saver.digest(X_groups, Y_groups, weight_groups), (d, h, o, n), learning_rate, alpha, run_dtype, init,
                 iterations, initial,
                 matches_any=random_state is None and isinstance(init, str))  # fmt: skip
-        job = make_job(
+        job = job_class(d, h, o)(
             X_groups, Y_groups, weight_groups, flat, (d, h, o, n), alpha, iterations, n_threads, costs_so_far
         )
         return run_observed(job, learning_rate, total_weight, progress, caller, saver)
