@@ -22,13 +22,12 @@ import numpy as np
 
 import fastnn2
 from bench import measure
-from bench.inside import ReadAhead, as_memory_limit, fit_blocks_module, read_kilobytes
+from bench.inside import ReadAhead, as_memory_limit, fit_blocks_module, read_kilobytes, read_speed
 
 KINDS = ("npy", "parquet", "iterable")
 BLOCK = 1 << 18  # rows that are drawn, or converted, at a time
 RATE = 0.1
 LOOK_SECONDS = 0.02  # between two looks at the memory
-READ_BYTES, SPEED_BYTES = 1 << 20, 1 << 30  # of a plain read, and of all that are timed
 STATUS = Path("/proc/self/status")
 
 
@@ -190,14 +189,8 @@ def run_once(train):
 
 def cached_speed(paths):
     """Return bytes per second for plain reads of the beginnings of files, which have just been read before."""
-    memory = bytearray(READ_BYTES)
-    for _ in range(2):
-        left, begin = SPEED_BYTES, time.perf_counter()
-        for path in paths:
-            with open(path, "rb", buffering=0) as file:
-                while left > 0 and (count := file.readinto(memory)):
-                    left -= count
-    return (SPEED_BYTES - left) / (time.perf_counter() - begin)
+    read_speed(paths)
+    return read_speed(paths)
 
 
 def runs_of(options, folder, paths):

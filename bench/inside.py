@@ -10,6 +10,7 @@ from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.codegen import store as kernel_store
 from fastnn2.codegen.processor import Processor
+from fastnn2.commands.out_of_core import read_speed
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 from fastnn2.kernels.simd.accumulators import rank1_update, zero_accumulators
 from fastnn2.kernels.simd.blocks import load_scalars, load_vectors
@@ -35,6 +36,7 @@ __all__ = [
     "parallel_for",
     "rank1_update",
     "read_kilobytes",
+    "read_speed",
     "store",
     "usable_cores",
     "zero_accumulators",

@@ -144,11 +144,11 @@ def read_speeds(paths: tuple[str, ...]) -> Speeds:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             finally:
                 os.close(descriptor)
-    uncached = _read_speed(paths)
-    return Speeds(uncached if drops else None, _read_speed(paths))
+    uncached = read_speed(paths)
+    return Speeds(uncached if drops else None, read_speed(paths))
 
 
-def _read_speed(paths: tuple[str, ...]) -> float:
+def read_speed(paths: tuple[str, ...]) -> float:
     """Return bytes per second for up to SPEED_BYTES of the files."""
     memory = bytearray(READ_BYTES)
     left, begin = SPEED_BYTES, time.perf_counter()
