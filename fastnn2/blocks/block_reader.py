@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.blocks import plan
 from fastnn2.blocks.budget import BUFFERS, Budget
 from fastnn2.blocks.row_checks import check_rows
 from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Rows, Source, copy_cast
 from fastnn2.engine.block_job import Block, Samples
 from fastnn2.engine.layout import aligned_empty
+from fastnn2.engine.pieces import count_groups_of, split_into_calls
 from fastnn2.engine.rows_to_groups import RowsToGroups
 from fastnn2.kernels.shared import tuning
 
@@ -153,13 +153,13 @@ def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iter
     """
     lanes = tuning.group_size(dtype)
     reader = _reader_of(source, dtype, budget.read_rows)
-    size = max(map(plan.count_groups_of, budget.blocks)) * lanes
+    size = max(map(count_groups_of, budget.blocks)) * lanes
     buffers = itertools.cycle([room_for_rows(source, size, dtype) for _ in range(BUFFERS)])
     kept: dict[int, Samples] = {}
     for _ in range(passes):
         reader.begin_pass()
         for index, pieces in enumerate(budget.blocks):
-            calls = plan.split_into_calls(pieces, budget.cut, budget.call_groups)
+            calls = split_into_calls(pieces, budget.cut, budget.call_groups)
             ranges = [(first * lanes, min(last * lanes, source.n)) for _, first, last in pieces]
             rows, groups, place = None, kept.get(index), 0
             if groups is None:
@@ -170,7 +170,7 @@ def read_blocks(source: Source, budget: Budget, dtype: Any, passes: int) -> Iter
                 X, Y, weights = buffer
                 rows = Samples(X, Y, X if weights is None else weights)
                 if index in budget.kept:
-                    groups = kept[index] = room_for_groups(source, plan.count_groups_of(pieces), dtype)
+                    groups = kept[index] = room_for_groups(source, count_groups_of(pieces), dtype)
             else:
                 for first, last in ranges:
                     reader.skip(first, last)

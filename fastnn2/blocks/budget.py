@@ -8,6 +8,7 @@ import numpy as np
 from fastnn2.blocks import plan
 from fastnn2.blocks.sources import OrderedSource, RandomAccessSource, Source
 from fastnn2.engine.block_job import bytes_needed, call_work
+from fastnn2.engine.pieces import Cut, Piece, count_groups_of
 from fastnn2.kernels.shared import tuning
 
 BUFFERS = 3  # blocks in memory at a time, besides those that stay there: one in use, one ready, one in the making
@@ -37,9 +38,9 @@ class Budget:
 
     fits: bool
     read_rows: int
-    cut: plan.Cut
+    cut: Cut
     call_groups: int = 0
-    blocks: list[list[plan.Piece]] = dataclasses.field(default_factory=list)
+    blocks: list[list[Piece]] = dataclasses.field(default_factory=list)
     kept: set[int] = dataclasses.field(default_factory=set)
 
 
@@ -48,9 +49,7 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
     d, h, o, n = shape
     lanes = tuning.group_size(dtype)
     group_bytes = (d + o + source.has_weights) * tuning.GROUP_VECTORS * tuning.VECTOR_BYTES
-    cut = plan.Cut(
-        tuning.count_groups(n, dtype), tuning.count_chunks(n, d, h, o, dtype), tuning.count_tile_groups(d, h, o)
-    )
+    cut = Cut(tuning.count_groups(n, dtype), tuning.count_chunks(n, d, h, o, dtype), tuning.count_tile_groups(d, h, o))
     is_ordered = isinstance(source, OrderedSource)
     fixed = bytes_needed(shape, dtype, threads)
     read = _Reads(source, shape, dtype, limit)
@@ -82,7 +81,7 @@ def make_budget(source: Source, shape: tuple[int, int, int, int], dtype: Any, th
         block_groups = min(most, call_groups)
         streams = max(1, min(streams, block_groups // cut.tile_groups))
         blocks = list(plan.blocks_of_streams(cut, streams, block_groups))
-    block_bytes = max(map(plan.count_groups_of, blocks)) * group_bytes
+    block_bytes = max(map(count_groups_of, blocks)) * group_bytes
     count = min(len(blocks), max(0, left - BUFFERS * block_bytes) // block_bytes)
     # Those that stay are spread over the others, so that the reader is never idle for long.
     kept = {k for k in range(len(blocks)) if (k + 1) * count // len(blocks) > k * count // len(blocks)}

@@ -3,8 +3,7 @@
 Another thread brings blocks of samples, as rows, again and again in the same order. For each of them the team makes a
 call of :mod:`fastnn2.kernels.loops.block_sums`, or several; after the last block of an iteration follows the step. The
 caller is thread 0 of the team. A call is short (see CALL_WORK), so a signal takes effect at its end; the progress bar
-has its turn between two blocks, callbacks and checkpoints between two iterations. Parameters have two sets, used in
-turn: those of the last complete iteration stay as they are until the next one is complete.
+has its turn between two blocks, callbacks and checkpoints between two iterations.
 """
 
 import contextlib
@@ -16,11 +15,11 @@ import numpy as np
 
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import Processor
-from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
-from fastnn2.engine.training_run import TrainingRun
+from fastnn2.engine.descent import Descent
+from fastnn2.engine.layout import aligned_zeros, gradient_length
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared import choices, control_words, tuning
-from fastnn2.kernels.shared.records import BlockSumsRecord, DescendRecord
+from fastnn2.kernels.shared.records import BlockSumsRecord
 from fastnn2.threads.pauses import Observer
 from fastnn2.threads.progress import RowsProgress
 from fastnn2.threads.team import Team
@@ -66,7 +65,7 @@ class Block:
     count: int
 
 
-class BlockJob(TrainingRun):
+class BlockJob(Descent):
     """Gradient descent over blocks; `params` are those after the iterations of `costs_so_far`.
 
     Parameters
@@ -97,24 +96,14 @@ class BlockJob(TrainingRun):
         threads: int,
         costs_so_far: Array | None = None,
     ) -> None:
-        super().__init__(shape, iterations, threads, costs_so_far)
+        super().__init__(params, shape, alpha, iterations, threads, costs_so_far)
         d, h, o, n = shape
         self._blocks, self._block_count, self._waited = blocks, block_count, waited
         self._has_weights = has_weights
         dtype = params.dtype
         self.chunks = tuning.count_chunks(n, d, h, o, dtype)
         self.tile_groups = tuning.count_tile_groups(d, h, o)
-        self.has_l2 = alpha != 0
-        stride = padded_length(len(params), dtype)
-        self.params = aligned_zeros(2 * stride, dtype).reshape(2, stride)
-        self.params[self.first_iteration % 2, : len(params)] = params
-        self.count = -(-len(params) // tuning.UPDATE_WIDTH) * tuning.UPDATE_WIDTH
-        self.gradients_stride = gradient_length(len(params))
         self.gradients = aligned_zeros(self.chunks * self.gradients_stride, np.float64)
-        self.l2 = aligned_zeros(stride, np.float64)
-        for weights in tuning.weights_of(d, h, o):
-            self.l2[weights] = alpha
-        self.results = np.zeros(2)
         lanes = tuning.group_size(dtype)
         self._tiles = [
             Samples(*(aligned_zeros(self.tile_groups * rows * lanes, dtype) for rows in (d, o, 1)))
@@ -127,14 +116,15 @@ class BlockJob(TrainingRun):
         """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
         is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
         kernel = store.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
-        descend = store.kernel("descend", self.params.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         interrupt = pending = None
         try:
             try:
                 team.start()
                 with RowsProgress(self.control, self.iterations, progress, self.shape[3], self._waited) as bar:
-                    self._iterate(team, lambda: self._step(descend, learning_rate, total_weight), bar, observer)
+                    self.iterate(
+                        lambda: self._take_step(team, bar, learning_rate, total_weight),
+                        lambda: self._end_iteration(team, bar), observer)  # fmt: skip
             finally:
                 pending = team.stop()
         except KeyboardInterrupt as error:
@@ -151,35 +141,22 @@ class BlockJob(TrainingRun):
             raise pending
         return self._finished((interrupt or pending) is not None, observer is not None)
 
-    def _iterate(self, team: Team, step: Callable[[], bool], bar: RowsProgress, observer: Observer | None) -> None:
-        """Run all iterations, or until one is not finite or the observer ends the run; write OUTCOME."""
-        control = self.control
-        completed = self.first_iteration
-        pause_at = observer.next_pause(completed) if observer is not None else control_words.NEVER
-        while completed < self.iterations:
-            for _ in range(self._block_count):
-                block = next(self._blocks)
-                for pieces in block.calls:
-                    self._add(team, block, pieces)
-                bar.add_rows(block.count)
-            if not step():
-                return
-            completed += 1
-            bar.end_iteration()
-            is_due = completed >= pause_at or completed == self.iterations
-            if observer is not None and (is_due or observer.is_due()):
-                ends = observer.look(completed)
-                pause_at = observer.next_pause(completed)
-                if ends and completed < self.iterations:
-                    control[control_words.OUTCOME] = control_words.INTERRUPTED
-                    return
-                team.check_not_forked()
-        control[control_words.OUTCOME] = control_words.FINISHED
+    def _take_step(self, team: Team, bar: RowsProgress, learning_rate: float, total_weight: float) -> bool:
+        for _ in range(self._block_count):
+            block = next(self._blocks)
+            for pieces in block.calls:
+                self._add(team, block, pieces)
+            bar.add_rows(block.count)
+        return self.step(self.gradients, self.chunks, learning_rate, total_weight)
+
+    def _end_iteration(self, team: Team, bar: RowsProgress) -> None:
+        bar.end_iteration()
+        team.check_not_forked()
 
     def _add(self, team: Team, block: Block, pieces: Array) -> None:
         """Add cost and gradient of some pieces of a block to those of their chunks, as a team."""
         keep = choices.DROP if block.groups is None else choices.KEEP if block.rows is not None else choices.KEPT
-        params = self.params[int(self.control[control_words.COMPLETED]) % 2]
+        params = self.current()
         for job, tile in zip(team.jobs, self._tiles, strict=False):
             X, Y, weights = block.groups or tile
             X_rows, Y_rows, weight_rows = block.rows or tile
@@ -188,29 +165,6 @@ class BlockJob(TrainingRun):
                 keep=keep, pieces=pieces, piece_count=len(pieces))  # fmt: skip
         self.control[control_words.NEXT_BLOCK] = 0
         team.call()
-
-    def _step(self, descend: Callable[[Any], object], learning_rate: float, total_weight: float) -> bool:
-        """Take the step after all blocks; return whether cost and parameters are finite, or write OUTCOME."""
-        control = self.control
-        completed = int(control[control_words.COMPLETED])
-        before, after = self.params[completed % 2], self.params[(completed + 1) % 2]
-        descend(
-            DescendRecord(
-                chunks=self.chunks, gradients=self.gradients, gradients_stride=self.gradients_stride,
-                shared=tuning.count_params(*self.shape[:3]) >= tuning.SHARED_PARAMS, params=before, new=after,
-                params_stride=len(before), count=self.count, l2=self.l2, has_l2=self.has_l2,
-                learning_rate=learning_rate, total_weight=total_weight, results=self.results)
-        )  # fmt: skip
-        cost, is_finite = self.results
-        if not np.isfinite(cost):
-            control[control_words.OUTCOME] = control_words.COST_NOT_FINITE
-            return False
-        self.costs[completed] = cost
-        if not is_finite:
-            control[control_words.OUTCOME] = control_words.PARAMS_NOT_FINITE
-            return False
-        control[control_words.COMPLETED] = completed + 1
-        return True
 
     def _record(self, thread: int, threads: int) -> BlockSumsRecord:
         """Return the record of one of `threads` threads, before the first block."""
@@ -223,15 +177,10 @@ class BlockJob(TrainingRun):
         return BlockSumsRecord(
             d=d, h=h, o=o, n=n, control=self.control, thread=thread, threads=threads,
             has_weights=self._has_weights,
-            chunks=self.chunks, tile_groups=self.tile_groups, pieces=np.zeros(1, dtype=np.int64), piece_count=0,
-            keep=choices.DROP, X_rows=tile.X, Y_rows=tile.Y, weight_rows=tile.weights, X=tile.X, Y=tile.Y,
-            weights=tile.weights, params=self.params, gradients=self.gradients,
+            chunks=self.chunks, first_chunk=0, tile_groups=self.tile_groups, pieces=np.zeros(1, dtype=np.int64),
+            piece_count=0, keep=choices.DROP, X_rows=tile.X, Y_rows=tile.Y, weight_rows=tile.weights, X=tile.X,
+            Y=tile.Y, weights=tile.weights, params=self.params, gradients=self.gradients,
             gradients_stride=self.gradients_stride, A1=A1, dZ2=dZ2, scratch=scratch)  # fmt: skip
-
-    def _params_after(self, iterations: int) -> Array:
-        d, h, o, _ = self.shape
-        flat: Array = self.params[iterations % 2, : tuning.count_params(d, h, o)]
-        return flat
 
 
 def bytes_needed(shape: tuple[int, int, int, int], dtype: Any, threads: int) -> int:

@@ -10,6 +10,7 @@ from fastnn2.blocks import budget, plan
 from fastnn2.blocks.block_reader import OrderedReader, RandomAccessReader, part_of, read_all, read_blocks, room_for_rows
 from fastnn2.blocks.open_source import open_source
 from fastnn2.engine.layout import to_groups
+from fastnn2.engine.pieces import Cut, count_groups_of
 from fastnn2.kernels.shared import tuning
 
 N, D = 300, 3
@@ -107,7 +108,7 @@ def test_rows_that_are_cast_are_read_in_small_parts(stored, tmp_path, monkeypatc
 def test_all_rows_in_groups(cuts, dtype):
     source = open_counted(cuts=cuts, dtype=dtype)
     lanes = tuning.group_size(dtype)
-    cut = plan.Cut(tuning.count_groups(N, dtype), 1, 4)
+    cut = Cut(tuning.count_groups(N, dtype), 1, 4)
     found = read_all(source, budget.Budget(True, 2 * lanes, cut), dtype)
     for groups, array in zip(found, (X, Y, WEIGHTS[:, np.newaxis]), strict=True):
         assert groups.tobytes() == to_groups(array.T, dtype)[0].tobytes()
@@ -119,7 +120,7 @@ def test_blocks(kept, cuts):
     """Those that stay come with room, which the team fills, and without rows from then on."""
     source, lanes = open_counted(cuts=cuts), 32
     groups = tuning.count_groups(N, "float64")
-    cut = plan.Cut(groups, 2, 1)
+    cut = Cut(groups, 2, 1)
     planned = list(plan.blocks_in_order(cut, 3) if cuts else plan.blocks_of_streams(cut, 2, 4))
     found = read_blocks(source, budget.Budget(False, lanes, cut, 100, planned, kept), "float64", passes=3)
     rooms = {}
@@ -129,11 +130,11 @@ def test_blocks(kept, cuts):
             block = next(found)
             ranges = [(first * lanes, min(last * lanes, N)) for _, first, last in pieces]
             assert block.count == sum(last - first for first, last in ranges)
-            assert sum((call[:, 2] - call[:, 1]).sum() for call in block.calls) == plan.count_groups_of(pieces)
+            assert sum((call[:, 2] - call[:, 1]).sum() for call in block.calls) == count_groups_of(pieces)
             if index in kept:
                 rooms.setdefault(index, block.groups)
                 assert block.groups is rooms[index]
-                assert block.groups.X.size == plan.count_groups_of(pieces) * D * lanes
+                assert block.groups.X.size == count_groups_of(pieces) * D * lanes
             else:
                 assert block.groups is None
             if index in kept and number:

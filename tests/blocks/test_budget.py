@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from fit_blocks_data import SHAPES, Blocks, fit_blocks, samples, smallest_limit
 
-from fastnn2.blocks import budget, plan
+from fastnn2.blocks import budget
 from fastnn2.blocks.open_source import open_source
 from fastnn2.engine import block_job
 from fastnn2.engine.block_job import bytes_needed
+from fastnn2.engine.pieces import count_groups_of, split_into_calls
 from fastnn2.kernels.shared import tuning
 
 OBJECTS = 100_000  # bytes of Python objects, of which there are more with more blocks, are not counted
@@ -57,8 +58,8 @@ def test_what_is_planned_is_below_the_limit(shape, kind, call_work, tmp_path, mo
             assert tuning.count_groups(n, dtype) * group_bytes + fixed < limit
             continue
         seen.add("blocks")
-        largest = max(map(plan.count_groups_of, found.blocks))
-        kept = sum(plan.count_groups_of(found.blocks[k]) for k in found.kept)
+        largest = max(map(count_groups_of, found.blocks))
+        kept = sum(count_groups_of(found.blocks[k]) for k in found.kept)
         own = found.read_rows * (d + o + 1) * 8
         assert (budget.BUFFERS * largest + kept) * group_bytes + fixed + own <= limit
         assert found.read_rows % tuning.group_size(dtype) == 0
@@ -91,7 +92,7 @@ def test_a_call_is_short_and_has_work_for_all_threads():
     assert found.call_groups * 32 * h * (d + o + tuning.WORK_OF_UNIT) <= block_job.CALL_WORK
     for pieces in found.blocks[:-8]:
         assert len(pieces) == 2 * budget.STREAMS_PER_THREAD
-        assert len(plan.split_into_calls(pieces, found.cut, found.call_groups)) == 1
+        assert len(split_into_calls(pieces, found.cut, found.call_groups)) == 1
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs tracemalloc of NumPy's memory")

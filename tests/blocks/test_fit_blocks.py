@@ -9,8 +9,9 @@ from data import DTYPES, RATE, assert_same_bits, extra, problem
 from fit_blocks_data import SHAPES, Blocks, assert_equals_fit, fit, fit_blocks, samples, smallest_limit
 
 import fastnn2
-from fastnn2.blocks import plan
+from fastnn2.blocks import block_reader
 from fastnn2.engine import block_job
+from fastnn2.engine.pieces import split_into_calls
 from fastnn2.kernels.shared import tuning
 
 CUTS = 30
@@ -207,13 +208,13 @@ def test_blocks_that_stay_in_memory(shape, dtype, kind, n_threads, budgets, monk
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("shape", ["narrow", "outputs", "shared"])
 def test_blocks_of_several_calls(shape, n_threads, monkeypatch):
-    calls, split_into_calls = [], plan.split_into_calls
+    calls = []
 
     def small_calls(pieces, cut, call_groups):
         calls.append(split_into_calls(pieces, cut, cut.tile_groups))
         return calls[-1]
 
-    monkeypatch.setattr(plan, "split_into_calls", small_calls)
+    monkeypatch.setattr(block_reader, "split_into_calls", small_calls)
     arrays = samples(shape, 60_000 if shape == "shared" else 130_000, weighted=True)  # chunks of several tiles
     for blocks in (arrays, Blocks(arrays, [17_001])):
         limit = limit_of("half", blocks, shape, arrays, n_threads=n_threads)

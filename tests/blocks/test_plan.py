@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn2.blocks import plan
+from fastnn2.engine.pieces import Cut, Piece, count_groups_of, split_into_calls
 from fastnn2.kernels.shared.choices import CHUNK, FIRST, LAST, PIECE_WORDS, PLACE
 
 
@@ -14,7 +15,7 @@ from fastnn2.kernels.shared.choices import CHUNK, FIRST, LAST, PIECE_WORDS, PLAC
 def cuts(draw):
     groups = draw(st.integers(1, 600))
     chunks = 1 << draw(st.integers(0, groups.bit_length() - 1))
-    return plan.Cut(groups, chunks, draw(st.integers(1, 16)))
+    return Cut(groups, chunks, draw(st.integers(1, 16)))
 
 
 def assert_covers(cut, pieces):
@@ -49,7 +50,7 @@ def test_blocks_of_streams(cut, streams, block_groups):
     for block in blocks:
         assert_no_chunk_twice(block)
         assert len(block) <= streams
-        assert plan.count_groups_of(block) <= max(block_groups, streams * cut.tile_groups)
+        assert count_groups_of(block) <= max(block_groups, streams * cut.tile_groups)
         owners = [min(s for s in range(streams) if piece.chunk < (s + 1) * cut.chunks // streams) for piece in block]
         assert len(set(owners)) == len(owners)
 
@@ -62,10 +63,10 @@ def test_blocks_in_order(cut, block_groups):
     assert [piece.first for piece in pieces] == [0, *(piece.last for piece in pieces[:-1])]
     for block in blocks:
         assert_no_chunk_twice(block)
-        assert plan.count_groups_of(block) <= max(block_groups, cut.tile_groups)
+        assert count_groups_of(block) <= max(block_groups, cut.tile_groups)
     for block, following in itertools.pairwise(blocks):  # another tile has no room
         tile = min(cut.tile_groups, following[0].last - following[0].first)
-        assert plan.count_groups_of(block) + tile > block_groups
+        assert count_groups_of(block) + tile > block_groups
 
 
 @given(cuts(), st.integers(1, 100), st.integers(1, 700), st.integers(1, 300), st.booleans())
@@ -77,7 +78,7 @@ def test_calls(cut, streams, block_groups, call_groups, in_order):
     found = []
     for block in blocks:
         begins = dict(zip((piece.chunk for piece in block), np.cumsum([0, *map(size, block)]), strict=False))
-        calls = plan.split_into_calls(block, cut, call_groups)
+        calls = split_into_calls(block, cut, call_groups)
         for call in calls:
             assert call.dtype == np.int64
             assert call.shape == (len(call), PIECE_WORDS)
@@ -91,8 +92,8 @@ def test_calls(cut, streams, block_groups, call_groups, in_order):
         for part in parts:
             # A place is that of the group in the block, whose pieces follow each other.
             assert part[PLACE] == begins[part[CHUNK]] + part[FIRST] - firsts[part[CHUNK]]
-        found += [plan.Piece(*map(int, part[[CHUNK, FIRST, LAST]])) for part in parts]
-        assert sum(map(size, found[-len(parts) :])) == plan.count_groups_of(block)
+        found += [Piece(*map(int, part[[CHUNK, FIRST, LAST]])) for part in parts]
+        assert sum(map(size, found[-len(parts) :])) == count_groups_of(block)
     assert_covers(cut, found)
 
 
@@ -101,7 +102,7 @@ def size(piece):
 
 
 def test_a_block_has_pieces_that_are_far_apart():
-    cut = plan.Cut(groups=64, chunks=8, tile_groups=4)
+    cut = Cut(groups=64, chunks=8, tile_groups=4)
     blocks = list(plan.blocks_of_streams(cut, 4, 16))
     assert blocks[0] == [(0, 0, 4), (2, 16, 20), (4, 32, 36), (6, 48, 52)]
     assert blocks[1] == [(0, 4, 8), (2, 20, 24), (4, 36, 40), (6, 52, 56)]
@@ -110,7 +111,7 @@ def test_a_block_has_pieces_that_are_far_apart():
 
 
 def test_a_block_in_order_ends_at_a_tile():
-    cut = plan.Cut(groups=20, chunks=2, tile_groups=4)
+    cut = Cut(groups=20, chunks=2, tile_groups=4)
     blocks = list(plan.blocks_in_order(cut, 7))
     assert blocks == [[(0, 0, 4)], [(0, 4, 10)], [(1, 10, 14)], [(1, 14, 20)]]
     assert list(plan.blocks_in_order(cut, 15)) == [[(0, 0, 10), (1, 10, 14)], [(1, 14, 20)]]

@@ -47,7 +47,7 @@ def pieces_of(add_tiles):
             i = piece * PIECE_WORDS
             chunk, first, last = pieces[i + CHUNK], pieces[i + FIRST], pieces[i + LAST]
             behind = first - pieces[i + PLACE]  # group g of all samples is group g - behind of the block
-            gradient_offset = chunk * stride
+            gradient_offset = (chunk - job.first_chunk) * stride
             if first == chunk * groups // chunks:
                 for k in range(gradient_offset, gradient_offset + stride):
                     gradients[k] = 0.0

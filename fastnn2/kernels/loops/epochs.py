@@ -12,7 +12,8 @@ the same way. A mini-batch takes
 
 **The order of sums.** Within a chunk it is fixed (see :mod:`layers`); the gradients, losses and weights of the chunks
 are added in the order of the chunks, and so are the L2 penalties of the ranges. So the number of threads changes no
-bit.
+bit. Without an update (GRADIENT) the gradients of the chunks are added in pairs, as in :mod:`train`, so that machines
+that have a whole branch of that tree can sum it (see :mod:`loss_sums`).
 
 **Going on alone.** Thread 0 adds up the time that it waits at the first barriers, in all calls of its team. When that
 exceeds the rest, because other processes want the cores, it does all mini-batches after this one alone, which changes
@@ -30,11 +31,11 @@ leave before the update.
 from numba import njit
 
 from fastnn2.kernels.loops.team import LONG_SPINS, atomic_load, atomic_store, barrier, barrier_or_farewell, cycles
-from fastnn2.kernels.nn.layers import backward_layers, forward_tile, lanes_used
-from fastnn2.kernels.nn.losses import output_loss
+from fastnn2.kernels.nn.layers import loss_tile
 from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.nn.rows import gather, gather_sparse
-from fastnn2.kernels.shared.choices import DROP, KEEP
+from fastnn2.kernels.nn.update import sum_in_pairs
+from fastnn2.kernels.shared.choices import DROP, GRADIENT, KEEP
 from fastnn2.kernels.shared.control_words import (
     ABANDONED,
     BARRIERS,
@@ -86,7 +87,6 @@ def epochs(job):
     loss_offset, weight_offset = stride - 1, stride - 2
     count_params = (d + 1) * h + (h + 1) * o
     vectors = (count_params + UPDATE_WIDTH - 1) // UPDATE_WIDTH
-    b2 = count_params - o
     batch_groups = (batch + lanes - 1) // lanes
     barriers = atomic_load(control, BARRIERS)
     yields = batches_done = 0
@@ -122,16 +122,10 @@ def epochs(job):
                     if has_weights:
                         for i in range(tile_first, tile_first + valid):
                             gradients[gradient_offset + weight_offset] += weight_tile[i]
-                    used = lanes_used(valid, tile_size, X)
-                    forward_tile(
-                        params, 0, d, h, o, tile_size, used, activation, X_tile, tile_first * d, A1, 0, dZ2, 0,
-                        keep != DROP)  # fmt: skip
-                    gradients[gradient_offset + loss_offset] += output_loss(
-                        loss, o, tile_size, valid, dZ2, Y_tile, tile_first * o, weight_tile, tile_first, has_weights,
-                        gradients, gradient_offset + b2)  # fmt: skip
-                    backward_layers(
-                        params, 0, d, h, o, tile_size, used, X_tile, tile_first * d, A1, 0, dZ2, 0, scratch, activation,
-                        gradients, gradient_offset)  # fmt: skip
+                    gradients[gradient_offset + loss_offset] += loss_tile(
+                        params, 0, d, h, o, tile_size, valid, activation, loss, X_tile, tile_first * d, Y_tile,
+                        tile_first * o, weight_tile, tile_first, has_weights, A1, dZ2, scratch, keep != DROP, gradients,
+                        gradient_offset)  # fmt: skip
             barriers += threads
             yields, waited = barrier_or_farewell(
                 control, thread, barriers, yields, LONG_SPINS, threads > 1, batches_done, waited, begin_time
@@ -148,9 +142,13 @@ def epochs(job):
             if not has_weights:
                 total_weight = float(size)
             for c in range(thread, chunks, threads):
+                first, last = c * vectors // chunks * UPDATE_WIDTH, (c + 1) * vectors // chunks * UPDATE_WIDTH
+                terms = chunks
+                if job.optimizer == GRADIENT:
+                    sum_in_pairs(gradients, 0, stride, chunks, first, last, 0, stride)
+                    terms = 1
                 penalties[c] = optimizer_step(
-                    job.optimizer, params, c * vectors // chunks * UPDATE_WIDTH,
-                    (c + 1) * vectors // chunks * UPDATE_WIDTH, gradients, stride, chunks, l2, 1.0 / total_weight,
+                    job.optimizer, params, first, last, gradients, stride, terms, l2, 1.0 / total_weight,
                     job.rates[batches_done], job.first_moments, job.second_moments, job.beta_1, job.beta_2,
                     job.epsilon, job.nesterov)  # fmt: skip
             barriers += threads

@@ -17,6 +17,7 @@ from numba import njit
 from fastnn2.kernels.nn.activations import activate, slope
 from fastnn2.kernels.nn.affine import affine, affine_piece, backward_group, in_blocks, inputs_of_piece
 from fastnn2.kernels.nn.cost import output_cost
+from fastnn2.kernels.nn.losses import output_loss
 from fastnn2.kernels.nn.products import in_panels, products_over_samples
 from fastnn2.kernels.shared.choices import RELU, TANH
 from fastnn2.kernels.shared.tuning import GROUP_VECTORS
@@ -99,6 +100,23 @@ def layered_tile(params, params_offset, d, h, o, groups, valid, X, x_offset, Y, 
         params, params_offset, d, h, o, groups, used, X, x_offset, A1, 0, dZ2, 0, scratch, TANH, gradient,
         gradient_offset)  # fmt: skip
     return cost
+
+
+@njit(**INLINE)
+def loss_tile(params, params_offset, d, h, o, groups, valid, activation, loss, X, x_offset, Y, y_offset, weights,
+              first_sample, has_weights, A1, dZ2, scratch, prefetches, gradient, gradient_offset):  # fmt: skip
+    """Return the summed loss of a tile and add its gradient, as :func:`layered_tile`, for the estimators.
+
+    `activation` is that of the hidden layer; for `loss` see :mod:`losses`. `prefetches` is as in :func:`hidden_layer`.
+    """
+    used = lanes_used(valid, groups, X)
+    forward_tile(params, params_offset, d, h, o, groups, used, activation, X, x_offset, A1, 0, dZ2, 0, prefetches)
+    b2 = gradient_offset + (d + 1 + o) * h
+    total = output_loss(loss, o, groups, valid, dZ2, Y, y_offset, weights, first_sample, has_weights, gradient, b2)
+    backward_layers(
+        params, params_offset, d, h, o, groups, used, X, x_offset, A1, 0, dZ2, 0, scratch, activation, gradient,
+        gradient_offset)  # fmt: skip
+    return total
 
 
 @njit(**INLINE)

@@ -86,21 +86,18 @@ class TrainWideRecord(FitRecord):
     db2: Floats  # (o,), for this thread
 
 
-class BlockSumsRecord(TeamRecord):
-    """loops/block_sums.py: cost and gradient of a block, which has some groups of all n samples.
+class PiecesRecord(TeamRecord):
+    """Cost and gradient of a block, which has some groups of all n samples.
 
     A1 (tile_groups, h, G), dZ2 (tile_groups, o, G) and scratch (S, G) are for this thread.
     """
 
     chunks: Int  # of all samples
+    first_chunk: Int  # that of the first gradient
     tile_groups: Int  # groups of a tile
     pieces: Ints  # (piece_count, PIECE_WORDS), see choices
     piece_count: Int
-    keep: Int  # DROP, KEEP or KEPT of choices
-    X_rows: Reals  # (rows, d), the rows of the pieces, as Y_rows and weight_rows; on no boundary
-    Y_rows: Reals  # (rows, o)
-    weight_rows: Reals  # (rows,)
-    X: Reals  # (groups, d, G), for this thread and a tile, or with KEEP and KEPT for all threads and the block
+    X: Reals  # (groups, d, G), for all threads and the block
     Y: Reals  # (groups, o, G)
     weights: Reals  # (groups, G)
     params: Reals  # packed; zeros follow
@@ -111,8 +108,38 @@ class BlockSumsRecord(TeamRecord):
     scratch: Reals
 
 
+class BlockSumsRecord(PiecesRecord):
+    """loops/block_sums.py. With DROP, X, Y and weights are for this thread and a tile."""
+
+    keep: Int  # DROP, KEEP or KEPT of choices
+    X_rows: Reals  # (rows, d), the rows of the pieces, as Y_rows and weight_rows; on no boundary
+    Y_rows: Reals  # (rows, o)
+    weight_rows: Reals  # (rows,)
+
+
+class LossSumsRecord(PiecesRecord):
+    """loops/loss_sums.py. The sum of a chunk's weights is the number before its loss."""
+
+    activation: Int  # see choices, as for loss
+    loss: Int
+
+
+class MeanGradientRecord(Record):
+    """loops/loss_sums.py: mean loss and gradient, from the sums over all samples."""
+
+    chunks: Int  # of all samples
+    sums: Floats  # (stride,): the sum of all gradients, and of all losses as its last number
+    stride: Int  # numbers of a sum
+    params: Reals  # packed; zeros follow
+    count: Int  # parameters
+    l2: Floats  # the L2 penalty of each parameter
+    total_weight: Float
+    gradient: Reals  # written; on the boundary of params
+    result: Floats  # (1,), written: the mean loss; on no boundary
+
+
 class DescendRecord(Record):
-    """loops/block_sums.py: the step after all blocks; chunks, gradients and gradients_stride as in BlockSumsRecord."""
+    """loops/block_sums.py: the step after all blocks; chunks, gradients and gradients_stride as in PiecesRecord."""
 
     chunks: Int
     gradients: Floats  # overwritten
@@ -309,6 +336,8 @@ RECORDS: dict[str, type[Record]] = {
     "narrow_sums": BlockSumsRecord,
     "descend": DescendRecord,
     "lay_out": LayOutRecord,
+    "loss_sums": LossSumsRecord,
+    "mean_gradient": MeanGradientRecord,
     "epochs": EpochsRecord,
     "unit_epochs": UnitEpochsRecord,
     "infer": InferRecord,

@@ -69,6 +69,8 @@ CHUNK_WORK = 20_000
 CHUNK_GROUPS, HALF_SAMPLES = 8, 100
 UPDATE_WIDTH = 8  # parameters that are updated at once: as many as a vector has float64 lanes
 GRADIENT_NUMBERS = 1 << 20  # at most, in the gradient buffers of all chunks, if there are more than four chunks
+# However large a gradient is, a chunk has at most twice this many samples: next to them, it is small.
+LARGE_CHUNK_SAMPLES = 1 << 22
 # From this many parameters on, the threads share one set of parameters, and each updates a range of it.
 SHARED_PARAMS = 4096
 # Such a range begins at a multiple of this, so that no two threads write the same cache line.
@@ -125,7 +127,7 @@ def count_chunks(n: int, d: int, h: int, o: int, dtype: Any) -> int:
     There are few if samples or work are few, enough for many cores if they are many, and few again if a gradient is
     large, as each chunk has a gradient buffer of its own.
     """
-    by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o))
+    by_memory = max(4, GRADIENT_NUMBERS // count_params(d, h, o), n // LARGE_CHUNK_SAMPLES)
     by_work = work_of_iteration(d, n, h, o) // CHUNK_WORK
     by_samples = max(min(2, n // HALF_SAMPLES), -(-n // (CHUNK_GROUPS * group_size(dtype))))
     most = max(1, min(max(MAX_CHUNKS, n // CHUNK_SAMPLES), by_work, by_samples, by_memory, count_groups(n, dtype)))

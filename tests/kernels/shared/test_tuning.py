@@ -34,5 +34,6 @@ def test_above_there_are_more(n, chunks, dtype):
     assert tuning.CHUNK_SAMPLES <= n / chunks < 4 * tuning.CHUNK_SAMPLES
 
 
-def test_a_large_gradient_has_few_chunks_with_any_number_of_samples():
-    assert tuning.count_chunks(10**9, 300, 300, 10, "float32") == 8
+@pytest.mark.parametrize(("n", "chunks"), [(10**6, 8), (10**7, 8), (16 << 22, 16), (10**9, 128), (10**12, 1 << 17)])
+def test_a_large_gradient_has_few_chunks_unless_they_are_large_themselves(n, chunks):
+    assert tuning.count_chunks(n, 300, 300, 10, "float32") == chunks
