@@ -178,6 +178,7 @@ BELOW = {
     "files": FILES,
     "displays": FILES,
     "blocks": FILES,
+    "dask": FILES,
     "commands": ("blocks", "displays", *FILES),
 }
 # Public names, which hand on what rooms have, and names in old pickles.

@@ -14,7 +14,7 @@ from fastnn2.codegen import store
 from fastnn2.engine import chunk_sums
 from fastnn2.engine.block_job import Samples, call_work
 from fastnn2.engine.chunk_sums import ChunkSums
-from fastnn2.engine.layout import aligned_zeros, padded_length
+from fastnn2.engine.layout import aligned_empty, aligned_zeros, padded_length
 from fastnn2.engine.objective import Objective
 from fastnn2.engine.pieces import split_into_calls
 from fastnn2.kernels.shared import choices, control_words, tuning
@@ -31,6 +31,20 @@ class HeldBlock:
     first: int
     end: int
     samples: Samples
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _held_block, (self.first, self.end, *self.samples)
+
+    def __sizeof__(self) -> int:
+        return sum(array.nbytes for array in self.samples)
+
+
+def _held_block(first: int, end: int, *arrays: Array) -> HeldBlock:
+    """Return a block that was pickled, with its arrays on 128-byte boundaries again."""
+    aligned = [aligned_empty(array.size, array.dtype) for array in arrays]
+    for copy, array in zip(aligned, arrays, strict=True):
+        copy[:] = array
+    return HeldBlock(first, end, Samples(*aligned))
 
 
 class Stopped(Exception):

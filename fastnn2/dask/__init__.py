@@ -1,0 +1,20 @@
+"""fastnn2 on a Dask cluster: the same numbers, bit for bit, for any workers and partitions.
+
+``fit`` is :func:`fastnn2.fit` for dask collections; ``DaskMLPClassifier`` and ``DaskMLPRegressor`` are the estimators.
+``collections`` has X, Y and weights as partitions, ``plan`` decides who holds which chunks, ``held_data`` has the
+blocks that workers hold, and ``evaluation`` sums over them. ``worker_tasks`` is what runs on the workers, ``targets``
+what becomes of Y there. ``requests`` has every wait, with its limit; ``descent`` the steps. May import functional,
+estimators and below; of the extra `dask`, only what is here imports it.
+"""
+
+try:
+    import dask.array
+    import dask.dataframe  # noqa: F401
+    import distributed  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"fastnn2.dask needs Dask ({error}): pip install 'fastnn2[dask]'") from error
+
+from fastnn2.dask.errors import ClusterError
+from fastnn2.dask.fit import fit
+
+__all__ = ["ClusterError", "fit"]
