@@ -9,7 +9,6 @@ from typing import Any
 
 import dask
 import distributed
-from dask import delayed
 from dask.utils import format_bytes
 from distributed import KilledWorker
 
@@ -56,16 +55,9 @@ class HeldData:
         threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
         self._planned = self._plan(threads)
         self._check_memory(workers)
-        by_owner: dict[str, list[int]] = defaultdict(list)
-        for index, block in enumerate(self._planned):
-            by_owner[block.owner].append(index)
-        self._blocks: list[Any] = [None] * len(self._planned)
+        self._blocks: list[Any] = []
         try:
-            for owner, indexes in by_owner.items():
-                tasks = [self._task(self._planned[index], X, Y, weights, targets) for index in indexes]
-                futures = cluster.client.compute(tasks, workers=[owner], allow_other_workers=True)
-                for index, future in zip(indexes, futures, strict=True):
-                    self._blocks[index] = future
+            self._submit([X, Y] if weights is None else [X, Y, weights], targets)
             self._wait()
         except BaseException:
             self.release()
@@ -79,18 +71,62 @@ class HeldData:
         return cut.chunk(first).first * lanes, min(cut.chunk(end - 1).last * lanes, self._objective.n)
 
     def _plan(self, threads: dict[str, int]) -> list[PlannedBlock]:
-        keys = [part.key for part in self._X.partitions]
-        futures = {future.key: future for future in distributed.futures_of(self._X.collection)}
-        held = [key for key in keys if key in futures]
-        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=held) if held else {}
+        holders = self._holders(self._X)
         rows = []
         for chunk in range(self._objective.cut.chunks):
             count: Counter[str] = Counter()
             for partition, length in self._X.rows_in_partitions(*self._ranges(chunk, chunk + 1)):
-                for address in found.get(keys[partition], ()):
+                for address in holders[partition]:
                     count[address] += length
             rows.append(count)
         return plan_blocks(choose_owners(rows, threads), threads, self._bytes(0, 1))
+
+    def _holders(self, collection: Collection) -> list[Sequence[str]]:
+        """Return the workers that have each partition; none have one that is not computed yet."""
+        futures = {future.key for future in distributed.futures_of(collection.collection)}
+        keys = [part.key for part in collection.partitions]
+        held = [key for key in keys if key in futures]
+        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=held) if held else {}
+        return [found.get(key, ()) for key in keys]
+
+    def _places(self, collection: Collection) -> list[str]:
+        """Return for each partition the worker where rows are taken out of it: one that has it, or needs most of it."""
+        needed: list[Counter[str]] = [Counter() for _ in collection.partitions]
+        for owner, first, end in self._planned:
+            for partition, length in collection.rows_in_partitions(*self._ranges(first, end)):
+                needed[partition][owner] += length
+        return [
+            holders[0] if holders else max(sorted(counts), key=lambda worker: counts[worker], default="")
+            for holders, counts in zip(self._holders(collection), needed, strict=True)
+        ]  # fmt: skip
+
+    def _submit(self, collections: list[Collection], targets: Any) -> None:
+        """Submit the tasks of all blocks.
+
+        Those that take rows out of a partition run where it is, so that only these rows travel. The tasks that lay them
+        out go before further partitions, which then need not all be in memory at once.
+        """
+        client, loosely = self._cluster.client, {"allow_other_workers": True}
+        places = [self._places(collection) for collection in collections]
+        by_place: dict[str, list[Any]] = defaultdict(list)
+        parts_of_blocks = []
+        for _, first, end in self._planned:
+            parts = [collection.rows(*self._ranges(first, end)) for collection in collections]
+            parts_of_blocks.append(parts)
+            for of_collection, place in zip(parts, places, strict=True):
+                for part in of_collection:
+                    by_place[place[part.partition]].append(part.rows)
+        futures: dict[str, Any] = {}
+        for location, tasks in by_place.items():
+            futures.update((future.key, future) for future in client.compute(tasks, workers=[location], **loosely))
+        for (owner, first, end), parts in zip(self._planned, parts_of_blocks, strict=True):
+            ready = [[(part.partition, part.first_row, futures[part.rows.key]) for part in some] for some in parts]
+            X, Y, weights = ready if len(ready) == 3 else (*ready, [])
+            self._blocks.append(
+                client.submit(
+                    worker_tasks.lay_out, self._objective, first, end, X, Y, weights, targets, workers=[owner],
+                    priority=1, pure=False, **loosely)
+            )  # fmt: skip
 
     def _bytes(self, first: int, end: int) -> int:
         """Return the bytes of the chunks [first, end) in groups."""
@@ -120,11 +156,6 @@ class HeldData:
                         f"less {format_bytes(own)} that it uses for itself); start more workers, give them more "
                         "memory, or pass dtype='float32'"
                     )
-
-    def _task(self, block: PlannedBlock, X: Collection, Y: Collection, weights: Collection | None, targets: Any) -> Any:
-        rows = self._ranges(block.first, block.end)
-        parts = [[] if source is None else [tuple(part) for part in source.rows(*rows)] for source in (X, Y, weights)]
-        return delayed(worker_tasks.lay_out, pure=False)(self._objective, block.first, block.end, *parts, targets)
 
     def _wait(self) -> None:
         """Wait until all blocks are laid out; raise what is wrong with them."""
