@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import dask
 import dask.array
 import dask.dataframe
 import numpy as np
@@ -104,14 +103,13 @@ class Collection:
     def rows(self, first: int, last: int) -> list[Part]:
         """Return the tasks that make the rows [first, last), in their order, with the places of these rows.
 
-        A task checks what its partition is, and cuts it where it is: only these rows travel.
+        A task checks its partition, and takes the rows out of it.
         """
         found = []
         for partition, start, begin, end in self._overlaps(first, last):
-            with dask.annotate(workers=[]):  # not only where the rows are wanted
-                rows = delayed(take_rows, pure=False)(
-                    self.partitions[partition], self._form, partition, begin - start, end - start,
-                    self.lengths[partition])  # fmt: skip
+            rows = delayed(take_rows, pure=False)(
+                self.partitions[partition], self._form, partition, begin - start, end - start,
+                self.lengths[partition])  # fmt: skip
             found.append(Part(partition, begin - start, rows))
         return found
 
