@@ -75,7 +75,8 @@ def as_features(rows: Any, dtype: Any, place: Place) -> Array:
 
 def as_weights(rows: Any, dtype: Any, place: Place) -> Array:
     """Return weights (m,) in `dtype`, or raise ValueError if one is not finite or below 0."""
-    return checks.cast_weights(checks.as_real_array(rows, "sample_weight"), np.dtype(dtype), place)
+    array = checks.as_real_array(rows, "sample_weight")
+    return checks.cast_weights(array.reshape(len(array)), np.dtype(dtype), place)
 
 
 def _in_groups(parts: Sequence[Any], columns: int, groups: int, dtype: Any, convert: Conversion) -> Array:
@@ -115,15 +116,6 @@ def _windows(pieces: Iterator[Array], columns: int, size: int, dtype: Any) -> It
         yield window[:filled]
 
 
-def weight_of(parts: Sequence[Any], dtype: Any) -> float:
-    """Return the sum of the weights of some rows, as fit adds them; they are one slice (see total_weight)."""
-    return sum_weights(
-        np.concatenate(
-            [as_weights(rows, dtype, place_in(partition, first_row)) for partition, first_row, rows in parts]
-        )
-    )
-
-
 def evaluate(objective: Objective, blocks: Sequence[HeldBlock], params: Array) -> tuple[str, ChunkSums]:
     """Return this worker's address, and the sums over blocks that it holds, on the threads that Dask gave it."""
     worker = get_worker()
@@ -139,3 +131,12 @@ def evaluate(objective: Objective, blocks: Sequence[HeldBlock], params: Array) -
 def merge(parts: Sequence[tuple[str, ChunkSums]]) -> tuple[tuple[str, ...], ChunkSums]:
     """Return the sums over the chunks of several parts, and the addresses of those who summed them."""
     return tuple(address for address, _ in parts), chunk_sums.merged([sums for _, sums in parts])
+
+
+def weight_of(parts: Sequence[Any], dtype: Any) -> float:
+    """Return the sum of the weights of some rows, as fit adds them; they are one slice (see total_weight)."""
+    return sum_weights(
+        np.concatenate(
+            [as_weights(rows, dtype, place_in(partition, first_row)) for partition, first_row, rows in parts]
+        )
+    )
