@@ -58,7 +58,12 @@ def of_chunks(first: int, gradients: Array) -> ChunkSums:
 
 
 def merged(parts: Sequence[ChunkSums]) -> ChunkSums:
-    """Return the sums of all chunks of some parts, which share none."""
+    """Return the sums of all chunks of some parts, in any order; ValueError if two parts have the same chunk."""
+    chunks = np.concatenate([np.zeros(0, dtype=np.int64), *(part.chunks for part in parts)])
+    order = np.argsort(chunks)
+    chunks = chunks[order]
+    if (again := chunks[1:][chunks[1:] == chunks[:-1]]).size:
+        raise ValueError(f"sums of chunk {again[0]} in two parts; expected each chunk once")
     found = [
         (branch, gradient)
         for part in parts
@@ -66,9 +71,8 @@ def merged(parts: Sequence[ChunkSums]) -> ChunkSums:
     ]  # fmt: skip
     found.sort(key=lambda pair: pair[0])
     branches, gradients = _joined([branch for branch, _ in found], [gradient for _, gradient in found])
-    chunks = np.concatenate([part.chunks for part in parts])
-    order = np.argsort(chunks)
-    return ChunkSums(branches, gradients, chunks[order], np.concatenate([part.terms for part in parts])[order])
+    terms = np.concatenate([np.zeros((0, 2)), *(part.terms for part in parts)])
+    return ChunkSums(branches, gradients, chunks, terms[order])
 
 
 def _joined(
