@@ -38,7 +38,8 @@ class ChunkSums:
 
     def sums_in_order(self) -> tuple[float, float]:
         """Return the sums of weights and of losses, added one chunk after the other."""
-        weight, loss = np.add.accumulate(self.terms)[-1]
+        with _silent():
+            weight, loss = np.add.accumulate(self.terms)[-1]
         return float(weight), float(loss)
 
     def total(self, chunks: int) -> Array:
@@ -84,6 +85,12 @@ def _joined(
         top = first, count, gradient
         while stack and stack[-1][1] == top[1] and stack[-1][0] % (2 * top[1]) == 0 and sum(stack[-1][:2]) == top[0]:
             left = stack.pop()
-            top = left[0], 2 * left[1], left[2] + top[2]
+            with _silent():
+                top = left[0], 2 * left[1], left[2] + top[2]
         stack.append(top)
     return tuple((first, count) for first, count, _ in stack), np.array([gradient for *_, gradient in stack])
+
+
+def _silent() -> np.errstate:
+    """Return a context in which sums may overflow, as in a kernel; who takes the step finds what is not finite."""
+    return np.errstate(over="ignore", invalid="ignore")
