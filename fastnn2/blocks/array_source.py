@@ -9,11 +9,12 @@ import numpy as np
 
 from fastnn2.blocks.npy_file import NpyFile
 from fastnn2.blocks.row_checks import WEIGHT, cast_weights, check_shapes
-from fastnn2.blocks.row_digests import join_digests, row_digest, sampled_rows
+from fastnn2.blocks.row_digests import row_digest
 from fastnn2.blocks.sources import Array, RandomAccessSource, Rows, copy_cast
 from fastnn2.functional import checks
 from fastnn2.functional.total_weight import WeightSum
 from fastnn2.storage.atomic import as_path
+from fastnn2.storage.digest import join_digests, sampled_rows
 
 WEIGHTS_AT_ONCE = 1 << 18
 COMPARED_ROWS = 16

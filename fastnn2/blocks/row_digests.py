@@ -1,22 +1,11 @@
 """A digest of some of the rows of a source, by which a checkpoint knows its samples."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fastnn2.blocks.sources import Rows
-from fastnn2.storage.digest import digest
-
-MOST_ROWS = 1024
-
-
-def sampled_rows(n: int) -> range:
-    """Return the numbers of the rows that are taken of `n`: every k-th, at most MOST_ROWS, with k a power of two."""
-    step = 1
-    while n > MOST_ROWS * step:
-        step *= 2
-    return range(0, n, step)
+from fastnn2.storage.digest import MOST_ROWS, digest, join_digests
 
 
 def row_digest(rows: Rows, row: int, dtype: Any) -> str:
@@ -24,12 +13,6 @@ def row_digest(rows: Rows, row: int, dtype: Any) -> str:
     with np.errstate(over="ignore"):
         arrays = [None if array is None else array[row : row + 1].astype(dtype, order="C") for array in rows]
     return digest(*arrays)
-
-
-def join_digests(found: Iterable[str], n: int, dtype: Any) -> str:
-    """Return the digest of the digests of the sampled rows of `n`."""
-    text = f"{np.dtype(dtype).name} {n} {' '.join(found)}"
-    return digest(np.frombuffer(text.encode(), dtype=np.uint8))
 
 
 class RowDigests:

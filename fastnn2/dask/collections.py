@@ -8,8 +8,9 @@ import dask.dataframe
 import numpy as np
 from dask import delayed
 
+from fastnn2.dask.partitions import Form, columns_of, count_checked_rows, dtypes_of, labels_of, take_rows
 from fastnn2.dask.requests import Cluster
-from fastnn2.dask.worker_tasks import form_of, rows_of
+from fastnn2.functional import checks
 
 
 class Part(NamedTuple):
@@ -32,7 +33,10 @@ class Collection:
     Attributes
     ----------
     dtype : dtype
-        That of an array; of a dataframe, the one that all its columns can be cast to.
+        That of the numbers; of a dataframe, the one that all its columns are cast to. It is object if not all are
+        numbers.
+    is_matrix : bool
+        Whether it has two dimensions.
     columns : int
         1 for a series or an array with one dimension.
     names : list or None
@@ -43,48 +47,45 @@ class Collection:
     """
 
     def __init__(self, value: Any, name: str) -> None:
-        self.name, self.names = name, None
+        self.name = name
         if isinstance(value, dask.array.Array):
-            if value.ndim not in (1, 2):
-                raise ValueError(f"{name} has {value.ndim} dimensions; expected one or two, samples as rows")
-            self.is_matrix = value.ndim == 2
-            self.dtype, self.columns = value.dtype, value.shape[1] if self.is_matrix else 1
-            if self.is_matrix and np.isnan(self.columns):
-                raise ValueError(
-                    f"{name} has an unknown number of columns; expected a known one: call compute_chunk_sizes()"
-                )
-            if self.is_matrix and len(value.chunks[1]) > 1:
-                value = value.rechunk({1: -1})
+            value = _whole_rows(value, name)
+            self._example = value._meta
             self._known: list[float] = list(value.chunks[0])
+            self.partitions = value.to_delayed().ravel().tolist()
         elif isinstance(value, dask.dataframe.DataFrame | dask.dataframe.Series):
-            self.is_matrix = value.ndim == 2
-            meta = value._meta
-            if self.is_matrix:
-                self.names = list(value.columns)
-            self.columns = len(self.names) if self.names is not None else 1
-            self.dtype = _common_dtype(meta)
+            self._example = value._meta_nonempty
             self._known = [float("nan")] * value.npartitions
+            self.partitions = list(value.to_delayed())
         else:
             raise TypeError(
                 f"{name} is {type(value).__name__}; expected a dask array, DataFrame or Series, with samples as rows. "
-                f"Make one first, for example dask.array.from_array({name}, chunks=(100_000, -1))"
+                f"Make one first, for example {_conversion(value, name)}"
             )
+        self.collection = value
+        self.is_matrix = value.ndim == 2
+        columns, labels = columns_of(value), labels_of(self._example)
+        self.columns = 1 if columns is None else columns
         if self.columns == 0:
             raise ValueError(f"{name} has no columns; expected at least one")
-        self.collection = value
-        self.partitions = list(np.ravel(value.to_delayed()))
+        self.names = None if labels is None else list(labels)
+        self.dtype = _dtype_of_numbers(self._example)
+        self._form = Form(name, columns, dtypes_of(self._example), labels, self.dtype.kind in "biuf")
         self.lengths: list[int] = []
+        if not np.isnan(self._known).any():
+            self.lengths = [int(length) for length in self._known]
+
+    def check_numbers(self) -> None:
+        """Raise TypeError unless these are real numbers, by what the collection says."""
+        checks.as_real_array(self._example, self.name)
 
     def find_lengths(self, cluster: Cluster) -> None:
         """Find how many rows each partition has; where that is not known, the cluster computes the partitions once."""
         unknown = [index for index, length in enumerate(self._known) if np.isnan(length)]
-        tasks = [delayed(form_of, pure=False)(self.partitions[index]) for index in unknown]
-        for index, (length, columns) in zip(unknown, cluster.compute(tasks), strict=True):
-            if columns != self.columns:
-                raise ValueError(
-                    f"partition {index} of {self.name} has {columns} columns; expected {self.columns}, as the "
-                    "collection says"
-                )
+        tasks = [
+            delayed(count_checked_rows, pure=False)(self.partitions[index], self._form, index) for index in unknown
+        ]
+        for index, length in zip(unknown, cluster.compute(tasks), strict=True):
             self._known[index] = length
         self.lengths = [int(length) for length in self._known]
 
@@ -93,13 +94,22 @@ class Collection:
         """Return the number of rows."""
         return sum(self.lengths)
 
+    @property
+    def shape(self) -> str:
+        """Return the shape, for messages."""
+        rows = str(self.n) if self.lengths else "samples"
+        return f"({rows}, {self.columns})" if self.is_matrix else f"({rows},)"
+
     def rows(self, first: int, last: int) -> list[Part]:
-        """Return the tasks that make the rows [first, last), in their order, with the places of these rows."""
+        """Return the tasks that make the rows [first, last), in their order, with the places of these rows.
+
+        A task checks its partition, and takes the rows out of it.
+        """
         found = []
         for partition, start, begin, end in self._overlaps(first, last):
-            rows = self.partitions[partition]
-            if end - begin < self.lengths[partition]:  # cut where the partition is: only these rows travel
-                rows = delayed(rows_of, pure=False)(rows, begin - start, end - start, self.lengths[partition])
+            rows = delayed(take_rows, pure=False)(
+                self.partitions[partition], self._form, partition, begin - start, end - start,
+                self.lengths[partition])  # fmt: skip
             found.append(Part(partition, begin - start, rows))
         return found
 
@@ -119,21 +129,67 @@ class Collection:
             partition += 1
 
 
-def _common_dtype(meta: Any) -> np.dtype[Any]:
-    """Return the dtype of the numbers of a dataframe; object if some columns have none."""
-    dtypes = list(meta.dtypes) if meta.ndim == 2 else [meta.dtype]
-    plain = [getattr(dtype, "numpy_dtype", dtype) for dtype in dtypes]
-    if not all(isinstance(dtype, np.dtype) for dtype in plain):
+def _whole_rows(value: Any, name: str) -> Any:
+    """Return a dask array whose chunks have all columns, or raise ValueError."""
+    if value.ndim not in (1, 2):
+        raise ValueError(f"{name} has {value.ndim} dimensions; expected one or two, samples as rows")
+    if value.ndim == 2 and np.isnan(value.shape[1]):
+        raise ValueError(
+            f"{name} has an unknown number of columns; expected a known one: call {name}.compute_chunk_sizes() first"
+        )
+    if value.ndim == 2 and value.shape[1] == 0:
+        raise ValueError(f"{name} has no columns; expected at least one")
+    return value.rechunk({1: -1}) if value.ndim == 2 and len(value.chunks[1]) > 1 else value
+
+
+def _conversion(value: Any, name: str) -> str:
+    """Return the code that makes a collection of what is none."""
+    module = type(value).__module__.split(".")[0]
+    if module == "pandas":
+        return f"dask.dataframe.from_pandas({name}, chunksize=100_000)"
+    array = name if module == "numpy" else f"numpy.asarray({name})"
+    chunks = "100_000" if np.ndim(value) == 1 else "(100_000, -1)"
+    return f"dask.array.from_array({array}, chunks={chunks})"
+
+
+def _dtype_of_numbers(example: Any) -> np.dtype[Any]:
+    """Return the dtype that numbers of a partition have as an array; object if they are no real numbers."""
+    try:
+        array = checks.as_real_array(example, "")
+    except (TypeError, ValueError):
         return np.dtype(object)
-    return np.result_type(*plain) if plain else np.dtype(float)
+    dtype: np.dtype[Any] = array.dtype
+    return dtype
+
+
+def check_forms(X: Collection, Y: Collection, weights: Collection | None) -> None:
+    """Raise TypeError or ValueError unless these can be features, targets and weights, as far as is known."""
+    for collection in (X, Y, weights):
+        if collection is not None:
+            collection.check_numbers()
+    if not X.is_matrix:
+        remedy = "X.to_frame()" if hasattr(X.collection, "to_frame") else "X.reshape(-1, 1)"
+        raise ValueError(
+            f"X has shape {X.shape}; expected two dimensions, (samples, features). For one feature pass {remedy}"
+        )
+    if weights is not None and weights.is_matrix:
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; expected (samples,), one weight for each row of X"
+        )  # fmt: skip
+    known = [other for other in (Y, weights) if other is not None and other.lengths]
+    if X.lengths:
+        check_same_rows(X, *known)
 
 
 def check_same_rows(X: Collection, *others: Collection | None) -> None:
     """Raise ValueError unless all have as many rows as X, and at least one."""
     for other in others:
         if other is not None and other.n != X.n:
-            raise ValueError(
-                f"X has {X.n} samples (rows) and {other.name} has {other.n}; expected the same number in both"
-            )
+            message = f"X has {X.n} samples (rows) and {other.name} has {other.n}; expected the same number in both"
+            for one, n in ((X, other.n), (other, X.n)):
+                if one.is_matrix and one.columns == n:
+                    message += f". {one.name} of shape {one.shape} looks like one column per sample: pass {one.name}.T"
+                    break
+            raise ValueError(message)
     if X.n == 0:
         raise ValueError(f"X has no rows in its {len(X.partitions)} partitions; expected at least one sample")

@@ -109,7 +109,7 @@ class Cluster:
             if left <= 0:
                 raise ClusterError(self._stuck(futures, what))
             try:
-                distributed.wait(list(futures), timeout=min(POLL_SECONDS, left))
+                self.client.sync(_wait, list(futures), callback_timeout=min(POLL_SECONDS, left))
             except (TimeoutError, RuntimeError, *LOST):
                 self.check_alive()
 
@@ -146,6 +146,10 @@ class Cluster:
 
 async def _gather(client: Any, futures: list[Any]) -> Any:
     return await client.gather(futures, asynchronous=True)
+
+
+async def _wait(futures: list[Any]) -> None:
+    await asyncio.gather(*(future.exception() for future in futures))
 
 
 async def _cancel(client: Any, futures: list[Any]) -> None:

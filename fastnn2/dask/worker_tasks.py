@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from distributed import get_worker
 
+from fastnn2.dask.partitions import cut, labels_of
 from fastnn2.engine import chunk_sums
 from fastnn2.engine.block_job import Samples
 from fastnn2.engine.chunk_sums import ChunkSums
@@ -19,33 +20,20 @@ from fastnn2.kernels.shared import tuning
 
 Array = np.ndarray[Any, Any]
 Place = Callable[[tuple[int, ...]], str]
+# Makes rows of an array or a dataframe numbers (m, columns); raises ValueError, with the place of what is not valid.
+Conversion = Callable[[Any, Place], Array]
 
-WINDOW_BYTES = 1 << 24  # of the rows that are laid out at once
-
-
-def form_of(partition: Any) -> tuple[int, int]:
-    """Return the numbers of rows and columns of a partition."""
-    shape = np.shape(partition)
-    return int(shape[0]), int(shape[1]) if len(shape) == 2 else 1
+WINDOW_BYTES = 1 << 24  # of the rows that are converted and laid out at once
 
 
-def rows_of(partition: Any, first: int, last: int, length: int) -> Any:
-    """Return the rows [first, last) of a partition that is to have `length` rows."""
-    if len(partition) != length:
-        raise ValueError(
-            f"a partition has {len(partition)} rows, and {length} when its rows were counted; the collection must not "
-            "change between two computations"
-        )
-    rows = partition.iloc[first:last] if hasattr(partition, "iloc") else partition[first:last]
-    return rows.copy()  # a view would keep the whole partition in memory
-
-
-def place_in(partition: int, first_row: int, has_columns: bool = True) -> Place:
-    """Return what says where a number is."""
+def place_in(partition: int, first_row: int, labels: Sequence[Any] | None = None) -> Place:
+    """Return what says where a number is of the rows from `first_row` on; `labels` are the names of the columns."""
 
     def place(at: tuple[int, ...]) -> str:
-        column = f", column {at[1]}" if has_columns and len(at) == 2 else ""
-        return f"row {first_row + at[0]} of partition {partition}{column}"
+        row = f"row {first_row + at[0]} of partition {partition}"
+        if len(at) == 1:
+            return row
+        return f"{row}, column {at[1] if labels is None else repr(labels[at[1]])}"
 
     return place
 
@@ -63,65 +51,67 @@ def lay_out(
     targets : callable
         One of :mod:`targets`.
     """
-    lanes, cut, dtype = tuning.group_size(objective.dtype), objective.cut, objective.dtype
-    groups = cut.chunk(end - 1).last - cut.chunk(first).first
-    count = min(cut.chunk(end - 1).last * lanes, objective.n) - cut.chunk(first).first * lanes
-
-    def checked_X(rows: Any, place: Place) -> Array:
-        array = checks.as_real_array(rows, "X")
-        with np.errstate(over="ignore"):
-            cast = array.astype(dtype, copy=False)
-        if not is_finite(cast):
-            checks.check_finite(array, "X", dtype, place)
-        return cast
-
-    def checked_weights(rows: Any, place: Place) -> Array:
-        array = checks.as_real_array(rows, checks_name)
-        return checks.cast_weights(array.reshape(len(array)), dtype, place)
-
-    checks_name = "sample_weight"
-    laid_out = []
-    for parts, columns, checked in (
-        (X, objective.d, checked_X),
-        (Y, objective.o, targets),
-        (weights, 1, checked_weights),
-    ):
-        if not parts:
-            laid_out.append(aligned_zeros(0, dtype))
-            continue
-        flat = aligned_zeros(groups * columns * lanes, dtype)
-        to_groups = RowsToGroups(columns, dtype)
-        group = 0
-        size = max(1, WINDOW_BYTES // (columns * lanes * dtype.itemsize)) * lanes
-        for window in _windows(parts, columns, checked, size, dtype):
-            to_groups(window, flat, group)
-            group += -(-len(window) // lanes)
-        if group != groups:
-            raise ValueError(f"the partitions of a block of {count} rows have another number of rows")
-        laid_out.append(flat)
-    return HeldBlock(first, end, Samples(*laid_out))
+    groups = objective.cut.chunk(end - 1).last - objective.cut.chunk(first).first
+    dtype = objective.dtype
+    samples = Samples(
+        _in_groups(X, objective.d, groups, dtype, lambda rows, place: as_features(rows, dtype, place)),
+        _in_groups(Y, objective.o, groups, dtype, targets),
+        _in_groups(weights, 1, groups, dtype, lambda rows, place: as_weights(rows, dtype, place)[:, np.newaxis])
+        if objective.has_weights
+        else aligned_zeros(0, dtype),
+    )
+    return HeldBlock(first, end, samples)
 
 
-def _windows(
-    parts: Sequence[Any], columns: int, checked: Callable[[Any, Place], Array], size: int, dtype: Any
-) -> Iterator[Array]:
-    """Yield the rows of parts, checked and in `dtype`, `size` of them at a time, and the rest."""
-    window, filled = np.empty((size, columns), dtype), 0
+def as_features(rows: Any, dtype: Any, place: Place) -> Array:
+    """Return rows of X (m, d) in `dtype`, or raise ValueError if a number is not finite."""
+    array = checks.as_real_array(rows, "X")
+    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is found
+        cast = array.astype(dtype, copy=False)
+    if not is_finite(cast):
+        checks.check_finite(array, "X", dtype, place)
+    return cast
+
+
+def as_weights(rows: Any, dtype: Any, place: Place) -> Array:
+    """Return weights (m,) in `dtype`, or raise ValueError if one is not finite or below 0."""
+    array = checks.as_real_array(rows, "sample_weight")
+    return checks.cast_weights(array.reshape(len(array)), np.dtype(dtype), place)
+
+
+def _in_groups(parts: Sequence[Any], columns: int, groups: int, dtype: Any, convert: Conversion) -> Array:
+    """Return the rows of parts in groups, with zeros at the end of the last."""
+    lanes = tuning.group_size(dtype)
+    laid_out = aligned_zeros(groups * columns * lanes, dtype)
+    to_groups, group = RowsToGroups(columns, dtype), 0
+    size = lanes * min(groups, max(1, WINDOW_BYTES // (columns * lanes * dtype.itemsize)))
+    for window in _windows(_converted(parts, size, convert), columns, size, dtype):
+        to_groups(window, laid_out, group)
+        group += -(-len(window) // lanes)
+    if group != groups:
+        raise RuntimeError(f"the rows of a block fill {group} groups; expected {groups}")
+    return laid_out
+
+
+def _converted(parts: Sequence[Any], size: int, convert: Conversion) -> Iterator[Array]:
+    """Yield the numbers of the rows of parts, of at most `size` rows at a time."""
     for partition, first_row, rows in parts:
+        labels = labels_of(rows)
         for begin in range(0, len(rows), size):
-            piece = rows.iloc[begin : begin + size] if hasattr(rows, "iloc") else rows[begin : begin + size]
-            array = checked(piece, place_in(partition, first_row + begin, columns > 1 or np.ndim(piece) == 2))
-            array = array.reshape(len(array), -1)
-            if array.shape[1] != columns:
-                raise ValueError(f"partition {partition} has {array.shape[1]} columns; expected {columns}")
-            while len(array):
-                taken = array[: size - filled]
-                window[filled : filled + len(taken)] = taken
-                filled += len(taken)
-                array = array[len(taken) :]
-                if filled == size:
-                    yield window
-                    filled = 0
+            yield convert(cut(rows, begin, begin + size), place_in(partition, first_row + begin, labels))
+
+
+def _windows(pieces: Iterator[Array], columns: int, size: int, dtype: Any) -> Iterator[Array]:
+    """Yield the rows of pieces, `size` of them at a time, and then the rest; the next window overwrites the last."""
+    window, filled = np.empty((size, columns), dtype), 0
+    for piece in pieces:
+        while len(piece):
+            taken, piece = piece[: size - filled], piece[size - filled :]
+            window[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            if filled == size:
+                yield window
+                filled = 0
     if filled:
         yield window[:filled]
 
@@ -145,10 +135,8 @@ def merge(parts: Sequence[tuple[str, ChunkSums]]) -> tuple[tuple[str, ...], Chun
 
 def weight_of(parts: Sequence[Any], dtype: Any) -> float:
     """Return the sum of the weights of some rows, as fit adds them; they are one slice (see total_weight)."""
-    arrays = [
-        checks.cast_weights(
-            checks.as_real_array(rows, "sample_weight").reshape(len(rows)), np.dtype(dtype),
-            place_in(partition, first_row))
-        for partition, first_row, rows in parts
-    ]  # fmt: skip
-    return sum_weights(np.concatenate(arrays))
+    return sum_weights(
+        np.concatenate(
+            [as_weights(rows, dtype, place_in(partition, first_row)) for partition, first_row, rows in parts]
+        )
+    )

@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 # How a message says where a number of an array is: the names of the axes, of which an array with fewer axes takes the
 # last; or a function that makes the words from the indices.
 Axes = tuple[str, ...] | Callable[[tuple[int, ...]], str]
+# How the names of pandas' dtypes of numbers begin, and those of PyArrow, such as "double[pyarrow]".
+NUMBER_DTYPES = ("int", "uint", "float", "bool", "double", "halffloat")
 _thread_local = threading.local()
 
 
@@ -69,7 +71,7 @@ def _column_dtypes(value: Any) -> list[str]:
 def _has_pandas_number_columns(value: Any) -> bool:
     """Return whether a value is a pandas object whose columns are all numeric, such as pandas' own Int64."""
     columns = [name.lower() for name in _column_dtypes(value)]
-    return bool(columns) and all(name.startswith(("int", "uint", "float", "bool")) for name in columns)
+    return bool(columns) and all(name.startswith(NUMBER_DTYPES) for name in columns)
 
 
 def _check_not_sparse(value: Any, name: str) -> None:

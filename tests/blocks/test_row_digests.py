@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnn2.blocks.row_digests import MOST_ROWS, RowDigests, join_digests, row_digest, sampled_rows
+from fastnn2.blocks.row_digests import RowDigests, row_digest
 from fastnn2.blocks.sources import Rows
+from fastnn2.storage.digest import MOST_ROWS, join_digests, sampled_rows
 
 
 def rows_of(n, weighted=True):
