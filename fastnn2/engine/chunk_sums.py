@@ -38,7 +38,8 @@ class ChunkSums:
 
     def sums_in_order(self) -> tuple[float, float]:
         """Return the sums of weights and of losses, added one chunk after the other."""
-        weight, loss = np.add.accumulate(self.terms)[-1]
+        with _silent():
+            weight, loss = np.add.accumulate(self.terms)[-1]
         return float(weight), float(loss)
 
     def total(self, chunks: int) -> Array:
@@ -58,7 +59,12 @@ def of_chunks(first: int, gradients: Array) -> ChunkSums:
 
 
 def merged(parts: Sequence[ChunkSums]) -> ChunkSums:
-    """Return the sums of all chunks of some parts, which share none."""
+    """Return the sums of all chunks of some parts, in any order; ValueError if two parts have the same chunk."""
+    chunks = np.concatenate([np.zeros(0, dtype=np.int64), *(part.chunks for part in parts)])
+    order = np.argsort(chunks)
+    chunks = chunks[order]
+    if (again := chunks[1:][chunks[1:] == chunks[:-1]]).size:
+        raise ValueError(f"sums of chunk {again[0]} in two parts; expected each chunk once")
     found = [
         (branch, gradient)
         for part in parts
@@ -66,9 +72,8 @@ def merged(parts: Sequence[ChunkSums]) -> ChunkSums:
     ]  # fmt: skip
     found.sort(key=lambda pair: pair[0])
     branches, gradients = _joined([branch for branch, _ in found], [gradient for _, gradient in found])
-    chunks = np.concatenate([part.chunks for part in parts])
-    order = np.argsort(chunks)
-    return ChunkSums(branches, gradients, chunks[order], np.concatenate([part.terms for part in parts])[order])
+    terms = np.concatenate([np.zeros((0, 2)), *(part.terms for part in parts)])
+    return ChunkSums(branches, gradients, chunks, terms[order])
 
 
 def _joined(
@@ -80,6 +85,12 @@ def _joined(
         top = first, count, gradient
         while stack and stack[-1][1] == top[1] and stack[-1][0] % (2 * top[1]) == 0 and sum(stack[-1][:2]) == top[0]:
             left = stack.pop()
-            top = left[0], 2 * left[1], left[2] + top[2]
+            with _silent():
+                top = left[0], 2 * left[1], left[2] + top[2]
         stack.append(top)
     return tuple((first, count) for first, count, _ in stack), np.array([gradient for *_, gradient in stack])
+
+
+def _silent() -> np.errstate:
+    """Return a context in which sums may overflow, as in a kernel; who takes the step finds what is not finite."""
+    return np.errstate(over="ignore", invalid="ignore")

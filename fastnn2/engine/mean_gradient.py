@@ -54,4 +54,6 @@ class MeanGradient:
                 chunks=chunks, sums=self._sums, stride=objective.stride, params=self._params, count=count, l2=self._l2,
                 total_weight=weight, gradient=self._gradient, result=self._result)
         )  # fmt: skip
-        return float(self._result[0]), self._gradient[:count].copy()
+        # L-BFGS of one machine has a mean over mini-batches, weighted by their samples: here over one, of all samples.
+        loss = float(self._result[0]) * objective.n / objective.n
+        return loss, self._gradient[:count].copy()

@@ -43,6 +43,13 @@ class Objective:
         return self.loss is None
 
     @property
+    def is_by_samples(self) -> bool:
+        """Return whether fit, or L-BFGS, shares the samples. Otherwise it shares hidden units, in another order."""
+        if self.is_of_fit:
+            return tuning.train_kernel(self.d, self.h, self.o) != "train_wide"
+        return tuning.count_parts(self.n, self.d, self.h, self.o, self.dtype) == 1
+
+    @property
     def kernel(self) -> str:
         """Return the name of the kernel that sums."""
         if not self.is_of_fit:

@@ -2,44 +2,17 @@
 
 import itertools
 
-import numpy as np
+from cut_data import assert_covers, cuts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn2.blocks import plan
-from fastnn2.engine.pieces import Cut, Piece, count_groups_of, split_into_calls
-from fastnn2.kernels.shared.choices import CHUNK, FIRST, LAST, PIECE_WORDS, PLACE
-
-
-@st.composite
-def cuts(draw):
-    groups = draw(st.integers(1, 600))
-    chunks = 1 << draw(st.integers(0, groups.bit_length() - 1))
-    return Cut(groups, chunks, draw(st.integers(1, 16)))
-
-
-def assert_covers(cut, pieces):
-    """Assert that pieces have all groups once, those of a chunk in order, and begin at tiles of their chunks."""
-    reached = [cut.chunk(c).first for c in range(cut.chunks)]
-    for chunk, first, last in pieces:
-        assert first == reached[chunk] < last <= cut.chunk(chunk).last
-        assert (first - cut.chunk(chunk).first) % cut.tile_groups == 0
-        reached[chunk] = last
-    assert reached == [cut.chunk(c).last for c in range(cut.chunks)]
+from fastnn2.engine.pieces import Cut, count_groups_of
 
 
 def assert_no_chunk_twice(block):
     chunks = [piece.chunk for piece in block]
     assert len(chunks) == len(set(chunks)) > 0
-
-
-@given(cuts())
-def test_chunks_follow_each_other(cut):
-    chunks = [cut.chunk(c) for c in range(cut.chunks)]
-    assert [piece.first for piece in chunks] == [0, *(piece.last for piece in chunks[:-1])]
-    assert chunks[-1].last == cut.groups
-    sizes = [piece.last - piece.first for piece in chunks]
-    assert max(sizes) - min(sizes) <= 1
 
 
 @given(cuts(), st.integers(1, 100), st.integers(1, 700))
@@ -67,38 +40,6 @@ def test_blocks_in_order(cut, block_groups):
     for block, following in itertools.pairwise(blocks):  # another tile has no room
         tile = min(cut.tile_groups, following[0].last - following[0].first)
         assert count_groups_of(block) + tile > block_groups
-
-
-@given(cuts(), st.integers(1, 100), st.integers(1, 700), st.integers(1, 300), st.booleans())
-def test_calls(cut, streams, block_groups, call_groups, in_order):
-    if in_order:
-        blocks = list(plan.blocks_in_order(cut, block_groups))
-    else:
-        blocks = list(plan.blocks_of_streams(cut, min(streams, cut.chunks), block_groups))
-    found = []
-    for block in blocks:
-        begins = dict(zip((piece.chunk for piece in block), np.cumsum([0, *map(size, block)]), strict=False))
-        calls = split_into_calls(block, cut, call_groups)
-        for call in calls:
-            assert call.dtype == np.int64
-            assert call.shape == (len(call), PIECE_WORDS)
-            assert call.flags.c_contiguous
-            assert 0 < len(call) <= len(block)
-            # About call_groups: a part of a piece ends at a tile.
-            count = (call[:, LAST] - call[:, FIRST]).sum()
-            assert count <= call_groups + len(block) * cut.tile_groups
-        parts = np.vstack(calls)
-        firsts = {piece.chunk: piece.first for piece in block}
-        for part in parts:
-            # A place is that of the group in the block, whose pieces follow each other.
-            assert part[PLACE] == begins[part[CHUNK]] + part[FIRST] - firsts[part[CHUNK]]
-        found += [Piece(*map(int, part[[CHUNK, FIRST, LAST]])) for part in parts]
-        assert sum(map(size, found[-len(parts) :])) == count_groups_of(block)
-    assert_covers(cut, found)
-
-
-def size(piece):
-    return piece.last - piece.first
 
 
 def test_a_block_has_pieces_that_are_far_apart():

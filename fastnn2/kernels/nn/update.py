@@ -14,18 +14,23 @@ def sum_in_pairs(gradients, gradients_offset, gradients_stride, count, first, la
     The order is a binary tree: neighbours are added, then the sums of neighbours: (g0 + g1) + (g2 + g3), and so on. A
     thread that has a whole branch of the tree can sum it before the barrier, so the number of threads changes no bit.
 
-    Gradient c begins at ``gradients[gradients_offset + c * gradients_stride]``. The ``count / 2`` sums of the first
-    level are written to ``gradients[sums_offset + c * sums_stride]``, in place, and those of the later levels over
-    them. The sums may begin where the gradients do, with the same stride.
+    Gradient c begins at ``gradients[gradients_offset + c * gradients_stride]``. Sums are written to
+    ``gradients[sums_offset + c * sums_stride]``, in place, at most ``count / 2`` of them, and those of later levels
+    over those of earlier ones. The sums may begin where the gradients do, with the same stride.
     """
     if count == 1:
         return gradients_offset
     while count > 1:
-        count //= 2
+        width = 4 if count % 4 == 0 else 2  # four at once, two levels of the tree, are one pass over the memory
+        count //= width
         for c in range(count):
-            a, out = gradients_offset + 2 * c * gradients_stride, sums_offset + c * sums_stride
+            a, out = gradients_offset + width * c * gradients_stride, sums_offset + c * sums_stride
             for i in range(first, last, UPDATE_WIDTH):
-                store(gradients, out + i, load(gradients, a + i) + load(gradients, a + gradients_stride + i))
+                total = load(gradients, a + i) + load(gradients, a + gradients_stride + i)
+                if width == 4:
+                    b = a + 2 * gradients_stride + i
+                    total = total + (load(gradients, b) + load(gradients, b + gradients_stride))
+                store(gradients, out + i, total)
         gradients_offset, gradients_stride = sums_offset, sums_stride
     return sums_offset
 

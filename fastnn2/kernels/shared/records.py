@@ -133,7 +133,7 @@ class MeanGradientRecord(Record):
     params: Reals  # packed; zeros follow
     count: Int  # parameters
     l2: Floats  # the L2 penalty of each parameter
-    total_weight: Float
+    total_weight: Float  # what the mean is divided by
     gradient: Reals  # written; on the boundary of params
     result: Floats  # (1,), written: the mean loss; on no boundary
 

@@ -57,8 +57,8 @@ class Sums:
         ]
         record = BlockSumsRecord(
             d=d, h=h, o=o, n=self.n, control=self.control, thread=0, threads=1, has_weights=self.weights is not None,
-            chunks=self.chunks, tile_groups=self.tile_groups, pieces=words, piece_count=len(words), keep=keep,
-            X_rows=rows[0], Y_rows=rows[1], weight_rows=rows[2], X=room[0], Y=room[1], weights=room[2],
+            chunks=self.chunks, first_chunk=0, tile_groups=self.tile_groups, pieces=words, piece_count=len(words),
+            keep=keep, X_rows=rows[0], Y_rows=rows[1], weight_rows=rows[2], X=room[0], Y=room[1], weights=room[2],
             params=self.params, gradients=self.gradients, gradients_stride=self.stride, A1=scratch[0], dZ2=scratch[1],
             scratch=scratch[2])  # fmt: skip
         is_narrow = tuning.train_kernel(d, h, o) == "train_narrow"
