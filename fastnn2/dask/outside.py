@@ -39,21 +39,13 @@ class Samples:
 
     def gathered(self, cluster: Cluster) -> tuple[Array, Array, Array | None]:
         """Return X, the targets of outputs and the weights of all samples, as arrays on the client."""
-        arrays = []
-        for collection, checked in ((self.X, self._checked_X), (self.y, self.targets), (self.weights, _checked_weights)):
-            if collection is None:
-                arrays.append(None)
-                continue
-            parts = [
-                checked(rows, place_in(index, 0))
-                for index, rows in enumerate(cluster.compute(collection.partitions))
-                if len(rows)
-            ]
-            arrays.append(np.concatenate(parts))
-        X, y, weights = arrays
-        assert X is not None
-        assert y is not None
-        return X, y, weights
+
+        def gather(collection: Collection, checked: Any) -> Array:
+            found = enumerate(cluster.compute(collection.partitions))
+            return np.concatenate([checked(rows, place_in(index, 0)) for index, rows in found if len(rows)])
+
+        weights = None if self.weights is None else gather(self.weights, _checked_weights)
+        return gather(self.X, self._checked_X), gather(self.y, self.targets), weights
 
     def _checked_X(self, rows: Any, place: Any) -> Array:
         array = checks.as_real_array(rows, "X")

@@ -22,7 +22,9 @@ def is_lazy(X: Any) -> bool:
 def as_rows(X: Any) -> Any:
     """Return X with all columns of a row in one chunk, or raise ValueError if it is no matrix."""
     if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimensions; expected two, samples as rows. For one feature take X.reshape(-1, 1)")
+        raise ValueError(
+            f"X has {X.ndim} dimensions; expected two, samples as rows. For one feature take X.reshape(-1, 1)"
+        )
     if np.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns; expected a known one: call compute_chunk_sizes()")
     if isinstance(X, dask.array.Array) and len(X.chunks[1]) > 1:
@@ -46,8 +48,8 @@ def lazy(model: Any, method: str, X: Any) -> dask.array.Array:
     X : dask Array or DataFrame
     """
     X = as_rows(X)
-    dtype = X.dtype if isinstance(X, dask.array.Array) else _dtype_of_columns(X._meta)
-    example = np.zeros((1, model.n_features_in_), dtype if dtype == np.float32 else np.float64)
+    dtype = X.dtype if isinstance(X, dask.array.Array) else as_plain(X._meta_nonempty).dtype
+    example = np.zeros((1, model.n_features_in_), dtype if dtype.kind in "biuf" else np.float64)
     empty: Array = getattr(model, method)(example)[:0]
     shared = delayed(model, pure=False)
     if isinstance(X, dask.array.Array):
@@ -72,9 +74,4 @@ def predict(rows: Any, model: Any, method: str, empty: Array) -> Array:
 
 def as_plain(rows: Any) -> Any:
     """Return a dataframe as an array, whose names of columns need no further check."""
-    return check_array(rows, dtype=[np.float64, np.float32], ensure_all_finite=False) if hasattr(rows, "iloc") else rows
-
-
-def _dtype_of_columns(meta: Any) -> Any:
-    """Return float32 if all columns are, as scikit-learn reads them, else float64."""
-    return np.float32 if len(meta.dtypes) and all(dtype == np.float32 for dtype in meta.dtypes) else np.float64
+    return check_array(rows, ensure_all_finite=False) if hasattr(rows, "iloc") else rows

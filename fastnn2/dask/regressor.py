@@ -56,7 +56,7 @@ class DaskMLPRegressor(RegressorMixin, DaskMLP):
     >>> import dask.array
     >>> from dask.distributed import Client, LocalCluster
     >>> from fastnn2.dask import DaskMLPRegressor
-    >>> cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+    >>> cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0")
     >>> client = Client(cluster)
     >>> X = dask.array.random.default_rng(0).normal(size=(4000, 3), chunks=(1000, 3)).persist()
     >>> y = X[:, 0] * X[:, 1]

@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 class Moments(NamedTuple):
     """Of the outputs of some samples: their number, sum of weights, mean, squared distances to it, squared errors."""
 
-    count: int
+    samples: int
     weight: float
     mean: Array
     spread: Array
@@ -39,7 +39,7 @@ def r2(cluster: Cluster, model: Any, X: Collection, y: Collection, weights: Coll
     for part in _by_partition(cluster, moments_of, model, X, y, weights):
         total = part if total is None else _joined(total, part)
     assert total is not None  # there is a sample
-    if total.count < 2:
+    if total.samples < 2:
         warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning, stacklevel=3)
         return float("nan")
     spread, errors = total.spread, total.errors
@@ -51,10 +51,10 @@ def r2(cluster: Cluster, model: Any, X: Collection, y: Collection, weights: Coll
 def _joined(a: Moments, b: Moments) -> Moments:
     weight = a.weight + b.weight
     if weight == 0:
-        return a._replace(count=a.count + b.count)
+        return a._replace(samples=a.samples + b.samples)
     shift = b.mean - a.mean
     return Moments(
-        a.count + b.count,
+        a.samples + b.samples,
         weight,
         a.mean + shift * (b.weight / weight),
         a.spread + b.spread + shift**2 * (a.weight * b.weight / weight),

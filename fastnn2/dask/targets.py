@@ -88,7 +88,8 @@ class OneLabel:
     def __call__(self, rows: Any, place: Callable[[tuple[int, ...]], str]) -> Array:
         """Return targets (m, o) of some rows."""
         numbers = self.numbers(rows, place)[:, np.newaxis]
-        return numbers == (1 if len(self.classes) <= 2 else np.arange(len(self.classes)))
+        targets: Array = numbers == (1 if len(self.classes) <= 2 else np.arange(len(self.classes)))
+        return targets
 
 
 def as_labels(rows: Any, place: Callable[[tuple[int, ...]], str]) -> Array:

@@ -18,7 +18,7 @@ from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
 from fastnn2.estimators.networks import ACTIVATIONS, LOSSES
 from fastnn2.estimators.optimizer_state import flatten, packed_order
 from fastnn2.estimators.sklearn_hooks import TRANSIENT, OneHiddenLayer
-from fastnn2.exceptions import Params, TrainingInterrupted
+from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
 
 Array = np.ndarray[Any, Any]
 
@@ -62,7 +62,7 @@ class _Trained(OneHiddenLayer):
         return sample_weight  # which have the weights of classes in them
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *lists: Any) -> None:
-        before = self.coefs_, self.intercepts_
+        before = list(self.coefs_), list(self.intercepts_)
         try:
             if self._outside is None:
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
@@ -86,8 +86,8 @@ class _Trained(OneHiddenLayer):
         params, losses = _named(self.coefs_, self.intercepts_), np.array([loss])
         if isinstance(error, KeyboardInterrupt):
             raise TrainingInterrupted(
-                f"stopped after {self._evaluations} evaluations of L-BFGS; the model has the parameters with the lowest "
-                f"loss of them, {loss:.6g}, and a fit with warm_start=True continues from them",
+                f"stopped after {self._evaluations} evaluations of L-BFGS; the model has the parameters with the "
+                f"lowest loss of them, {loss:.6g}, and a fit with warm_start=True continues from them",
                 params,
                 losses,
             ) from error
@@ -119,13 +119,16 @@ class _Trained(OneHiddenLayer):
         """Fit with gradient descent."""
         assert self._outside is not None
         try:
-            result = self._outside.descend(flatten(self.coefs_, self.intercepts_).astype(X.dtype), self._network())
+            params, costs = self._outside.descend(
+                flatten(self.coefs_, self.intercepts_).astype(X.dtype), self._network()
+            )
         except BaseException as error:
-            stopped = getattr(error, "training", None)
-            if hasattr(error, "params") and hasattr(error, "cost_"):
-                stopped = error.params, error.cost_
-            if stopped is not None and len(stopped[1]):
-                self._keep(*stopped, X.shape[0])
+            if isinstance(error, TrainingInterrupted | TrainingDiverged):
+                params, costs = error.params, error.cost_
+            else:
+                params, costs = getattr(error, "training", ({}, np.zeros(0)))
+            if len(costs):
+                self._keep(params, costs, X.shape[0])
             if isinstance(error, TrainingInterrupted):
                 raise TrainingInterrupted(
                     f"stopped after {len(error.cost_)} of {self.max_iter} iterations; the model has what is trained so "
@@ -134,7 +137,7 @@ class _Trained(OneHiddenLayer):
                     error.cost_,
                 ) from error
             raise
-        self._keep(*result, X.shape[0])
+        self._keep(params, costs, X.shape[0])
 
     def _keep(self, params: Params, costs: Array, n: int) -> None:
         """Set the attributes after gradient descent."""
@@ -213,6 +216,8 @@ def run_outside_fit(
     warn_of_changed_signatures()
     model: Any = _Regressor(**parameters) if binarizer is None else _Classifier(**parameters)
     vars(model).update({**fitted_attributes(target), **attributes})
+    if hasattr(model, "coefs_"):  # the fit changes its lists, also where it fails
+        model.coefs_, model.intercepts_ = list(model.coefs_), list(model.intercepts_)
     if binarizer is not None:
         model._label_binarizer, model.classes_ = binarizer, binarizer.classes_
     model._outside = outside
