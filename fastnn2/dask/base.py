@@ -172,7 +172,7 @@ class DaskMLP(BaseEstimator):
 
     def _for_partitions(self, local: Any, X: Any) -> Any:
         """Return the local model for single partitions of X, whose features are checked here, once."""
-        validate_data(local, X=predictions.meta_of(X), skip_check_array=True, reset=False)
+        validate_data(self, X=predictions.meta_of(X), skip_check_array=True, reset=False)
         vars(local).pop("feature_names_in_", None)
         # A worker computes as many partitions at once as Dask gave it threads.
         return local.set_params(n_threads=1)

@@ -101,7 +101,8 @@ def moments_of(model: Any, rows: Any, y: Any, weights: Any) -> Moments:
     targets = np.concatenate(found).astype(np.float64, copy=False)
     by_sample = _weights(weights, len(predicted))[:, np.newaxis]
     weight = float(by_sample.sum())
-    mean = (by_sample * targets).sum(axis=0) / (weight or 1.0)
+    # From the first sample on, so that the mean and the spread of outputs that do not vary are exact.
+    mean = targets[0] + (by_sample * (targets - targets[0])).sum(axis=0) / (weight or 1.0)
     spread = (by_sample * (targets - mean) ** 2).sum(axis=0)
     errors = (by_sample * (targets - predicted.reshape(targets.shape)) ** 2).sum(axis=0)
     return Moments(len(targets), weight, mean, spread, errors)
