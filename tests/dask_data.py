@@ -80,7 +80,7 @@ PARTITIONINGS = {
     "columns too": lambda X, *others: [da.from_array(X, chunks=(700, 2)), *(cut(array, 700) for array in others)],
     "each in its way": lambda *arrays: [cut(a, size) for a, size in zip(arrays, (1100, 640, 990), strict=False)],
     "uneven": lambda *arrays: [cut(array, random_chunks(N, 9, seed)) for seed, array in enumerate(arrays)],
-    "tiny": lambda *arrays: [cut(array, alternately(1, 2, 1, 97)) for array in arrays],
+    "tiny": lambda *arrays: [cut(array, alternately(1, 2, 1, 297)) for array in arrays],
     "empty": lambda *arrays: [cut(array, (0, 0, *alternately(900, 0, 311), 0)) for array in arrays],
     "unknown": lambda *arrays: [
         without_sizes(cut(array, random_chunks(N, 6, 9 + seed, 0))) for seed, array in enumerate(arrays)

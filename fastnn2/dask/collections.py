@@ -147,8 +147,10 @@ def _conversion(value: Any, name: str) -> str:
     module = type(value).__module__.split(".")[0]
     if module == "pandas":
         return f"dask.dataframe.from_pandas({name}, chunksize=100_000)"
+    if module == "dask":
+        return f"dask.array.from_delayed(part, shape, dtype) of each part of {name}, and dask.array.concatenate"
     array = name if module == "numpy" else f"numpy.asarray({name})"
-    chunks = "100_000" if np.ndim(value) == 1 else "(100_000, -1)"
+    chunks = "100_000" if getattr(value, "ndim", 2) == 1 else "(100_000, -1)"
     return f"dask.array.from_array({array}, chunks={chunks})"
 
 
