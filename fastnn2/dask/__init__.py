@@ -15,7 +15,9 @@ try:
 except ImportError as error:
     raise ImportError(f"fastnn2.dask needs Dask ({error}): pip install 'fastnn2[dask]'") from error
 
+from fastnn2.dask.classifier import DaskMLPClassifier
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.fit import fit
+from fastnn2.dask.regressor import DaskMLPRegressor
 
-__all__ = ["ClusterError", "fit"]
+__all__ = ["ClusterError", "DaskMLPClassifier", "DaskMLPRegressor", "fit"]

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastnn2.estimators.conversion import converted
-from fastnn2.estimators.labels import IntegerLabels
+from fastnn2.estimators.labels import IntegerLabels, weights_of_classes
 from fastnn2.estimators.sklearn_hooks import OneHiddenLayer
 from fastnn2.estimators.sparse_input import checked
 
@@ -188,17 +188,11 @@ class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
                 "class_weight needs one class for each sample, and y is multilabel; pass sample_weight instead"
             )
         class_numbers = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
-        classes = self.classes_.tolist()
-        if isinstance(self.class_weight, str):
-            counts = np.bincount(class_numbers, minlength=len(classes))
-            by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        else:
-            unknown = [name for name in self.class_weight if name not in classes]
-            if unknown:
-                raise ValueError(f"class_weight has {unknown}; expected some of the classes {classes}")
-            for name, weight in self.class_weight.items():
-                _check_weight(name, weight)
-            by_class = np.array([self.class_weight.get(name, 1.0) for name in classes], dtype=float)
+        by_class = weights_of_classes(
+            self.class_weight,
+            self.classes_.tolist(),
+            lambda: np.bincount(class_numbers, minlength=len(self.classes_)),
+        )
         by_sample = by_class[class_numbers]
         if not by_sample.any():
             raise ValueError("class_weight is 0 for the classes of all samples; expected at least one above 0")
@@ -233,16 +227,6 @@ class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
         """
         ours: MLPClassifier = converted(model, cls, SklearnClassifier)
         return ours
-
-
-def _check_weight(name: Any, weight: Any) -> None:
-    """Raise ValueError if the weight of a class is not a finite number of 0 or more."""
-    try:
-        accepted = 0 <= float(weight) < np.inf
-    except (TypeError, ValueError, OverflowError):
-        accepted = False
-    if not accepted:
-        raise ValueError(f"class_weight[{name!r}] is {weight!r}; expected a finite number of 0 or more")
 
 
 class MLPRegressor(OneHiddenLayer, SklearnRegressor):

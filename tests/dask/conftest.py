@@ -53,3 +53,10 @@ def local_client():
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def current_client(client):
+    """The client of a cluster of two workers, which is Dask's current one in the thread of the test."""
+    with client.as_current():
+        yield client

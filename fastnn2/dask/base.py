@@ -1,0 +1,212 @@
+"""What the estimators for a cluster have in common: their client, the way of a fit, and predictions."""
+
+import copy
+import warnings
+from typing import Any, ClassVar
+
+import distributed
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastnn2.dask import predictions
+from fastnn2.dask.collections import Collection, check_same_rows
+from fastnn2.dask.errors import ClusterError
+from fastnn2.dask.outside import HeldSamples, Samples, are_shared_by_units
+from fastnn2.dask.requests import Cluster
+from fastnn2.estimators.outside_fit import (
+    Form,
+    check_one_hidden_layer,
+    fitted_attributes,
+    network_of_fit,
+    run_outside_fit,
+)
+from fastnn2.functional import checks
+
+Array = np.ndarray[Any, Any]
+
+# scikit-learn's checks of the parameters that have no counterpart in the local class.
+SOLVERS = ("lbfgs", "gradient_descent")
+REFUSED = ("sgd", "adam")
+
+
+class DaskMLP(BaseEstimator):
+    """The base class of both estimators."""
+
+    _local_class: ClassVar[Any]
+    solver: str
+    timeout: float
+    warm_start: bool
+    alpha: float
+    learning_rate_init: float
+    max_iter: int
+    verbose: Any
+
+    # The client
+    @property
+    def client(self) -> Any:
+        """The client of the cluster: the one that was set, or else Dask's current one.
+
+        It is no parameter; pickles and clones have none.
+        """
+        client = self.__dict__.get("_client")
+        if client is not None:
+            return client
+        try:
+            return distributed.get_client()
+        except ValueError as error:
+            raise ClusterError(
+                "there is no client; make one first, dask.distributed.Client(...), or set that of the estimator: "
+                "model.client = client"
+            ) from error
+
+    @client.setter
+    def client(self, client: Any) -> None:
+        if client is not None and not isinstance(client, distributed.Client):
+            raise TypeError(f"client is {type(client).__name__}; expected a dask.distributed.Client or None")
+        self._client = client
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_client"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    # The local class
+    def to_local(self) -> Any:
+        """Return a model of one machine with the same parameters and, bit for bit, the same predictions.
+
+        Its solver is "lbfgs", or "sgd" in place of "gradient_descent"; `timeout` is left out.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            Fitted, with copies of all attributes.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted.
+        """
+        check_is_fitted(self, "coefs_")
+        local = self._new_local()
+        vars(local).update(copy.deepcopy(fitted_attributes(self)))
+        return local
+
+    def _new_local(self) -> Any:
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name != "timeout"}
+        return self._local_class(**{**parameters, "solver": "lbfgs" if self.solver == "lbfgs" else "sgd"})
+
+    # Fit
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        if self.solver in REFUSED:
+            raise ValueError(
+                f"solver is {self.solver!r}, whose steps follow one another in small batches, which a cluster cannot "
+                "share; expected 'lbfgs' or 'gradient_descent'. For 'sgd' and 'adam' use fastnn2.partial_fit_blocks on "
+                "one machine, which reads more samples than its memory holds"
+            )
+        self._validate_params()
+        local = self._new_local()
+        check_one_hidden_layer(local)
+        cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
+        if predictions.is_lazy(X):
+            X = predictions.as_rows(X)
+        rows, targets = Collection(X, "X"), Collection(y, "y")
+        weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
+        if weights is not None and weights.columns != 1:
+            raise ValueError(f"sample_weight has {weights.columns} columns; expected one weight for each sample")
+        is_warm = self.warm_start and hasattr(self, "coefs_")
+        if is_warm:
+            validate_data(self, X=predictions.meta_of(X), skip_check_array=True, reset=False)
+        validate_data(local, X=predictions.meta_of(X), skip_check_array=True, reset=True)
+        about_features = fitted_attributes(local)
+        if targets.is_matrix and targets.columns == 1:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+                "(n_samples,), for example using ravel().",
+                DataConversionWarning,
+                stacklevel=3,
+            )
+        for collection in (rows, targets, weights):
+            if collection is not None:
+                collection.find_lengths(cluster)
+        check_same_rows(rows, targets, weights)
+
+        dtype = checks.choose_dtype(rows, None)
+        run_dtype = np.float64 if self.solver == "lbfgs" else dtype
+        binarizer, encoding, outputs, weights = self._targets(cluster, targets, weights, run_dtype, is_warm)
+        samples = Samples(rows, targets, weights, encoding)
+        network = network_of_fit(self, binarizer, rows.columns, outputs)
+        about = self, local.get_params(deep=False), binarizer, about_features
+        if self.solver == "lbfgs" and are_shared_by_units(network, rows.n):
+            run_outside_fit(*about, *samples.gathered(cluster))
+            return self
+        held = HeldSamples(
+            cluster, samples, network, self.alpha, self.learning_rate_init, self.max_iter, bool(self.verbose)
+        )
+        try:
+            n = rows.n
+            run_outside_fit(*about, Form((n, rows.columns), dtype), Form((n, outputs), dtype), outside=held)
+        finally:
+            held.release()
+        return self
+
+    def _targets(
+        self, cluster: Cluster, y: Collection, weights: Collection | None, dtype: Any, is_warm: bool
+    ) -> tuple[Any, Any, int, Collection | None]:
+        """Return the label binarizer, what becomes of y (see :mod:`targets`), the outputs, and the weights."""
+        raise NotImplementedError
+
+    # Predictions
+    def _predict(self, X: Any, method: str) -> Any:
+        """Return what a method of the local class predicts: as a dask array for a dask collection, else at once."""
+        local = self.to_local()
+        if not predictions.is_lazy(X):
+            return getattr(local, method)(X)
+        X = predictions.as_rows(X)
+        return predictions.lazy(self._for_partitions(local, X), method, X)
+
+    def _for_partitions(self, local: Any, X: Any) -> Any:
+        """Return the local model for single partitions of X, whose features are checked here, once."""
+        validate_data(self, X=predictions.meta_of(X), skip_check_array=True, reset=False)
+        vars(local).pop("feature_names_in_", None)
+        # A worker computes as many partitions at once as Dask gave it threads.
+        return local.set_params(n_threads=1)
+
+    def predict(self, X: Any) -> Any:
+        """Predict.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame (n_samples, n_features)
+            Samples as rows. Nothing is computed, and no sample moves, before the result is. Arrays and dataframes of
+            one machine are answered at once, on it.
+
+        Returns
+        -------
+        dask Array (n_samples,) or (n_samples, n_outputs)
+            With a chunk for each partition of X. A NumPy array for arrays of one machine.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted.
+        ValueError
+            X has other features than those of the fit.
+        """
+        return self._predict(X, "predict")
+
+    def _score(self, X: Any, y: Any, sample_weight: Any, function: Any) -> float:
+        local = self.to_local()
+        if not predictions.is_lazy(X):
+            score: float = local.score(X, y, sample_weight)
+            return score
+        X = predictions.as_rows(X)
+        cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
+        weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
+        rows, targets = Collection(X, "X"), Collection(y, "y")
+        return float(function(cluster, self._for_partitions(local, X), rows, targets, weights))

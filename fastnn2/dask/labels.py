@@ -1,0 +1,77 @@
+"""The classes of all partitions of y, and the weights of samples times those of their classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask.array
+import numpy as np
+from dask import delayed
+
+from fastnn2.dask.collections import Collection, Part
+from fastnn2.dask.requests import Cluster
+from fastnn2.dask.targets import OneLabel, as_labels
+from fastnn2.dask.worker_tasks import place_in
+from fastnn2.functional import checks
+
+Array = np.ndarray[Any, Any]
+
+
+def find_classes(cluster: Cluster, y: Collection) -> tuple[Array, Array]:
+    """Return the classes of all partitions, in their order, and how many samples each has; y has one label a sample."""
+    tasks = [delayed(count_labels, pure=False)(index, rows) for index, rows in enumerate(y.partitions)]
+    found = [(labels, counts) for labels, counts in cluster.compute(tasks) if len(labels)]
+    try:
+        classes, places = np.unique(np.concatenate([labels for labels, _ in found]), return_inverse=True)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for labels, _ in found for label in labels.tolist()})
+        raise TypeError(
+            f"y has labels that cannot be sorted, of {' and '.join(kinds)}; expected labels of one kind, for example "
+            "strings"
+        ) from error
+    # Weights are integers here, far below 2^53, so that their sums in float64 are exact.
+    return classes, np.bincount(places, np.concatenate([counts for _, counts in found])).astype(np.int64)
+
+
+def count_labels(partition: int, rows: Any) -> tuple[Array, Array]:
+    """Return the labels of a partition, in their order, and how many samples each has; runs on a worker."""
+    labels = as_labels(rows, place_in(partition, 0))
+    try:
+        found: tuple[Array, Array] = np.unique(labels, return_counts=True)
+    except TypeError as error:
+        raise TypeError(
+            f"y has labels in partition {partition} that cannot be sorted ({error}); expected labels of one kind, for "
+            "example strings"
+        ) from error
+    return found
+
+
+def with_class_weights(
+    cluster: Cluster, y: Collection, weights: Collection | None, classes: Array, by_class: Array
+) -> Collection:
+    """Return the weights of samples times those of their classes, in the partitions of y."""
+    pieces, start = [], 0
+    for index, (rows, length) in enumerate(zip(y.partitions, y.lengths, strict=True)):
+        own: Sequence[Part] | None = None if weights is None else weights.rows(start, start + length)
+        parts = None if own is None else [tuple(part) for part in own]
+        task = delayed(weigh, pure=False)(index, rows, parts, classes, by_class)
+        pieces.append(dask.array.from_delayed(task, (length,), dtype=np.float64))
+        start += length
+    found = Collection(dask.array.concatenate(pieces), "sample_weight")
+    found.find_lengths(cluster)
+    return found
+
+
+def weigh(partition: int, rows: Any, weights: Any, classes: Array, by_class: Array) -> Array:
+    """Return the weights of a partition's samples times those of their classes; runs on a worker."""
+    by_sample: Array = by_class[OneLabel(classes).numbers(rows, place_in(partition, 0))]
+    if weights is None:
+        return by_sample
+    # As a fit of one machine does: float32 times float64 is float64.
+    given = [_checked(part, place_in(index, first)) for index, first, part in weights]
+    return by_sample * np.concatenate(given) if given else by_sample
+
+
+def _checked(rows: Any, place: Any) -> Array:
+    array = checks.as_real_array(rows, "sample_weight")
+    dtype = array.dtype if array.dtype == np.float32 else np.float64
+    return checks.cast_weights(array.reshape(len(array)), dtype, place)
