@@ -1,10 +1,11 @@
 """fastnn2 on a Dask cluster: the same numbers, bit for bit, for any workers and partitions.
 
 ``fit`` is :func:`fastnn2.fit` for dask collections; ``DaskMLPClassifier`` and ``DaskMLPRegressor`` are the estimators.
-``collections`` has X, Y and weights as partitions, ``plan`` decides who holds which chunks, ``held_data`` has the
-blocks that workers hold, and ``evaluation`` sums over them. ``worker_tasks`` is what runs on the workers, ``targets``
-what becomes of Y there. ``requests`` has every wait, with its limit; ``descent`` the steps. May import functional,
-estimators and below; of the extra `dask`, only what is here imports it.
+``collections`` has X, Y and weights as partitions, and ``partitions`` their checks on the workers; ``plan`` decides who
+holds which chunks, ``held_data`` has the blocks that workers hold, and ``evaluation`` sums over them. ``worker_tasks``
+is what runs on the workers, ``targets`` what becomes of Y there; ``data_digest`` is for checkpoints. ``requests`` has
+every wait, with its limit; ``descent`` and ``lbfgs`` take the steps. May import functional, estimators and below; of
+the extra `dask`, only what is here imports it.
 """
 
 try:

@@ -140,7 +140,7 @@ def fit(
     >>> from dask.distributed import Client, LocalCluster
     >>> x = np.linspace(0.0, 3.0, 100_000).reshape(-1, 2)
     >>> X, Y = dask.array.from_array(x, chunks=(7_000, -1)), dask.array.from_array(x[:, 0] > 1.5, chunks=9_000)
-    >>> with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    >>> with LocalCluster(processes=False, dashboard_address=":0") as cluster, Client(cluster) as client:
     ...     params, cost_ = fastnn2.dask.fit(client, X, Y, 1.0, 2, 20)
     ...     _, lbfgs_cost_ = fastnn2.dask.fit(client, X, Y, None, 2, 20, solver="lbfgs")
     >>> bool((cost_ == fastnn2.fit(x.T, x[:, 0] > 1.5, 1.0, 2, 20)[1]).all())

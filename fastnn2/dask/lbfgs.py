@@ -124,7 +124,7 @@ class ClusterLbfgs:
     def _accept(self, params: Array) -> None:
         """End an iteration with parameters that were tried."""
         _, done, before = self._accepted
-        after = next(cost for tried, cost in reversed(self._tried) if (tried == params).all())
+        after = [cost for tried, cost in self._tried if (tried == params).all()][-1]
         self._costs[done:] = [before]
         self._accepted = params.copy(), done + 1, after
         self._control[control_words.COMPLETED] = done + 1

@@ -7,10 +7,6 @@ import pathlib
 import pytest
 from data import extra
 
-distributed = extra("distributed", "dask")
-extra("dask.array", "dask")
-extra("dask.dataframe", "dask")
-
 HERE = pathlib.Path(__file__).parent
 _clusters = contextlib.ExitStack()
 _clients = {}
@@ -18,6 +14,7 @@ _clients = {}
 
 def start(workers):
     """Return the client of a cluster of worker processes with one thread each."""
+    distributed = extra("distributed", "dask")
     if workers not in _clients:
         cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
@@ -48,6 +45,7 @@ def client():
 @pytest.fixture
 def local_client():
     """The client of a cluster in threads of this process, where tests can change what workers do."""
+    distributed = extra("distributed", "dask")
     with (
         distributed.LocalCluster(
             processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=logging.ERROR
