@@ -15,7 +15,7 @@ from fastnn2.dask import DaskMLPRegressor  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("client"),
+    pytest.mark.usefixtures("current_client"),
 ]
 
 SETTINGS = {"hidden_layer_sizes": 6, "max_iter": 8, "random_state": 1}

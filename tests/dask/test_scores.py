@@ -12,7 +12,7 @@ from fastnn2.dask import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("client"),
+    pytest.mark.usefixtures("current_client"),
 ]
 
 SETTINGS = {"hidden_layer_sizes": 5, "max_iter": 5, "random_state": 0}
