@@ -23,8 +23,12 @@ _temporary_store = None
 if "FASTNN2_CACHE_DIR" not in os.environ:
     _temporary_store = os.environ["FASTNN2_CACHE_DIR"] = tempfile.mkdtemp(prefix="fastnn2-tests-")
 
-# Every run draws the same examples, so that failures are reproducible. The first example compiles, so no deadline.
-hypothesis.settings.register_profile("fastnn2", derandomize=True, deadline=None, database=None, max_examples=40)
+# Every run draws the same examples, so that failures are reproducible. The first example compiles, so no deadline. A
+# busy machine draws slowly, which is no failure.
+hypothesis.settings.register_profile(
+    "fastnn2", derandomize=True, deadline=None, database=None, max_examples=40,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)  # fmt: skip
 hypothesis.settings.load_profile("fastnn2")
 
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import distributed
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn2.dask import predictions
-from fastnn2.dask.collections import Collection, check_same_rows
+from fastnn2.dask.collections import Collection, check_forms, check_same_rows
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.outside import HeldSamples, Samples, are_shared_by_units
 from fastnn2.dask.requests import Cluster
@@ -117,8 +117,7 @@ class DaskMLP(BaseEstimator):
             X = predictions.as_rows(X)
         rows, targets = Collection(X, "X"), Collection(y, "y")
         weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
-        if weights is not None and weights.columns != 1:
-            raise ValueError(f"sample_weight has {weights.columns} columns; expected one weight for each sample")
+        check_forms(rows, targets, weights, has_labels=is_classifier(self) and targets.columns == 1)
         is_warm = self.warm_start and hasattr(self, "coefs_")
         if is_warm:
             validate_data(self, X=predictions.meta_of(X), skip_check_array=True, reset=False)

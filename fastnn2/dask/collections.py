@@ -164,10 +164,13 @@ def _dtype_of_numbers(example: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_forms(X: Collection, Y: Collection, weights: Collection | None) -> None:
-    """Raise TypeError or ValueError unless these can be features, targets and weights, as far as is known."""
+def check_forms(X: Collection, Y: Collection, weights: Collection | None, *, has_labels: bool = False) -> None:
+    """Raise TypeError or ValueError unless these can be features, targets and weights, as far as is known.
+
+    With `has_labels`, Y may have labels of any kind.
+    """
     for collection in (X, Y, weights):
-        if collection is not None:
+        if collection is not None and not (has_labels and collection is Y):
             collection.check_numbers()
     if not X.is_matrix:
         remedy = "X.to_frame()" if hasattr(X.collection, "to_frame") else "X.reshape(-1, 1)"

@@ -78,9 +78,12 @@ def labels_of(partition: Any) -> tuple[Any, ...] | None:
 
 
 def dtypes_of(partition: Any) -> tuple[str, ...]:
-    """Return the dtype of an array or a series, or those of the columns of a dataframe, in any order of bytes."""
+    """Return the dtype of an array or a series, or those of the columns of a dataframe: in any order of bytes, and
+    strings of any length.
+    """
     dtypes = partition.dtypes if hasattr(partition, "columns") else (partition.dtype,)
-    return tuple(str(dtype.newbyteorder("=") if hasattr(dtype, "newbyteorder") else dtype) for dtype in dtypes)
+    names = [str(dtype.newbyteorder("=") if hasattr(dtype, "newbyteorder") else dtype) for dtype in dtypes]
+    return tuple(name.rstrip("0123456789") if name.startswith(("<U", ">U", "|S")) else name for name in names)
 
 
 def cut(partition: Any, first: int, last: int) -> Any:

@@ -46,18 +46,18 @@ def test_parameters_are_those_of_the_local_class(estimator):
     assert "n_threads" not in ours
 
 
-def test_the_client_is_no_parameter(client):
+def test_the_client_is_no_parameter(current_client):
     model = DaskMLPClassifier(**SETTINGS)
     assert "client" not in model.get_params()
-    assert model.client is client  # Dask's current one
-    with Client(client.cluster, set_as_default=False) as other:
+    assert model.client is current_client  # Dask's current one
+    with Client(current_client.scheduler.address, set_as_default=False) as other:
         model.client = other
         model.fit(*data())
         assert model.client is other
         for same in (pickle.loads(pickle.dumps(model)), clone(model), copy.deepcopy(model)):
-            assert same.client is client
+            assert same.client is current_client
     model.client = None
-    assert model.client is client
+    assert model.client is current_client
     with pytest.raises(TypeError, match=r"client is str; expected a dask\.distributed.Client or None"):
         model.client = "tcp://somewhere"
 
@@ -68,7 +68,7 @@ def test_without_a_client_the_error_says_what_to_do(monkeypatch):
         DaskMLPRegressor().fit(*data())
 
 
-def test_copies(client):
+def test_copies(current_client):
     model = DaskMLPClassifier(**SETTINGS).fit(*data())
     again = pickle.loads(pickle.dumps(model))
     X = samples(seed=3)[0]
@@ -84,7 +84,7 @@ def test_copies(client):
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "gradient_descent"])
-def test_to_local(client, solver):
+def test_to_local(current_client, solver):
     model = DaskMLPClassifier(solver=solver, **SETTINGS).fit(*data())
     local = model.to_local()
     assert type(local) is fastnn2.MLPClassifier
@@ -106,7 +106,7 @@ def in_a_thread(function, *args):
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "gradient_descent"])
-def test_ctrl_c_keeps_what_is_trained(client, monkeypatch, solver):
+def test_ctrl_c_keeps_what_is_trained(current_client, monkeypatch, solver):
     """Within a second: the tasks end, and the model has the parameters up to then."""
     X, numbers, _ = samples(20_000, 20)
     given = cut(X, [10_000] * 2), cut(numbers, [20_000])
@@ -137,7 +137,7 @@ def test_ctrl_c_keeps_what_is_trained(client, monkeypatch, solver):
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "gradient_descent"])
-def test_an_error_of_the_cluster_keeps_what_is_trained(client, monkeypatch, solver):
+def test_an_error_of_the_cluster_keeps_what_is_trained(current_client, monkeypatch, solver):
     model = DaskMLPClassifier(solver=solver, **SETTINGS)
     count, evaluate = [0], Evaluator.__call__
 
@@ -178,12 +178,14 @@ def test_a_cluster_that_is_closed_amid_a_fit():
     assert model.predict(X).shape == (20_000,)
 
 
-def test_three_fits_at_once(client):
+def test_three_fits_at_once(current_client):
     X, numbers, _ = samples()
     given = cut(X, [300, 1700]), cut(numbers, [1000, 1000])
     settings = [{"activation": name, "random_state": 0, "max_iter": 6} for name in ("tanh", "relu", "logistic")]
     undisturbed = [DaskMLPRegressor(**options).fit(*given) for options in settings]
     models = [DaskMLPRegressor(**options) for options in settings]
+    for model in models:  # which is not the current one in other threads
+        model.client = current_client
     threads = [in_a_thread(model.fit, *given) for model in models]
     for thread in threads:
         thread.join(PATIENCE)
@@ -191,19 +193,19 @@ def test_three_fits_at_once(client):
         assert_same_model(model, expected)
 
 
-def test_a_grid_search_of_the_local_class_on_dasks_backend(client):
+def test_a_grid_search_of_the_local_class_on_dasks_backend(current_client):
     X, numbers, _ = samples(400)
     search = GridSearchCV(
         fastnn2.MLPClassifier(max_iter=5, random_state=0), {"alpha": [0.0, 1.0], "solver": ["adam", "lbfgs"]}, cv=2
     )
     alone = clone(search).fit(X, numbers > 0)
-    with joblib.parallel_backend("dask", client=client):
+    with joblib.parallel_backend("dask", client=current_client):
         together = clone(search).fit(X, numbers > 0)
     assert np.array_equal(together.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
     assert np.array_equal(together.best_estimator_.coefs_[0], alone.best_estimator_.coefs_[0])
 
 
-def test_the_workers_forget_the_samples(client):
+def test_the_workers_forget_the_samples(current_client):
     """Blocks are held for the time of a fit, also of one that fails."""
     model = DaskMLPRegressor(**SETTINGS)
     given = [collection.persist() for collection in data()]
@@ -211,6 +213,6 @@ def test_the_workers_forget_the_samples(client):
     with pytest.raises(ZeroDivisionError):
         model.fit(*given, dask.array.zeros(2000, chunks=500))
     deadline = time.monotonic() + PATIENCE
-    while [key for keys in client.has_what().values() for key in keys if "lay_out" in str(key)]:
+    while [key for keys in current_client.has_what().values() for key in keys if "lay_out" in str(key)]:
         assert time.monotonic() < deadline
         time.sleep(0.1)

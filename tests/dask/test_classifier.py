@@ -266,7 +266,7 @@ def test_other_input_is_refused():
         DaskMLPClassifier((3, 3)).fit(*lazy)
     with pytest.raises(ValueError, match="'alpha' parameter of DaskMLPClassifier"):
         DaskMLPClassifier(alpha=-1).fit(*lazy)
-    with pytest.raises(ValueError, match="sample_weight has 4 columns"):
+    with pytest.raises(ValueError, match=r"sample_weight has shape \(700, 4\)"):
         DaskMLPClassifier().fit(*lazy, lazy[0])
     with pytest.raises(ValueError, match=r"X has 700 samples \(rows\) and y has 699"):
         DaskMLPClassifier().fit(lazy[0], lazy[1][:699])

@@ -20,8 +20,13 @@ LABELS = {"two": ["no", "yes"], "three": [1, 5, 9]}
 
 
 @pytest.fixture(scope="module")
-def models(client):
+def models(client_of):
     """Fitted models by name: two classes, three, several labels, one number, several numbers, and one in float32."""
+    with client_of(2).as_current():
+        return fitted_models()
+
+
+def fitted_models():
     X, numbers, _ = samples(dtype="float32")
     lazy, settings = cut(X, [500] * 4), {"hidden_layer_sizes": 5, "max_iter": 5, "random_state": 0}
     found = {
@@ -103,7 +108,7 @@ def test_samples_of_one_machine_are_answered_at_once(models):
     assert models["number"].predict(X.tolist()).shape == (10,)
 
 
-def test_features_are_checked_at_once(client, models):
+def test_features_are_checked_at_once(current_client, models):
     with pytest.raises(ValueError, match="X has 3 features, but DaskMLPClassifier is expecting 4"):
         models["two"].predict(cut(np.zeros((5, 3)), [5]))
     X, numbers, _ = samples()

@@ -7,11 +7,11 @@ order. A machine has some chunks and sums the gradients of whole branches of the
 from numba import njit
 
 from fastnn2.kernels.loops.calls import calls_of
-from fastnn2.kernels.loops.team import atomic_add, atomic_load
+from fastnn2.kernels.loops.team import atomic_add
 from fastnn2.kernels.nn.layers import loss_tile
 from fastnn2.kernels.nn.optimizers import optimizer_step
 from fastnn2.kernels.shared.choices import CHUNK, FIRST, GRADIENT, LAST, PIECE_WORDS, PLACE
-from fastnn2.kernels.shared.control_words import NEXT_BLOCK, STOP
+from fastnn2.kernels.shared.control_words import NEXT_BLOCK
 from fastnn2.kernels.shared.tuning import UPDATE_WIDTH
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.inlining import NOT_INLINED, forbid_inlining
@@ -41,8 +41,6 @@ def add_losses(job):
             for k in range(gradient_offset, gradient_offset + stride):
                 gradients[k] = 0.0
         for g in range(first, last, tile_groups):
-            if atomic_load(control, STOP) != 0:
-                break
             size = smaller(tile_groups, last - g)
             valid = smaller(size * lanes, n - g * lanes)
             row = (g - first + pieces[i + PLACE]) * lanes
