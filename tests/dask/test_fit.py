@@ -1,6 +1,7 @@
 """fastnn2.dask.fit has the bits of fit, for any workers and partitions; and what it refuses."""
 
 import contextlib
+import importlib
 import logging
 import time
 
@@ -13,9 +14,13 @@ from fit_blocks_data import SHAPES
 import fastnn2
 from fastnn2.codegen.processor import Processor
 from fastnn2.dask import ClusterError
+from fastnn2.dask.collections import Collection
+from fastnn2.dask.requests import Cluster
+from fastnn2.functional import total_weight
 from fastnn2.kernels.shared import tuning
 
 distributed = extra("distributed", "dask")
+cluster_module = importlib.import_module("fastnn2.dask.fit")  # whose name is the function's, too
 # What a fit has, two of which meet each partitioning: shape, dtype, whether there are weights, alpha.
 KINDS = (("outputs", "float64", True, 0.3), ("layers", "float32", False, 0.0))
 
@@ -86,6 +91,17 @@ def test_one_worker_with_other_kernels():
             rows = rows_of(shape, dtype, weighted)
             result = fit(client, [cut(array, 700) for array in rows], shape, alpha=alpha)
             assert_same_bits(result, local_fit(rows, shape, alpha=alpha))
+
+
+@pytest.mark.parametrize("n", [999, 1000, 1001, 2000, 4500])
+def test_many_weights_are_added_in_slices(n, client, monkeypatch):
+    """As fit adds them: slices one after the other. Workers share no slice."""
+    monkeypatch.setattr(total_weight, "SLICE", 1000)
+    monkeypatch.setattr(cluster_module, "SLICE", 1000)
+    weights = np.random.default_rng(n).uniform(0, 1, n).astype("float32")
+    collection = Collection(cut(weights, 700), "sample_weight")
+    found = cluster_module.sum_of_weights(Cluster(client, 60.0), collection, np.dtype("float32"))
+    assert found == total_weight.sum_weights(weights)
 
 
 def test_no_iteration(client):
