@@ -45,7 +45,9 @@ PUBLIC_MODULES = {
 # Modules whose examples need an extra: what they import of it, and its name.
 NEEDS_EXTRA: dict[str, list[tuple[str, str]]] = {
     "fastnn2.dask": [("distributed", "dask"), ("dask.dataframe", "dask")],
+    "fastnn2.dask.classifier": [("distributed", "dask"), ("dask.dataframe", "dask")],
     "fastnn2.dask.fit": [("distributed", "dask"), ("dask.dataframe", "dask")],
+    "fastnn2.dask.regressor": [("distributed", "dask"), ("dask.dataframe", "dask")],
     "fastnn2.files.onnx.to_onnx": [("skl2onnx", "onnx"), ("onnx", "onnx")],
     "fastnn2.files.saved.save": [("skops.io", "files")],
 }

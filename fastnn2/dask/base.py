@@ -112,6 +112,11 @@ class DaskMLP(BaseEstimator):
         self._validate_params()
         local = self._new_local()
         check_one_hidden_layer(local)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None; expected a dask array, "
+                "Series or DataFrame"
+            )
         cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
         if predictions.is_lazy(X):
             X = predictions.as_rows(X)
@@ -205,6 +210,11 @@ class DaskMLP(BaseEstimator):
             score: float = local.score(X, y, sample_weight)
             return score
         X = predictions.as_rows(X)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None; expected a dask array, "
+                "Series or DataFrame"
+            )
         cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
         weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
         rows, targets = Collection(X, "X"), Collection(y, "y")

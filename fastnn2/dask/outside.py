@@ -45,6 +45,8 @@ class Samples:
             return np.concatenate([checked(rows, place_in(index, 0)) for index, rows in found if len(rows)])
 
         weights = None if self.weights is None else gather(self.weights, _checked_weights)
+        if weights is not None:
+            checks.check_total_weight(float(weights.sum()))
         return gather(self.X, self._checked_X), gather(self.y, self.targets), weights
 
     def _checked_X(self, rows: Any, place: Any) -> Array:
@@ -102,11 +104,8 @@ class HeldSamples(Outside):
 
             def loss(params: Array) -> tuple[float, Array]:
                 sums = evaluate(params)
-                if samples.weights is not None and sums.sums_in_order()[0] == 0:
-                    raise ZeroDivisionError(
-                        "Weights sum to zero, can't be normalized: sample_weight, times class_weight, is 0 for all "
-                        "samples"
-                    )
+                if samples.weights is not None:
+                    checks.check_total_weight(sums.sums_in_order()[0])
                 return mean(params, sums)
 
             self._loss = loss

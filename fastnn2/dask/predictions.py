@@ -23,7 +23,8 @@ def as_rows(X: Any) -> Any:
     """Return X with all columns of a row in one chunk, or raise ValueError if it is no matrix."""
     if X.ndim != 2:
         raise ValueError(
-            f"X has {X.ndim} dimensions; expected two, samples as rows. For one feature take X.reshape(-1, 1)"
+            f"X has {X.ndim} dimensions; expected two, samples as rows. Reshape your data: for one feature "
+            "X.reshape(-1, 1), or X.to_frame() of a series"
         )
     if np.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns; expected a known one: call compute_chunk_sizes()")

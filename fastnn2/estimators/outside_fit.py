@@ -215,6 +215,7 @@ def run_outside_fit(
     """
     warn_of_changed_signatures()
     model: Any = _Regressor(**parameters) if binarizer is None else _Classifier(**parameters)
+    of_every_model = set(vars(model))
     vars(model).update({**fitted_attributes(target), **attributes})
     if hasattr(model, "coefs_"):  # the fit changes its lists, also where it fails
         model.coefs_, model.intercepts_ = list(model.coefs_), list(model.intercepts_)
@@ -225,7 +226,10 @@ def run_outside_fit(
         model._fit(X, y, sample_weight=sample_weight, incremental=False)
     finally:
         if model._has_trained:
-            vars(target).update({name: value for name, value in fitted_attributes(model).items() if name not in _OWN})
+            left_out = _OWN | of_every_model
+            vars(target).update(
+                {name: value for name, value in fitted_attributes(model).items() if name not in left_out}
+            )
 
 
 def binarizer_of(classes: Any) -> LabelBinarizer:
