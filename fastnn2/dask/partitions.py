@@ -39,16 +39,16 @@ class Form:
             self._refuse(index, _number_of_columns(columns), _number_of_columns(self.columns))
         if labels != self.labels:
             self._refuse(index, f"the columns {labels}", f"{self.labels}")
-        if dtypes != self.dtypes:
+        if self.is_real:  # of any dtype: all numbers are cast to that of the run
+            try:
+                checks.as_real_array(cut(partition, 0, 1), self.name)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"partition {index} of {self.name}: {error}") from error
+        elif dtypes != self.dtypes:
             found, expected = next(
                 pair for pair in zip(dtypes, self.dtypes, strict=True) if pair[0] != pair[1]
             )  # fmt: skip
-            self._refuse(index, f"numbers of dtype {found}" if self.is_real else f"dtype {found}", expected)
-        if self.is_real:
-            try:
-                checks.as_real_array(cut(partition, 0, 1), self.name)
-            except (TypeError, ValueError) as error:  # an array that is sparse or masked
-                raise type(error)(f"partition {index} of {self.name}: {error}") from error
+            self._refuse(index, f"dtype {found}", expected)
 
     def _refuse(self, index: int, found: str, expected: str) -> None:
         raise ValueError(
