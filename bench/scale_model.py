@@ -177,8 +177,7 @@ def fitted(evaluations, many, cores):
     counts = [(1, row["workers"] + row["merges"]) for row in many]
     task = max(0.0, relative_least_squares(counts, [row["cpu"] for row in many])[1])
     fair = [row for row in evaluations if row["workers"] <= cores]
-    rest = [row["scheduling"] - task * row["parts"] for row in fair]
-    base = max(0.0, float(np.median(rest)))
+    base = max(0.0, float(np.median([row["scheduling"] - task * row["parts"] for row in fair])))
     sent = [row for row in fair if row["bytes"] > 1 << 20] or fair
     byte = max(0.0, float(np.median([row["transfer"] / row["bytes"] for row in sent])))
     kernels = {}
@@ -187,9 +186,12 @@ def fitted(evaluations, many, cores):
         most = max(row["n"] for row in rows)
         if len({row["n"] for row in rows}) < 2:
             continue  # measured for its bytes
-        each = float(np.median([row["computing"] / row["busiest"] for row in rows if row["n"] == most]))
-        fixed = float(np.median([row["computing"] - each * row["busiest"] for row in rows if row["n"] < most]))
-        kernels[name] = max(0.0, fixed), each
+        fixed = 0.0
+        for _ in range(10):  # each of the two is found from the other; this converges at once
+            each = float(np.median([(row["computing"] - fixed) / row["busiest"] for row in rows if row["n"] == most]))
+            rest = [row["computing"] - each * row["busiest"] for row in rows if row["n"] < most]
+            fixed = max(0.0, float(np.median(rest)))
+        kernels[name] = fixed, each
     return Constants(base, task, byte, kernels)
 
 

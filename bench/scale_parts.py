@@ -28,14 +28,14 @@ SIZES = {
     LBFGS: (10_000, 1_000_000),
     LARGE: (5_000,),
 }
-QUICK_SIZES = {WIDE: (1_000, 4_000), NARROW: (1_000,), LBFGS: (2_000,), LARGE: (1_000,)}
+QUICK_SIZES = {WIDE: (1_000, 4_000), NARROW: (1_000, 4_000), LBFGS: (1_000, 4_000), LARGE: (1_000,)}
 MANY, QUICK_MANY = (1, 2, 4, 8, 16, 32, 64, 96, 128), (1, 2, 40)
-PAIR_ROWS, QUICK_PAIR_ROWS, PAIR_ROUNDS, PAIR_ITERATIONS = 20_000_000, 20_000, 5, 2
+PAIR_ROWS, QUICK_PAIR_ROWS, PAIR_ROUNDS, PAIR_ITERATIONS = 20_000_000, 20_000, 4, 2
 # An evaluation is repeated until this time is over, but at least FEWEST and at most MOST times; on two workers, where
 # the time beyond the kernels is to be small, MOST times.
-SECONDS, QUICK_SECONDS, FEWEST, MOST = 1.5, 0.1, 5, 200
+SECONDS, QUICK_SECONDS, FEWEST, MOST = 1.0, 0.0, 5, 200
 BEYOND_WORKERS, BEYOND_ROWS, BEYOND_SHAPES = 2, 100_000, (WIDE, NARROW)
-WARM, PARTITIONS, RATE = 3, 8, 0.3
+WARM, PARTITIONS, RATE = 2, 8, 0.3
 SHORT = 0.02  # seconds between two callbacks, at least
 TASKS = {"whole": scale_tasks.timed, "sent": scale_tasks.echo, "empty": scale_tasks.nothing}
 
