@@ -52,10 +52,12 @@ def measure_parts(options, say):
     found |= {"environment": environment.describe(), "quick": options.quick, "cores": usable_cores()}
     say("\n".join(environment.as_lines(found["environment"])))
     for part in options.only or PARTS:
-        begin = time.perf_counter()
+        begin, load = time.perf_counter(), environment.describe()["load"][:1]
         say(f"\n== {part}")
         measure, _, number = part.partition("-")
         found[part] = getattr(scale_parts, measure)(options.quick, say, *map(int, filter(None, [number])))
+        found.setdefault("load", {})[part] = load  # the others of this machine, and what this bench did before
+        found.get("notes", {}).pop(part, None)
         say(f"({time.perf_counter() - begin:.0f} s)")
         storage.write(options.json, found)
     return found

@@ -25,6 +25,7 @@ def text(found):
     """Return all tables as lines of text."""
     rows, constants = evaluations(found), constants_of(found)
     lines = [
+        *(f"{part}: {note}" for part, note in found.get("notes", {}).items()),
         *measured_lines(found, rows), "", *wanted_lines(found), "", *model_lines(found, rows, constants), "",
         *pays_lines(constants), "", *many_machines_lines(constants),
     ]  # fmt: skip
