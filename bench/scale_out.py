@@ -52,7 +52,7 @@ def measure_parts(options, say):
     found |= {"environment": environment.describe(), "quick": options.quick, "cores": usable_cores()}
     say("\n".join(environment.as_lines(found["environment"])))
     for part in options.only or PARTS:
-        begin, load = time.perf_counter(), environment.describe()["load"][:1]
+        begin, load = time.perf_counter(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
         say(f"\n== {part}")
         measure, _, number = part.partition("-")
         found[part] = getattr(scale_parts, measure)(options.quick, say, *map(int, filter(None, [number])))
