@@ -33,9 +33,9 @@ MANY, QUICK_MANY = (1, 2, 4, 8, 16, 32, 64, 96, 128), (1, 2, 40)
 PAIR_ROWS, QUICK_PAIR_ROWS, PAIR_ROUNDS, PAIR_ITERATIONS = 20_000_000, 20_000, 4, 2
 # An evaluation is repeated until this time is over, but at least FEWEST and at most MOST times; on two workers, where
 # the time beyond the kernels is to be small, MOST times.
-SECONDS, QUICK_SECONDS, FEWEST, MOST = 1.0, 0.0, 5, 200
+SECONDS, QUICK_SECONDS, FEWEST, QUICK_FEWEST, MOST = 1.0, 0.0, 5, 2, 200
 BEYOND_WORKERS, BEYOND_ROWS, BEYOND_SHAPES = 2, 100_000, (WIDE, NARROW)
-WARM, PARTITIONS, RATE = 2, 8, 0.3
+WARM, QUICK_WARM, PARTITIONS, RATE = 2, 1, 8, 0.3
 SHORT = 0.02  # seconds between two callbacks, at least
 TASKS = {"whole": scale_tasks.timed, "sent": scale_tasks.echo, "empty": scale_tasks.nothing}
 
@@ -104,13 +104,13 @@ def local(quick, say):
     for shape, sizes in (QUICK_SIZES if quick else SIZES).items():
         for n in sizes if shape.kind == "fit" else ():
             X, Y = samples(shape, n)
-            rows.append({"shape": shape.name, "n": n, "seconds": seconds_of_iteration(X, Y, shape.h)})
+            rows.append({"shape": shape.name, "n": n, "seconds": seconds_of_iteration(X, Y, shape.h, quick)})
             say(f"  {n:>11,} x {shape.name}: {rows[-1]['seconds'] * 1e3:.3f} ms an iteration in one process")
             del X, Y
     return rows
 
 
-def seconds_of_iteration(X, Y, h):
+def seconds_of_iteration(X, Y, h, quick=False):
     """Return the time between two callbacks; where that is short, callbacks have many iterations between them."""
     every, clock = 1, []
 
@@ -121,7 +121,7 @@ def seconds_of_iteration(X, Y, h):
         clock.clear()
         fastnn2.fit(X.T, Y, RATE, h, 8 * every, callback=look, callback_every=every)
         seconds = statistics.median(b - a for a, b in itertools.pairwise(clock))
-        if seconds > SHORT:
+        if seconds > SHORT or quick:
             return seconds / every
         every *= 10
 
@@ -156,12 +156,12 @@ def measured(client, shape, n, count, quick):
     objective = shape.objective(n)
     params = np.full(objective.params, 0.01, objective.dtype)
     with inside_cluster.held(client, objective, *lazy_samples(shape, n)) as (evaluate, parts):
-        for _ in range(WARM):
+        for _ in range(QUICK_WARM if quick else WARM):
             turns(evaluate, params)
         client.run(scale_tasks.take_log)
         times, end = [], time.perf_counter() + (QUICK_SECONDS if quick else SECONDS)
         is_wanted = (count, n) == (BEYOND_WORKERS, BEYOND_ROWS) and shape in BEYOND_SHAPES
-        fewest = MOST if is_wanted else FEWEST
+        fewest = MOST if is_wanted else QUICK_FEWEST if quick else FEWEST
         while len(times) < fewest or (time.perf_counter() < end and len(times) < MOST):
             times.append(turns(evaluate, params))
         log = [entry for of_worker in client.run(scale_tasks.take_log).values() for entry in of_worker]
@@ -245,6 +245,7 @@ def measured_many(client, addresses, quick):
     }
     evaluate = inside_cluster.evaluation.Evaluator(cluster, objective, Stub(blocks))
     times, end = [], time.perf_counter() + (QUICK_SECONDS if quick else SECONDS)
+    fewest = QUICK_FEWEST if quick else FEWEST
     for turn in itertools.count(-WARM):
         one = {}
         for name, task, sent in (("empty", scale_tasks.nothing, params[:1]), ("sent", scale_tasks.zeros, params)):
@@ -256,7 +257,7 @@ def measured_many(client, addresses, quick):
             raise AssertionError(f"sums of the branches {sums.branches}; expected those of {4 * count} chunks")
         if turn >= 0:
             times.append(one)
-        if len(times) >= FEWEST and (time.perf_counter() > end or len(times) == MOST):
+        if len(times) >= fewest and (time.perf_counter() > end or len(times) == MOST):
             break
     return {
         "workers": count, "merges": merges(count)[0], "rounds": len(times),
