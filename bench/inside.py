@@ -1,7 +1,8 @@
 """Everything that the bench imports from fastnn2's private modules: the one place to change when a module moves.
 
 Comparisons with peers use the public functions and classes only. Measuring the machine needs the vectors of the
-kernels, and the same number of cores as the package. No public function tells how long a run has waited for its rows.
+kernels, and the same number of cores as the package. No public function tells how long a run has waited for its rows,
+or how samples are cut into chunks. What needs the extra `dask` is in :mod:`bench.inside_cluster`.
 """
 
 import importlib
@@ -11,6 +12,8 @@ from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.codegen import store as kernel_store
 from fastnn2.codegen.processor import Processor
 from fastnn2.commands.out_of_core import read_speed
+from fastnn2.engine.objective import Objective
+from fastnn2.kernels.shared import choices
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 from fastnn2.kernels.simd.accumulators import rank1_update, zero_accumulators
 from fastnn2.kernels.simd.blocks import load_scalars, load_vectors
@@ -24,9 +27,11 @@ fit_blocks_module = importlib.import_module("fastnn2.blocks.fit_blocks")
 __all__ = [
     "INLINE",
     "VECTOR_BYTES",
+    "Objective",
     "Processor",
     "ReadAhead",
     "as_memory_limit",
+    "choices",
     "fit_blocks_module",
     "fma",
     "kernel_store",

@@ -70,7 +70,10 @@ def test_pages_are_found():
 # Examples
 
 # Pages whose examples need extras: what they import of them, and their names.
-NEEDS_EXTRAS = {"docs/models.md": [("skops", "files"), ("skl2onnx", "onnx")]}
+NEEDS_EXTRAS = {
+    "docs/cluster.md": [("distributed", "dask"), ("dask.dataframe", "dask")],
+    "docs/models.md": [("skops", "files"), ("skl2onnx", "onnx")],
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
