@@ -4,8 +4,9 @@
 ``collections`` has X, Y and weights as partitions, and ``partitions`` their checks on the workers; ``plan`` decides who
 holds which chunks, ``held_data`` has the blocks that workers hold, and ``evaluation`` sums over them. ``worker_tasks``
 is what runs on the workers, ``targets`` what becomes of Y there; ``data_digest`` is for checkpoints. ``requests`` has
-every wait, with its limit; ``descent`` and ``lbfgs`` take the steps. May import functional, estimators and below; of
-the extra `dask`, only what is here imports it.
+every wait, with its limit; ``descent`` and ``lbfgs`` take the steps. Of the estimators, which ``base`` has in common,
+``labels`` finds the classes, ``outside`` has the samples of their fits, ``predictions`` are lazy, and ``scores`` are
+sums. May import functional, estimators and below; of the extra `dask`, only what is here imports it.
 """
 
 try:

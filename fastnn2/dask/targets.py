@@ -79,9 +79,10 @@ class OneLabel:
         is_other = self.classes[numbers] != labels
         if is_other.any():
             at = int(np.argmax(is_other))
+            label = labels[at : at + 1].tolist()[0]
             raise ValueError(
-                f"y has {labels[at]!r} at {place((at,))}, which was not there when its classes were found; the "
-                "collection must not change between two computations"
+                f"y has {label!r} at {place((at,))}, which was not there when its classes were found; the collection "
+                "must not change between two computations"
             )
         return numbers
 

@@ -7,7 +7,7 @@ class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` th
 ``fit_callbacks`` calls scikit-learn's callbacks. ``checkpoints`` has the one of :mod:`fastnn2.callbacks`,
 ``checkpoint_run`` the checkpoints of one fit, ``checkpoint_state`` what is copied of a fit and brought back, and
 ``checkpoint_contents`` what tells one fit from another. ``partial_fit_state`` has the state between two calls of
-``partial_fit``.
+``partial_fit``. ``outside_fit`` has fits whose sums come from a cluster.
 ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
 May import engine and below, not functional.
 """

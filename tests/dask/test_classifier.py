@@ -71,6 +71,8 @@ KINDS = {
     "strings": lambda numbers: pandas.Series(labels_of(numbers, ["x", "yy", "zzz"])),
     "objects": lambda numbers: pandas.Series(labels_of(numbers, ["x", "yy", "zzz"]).astype(object), dtype=object),
     "categories": lambda numbers: pandas.Series(pandas.Categorical(labels_of(numbers, ["x", "yy", "z"]))),
+    "nullable integers": lambda numbers: pandas.Series(labels_of(numbers, [-1, 4, 7])).astype("Int64"),
+    "nullable booleans": lambda numbers: pandas.Series(numbers > 0).astype("boolean"),
     "one": lambda numbers: pandas.Series(np.full(len(numbers), "same")),
 }
 
