@@ -144,7 +144,7 @@ class Regressor(OnCollections, DaskMLPRegressor):
 def checks_of(estimator):
     """Return name -> checks of that name."""
     found = {}
-    for _, check in estimator_checks_generator(estimator(hidden_layer_sizes=10, max_iter=40)):
+    for _, check in estimator_checks_generator(estimator(hidden_layer_sizes=10, max_iter=20)):
         found.setdefault(getattr(check, "func", check).__name__, []).append(check)
     return found
 
@@ -178,4 +178,4 @@ def test_the_lists_have_all_checks(estimator, names):
 )
 def test_check(threads, estimator, name):
     for check in checks_of(estimator)[name]:
-        check(estimator(hidden_layer_sizes=10, max_iter=40))
+        check(estimator(hidden_layer_sizes=10, max_iter=20))
