@@ -37,7 +37,9 @@ SECONDS, QUICK_SECONDS, FEWEST, QUICK_FEWEST, MOST = 1.0, 0.0, 5, 2, 200
 BEYOND_WORKERS, BEYOND_ROWS, BEYOND_SHAPES = 2, 100_000, (WIDE, NARROW)
 WARM, QUICK_WARM, PARTITIONS, RATE = 2, 1, 8, 0.3
 SHORT = 0.02  # seconds between two callbacks, at least
-TASKS = {"whole": scale_tasks.timed, "sent": scale_tasks.echo, "empty": scale_tasks.nothing}
+TASKS = {
+    "whole": scale_tasks.evaluate_timed, "sent": scale_tasks.evaluate_last, "empty": scale_tasks.evaluate_nothing,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -215,6 +217,9 @@ class Stub:
         """Refuse to go on."""
         raise AssertionError("a task ran on another worker")
 
+    def check_workers(self):
+        """Take all workers for present."""
+
 
 def many(quick, say):
     """Measure tasks that compute nothing on many workers, which share a process.
@@ -248,7 +253,10 @@ def measured_many(client, addresses, quick):
     fewest = QUICK_FEWEST if quick else FEWEST
     for turn in itertools.count(-WARM):
         one = {}
-        for name, task, sent in (("empty", scale_tasks.nothing, params[:1]), ("sent", scale_tasks.zeros, params)):
+        for name, task, sent in (
+            ("empty", scale_tasks.evaluate_nothing, params[:1]),
+            ("sent", scale_tasks.evaluate_zeros, params),
+        ):
             with mock.patch.object(worker_tasks, "evaluate", task):
                 begin, cpu = time.perf_counter(), time.process_time()
                 sums = evaluate(sent)

@@ -23,7 +23,10 @@ async def serve(address, count):
 @contextlib.contextmanager
 def many_workers(count):
     """A client whose cluster has this number of workers, in a process of their own."""
-    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=logging.ERROR) as cluster,
+        Client(cluster) as client,
+    ):
         command = [sys.executable, "-m", "bench.scale_workers", cluster.scheduler_address, str(count)]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
         try:

@@ -65,6 +65,15 @@ def test_bytes_of_one_worker():
     assert back == 8 * objective.stride + 24 * objective.cut.chunks
 
 
+def test_docs_say_how_many_chunks_there_are():
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    for d, h in ((2, 5), (30, 100), (784, 128)):
+        counts = [Shape(d, h).objective(10**power).cut.chunks for power in (7, 8, 9, 10)]
+        first, *others = (f"{count:,}" for count in counts)
+        unit = " chunks" if (d, h) == (2, 5) else ""
+        assert f"| {d} × {h} | {first}{unit} | {' | '.join(others)} |" in text
+
+
 @pytest.mark.parametrize("chunks", [64, 256])
 def test_branches_are_those_of_the_sums(chunks):
     chunk_sums = importlib.import_module("fastnn2.engine.chunk_sums")
