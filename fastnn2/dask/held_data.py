@@ -3,8 +3,8 @@
 Each block is the result of a task, which Dask computes again from the graph of the collections if its worker is lost.
 """
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import dask
@@ -17,9 +17,12 @@ from fastnn2.dask import worker_tasks
 from fastnn2.dask.collections import Collection
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.plan import PlannedBlock, choose_owners, group_by_holder, plan_blocks
-from fastnn2.dask.requests import LOST, Cluster
+from fastnn2.dask.requests import Cluster, TasksLost
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
+
+ROUNDS = 100  # of a recovery: looks at whether all blocks are held again
+ROUND_SECONDS = 0.1  # between two rounds, while the news of a loss comes to the client
 
 
 class HeldData:
@@ -56,22 +59,14 @@ class HeldData:
         threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
         self._planned = self._plan(threads)
         self._check_memory(workers)
-        by_owner: dict[str, list[int]] = defaultdict(list)
-        for index, block in enumerate(self._planned):
-            by_owner[block.owner].append(index)
+        self.groups: dict[str, list[Any]] = {}
         self._blocks: list[Any] = [None] * len(self._planned)
         try:
-            for owner, indexes in by_owner.items():
-                tasks = [self._task(self._planned[index], X, Y, weights, targets) for index in indexes]
-                futures = cluster.client.compute(tasks, workers=[owner], allow_other_workers=True)
-                for index, future in zip(indexes, futures, strict=True):
-                    self._blocks[index] = future
-            self._wait()
+            self._submit(X, Y, weights, targets)
+            self.recover()
         except BaseException:
             self.release()
             raise
-        self.groups: dict[str, list[Any]] = {}
-        self.regroup()
 
     def _ranges(self, first: int, end: int) -> tuple[int, int]:
         """Return the rows of the chunks [first, end)."""
@@ -82,7 +77,7 @@ class HeldData:
         keys = [part.key for part in self._X.partitions]
         futures = {future.key: future for future in distributed.futures_of(self._X.collection)}
         held = [key for key in keys if key in futures]
-        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=held) if held else {}
+        found = self._cluster.ask("who_has", keys=held) if held else {}
         rows = []
         for chunk in range(self._objective.cut.chunks):
             count: Counter[str] = Counter()
@@ -121,57 +116,74 @@ class HeldData:
                         "memory, or pass dtype='float32'"
                     )
 
+    def _submit(self, X: Collection, Y: Collection, weights: Collection | None, targets: Any) -> None:
+        """Submit the tasks that lay out the blocks, each to its owner."""
+        by_owner: dict[str, list[int]] = defaultdict(list)
+        for index, block in enumerate(self._planned):
+            by_owner[block.owner].append(index)
+        with self._cluster.connection() as client:
+            for owner, indexes in by_owner.items():
+                tasks = [self._task(self._planned[index], X, Y, weights, targets) for index in indexes]
+                futures = client.compute(tasks, workers=[owner], allow_other_workers=True)
+                for index, future in zip(indexes, futures, strict=True):
+                    self._blocks[index] = future
+
     def _task(self, block: PlannedBlock, X: Collection, Y: Collection, weights: Collection | None, targets: Any) -> Any:
         rows = self._ranges(block.first, block.end)
         parts = [[] if source is None else [tuple(part) for part in source.rows(*rows)] for source in (X, Y, weights)]
         return delayed(worker_tasks.lay_out, pure=False)(self._objective, block.first, block.end, *parts, targets)
 
-    def _wait(self) -> None:
-        """Wait until all blocks are laid out; raise what is wrong with them."""
-        self._cluster.wait(self._blocks, "the samples are laid out")
-        self.recover()
-
     def recover(self) -> None:
-        """Let lost blocks be computed again; raise the error of one that cannot be."""
-        again = []
-        for block, future in zip(self._planned, self._blocks, strict=True):
-            if future.status == "error":
-                error = future.exception()
-                if not isinstance(error, (KilledWorker, OSError)):
-                    if isinstance(error, LOST):
-                        raise self._lost(block) from error
-                    raise error
-                again.append(future)
-            elif future.status in ("cancelled", "lost"):
-                self._cluster.check_alive()
-                raise self._lost(block)
-        if again:
-            self._cluster.client.retry(again)
+        """Wait until workers hold all blocks, also those that Dask computes again, and share the blocks among them."""
+        for _ in range(ROUNDS):
+            raised = self._cluster.wait(self._blocks, "the samples are laid out")
+            failed = [future for index, future in enumerate(self._blocks) if self._may_retry(index, raised[index])]
+            if failed:
+                self._cluster.retry(failed)
+                continue
+            found = self._cluster.ask("who_has", keys=[future.key for future in self._blocks])
+            if all(found.values()):
+                self._share(found)
+                return
+            time.sleep(ROUND_SECONDS)
+        raise ClusterError("the samples cannot be laid out: workers die again and again; look at their logs")
+
+    def _may_retry(self, index: int, error: BaseException | None) -> bool:
+        """Return whether the task of a block has failed, but may succeed; raise the error of one that cannot."""
+        if self._blocks[index].status == "cancelled":
+            raise self._lost(self._planned[index])
+        if error is not None and not isinstance(error, KilledWorker):
+            raise error
+        return error is not None
 
     def _lost(self, block: PlannedBlock) -> ClusterError:
-        partitions = [partition for partition, _ in self._X.rows_in_partitions(*self._ranges(block.first, block.end))]
+        self._cluster.check_alive()
         first, last = self._ranges(block.first, block.end)
+        partitions = [partition for partition, _ in self._X.rows_in_partitions(first, last)]
         return ClusterError(
-            f"the samples {first} to {last - 1}, of the partitions {partitions[0]} to {partitions[-1]}, are lost with "
-            f"worker {block.owner}, and nothing says how to make them again: they were scattered, or the cluster was "
-            "restarted. Make the collection from files or from a graph, and fit again"
+            f"the samples {first} to {last - 1}, of the partitions {partitions[0]} to {partitions[-1]} of X, are lost, "
+            f"which worker {block.owner} was to hold, and the cluster does not know how to make them again: they were "
+            "scattered to a worker that is gone, their tasks were cancelled, or the cluster was restarted. Make the "
+            "collection from files or from a graph, and fit again"
         )
 
-    def regroup(self) -> None:
-        """Find who holds each block now, and share the blocks evenly among their holders."""
-        workers = self._cluster.workers()
-        threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
-        keys = [future.key for future in self._blocks]
-        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=keys)
-        holders: list[Sequence[str]] = [
-            found.get(key) or [block.owner] for key, block in zip(keys, self._planned, strict=True)
-        ]
+    def check_workers(self) -> None:
+        """Raise TasksLost if one of the workers that are to sum is gone."""
+        gone = self.groups.keys() - self._cluster.ask("ncores", workers=list(self.groups)).keys()
+        if gone:
+            raise TasksLost(f"worker {min(gone)} is gone")
+
+    def _share(self, found: dict[Any, list[str]]) -> None:
+        """Share the blocks evenly among those that hold them."""
+        holders = [found[future.key] for future in self._blocks]
+        threads = self._cluster.ask("ncores")
         chosen = group_by_holder(holders, [block.end - block.first for block in self._planned], threads)
-        self.groups = {}
+        groups: dict[str, list[Any]] = {}
         for address, future in zip(chosen, self._blocks, strict=True):
-            self.groups.setdefault(address, []).append(future)
+            groups.setdefault(address, []).append(future)
+        self.groups = groups
 
     def release(self) -> None:
         """Let the workers forget the blocks."""
         self._cluster.cancel([future for future in self._blocks if future is not None])
-        self._blocks = []
+        self._blocks, self.groups = [], {}
