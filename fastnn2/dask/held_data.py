@@ -55,14 +55,16 @@ class HeldData:
         targets: Any
     ) -> None:  # fmt: skip
         self._cluster, self._objective, self._X = cluster, objective, X
+        self._sources, self._targets = (X, Y, weights), targets
         workers = cluster.workers()
+        self._workers = set(workers)
         threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
         self._planned = self._plan(threads)
         self._check_memory(workers)
         self.groups: dict[str, list[Any]] = {}
         self._blocks: list[Any] = [None] * len(self._planned)
         try:
-            self._submit(X, Y, weights, targets)
+            self._submit()
             self.recover()
         except BaseException:
             self.release()
@@ -116,27 +118,33 @@ class HeldData:
                         "memory, or pass dtype='float32'"
                     )
 
-    def _submit(self, X: Collection, Y: Collection, weights: Collection | None, targets: Any) -> None:
+    def _submit(self) -> None:
         """Submit the tasks that lay out the blocks, each to its owner."""
         by_owner: dict[str, list[int]] = defaultdict(list)
         for index, block in enumerate(self._planned):
             by_owner[block.owner].append(index)
-        with self._cluster.connection() as client:
-            for owner, indexes in by_owner.items():
-                tasks = [self._task(self._planned[index], X, Y, weights, targets) for index in indexes]
-                futures = client.compute(tasks, workers=[owner], allow_other_workers=True)
-                for index, future in zip(indexes, futures, strict=True):
-                    self._blocks[index] = future
+        for owner, indexes in by_owner.items():
+            self._compute(indexes, workers=[owner], allow_other_workers=True)
 
-    def _task(self, block: PlannedBlock, X: Collection, Y: Collection, weights: Collection | None, targets: Any) -> Any:
+    def _compute(self, indexes: list[int], **options: Any) -> None:
+        tasks = [self._task(self._planned[index]) for index in indexes]
+        with self._cluster.connection() as client:
+            for index, future in zip(indexes, client.compute(tasks, **options), strict=True):
+                self._blocks[index] = future
+
+    def _task(self, block: PlannedBlock) -> Any:
         rows = self._ranges(block.first, block.end)
-        parts = [[] if source is None else [tuple(part) for part in source.rows(*rows)] for source in (X, Y, weights)]
-        return delayed(worker_tasks.lay_out, pure=False)(self._objective, block.first, block.end, *parts, targets)
+        parts = [[] if source is None else [tuple(part) for part in source.rows(*rows)] for source in self._sources]
+        return delayed(worker_tasks.lay_out, pure=False)(self._objective, block.first, block.end, *parts, self._targets)
 
     def recover(self) -> None:
         """Wait until workers hold all blocks, also those that Dask computes again, and share the blocks among them."""
         for _ in range(ROUNDS):
-            raised = self._cluster.wait(self._blocks, "the samples are laid out")
+            try:
+                raised = self._cluster.wait(self._blocks, "the samples are laid out", self._check_not_all_new)
+            except TasksLost:
+                self._submit_again()
+                continue
             failed = [future for index, future in enumerate(self._blocks) if self._may_retry(index, raised[index])]
             if failed:
                 self._cluster.retry(failed)
@@ -147,6 +155,23 @@ class HeldData:
                 return
             time.sleep(ROUND_SECONDS)
         raise ClusterError("the samples cannot be laid out: workers die again and again; look at their logs")
+
+    def _check_not_all_new(self) -> None:
+        """Raise TasksLost if all workers are new.
+
+        The scheduler may have been without any. It leaves a task that had a place then, and found no worker at all,
+        where it is, even if other workers are allowed and come.
+        """
+        before, self._workers = self._workers, set(self._cluster.ask("ncores"))
+        if self._workers and not self._workers & before:
+            raise TasksLost("all workers are new")
+
+    def _submit_again(self) -> None:
+        """Submit the tasks of the blocks that are not there as new ones, which have no place."""
+        missing = [index for index, future in enumerate(self._blocks) if future.status in ("pending", "lost")]
+        self._cluster.cancel([self._blocks[index] for index in missing])
+        if missing:
+            self._compute(missing)
 
     def _may_retry(self, index: int, error: BaseException | None) -> bool:
         """Return whether the task of a block has failed, but may succeed; raise the error of one that cannot."""

@@ -106,22 +106,18 @@ class Cluster:
         Exception
             What a task has raised.
         """
-        progress = _Progress(self, tasks, what)
-
-        def look_at_both() -> None:
-            progress.look()
-            look()
-
         try:
-            results: list[Any] = self._run(_gather(self.client, list(tasks)), look_at_both)
+            results: list[Any] = self._run(_gather(self.client, list(tasks)), self._looks(tasks, what, look))
             return results
         except (KilledWorker, Stopped, futures.CancelledError) as error:
             self.check_alive()
             raise TasksLost(f"{type(error).__name__} {error}") from error
 
-    def wait(self, tasks: Sequence[Any], what: str) -> list[BaseException | None]:
-        """Wait until tasks have ended in any way, and return what they have raised; raise as :meth:`gather`."""
-        raised: list[BaseException | None] = self._run(_wait(list(tasks)), _Progress(self, tasks, what).look)
+    def wait(
+        self, tasks: Sequence[Any], what: str, look: Callable[[], object] = lambda: None
+    ) -> list[BaseException | None]:
+        """Wait as :meth:`gather` until tasks have ended in any way, and return what they have raised."""
+        raised: list[BaseException | None] = self._run(_wait(list(tasks)), self._looks(tasks, what, look))
         return raised
 
     def compute(self, tasks: Sequence[Any]) -> list[Any]:
@@ -157,6 +153,16 @@ class Cluster:
         if tasks and self.client.status == "running":
             with contextlib.suppress(Exception):
                 self._run(_cancel(self.client, list(tasks)), look)
+
+    def _looks(self, tasks: Sequence[Any], what: str, look: Callable[[], object]) -> Callable[[], None]:
+        """Return what looks at the progress of tasks, and at whatever `look` does."""
+        progress = _Progress(self, tasks, what)
+
+        def look_at_both() -> None:
+            progress.look()
+            look()
+
+        return look_at_both
 
     def _run(self, coroutine: Coroutine[Any, Any, Any], look: Callable[[], object]) -> Any:
         """Return the result of a coroutine in the client's event loop; look every POLL_SECONDS until it is there."""

@@ -133,8 +133,9 @@ def evaluate(objective: Objective, blocks: Sequence[HeldBlock], params: Array) -
 
 def _is_cancelled(worker: Any) -> Callable[[], bool]:
     """Return what says whether nobody waits for the task that this thread runs. Dask ends no task that runs."""
-    task = worker.state.tasks[worker.get_current_task()]
-    return lambda: task.state == "cancelled" or worker.status in (Status.closing, Status.closed, Status.failed)
+    task = worker.state.tasks.get(worker.get_current_task())
+    ended = (Status.closing, Status.closed, Status.failed)
+    return lambda: task is None or task.state == "cancelled" or worker.status in ended
 
 
 def weight_of(parts: Sequence[Any], dtype: Any) -> float:
