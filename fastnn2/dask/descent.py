@@ -43,13 +43,11 @@ class ClusterDescent(Descent):
     def run(
         self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
     ) -> tuple[Params, Array]:
-        """Train, as :meth:`TrainingRun.run`; an error of the cluster gets the result so far in its attribute training."""
+        """Train, as :meth:`TrainingRun.run`; any other error gets the result so far in its attribute training."""
         process, is_interrupted = os.getpid(), False
         try:
             with Progress(self.control, self.iterations, progress) as bar:
                 self.iterate(lambda: self._take_step(learning_rate, total_weight), bar.update, observer)
-        except KeyboardInterrupt:
-            is_interrupted = True
         except KeyboardInterrupt:
             is_interrupted = True
         except Exception as error:

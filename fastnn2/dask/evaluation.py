@@ -55,7 +55,7 @@ class Evaluator:
             raise
 
     def _submit(self, params: Array, tasks: list[Any]) -> list[Any]:
-        """Submit an evaluation, and add its tasks to `tasks`, one by one; return those of the last level of its tree."""
+        """Submit an evaluation, and add its tasks to `tasks`, one by one; return the last level of its tree."""
         options: dict[str, Any] = {"pure": False, "priority": 1, "fifo_timeout": "0 ms"}
         with self._cluster.connection() as client:
             for address, blocks in self._data.groups.items():

@@ -5,13 +5,13 @@ Each block is the result of a task, which Dask computes again from the graph of 
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import dask
 import distributed
 from dask import delayed
 from dask.utils import format_bytes
-from distributed import KilledWorker
 
 from fastnn2.dask import worker_tasks
 from fastnn2.dask.collections import Collection
@@ -22,6 +22,8 @@ from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
 
 ROUNDS = 100  # of a recovery: looks at whether all blocks are held again
+MOST_FAILURES = 5  # of a recovery: a partition that kills its workers would kill all of them
+STALL_SECONDS = 2.0  # without a block that is laid out
 ROUND_SECONDS = 0.1  # between two rounds, while the news of a loss comes to the client
 
 
@@ -57,11 +59,11 @@ class HeldData:
         self._cluster, self._objective, self._X = cluster, objective, X
         self._sources, self._targets = (X, Y, weights), targets
         workers = cluster.workers()
-        self._workers = set(workers)
         threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
         self._planned = self._plan(threads)
         self._check_memory(workers)
         self.groups: dict[str, list[Any]] = {}
+        self._tasks: list[Any] = [None] * len(self._planned)  # as submitted, with the tasks that they depend on
         self._blocks: list[Any] = [None] * len(self._planned)
         try:
             self._submit()
@@ -128,6 +130,8 @@ class HeldData:
 
     def _compute(self, indexes: list[int], **options: Any) -> None:
         tasks = [self._task(self._planned[index]) for index in indexes]
+        for index, task in zip(indexes, tasks, strict=True):
+            self._tasks[index] = task
         with self._cluster.connection() as client:
             for index, future in zip(indexes, client.compute(tasks, **options), strict=True):
                 self._blocks[index] = future
@@ -139,16 +143,19 @@ class HeldData:
 
     def recover(self) -> None:
         """Wait until workers hold all blocks, also those that Dask computes again, and share the blocks among them."""
+        failures = 0
         for _ in range(ROUNDS):
             try:
-                raised = self._cluster.wait(self._blocks, "the samples are laid out", self._check_not_all_new)
-            except TasksLost:
+                raised = self._cluster.wait(self._blocks, "the samples are laid out", self._stall_check())
+            except TasksLost as error:
+                failures += any(future.status == "error" for future in self._blocks)
+                if failures > MOST_FAILURES:
+                    raise ClusterError(f"the samples cannot be laid out, {failures} times in a row: {error}") from error
                 self._submit_again()
                 continue
-            failed = [future for index, future in enumerate(self._blocks) if self._may_retry(index, raised[index])]
-            if failed:
-                self._cluster.retry(failed)
-                continue
+            for error_of_block in raised:
+                if error_of_block is not None:
+                    raise error_of_block
             found = self._cluster.ask("who_has", keys=[future.key for future in self._blocks])
             if all(found.values()):
                 self._share(found)
@@ -156,30 +163,39 @@ class HeldData:
             time.sleep(ROUND_SECONDS)
         raise ClusterError("the samples cannot be laid out: workers die again and again; look at their logs")
 
-    def _check_not_all_new(self) -> None:
-        """Raise TasksLost if all workers are new.
+    def _stall_check(self) -> Callable[[], None]:
+        """Return what raises TasksLost if no block is laid out for some time, and no worker is at work on one.
 
-        The scheduler may have been without any. It leaves a task that had a place then, and found no worker at all,
-        where it is, even if other workers are allowed and come.
+        A task that had a place, and found no worker at all, is left where it is by the scheduler, even if other workers
+        are allowed and come.
         """
-        before, self._workers = self._workers, set(self._cluster.ask("ncores"))
-        if self._workers and not self._workers & before:
-            raise TasksLost("all workers are new")
+        done, since, patience = -1, 0.0, STALL_SECONDS
+
+        def look() -> None:
+            nonlocal done, since, patience
+            before, done = done, sum(future.done() for future in self._blocks)
+            if done != before:
+                since, patience = time.monotonic(), STALL_SECONDS
+            elif time.monotonic() > since + patience:
+                patience *= 2
+                running = self._cluster.ask("processing")
+                own = {key for task in self._tasks for key in task.__dask_graph__()}
+                if running and not any(key in own for keys in running.values() for key in keys):
+                    raise TasksLost("no worker is at work on them")
+
+        return look
 
     def _submit_again(self) -> None:
         """Submit the tasks of the blocks that are not there as new ones, which have no place."""
-        missing = [index for index, future in enumerate(self._blocks) if future.status in ("pending", "lost")]
-        self._cluster.cancel([self._blocks[index] for index in missing])
+        missing = [index for index, future in enumerate(self._blocks) if future.status != "finished"]
+        for index in missing:
+            if self._blocks[index].status == "cancelled":
+                raise self._lost(self._planned[index])
+        old = [self._blocks[index] for index in missing]
+        self._cluster.forget_errors(old)
+        self._cluster.cancel(old)
         if missing:
             self._compute(missing)
-
-    def _may_retry(self, index: int, error: BaseException | None) -> bool:
-        """Return whether the task of a block has failed, but may succeed; raise the error of one that cannot."""
-        if self._blocks[index].status == "cancelled":
-            raise self._lost(self._planned[index])
-        if error is not None and not isinstance(error, KilledWorker):
-            raise error
-        return error is not None
 
     def _lost(self, block: PlannedBlock) -> ClusterError:
         self._cluster.check_alive()

@@ -13,6 +13,7 @@ from concurrent import futures
 from typing import Any
 
 import distributed
+from dask import delayed
 from distributed import KilledWorker
 
 from fastnn2.dask.errors import ClusterError
@@ -20,6 +21,7 @@ from fastnn2.engine.held_sums import Stopped
 
 POLL_SECONDS = 0.5  # between two looks at the cluster
 CANCEL_SECONDS = 5.0  # the scheduler answers at once, or it is gone
+ATTEMPTS = 5  # in a row, of tasks that are lost with their workers
 MOST_LOSSES = 64  # results that are lost with their workers, one after the other, while others are waited for
 
 
@@ -103,44 +105,61 @@ class Cluster:
         ClusterError
             The client or the scheduler is gone, or no task has ended within the limit.
         TasksLost
+            As soon as one of them is.
         Exception
-            What a task has raised.
+            What a task has raised, once all have ended.
         """
-        try:
-            results: list[Any] = self._run(_gather(self.client, list(tasks)), self._looks(tasks, what, look))
-            return results
-        except (KilledWorker, Stopped, futures.CancelledError) as error:
-            self.check_alive()
-            raise TasksLost(f"{type(error).__name__} {error}") from error
+        results: list[Any] = self._end(_gather(self.client, list(tasks)), tasks, what, look)
+        return results
 
     def wait(
         self, tasks: Sequence[Any], what: str, look: Callable[[], object] = lambda: None
     ) -> list[BaseException | None]:
-        """Wait as :meth:`gather` until tasks have ended in any way, and return what they have raised."""
-        raised: list[BaseException | None] = self._run(_wait(list(tasks)), self._looks(tasks, what, look))
+        """Return what tasks have raised, once all have ended; wait as :meth:`gather`."""
+        raised: list[BaseException | None] = self._end(_wait(list(tasks)), tasks, what, look)
         return raised
 
+    def _end(
+        self, coroutine: Coroutine[Any, Any, Any], tasks: Sequence[Any], what: str, look: Callable[[], object]
+    ) -> Any:
+        progress = _Progress(self, tasks, what)
+
+        def look_at_both() -> None:
+            progress.look()
+            look()
+
+        try:
+            return self._run(coroutine, look_at_both)
+        except (KilledWorker, futures.CancelledError) as error:  # after the end of a task, while its result is fetched
+            raise TasksLost(f"{type(error).__name__} {error}") from error
+
     def compute(self, tasks: Sequence[Any]) -> list[Any]:
-        """Compute delayed objects and return their results; Dask repeats the tasks of lost workers."""
-        if not tasks:
-            return []
+        """Compute delayed objects and return their results; repeat what is lost with its worker, a few times."""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._compute_once(tasks)
+            except TasksLost as error:
+                lost = error
+        raise ClusterError(f"partitions cannot be computed, {ATTEMPTS} times in a row: {lost}") from lost
+
+    def _compute_once(self, tasks: Sequence[Any]) -> list[Any]:
         submitted: list[Any] = []
         try:
-            with self.connection() as client:
-                submitted += client.compute(list(tasks))
+            with self.connection() as client:  # each time with new names: the news of old tasks may come late
+                submitted += client.compute([delayed(_itself, pure=False)(task) for task in tasks])
             return self.gather(submitted, "computing partitions")
-        except TasksLost as error:
-            raise ClusterError(f"partitions cannot be computed: {error}") from error
+        except TasksLost:
+            self.forget_errors(submitted)
+            raise
         finally:
             self.cancel(submitted)
 
-    def retry(self, tasks: Sequence[Any]) -> None:
-        """Let tasks that have failed run again, with those that they depend on."""
-        with contextlib.suppress(KeyError):  # the scheduler has forgotten them, and will say so
+    def forget_errors(self, tasks: Sequence[Any]) -> None:
+        """Let what has failed of tasks, and of those that they depend on, run again: others may depend on it."""
+        if all(task.status != "error" for task in tasks):
+            return
+        with contextlib.suppress(KeyError):  # the scheduler has forgotten them, too
             self.ask("retry", keys=[task.key for task in tasks], client=self.client.id)
-        deadline = time.monotonic() + CANCEL_SECONDS
-        while any(task.status == "error" for task in tasks) and time.monotonic() < deadline:
-            time.sleep(0.01)  # the news comes on another way than the answer
 
     def cancel(self, tasks: Sequence[Any]) -> None:
         """Let the cluster forget tasks, also those that run, and raise nothing."""
@@ -153,16 +172,6 @@ class Cluster:
         if tasks and self.client.status == "running":
             with contextlib.suppress(Exception):
                 self._run(_cancel(self.client, list(tasks)), look)
-
-    def _looks(self, tasks: Sequence[Any], what: str, look: Callable[[], object]) -> Callable[[], None]:
-        """Return what looks at the progress of tasks, and at whatever `look` does."""
-        progress = _Progress(self, tasks, what)
-
-        def look_at_both() -> None:
-            progress.look()
-            look()
-
-        return look_at_both
 
     def _run(self, coroutine: Coroutine[Any, Any, Any], look: Callable[[], object]) -> Any:
         """Return the result of a coroutine in the client's event loop; look every POLL_SECONDS until it is there."""
@@ -205,9 +214,13 @@ class _Progress:
         workers = self._cluster.ask("ncores")
         state = f"{len(workers)} workers: {', '.join(sorted(workers)[:3])}" if workers else "no worker left"
         return (
-            f"{self._what}: for {self._cluster.timeout:g} s none of {waiting} tasks has ended; the cluster has {state}. "
-            "Look at its logs, start workers, or raise timeout"
+            f"{self._what}: for {self._cluster.timeout:g} s none of {waiting} tasks has ended; the cluster has {state}"
+            ". Look at its logs, start workers, or raise timeout"
         )
+
+
+def _itself(result: Any) -> Any:
+    return result
 
 
 async def _answer(client: Any, question: str, arguments: dict[str, Any]) -> Any:
@@ -217,11 +230,31 @@ async def _answer(client: Any, question: str, arguments: dict[str, Any]) -> Any:
 async def _gather(client: Any, tasks: list[Any]) -> Any:
     await _wait(tasks)
     # A client gathers the results of all its callers at once: whoever gives up must not cancel that.
-    return await asyncio.shield(client.gather(tasks, asynchronous=True))
+    gathering = asyncio.ensure_future(client.gather(tasks, asynchronous=True))
+    gathering.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be there to look at it
+    return await asyncio.shield(gathering)
 
 
 async def _wait(tasks: list[Any]) -> list[BaseException | None]:
-    return list(await asyncio.gather(*(task.exception() for task in tasks)))
+    waits = [asyncio.ensure_future(_error(task)) for task in tasks]
+    try:
+        return list(await asyncio.gather(*waits))
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _error(task: Any) -> BaseException | None:
+    """Return what a task has raised once it has ended; raise TasksLost if it is lost.
+
+    The others must not wait for their end then: the scheduler may never run a task beside one that has failed.
+    """
+    error: BaseException | None = await task.exception()
+    if task.status == "cancelled":
+        raise TasksLost(f"task {task.key} was cancelled, or what it needs is lost")
+    if isinstance(error, KilledWorker | Stopped):
+        raise TasksLost(f"{type(error).__name__} {error}") from error
+    return error
 
 
 async def _cancel(client: Any, tasks: list[Any]) -> None:

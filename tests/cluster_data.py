@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 
 import dask
 import dask.array
@@ -23,20 +22,25 @@ TIMEOUT = 60.0
 
 
 @contextlib.contextmanager
-def cluster(workers=2, threads=1, **options):
-    """Yield a LocalCluster of worker processes and its client, without a dashboard."""
+def cluster(workers=2, threads=1, restarts=True, **options):
+    """Yield a LocalCluster of worker processes, whose nannies may start them again, and its client."""
     # LocalCluster gives up a nanny whose worker is gone at the end of this time, although it restarts it every time.
     patience = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with (
-            patience,
-            distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=threads, processes=True, dashboard_address=None,
-                silence_logs=60, **options) as local,
-            distributed.Client(local) as client,
-        ):  # fmt: skip
-            yield local, client
+    with (
+        patience,
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=threads, dashboard_address=":0", silence_logs=60, **options
+        ) as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        if not restarts:
+            for nanny in local.workers.values():
+                nanny._on_worker_exit = _ignore
+        yield local, client
+
+
+async def _ignore(exitcode):
+    """Start nothing."""
 
 
 @functools.cache
@@ -114,3 +118,17 @@ def meanwhile(action):
         thread.join()
     if raised:
         raise raised[0]
+
+
+def what_workers_hold(client):
+    """Return how many results and how many running tasks all workers have."""
+    found = client.run(lambda dask_worker: (len(dask_worker.data), len(dask_worker.state.executing))).values()
+    return sum(held for held, _ in found), sum(running for _, running in found)
+
+
+def assert_idle(client, seconds):
+    """Assert that no worker holds or does anything, within some seconds."""
+    deadline = time.monotonic() + seconds
+    while (found := what_workers_hold(client)) != (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == (0, 0)
