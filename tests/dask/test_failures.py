@@ -72,17 +72,18 @@ def test_kills_at_random_moments_change_no_bit():
 
 def test_no_bit_changes_where_a_single_death_fails_a_task():
     runs = killed(5, 12, "--allowed-failures", 0)
-    assert runs and all(run["is_right"] for run in runs)
+    assert runs
+    assert all(run["is_right"] for run in runs)
 
 
 @pytest.mark.parametrize("begins", [False, True], ids=["before training", "amid it"])
 def test_without_a_worker_that_is_left_fit_ends_within_its_limit(begins, monkeypatch):
-    monkeypatch.setattr(cluster_data, "TIMEOUT", 2.0)
+    monkeypatch.setattr(cluster_data, "TIMEOUT", 4.0)
     with cluster(2, restarts=False) as (local, client):
         begun = threading.Event()
 
         def kill_all():
-            begun.wait()
+            begun.wait(30)
             for pid in pids(local):
                 kill(pid)
 
@@ -91,7 +92,7 @@ def test_without_a_worker_that_is_left_fit_ends_within_its_limit(begins, monkeyp
         with meanwhile(kill_all), pytest.raises(ClusterError, match="no worker") as caught:
             trained(client, MANY, seconds=0.1, callback=lambda *_: begun.set())
         if begins:
-            params, costs = caught.value.training
+            _, costs = caught.value.training
             assert len(costs) >= 1
             assert costs.tobytes() == undisturbed(len(costs))[0]
 
@@ -129,9 +130,10 @@ def test_a_cancelled_collection_does_not_hang(own):
     X = client.persist(collections()[0])
     with meanwhile(after(0.7, lambda: client.cancel(X))):
         try:
-            assert trained(client, 60, X=X, callback=lambda *_: time.sleep(0.02)) == undisturbed(60)
+            outcome = trained(client, 60, X=X, callback=lambda *_: time.sleep(0.02))
         except ClusterError as error:
-            assert "cancelled" in str(error)
+            outcome = str(error)
+    assert outcome == undisturbed(60) or "cancelled" in outcome
     assert_idle(client, 5)
 
 
@@ -139,9 +141,8 @@ def test_a_cancelled_collection_does_not_hang(own):
 def test_a_client_that_another_thread_closes_is_an_error(own, delay):
     local, _ = own
     with distributed.Client(local, set_as_default=False) as client:
-        begun = []
+        begun, begin = [], time.monotonic()
         with meanwhile(after(delay, client.close)), pytest.raises(ClusterError, match="the client is") as caught:
-            begin = time.monotonic()
             trained(client, MANY, seconds=0.02, callback=lambda *_: begun.append(1))
         assert time.monotonic() - begin < delay + 10
         assert hasattr(caught.value, "training") == bool(begun)
