@@ -162,7 +162,8 @@ def test_a_restarted_cluster_is_an_error(own):
 def start(*arguments):
     """Start a process of Dask's commands."""
     script = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.Popen(script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+    return subprocess.Popen(script, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("starts_again", [False, True])
