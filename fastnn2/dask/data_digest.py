@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from distributed import KilledWorker
-
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.evaluation import ATTEMPTS
 from fastnn2.dask.held_data import HeldData
-from fastnn2.dask.requests import LOST, Cluster
+from fastnn2.dask.requests import Cluster, TasksLost
 from fastnn2.engine.held_sums import HeldBlock
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
@@ -22,7 +20,7 @@ def data_digest(cluster: Cluster, objective: Objective, data: HeldData) -> str:
         futures = [cluster.client.submit(digests_of, objective, block, pure=False) for block in blocks]
         try:
             found = sorted(cluster.gather(futures, "the digest of the samples"))
-        except (KilledWorker, *LOST) as lost:
+        except TasksLost as lost:
             error = lost
             data.recover()
             continue

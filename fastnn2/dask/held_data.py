@@ -3,22 +3,26 @@
 Each block is the result of a task, which Dask computes again from the graph of the collections if its worker is lost.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dask
-import distributed
 from dask.utils import format_bytes
-from distributed import KilledWorker
 
-from fastnn2.dask import worker_tasks
+from fastnn2.dask.block_tasks import BlockTasks, holders_of, rows_of_chunks
 from fastnn2.dask.collections import Collection
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.plan import PlannedBlock, choose_owners, group_by_holder, plan_blocks
-from fastnn2.dask.requests import LOST, Cluster
+from fastnn2.dask.requests import Cluster, TasksLost
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
+
+ROUNDS = 100  # of a recovery: looks at whether all blocks are held again
+MOST_FAILURES = 5  # of a recovery: a partition that kills its workers would kill all of them
+STALL_SECONDS = 2.0  # without a block that is laid out
+ROUND_SECONDS = 0.1  # between two rounds, while the news of a loss comes to the client
 
 
 class HeldData:
@@ -55,78 +59,27 @@ class HeldData:
         threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
         self._planned = self._plan(threads)
         self._check_memory(workers)
-        self._blocks: list[Any] = []
+        self.groups: dict[str, list[Any]] = {}
+        collections = [X, Y] if weights is None else [X, Y, weights]
+        self._tasks = BlockTasks(cluster, objective, self._planned, collections, targets)
+        self._blocks: list[Any] = [None] * len(self._planned)
         try:
-            self._submit([X, Y] if weights is None else [X, Y, weights], targets)
-            self._wait()
+            self._submit(range(len(self._planned)), placed=True)
+            self.recover()
         except BaseException:
             self.release()
             raise
-        self.groups: dict[str, list[Any]] = {}
-        self.regroup()
-
-    def _ranges(self, first: int, end: int) -> tuple[int, int]:
-        """Return the rows of the chunks [first, end)."""
-        lanes, cut = tuning.group_size(self._objective.dtype), self._objective.cut
-        return cut.chunk(first).first * lanes, min(cut.chunk(end - 1).last * lanes, self._objective.n)
 
     def _plan(self, threads: dict[str, int]) -> list[PlannedBlock]:
-        holders = self._holders(self._X)
+        holders = holders_of(self._cluster, self._X)
         rows = []
         for chunk in range(self._objective.cut.chunks):
             count: Counter[str] = Counter()
-            for partition, length in self._X.rows_in_partitions(*self._ranges(chunk, chunk + 1)):
+            for partition, length in self._X.rows_in_partitions(*rows_of_chunks(self._objective, chunk, chunk + 1)):
                 for address in holders[partition]:
                     count[address] += length
             rows.append(count)
         return plan_blocks(choose_owners(rows, threads), threads, self._bytes(0, 1))
-
-    def _holders(self, collection: Collection) -> list[Sequence[str]]:
-        """Return the workers that have each partition; none have one that is not computed yet."""
-        futures = {future.key for future in distributed.futures_of(collection.collection)}
-        keys = [part.key for part in collection.partitions]
-        held = [key for key in keys if key in futures]
-        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=held) if held else {}
-        return [found.get(key, ()) for key in keys]
-
-    def _places(self, collection: Collection) -> list[str]:
-        """Return for each partition the worker where rows are taken out of it: one that has it, or needs most of it."""
-        needed: list[Counter[str]] = [Counter() for _ in collection.partitions]
-        for owner, first, end in self._planned:
-            for partition, length in collection.rows_in_partitions(*self._ranges(first, end)):
-                needed[partition][owner] += length
-        return [
-            holders[0] if holders else max(sorted(counts), key=lambda worker: counts[worker], default="")
-            for holders, counts in zip(self._holders(collection), needed, strict=True)
-        ]  # fmt: skip
-
-    def _submit(self, collections: list[Collection], targets: Any) -> None:
-        """Submit the tasks of all blocks.
-
-        Those that take rows out of a partition run where it is, so that only these rows travel. The tasks that lay them
-        out go before further partitions, which then need not all be in memory at once.
-        """
-        client, loosely = self._cluster.client, {"allow_other_workers": True}
-        places = [self._places(collection) for collection in collections]
-        by_place: dict[str, list[Any]] = defaultdict(list)
-        parts_of_blocks = []
-        for _, first, end in self._planned:
-            parts = [collection.rows(*self._ranges(first, end)) for collection in collections]
-            parts_of_blocks.append(parts)
-            for of_collection, place in zip(parts, places, strict=True):
-                for part in of_collection:
-                    by_place[place[part.partition]].append(part.rows)
-        futures: dict[str, Any] = {}
-        for location, tasks in by_place.items():
-            futures.update((future.key, future) for future in client.compute(tasks, workers=[location], **loosely))
-        for (owner, first, end), parts in zip(self._planned, parts_of_blocks, strict=True):
-            ready = [[(part.partition, part.first_row, futures[part.rows.key]) for part in some] for some in parts]
-            X, Y, weights = ready if len(ready) == 3 else (*ready, [])
-            self._blocks.append(
-                client.submit(
-                    worker_tasks.lay_out, self._objective, first, end, X, Y, weights, targets, workers=[owner],
-                    priority=1, pure=False, **loosely)
-            )  # fmt: skip
 
     def _bytes(self, first: int, end: int) -> int:
         """Return the bytes of the chunks [first, end) in groups."""
@@ -157,52 +110,93 @@ class HeldData:
                         "memory, or pass dtype='float32'"
                     )
 
-    def _wait(self) -> None:
-        """Wait until all blocks are laid out; raise what is wrong with them."""
-        self._cluster.wait(self._blocks, "the samples are laid out")
-        self.recover()
+    def _submit(self, indexes: Iterable[int], *, placed: bool) -> None:
+        for index, future in self._tasks.submit(indexes, placed=placed).items():
+            self._blocks[index] = future
 
     def recover(self) -> None:
-        """Let lost blocks be computed again; raise the error of one that cannot be."""
-        again = []
-        for block, future in zip(self._planned, self._blocks, strict=True):
-            if future.status == "error":
-                error = future.exception()
-                if not isinstance(error, (KilledWorker, OSError)):
-                    if isinstance(error, LOST):
-                        raise self._lost(block) from error
-                    raise error
-                again.append(future)
-            elif future.status in ("cancelled", "lost"):
-                self._cluster.check_alive()
-                raise self._lost(block)
-        if again:
-            self._cluster.client.retry(again)
+        """Wait until workers hold all blocks, also those that Dask computes again, and share the blocks among them."""
+        failures = 0
+        for _ in range(ROUNDS):
+            try:
+                raised = self._cluster.wait(self._blocks, "the samples are laid out", self._stall_check())
+            except TasksLost as error:
+                failures += any(future.status == "error" for future in self._blocks)
+                if failures > MOST_FAILURES:
+                    raise ClusterError(f"the samples cannot be laid out, {failures} times in a row: {error}") from error
+                self._submit_again()
+                continue
+            for error_of_block in raised:
+                if error_of_block is not None:
+                    raise error_of_block
+            found = self._cluster.ask("who_has", keys=[future.key for future in self._blocks])
+            if all(found.values()):
+                self._share(found)
+                return
+            time.sleep(ROUND_SECONDS)
+        raise ClusterError("the samples cannot be laid out: workers die again and again; look at their logs")
+
+    def _stall_check(self) -> Callable[[], None]:
+        """Return what raises TasksLost if no block is laid out for some time, and no worker is at work on one.
+
+        A task that had a place, and found no worker at all, is left where it is by the scheduler, even if other workers
+        are allowed and come.
+        """
+        done, since, patience = -1, 0.0, STALL_SECONDS
+
+        def look() -> None:
+            nonlocal done, since, patience
+            before, done = done, sum(future.done() for future in self._blocks)
+            if done != before:
+                since, patience = time.monotonic(), STALL_SECONDS
+            elif time.monotonic() > since + patience:
+                patience *= 2
+                running = self._cluster.ask("processing")
+                if running and not any(key in self._tasks.keys for keys in running.values() for key in keys):
+                    raise TasksLost("no worker is at work on them")
+
+        return look
+
+    def _submit_again(self) -> None:
+        """Submit the tasks of the blocks that are not there as new ones, which have no place."""
+        missing = [index for index, future in enumerate(self._blocks) if future.status != "finished"]
+        for index in missing:
+            if self._blocks[index].status == "cancelled":
+                raise self._lost(self._planned[index])
+        old = [self._blocks[index] for index in missing]
+        self._cluster.forget_errors(old)
+        self._cluster.cancel(old)
+        if missing:
+            self._submit(missing, placed=False)
 
     def _lost(self, block: PlannedBlock) -> ClusterError:
-        partitions = [partition for partition, _ in self._X.rows_in_partitions(*self._ranges(block.first, block.end))]
-        first, last = self._ranges(block.first, block.end)
+        self._cluster.check_alive()
+        first, last = rows_of_chunks(self._objective, block.first, block.end)
+        partitions = [partition for partition, _ in self._X.rows_in_partitions(first, last)]
         return ClusterError(
-            f"the samples {first} to {last - 1}, of the partitions {partitions[0]} to {partitions[-1]}, are lost with "
-            f"worker {block.owner}, and nothing says how to make them again: they were scattered, or the cluster was "
-            "restarted. Make the collection from files or from a graph, and fit again"
+            f"the samples {first} to {last - 1}, of the partitions {partitions[0]} to {partitions[-1]} of X, are lost, "
+            f"which worker {block.owner} was to hold, and the cluster does not know how to make them again: they were "
+            "scattered to a worker that is gone, their tasks were cancelled, or the cluster was restarted. Make the "
+            "collection from files or from a graph, and fit again"
         )
 
-    def regroup(self) -> None:
-        """Find who holds each block now, and share the blocks evenly among their holders."""
-        workers = self._cluster.workers()
-        threads = {address: int(worker["nthreads"]) for address, worker in workers.items()}
-        keys = [future.key for future in self._blocks]
-        found = self._cluster.ask(self._cluster.client.scheduler.who_has, keys=keys)
-        holders: list[Sequence[str]] = [
-            found.get(key) or [block.owner] for key, block in zip(keys, self._planned, strict=True)
-        ]
+    def check_workers(self) -> None:
+        """Raise TasksLost if one of the workers that are to sum is gone."""
+        gone = self.groups.keys() - self._cluster.ask("ncores", workers=list(self.groups)).keys()
+        if gone:
+            raise TasksLost(f"worker {min(gone)} is gone")
+
+    def _share(self, found: dict[Any, list[str]]) -> None:
+        """Share the blocks evenly among those that hold them."""
+        holders = [found[future.key] for future in self._blocks]
+        threads = self._cluster.ask("ncores")
         chosen = group_by_holder(holders, [block.end - block.first for block in self._planned], threads)
-        self.groups = {}
+        groups: dict[str, list[Any]] = {}
         for address, future in zip(chosen, self._blocks, strict=True):
-            self.groups.setdefault(address, []).append(future)
+            groups.setdefault(address, []).append(future)
+        self.groups = groups
 
     def release(self) -> None:
         """Let the workers forget the blocks."""
         self._cluster.cancel([future for future in self._blocks if future is not None])
-        self._blocks = []
+        self._blocks, self.groups = [], {}

@@ -1,18 +1,32 @@
-"""What the client asks of a cluster. Every wait has a limit, and every loss becomes an error that says what is lost."""
+"""What the client asks of a cluster. Every wait has a limit, and every loss becomes an error that says what is lost.
+
+A wait is a coroutine in the event loop of the client. Its caller looks at the cluster every POLL_SECONDS: neither a
+client that another thread has closed nor a scheduler that is gone ends a wait by itself.
+"""
 
 import asyncio
+import contextlib
+import inspect
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent import futures
 from typing import Any
 
 import distributed
+from dask import delayed
+from distributed import KilledWorker
 
 from fastnn2.dask.errors import ClusterError
+from fastnn2.engine.held_sums import Stopped
 
-POLL_SECONDS = 1.0  # between two looks at whether the cluster is still there
-SHORT_SECONDS = 5.0  # the limit of a question that the scheduler answers at once
-LOST = (CancelledError, asyncio.CancelledError)  # what Dask raises for a task that it has forgotten
+POLL_SECONDS = 0.5  # between two looks at the cluster
+CANCEL_SECONDS = 5.0  # the scheduler answers at once, or it is gone
+ATTEMPTS = 5  # in a row, of tasks that are lost with their workers
+MOST_LOSSES = 64  # results that are lost with their workers, one after the other, while others are waited for
+
+
+class TasksLost(Exception):
+    """Tasks are lost with their workers. They may succeed if they are submitted again."""
 
 
 class Cluster:
@@ -41,116 +55,207 @@ class Cluster:
                 "a new one"
             )
 
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Any]:
+        """Yield the client; what it raises within the ``with`` is a ClusterError if it is no longer connected."""
+        self.check_alive()
+        try:
+            yield self.client
+        except Exception:
+            self.check_alive()
+            raise
+
     def workers(self) -> dict[str, Any]:
         """Return what the scheduler knows of each worker, by address; wait for the first one."""
         deadline = time.monotonic() + self.timeout
         while True:
-            found: dict[str, Any] = self.ask(self.client.scheduler.identity, n_workers=-1)["workers"]
+            found: dict[str, Any] = self.ask("identity")["workers"]
             if found:
                 return found
             if time.monotonic() >= deadline:
                 raise ClusterError(f"no worker has come within {self.timeout:g} s; start one, or raise timeout")
             time.sleep(0.1)
 
-    def ask(self, question: Callable[..., Any], **arguments: Any) -> Any:
-        """Return the scheduler's answer to a question."""
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """Return the scheduler's answer to a question, which is the name of one of its handlers."""
+        deadline = time.monotonic() + self.timeout
+
+        def look() -> None:
+            if time.monotonic() >= deadline:
+                raise ClusterError(f"the scheduler has not answered for {self.timeout:g} s; look at its log")
+
         try:
-            return self.client.sync(question, **arguments, callback_timeout=SHORT_SECONDS)
-        except (TimeoutError, OSError, RuntimeError, ValueError, *LOST) as error:
-            self.check_alive()
+            return self._run(_answer(self.client, question, arguments), look)
+        except OSError as error:
             raise ClusterError(f"the scheduler does not answer: {type(error).__name__} {error}") from error
 
-    def gather(self, futures: Sequence[Any], what: str) -> list[Any]:
-        """Return the results of tasks.
+    def gather(self, tasks: Sequence[Any], what: str, look: Callable[[], object] = lambda: None) -> list[Any]:
+        """Return the results of tasks, given as futures.
+
+        Parameters
+        ----------
+        tasks : sequence of Future
+        what : str
+            What they do, for messages.
+        look : callable
+            Called every POLL_SECONDS; what it raises ends the wait.
 
         Raises
         ------
         ClusterError
             The client or the scheduler is gone, or no task has ended within the limit.
-        CancelledError, KilledWorker
-            Tasks are lost.
+        TasksLost
+            As soon as one of them is.
         Exception
-            What a task has raised.
+            What a task has raised, once all have ended.
         """
-        done, deadline = -1, 0.0
-        while True:
-            now_done = sum(future.done() for future in futures)
-            if now_done > done:
-                done, deadline = now_done, time.monotonic() + self.timeout
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ClusterError(self._stuck(futures, what))
-            try:
-                results: list[Any] = self.client.sync(
-                    _gather, self.client, list(futures), callback_timeout=min(POLL_SECONDS, left)
-                )
-                return results
-            except TimeoutError as error:
-                self.check_alive()
-                if any(future.status == "error" for future in futures):
-                    raise error
-            except LOST:
-                self.check_alive()
-                raise
-            except RuntimeError:  # the loop of a client that was closed
-                self.check_alive()
-                raise
+        results: list[Any] = self._end(_gather(self.client, list(tasks)), tasks, what, look)
+        return results
 
-    def wait(self, futures: Sequence[Any], what: str) -> None:
-        """Wait until tasks have ended, in any way; raise ClusterError as :meth:`gather`."""
-        done, deadline = -1, 0.0
-        while True:
-            now_done = sum(future.done() for future in futures)
-            if now_done == len(futures):
-                return
-            if now_done > done:
-                done, deadline = now_done, time.monotonic() + self.timeout
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ClusterError(self._stuck(futures, what))
-            try:
-                self.client.sync(_wait, list(futures), callback_timeout=min(POLL_SECONDS, left))
-            except (TimeoutError, RuntimeError, *LOST):
-                self.check_alive()
+    def wait(
+        self, tasks: Sequence[Any], what: str, look: Callable[[], object] = lambda: None
+    ) -> list[BaseException | None]:
+        """Return what tasks have raised, once all have ended; wait as :meth:`gather`."""
+        raised: list[BaseException | None] = self._end(_wait(list(tasks)), tasks, what, look)
+        return raised
 
-    def _stuck(self, futures: Sequence[Any], what: str) -> str:
-        waiting = sum(not future.done() for future in futures)
+    def _end(
+        self, coroutine: Coroutine[Any, Any, Any], tasks: Sequence[Any], what: str, look: Callable[[], object]
+    ) -> Any:
+        progress = _Progress(self, tasks, what)
+
+        def look_at_both() -> None:
+            progress.look()
+            look()
+
         try:
-            workers = self.ask(self.client.scheduler.identity, n_workers=-1)["workers"]
-        except ClusterError as error:
-            return str(error)
-        state = f"{len(workers)} workers: {', '.join(sorted(workers)[:3])}" if workers else "no worker left"
-        return (
-            f"{what}: for {self.timeout:g} s none of {waiting} tasks has ended; the cluster has {state}. Look at its "
-            "logs, start workers, or raise timeout"
-        )
+            return self._run(coroutine, look_at_both)
+        except (KilledWorker, futures.CancelledError) as error:  # after the end of a task, while its result is fetched
+            raise TasksLost(f"{type(error).__name__} {error}") from error
 
     def compute(self, tasks: Sequence[Any]) -> list[Any]:
-        """Compute delayed objects and return their results."""
-        if not tasks:
-            return []
-        futures = self.client.compute(list(tasks))
-        try:
-            return self.gather(futures, "the partitions")
-        finally:
-            self.cancel(futures)
-
-    def cancel(self, futures: Sequence[Any]) -> None:
-        """Let the cluster forget tasks, also those that run; do not wait for it, and raise nothing."""
-        if self.client.status == "running":
+        """Compute delayed objects and return their results; repeat what is lost with its worker, a few times."""
+        for _ in range(ATTEMPTS):
             try:
-                self.client.sync(_cancel, self.client, list(futures), callback_timeout=SHORT_SECONDS)
-            except Exception:
-                return
+                return self._compute_once(tasks)
+            except TasksLost as error:
+                lost = error
+        raise ClusterError(f"partitions cannot be computed, {ATTEMPTS} times in a row: {lost}") from lost
+
+    def _compute_once(self, tasks: Sequence[Any]) -> list[Any]:
+        submitted: list[Any] = []
+        try:
+            with self.connection() as client:  # each time with new names: the news of old tasks may come late
+                submitted += client.compute([delayed(_itself, pure=False)(task) for task in tasks])
+            return self.gather(submitted, "computing partitions")
+        except TasksLost:
+            self.forget_errors(submitted)
+            raise
+        finally:
+            self.cancel(submitted)
+
+    def forget_errors(self, tasks: Sequence[Any]) -> None:
+        """Let what has failed of tasks, and of those that they depend on, run again: others may depend on it."""
+        if all(task.status != "error" for task in tasks):
+            return
+        with contextlib.suppress(KeyError):  # the scheduler has forgotten them, too
+            self.ask("retry", keys=[task.key for task in tasks], client=self.client.id)
+
+    def cancel(self, tasks: Sequence[Any]) -> None:
+        """Let the cluster forget tasks, also those that run, and raise nothing."""
+        deadline = time.monotonic() + CANCEL_SECONDS
+
+        def look() -> None:
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+
+        if tasks and self.client.status == "running":
+            with contextlib.suppress(Exception):
+                self._run(_cancel(self.client, list(tasks)), look)
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any], look: Callable[[], object]) -> Any:
+        """Return the result of a coroutine in the client's event loop; look every POLL_SECONDS until it is there."""
+        try:
+            with self.connection() as client:
+                running = asyncio.run_coroutine_threadsafe(coroutine, client.loop.asyncio_loop)
+                try:
+                    while not futures.wait([running], POLL_SECONDS).done:
+                        self.check_alive()
+                        look()
+                    return running.result()
+                finally:
+                    running.cancel()
+        finally:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:  # the event loop has stopped
+                coroutine.close()
 
 
-async def _gather(client: Any, futures: list[Any]) -> Any:
-    return await client.gather(futures, asynchronous=True)
+class _Progress:
+    """A limit of the time in which no task ends, and of the results that are lost meanwhile."""
+
+    def __init__(self, cluster: Cluster, tasks: Sequence[Any], what: str) -> None:
+        self._cluster, self._tasks, self._what = cluster, tasks, what
+        self._done, self._losses = 0, 0
+        self._deadline = time.monotonic() + cluster.timeout
+
+    def look(self) -> None:
+        """Raise ClusterError if there is no progress."""
+        done = sum(task.done() for task in self._tasks)
+        self._losses += done < self._done
+        if done > self._done:
+            self._deadline = time.monotonic() + self._cluster.timeout
+        self._done = done
+        if self._losses > MOST_LOSSES:
+            raise ClusterError(f"{self._what}: workers have died with results {self._losses} times; look at their logs")
+        if time.monotonic() >= self._deadline:
+            raise ClusterError(self._stuck(len(self._tasks) - done))
+
+    def _stuck(self, waiting: int) -> str:
+        workers = self._cluster.ask("ncores")
+        state = f"{len(workers)} workers: {', '.join(sorted(workers)[:3])}" if workers else "no worker left"
+        return (
+            f"{self._what}: for {self._cluster.timeout:g} s none of {waiting} tasks has ended; the cluster has {state}"
+            ". Look at its logs, start workers, or raise timeout"
+        )
 
 
-async def _wait(futures: list[Any]) -> None:
-    await asyncio.gather(*(future.exception() for future in futures))
+def _itself(result: Any) -> Any:
+    return result
 
 
-async def _cancel(client: Any, futures: list[Any]) -> None:
-    await client.cancel(futures, asynchronous=True, force=True)
+async def _answer(client: Any, question: str, arguments: dict[str, Any]) -> Any:
+    return await getattr(client.scheduler, question)(**arguments)
+
+
+async def _gather(client: Any, tasks: list[Any]) -> Any:
+    await _wait(tasks)
+    # A client gathers the results of all its callers at once: whoever gives up must not cancel that.
+    gathering = asyncio.ensure_future(client.gather(tasks, asynchronous=True))
+    gathering.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be there to look at it
+    return await asyncio.shield(gathering)
+
+
+async def _wait(tasks: list[Any]) -> list[BaseException | None]:
+    waits = [asyncio.ensure_future(_error(task)) for task in tasks]
+    try:
+        return list(await asyncio.gather(*waits))
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _error(task: Any) -> BaseException | None:
+    """Return what a task has raised once it has ended; raise TasksLost if it is lost.
+
+    The others must not wait for their end then: the scheduler may never run a task beside one that has failed.
+    """
+    error: BaseException | None = await task.exception()
+    if task.status == "cancelled":
+        raise TasksLost(f"task {task.key} was cancelled, or what it needs is lost")
+    if isinstance(error, KilledWorker | Stopped):
+        raise TasksLost(f"{type(error).__name__} {error}") from error
+    return error
+
+
+async def _cancel(client: Any, tasks: list[Any]) -> None:
+    await client.cancel(tasks, asynchronous=True, force=True)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from distributed import get_worker
+from distributed import Status, get_worker
 
 from fastnn2.dask.partitions import cut, labels_of
-from fastnn2.engine import chunk_sums
 from fastnn2.engine.block_job import Samples
 from fastnn2.engine.chunk_sums import ChunkSums
 from fastnn2.engine.held_sums import HeldBlock, held_sums
@@ -116,21 +115,17 @@ def _windows(pieces: Iterator[Array], columns: int, size: int, dtype: Any) -> It
         yield window[:filled]
 
 
-def evaluate(objective: Objective, blocks: Sequence[HeldBlock], params: Array) -> tuple[str, ChunkSums]:
-    """Return this worker's address, and the sums over blocks that it holds, on the threads that Dask gave it."""
+def evaluate(objective: Objective, blocks: Sequence[HeldBlock], params: Array) -> ChunkSums:
+    """Return the sums over blocks that this worker holds, on the threads that Dask gave it."""
     worker = get_worker()
-    key = worker.get_current_task()
-
-    def is_cancelled() -> bool:
-        task = worker.state.tasks.get(key)
-        return task is None or task.state not in ("executing", "long-running")
-
-    return worker.address, held_sums(objective, blocks, params, worker.state.nthreads, is_cancelled)
+    return held_sums(objective, blocks, params, worker.state.nthreads, _is_cancelled(worker))
 
 
-def merge(parts: Sequence[tuple[str, ChunkSums]]) -> tuple[tuple[str, ...], ChunkSums]:
-    """Return the sums over the chunks of several parts, and the addresses of those who summed them."""
-    return tuple(address for address, _ in parts), chunk_sums.merged([sums for _, sums in parts])
+def _is_cancelled(worker: Any) -> Callable[[], bool]:
+    """Return what says whether nobody waits for the task that this thread runs. Dask ends no task that runs."""
+    task = worker.state.tasks.get(worker.get_current_task())
+    ended = (Status.closing, Status.closed, Status.failed)
+    return lambda: task is None or task.state == "cancelled" or worker.status in ended
 
 
 def weight_of(parts: Sequence[Any], dtype: Any) -> float:
