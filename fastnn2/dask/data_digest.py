@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from fastnn2.dask.errors import ClusterError
-from fastnn2.dask.evaluation import ATTEMPTS
 from fastnn2.dask.held_data import HeldData
-from fastnn2.dask.requests import Cluster, TasksLost
+from fastnn2.dask.requests import Cluster
 from fastnn2.engine.held_sums import HeldBlock
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
@@ -14,20 +12,18 @@ from fastnn2.storage.digest import digest, join_digests, sampled_rows
 
 def data_digest(cluster: Cluster, objective: Objective, data: HeldData) -> str:
     """Return the digest of some of the samples; neither workers nor partitions nor blocks change it."""
-    error: BaseException | None = None
-    for _ in range(ATTEMPTS):
-        blocks = [block for group in data.groups.values() for block in group]
-        futures = [cluster.client.submit(digests_of, objective, block, pure=False) for block in blocks]
-        try:
-            found = sorted(cluster.gather(futures, "the digest of the samples"))
-        except TasksLost as lost:
-            error = lost
-            data.recover()
-            continue
-        finally:
-            cluster.cancel(futures)
-        return join_digests((text for _, digests in found for text in digests), objective.n, objective.dtype)
-    raise ClusterError(f"{ATTEMPTS} attempts in a row to read some of the samples have failed: {error}") from error
+    found = data.repeat(lambda: _digests(cluster, objective, data), "the digest of the samples")
+    return join_digests((text for _, digests in sorted(found) for text in digests), objective.n, objective.dtype)
+
+
+def _digests(cluster: Cluster, objective: Objective, data: HeldData) -> list[tuple[int, list[str]]]:
+    blocks = [block for group in data.groups.values() for block in group]
+    with cluster.connection() as client:
+        futures = [client.submit(digests_of, objective, block, pure=False) for block in blocks]
+    try:
+        return cluster.gather(futures, "the digest of the samples")
+    finally:
+        cluster.cancel(futures)
 
 
 def digests_of(objective: Objective, block: HeldBlock) -> tuple[int, list[str]]:

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 
 from fastnn2.dask import worker_tasks
-from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.held_data import HeldData
-from fastnn2.dask.requests import Cluster, TasksLost
+from fastnn2.dask.requests import Cluster
 from fastnn2.engine import chunk_sums
 from fastnn2.engine.chunk_sums import ChunkSums
 from fastnn2.engine.objective import Objective
 
 Array = np.ndarray[Any, Any]
 
-ATTEMPTS = 8  # in a row, of an evaluation whose tasks are lost
 MOST_PARTS = 32  # parts that are added in one place; more are added in a tree
 
 
@@ -36,14 +34,7 @@ class Evaluator:
         ClusterError
             Samples are lost for good, workers die again and again, or nothing happens for too long.
         """
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._attempt(params)
-            except TasksLost as error:
-                if attempt == ATTEMPTS - 1:
-                    raise ClusterError(f"{ATTEMPTS} evaluations in a row have failed; the last: {error}") from error
-            self._data.recover()
-        raise AssertionError("the last attempt returns or raises")
+        return self._data.repeat(lambda: self._attempt(params), "an evaluation")
 
     def _attempt(self, params: Array) -> ChunkSums:
         tasks: list[Any] = []

@@ -6,7 +6,7 @@ Each block is the result of a task, which Dask computes again from the graph of 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import dask
 from dask.utils import format_bytes
@@ -19,6 +19,9 @@ from fastnn2.dask.requests import Cluster, TasksLost
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
 
+Result = TypeVar("Result")
+
+ATTEMPTS = 8  # in a row, of what needs all blocks, and is lost with their workers
 ROUNDS = 100  # of a recovery: looks at whether all blocks are held again
 MOST_FAILURES = 5  # of a recovery: a partition that kills its workers would kill all of them
 STALL_SECONDS = 2.0  # without a block that is laid out
@@ -179,6 +182,16 @@ class HeldData:
             "scattered to a worker that is gone, their tasks were cancelled, or the cluster was restarted. Make the "
             "collection from files or from a graph, and fit again"
         )
+
+    def repeat(self, action: Callable[[], Result], what: str) -> Result:
+        """Return ``action()``, which is repeated, a few times, where tasks are lost with their workers."""
+        for _ in range(ATTEMPTS):
+            try:
+                return action()
+            except TasksLost as error:
+                lost = error
+            self.recover()
+        raise ClusterError(f"{what} has failed {ATTEMPTS} times in a row; the last time: {lost}") from lost
 
     def check_workers(self) -> None:
         """Raise TasksLost if one of the workers that are to sum is gone."""

@@ -95,7 +95,7 @@ def test_repetitions_are_bounded(evaluator, params, monkeypatch):
         raise TasksLost("a worker")
 
     monkeypatch.setattr(Evaluator, "_submit", lose)
-    with pytest.raises(ClusterError, match="8 evaluations in a row have failed; the last: a worker"):
+    with pytest.raises(ClusterError, match="an evaluation has failed 8 times in a row; the last time: a worker"):
         evaluator(params)
 
 

@@ -231,14 +231,14 @@ def fail(*arguments):
 def test_losses_while_the_digest_is_made(client, path, expected, monkeypatch):
     """They are made good as those of an evaluation."""
     from fastnn2.dask.held_data import HeldData
-    from fastnn2.dask.requests import LOST, Cluster
+    from fastnn2.dask.requests import Cluster, TasksLost
 
     gather, recover, calls, recovered = Cluster.gather, HeldData.recover, [], []
 
     def losing(self, futures, what, *others):
         if what == "the digest of the samples" and len(calls) < 2:
             calls.append(what)
-            raise LOST[0]("gone")
+            raise TasksLost("gone")
         return gather(self, futures, what, *others)
 
     monkeypatch.setattr(Cluster, "gather", losing)
