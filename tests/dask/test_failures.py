@@ -78,7 +78,7 @@ def test_no_bit_changes_where_a_single_death_fails_a_task():
 
 @pytest.mark.parametrize("begins", [False, True], ids=["before training", "amid it"])
 def test_without_a_worker_that_is_left_fit_ends_within_its_limit(begins, monkeypatch):
-    monkeypatch.setattr(cluster_data, "TIMEOUT", 3.0)
+    monkeypatch.setattr(cluster_data, "TIMEOUT", 8.0)
     with cluster(2, restarts=False) as (local, client):
         begun = threading.Event()
 
