@@ -134,3 +134,28 @@ def test_an_evaluation_takes_the_threads_of_its_worker(monkeypatch):
     with cluster(1, threads=2, processes=False) as (_, client):
         assert cluster_data.trained(client, 2) == cluster_data.undisturbed(2)
     assert threads == [2, 2]
+
+
+def record_compiles(file):
+    """Let this worker's process write the name of each kernel that it compiles to a file."""
+    from fastnn2.codegen import store
+
+    compiled = store._compiled
+
+    def compile_and_record(name, dtype, processor):
+        with open(file, "a") as lines:
+            lines.write(f"{name} {dtype}\n")
+        return compiled(name, dtype, processor)
+
+    store._compiled = compile_and_record
+
+
+def test_one_worker_of_a_machine_compiles_and_the_others_wait(monkeypatch, tmp_path):
+    expected = cluster_data.undisturbed(2)
+    monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path / "store"))
+    with cluster(4) as (_, client):
+        client.run(record_compiles, str(tmp_path / "compiles"))
+        assert cluster_data.trained(client, 2) == expected
+    compiles = (tmp_path / "compiles").read_text().splitlines()
+    assert any("sums" in name for name in compiles)
+    assert len(compiles) == len(set(compiles))
