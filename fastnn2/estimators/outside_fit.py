@@ -130,9 +130,13 @@ class _Trained(OneHiddenLayer):
             if len(costs):
                 self._keep(params, costs, X.shape[0])
             if isinstance(error, TrainingInterrupted):
+                kept = (
+                    "the model has what is trained so far, and a fit with warm_start=True continues from it"
+                    if len(costs)
+                    else "nothing is trained, and the model is as it was before"
+                )
                 raise TrainingInterrupted(
-                    f"stopped after {len(error.cost_)} of {self.max_iter} iterations; the model has what is trained so "
-                    "far, and a fit with warm_start=True continues from it",
+                    f"stopped after {len(costs)} of {self.max_iter} iterations; {kept}",
                     error.params,
                     error.cost_,
                 ) from error

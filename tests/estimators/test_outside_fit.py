@@ -106,6 +106,19 @@ def test_gradient_descent_that_ends_early_leaves_its_parameters(kind):
     assert target.n_iter_ == 2
 
 
+def test_gradient_descent_that_ends_before_its_first_iteration_says_so():
+    class Interrupted(Elsewhere):
+        def descend(self, params, network):
+            raise fastnn2.TrainingInterrupted("stopped", {}, np.zeros(0))
+
+    parameters = fastnn2.MLPRegressor(hidden_layer_sizes=4, solver="sgd", max_iter=7).get_params()
+    target = fastnn2.MLPRegressor(hidden_layer_sizes=4)
+    forms = Form((N, 3), np.float64), Form((N, 1), np.float64)
+    with pytest.raises(fastnn2.TrainingInterrupted, match="stopped after 0 of 7 iterations; nothing is trained"):
+        run_outside_fit(target, parameters, None, {}, *forms, outside=Interrupted(None, None))
+    assert not hasattr(target, "coefs_")
+
+
 def test_the_network_of_a_fit():
     classifier, regressor = fastnn2.MLPClassifier(5), fastnn2.MLPRegressor("poisson", 5)
     fitted = {2: classifier.fit(X, Y > 0), 3: fastnn2.MLPClassifier(5).fit(X, np.digitize(Y, [-1, 1]))}
