@@ -4,8 +4,12 @@ A task stays with its worker: on another one it would need the blocks there, too
 is repeated, a few times, once the others hold its blocks.
 """
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
+import dask
 import numpy as np
 
 from fastnn2.dask import worker_tasks
@@ -18,6 +22,20 @@ from fastnn2.engine.objective import Objective
 Array = np.ndarray[Any, Any]
 
 MOST_PARTS = 32  # parts that are added in one place; more are added in a tree
+# Dask warns of tasks with much data, and advises to make them on the workers, which is no way for parameters.
+ALLOWED = {"distributed.admin.large-graph-warning-threshold": "1 PiB"}
+WARNED_BYTES = 1 << 22  # far below the limit of that warning, of which settings below are someone's wish
+_config_lock = threading.Lock()  # settings are of the process, and threads may train at the same time
+
+
+@contextlib.contextmanager
+def _without_warning(params: Array) -> Iterator[None]:
+    """Let large parameters be sent without Dask's warning."""
+    if params.nbytes < WARNED_BYTES:
+        yield
+        return
+    with _config_lock, dask.config.set(ALLOWED):
+        yield
 
 
 class Evaluator:
@@ -48,7 +66,7 @@ class Evaluator:
     def _submit(self, params: Array, tasks: list[Any]) -> list[Any]:
         """Submit an evaluation, and add its tasks to `tasks`, one by one; return the last level of its tree."""
         options: dict[str, Any] = {"pure": False, "priority": 1, "fifo_timeout": "0 ms"}
-        with self._cluster.connection() as client:
+        with _without_warning(params), self._cluster.connection() as client:
             for address, blocks in self._data.groups.items():
                 tasks.append(
                     client.submit(

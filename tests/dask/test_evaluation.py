@@ -1,6 +1,8 @@
 import time
+import warnings
 
 import cluster_data
+import dask
 import numpy as np
 import pytest
 from cluster_data import assert_idle, cluster, distributed
@@ -69,6 +71,17 @@ def test_each_worker_sums_the_blocks_that_it_holds(evaluator, params):
     held = cluster_of.ask("has_what")
     for address, blocks in evaluator._data.groups.items():
         assert {future.key for future in blocks} == {key for key in held[address] if str(key).startswith("lay_out")}
+
+
+def test_large_parameters_are_sent_without_a_warning(evaluator, params, expected, monkeypatch):
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 B"}):
+        with pytest.warns(UserWarning, match="Sending large graph"):
+            total(evaluator, params)
+        monkeypatch.setattr(evaluation, "WARNED_BYTES", params.nbytes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert total(evaluator, params) == expected.tobytes()
+        assert dask.config.get("distributed.admin.large-graph-warning-threshold") == "100 B"
 
 
 def test_an_evaluation_is_repeated_if_its_tasks_are_lost(evaluator, params, expected, monkeypatch):
