@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
 import distributed
 from dask import delayed
 from distributed import KilledWorker
+from distributed.threadpoolexecutor import thread_state
 
 from fastnn2.dask.errors import ClusterError
 from fastnn2.engine.held_sums import Stopped
@@ -68,13 +69,20 @@ class Cluster:
     def workers(self) -> dict[str, Any]:
         """Return what the scheduler knows of each worker, by address; wait for the first one."""
         deadline = time.monotonic() + self.timeout
-        while True:
-            found: dict[str, Any] = self.ask("identity")["workers"]
-            if found:
-                return found
-            if time.monotonic() >= deadline:
-                raise ClusterError(f"no worker has come within {self.timeout:g} s; start one, or raise timeout")
-            time.sleep(0.1)
+        call: list[Any] = []
+        try:
+            while True:
+                found: dict[str, Any] = self.ask("identity")["workers"]
+                if found:
+                    return found
+                if time.monotonic() >= deadline:
+                    raise ClusterError(f"no worker has come within {self.timeout:g} s; start one, or raise timeout")
+                if not call:
+                    with self.connection() as client:  # an adaptive cluster starts workers for tasks only
+                        call.append(client.submit(_itself, None, pure=False))
+                time.sleep(0.1)
+        finally:
+            self.cancel(call)
 
     def ask(self, question: str, **arguments: Any) -> Any:
         """Return the scheduler's answer to a question, which is the name of one of its handlers."""
@@ -211,12 +219,37 @@ class _Progress:
             raise ClusterError(self._stuck(len(self._tasks) - done))
 
     def _stuck(self, waiting: int) -> str:
-        workers = self._cluster.ask("ncores")
-        state = f"{len(workers)} workers: {', '.join(sorted(workers)[:3])}" if workers else "no worker left"
         return (
-            f"{self._what}: for {self._cluster.timeout:g} s none of {waiting} tasks has ended; the cluster has {state}"
-            ". Look at its logs, start workers, or raise timeout"
+            f"{self._what}: for {self._cluster.timeout:g} s none of {waiting} tasks has ended; {self._state()}. Look "
+            f"at its logs, start workers, or raise timeout{_advice_in_a_task()}"
         )
+
+    def _state(self) -> str:
+        """Return what the cluster has, for messages, and who of its workers is at work, above all on the tasks."""
+        workers, processing = self._cluster.ask("ncores"), self._cluster.ask("processing")
+        if not workers:
+            return "the cluster has no worker left"
+        missing = {task.key for task in self._tasks if not task.done()}
+        busy = [worker for worker, keys in processing.items() if not missing.isdisjoint(keys)]
+        busy = busy or [worker for worker, keys in processing.items() if keys]
+        paused = workers.keys() - self._cluster.ask("ncores_running").keys()
+        state = f"the cluster has {len(workers)} workers: {_some(workers)}"
+        if busy:
+            state += f"; at work is {_some(busy)}"
+        if paused:
+            state += f"; {_some(paused)} begins nothing, as Dask pauses a worker whose memory is nearly full"
+        return state
+
+
+def _some(workers: Iterable[str]) -> str:
+    return ", ".join(sorted(workers)[:3])
+
+
+def _advice_in_a_task() -> str:
+    """Return what to do, for messages, where the caller is a task itself, whose thread no other task gets."""
+    if not getattr(thread_state, "proceed", False):
+        return ""
+    return ". This is a task itself: use `with distributed.worker_client() as client`, which gives its thread to others"
 
 
 def _itself(result: Any) -> Any:

@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 import types
@@ -99,13 +100,44 @@ def test_a_wait_without_progress_ends(client):
     event = distributed.Event(client=client)
     tasks = [client.submit(event.wait, pure=False), client.submit(abs, -1, pure=False)]
     begin = time.monotonic()
-    error = "tests: for 1 s none of 1 tasks has ended; the cluster has 2 workers: .*Look at its logs"
+    error = "tests: for 1 s none of 1 tasks has ended; the cluster has 2 workers: .*; at work is (.*). Look at its logs"
     try:
-        with pytest.raises(ClusterError, match=error):
+        with pytest.raises(ClusterError, match=error) as caught:
             Cluster(client, 1).gather(tasks, "tests")
+        busy = [worker for worker, keys in client.processing().items() if keys]
+        assert busy == [re.search(error, str(caught.value))[1]]
     finally:
         event.set()
     assert 1 <= time.monotonic() - begin < 5
+
+
+def test_the_end_of_a_wait_names_a_worker_that_dask_has_paused():
+    def pause(dask_worker):
+        dask_worker.status = distributed.Status.paused
+
+    with cluster(1, processes=False, memory_limit=0) as (_, client):
+        client.run(pause)
+        (address,) = client.scheduler_info()["workers"]
+        error = f"the cluster has 1 workers: {address}; {address} begins nothing, as Dask pauses a worker whose memory"
+        with pytest.raises(ClusterError, match=error):
+            Cluster(client, 1).compute([delayed(abs)(-1)])
+
+
+def test_the_end_of_a_wait_in_a_task_says_how_to_give_its_thread_to_others(client):
+    def wait_in_a_task(is_seceded):
+        client = distributed.get_client()
+        if is_seceded:
+            distributed.secede()
+        event = distributed.Event(client=client)
+        try:
+            Cluster(client, 0.6).gather([client.submit(event.wait, pure=False)], "tests")
+        except ClusterError as error:
+            return str(error)
+        finally:
+            event.set()
+
+    assert "use `with distributed.worker_client() as client`" in client.submit(wait_in_a_task, False).result(30)
+    assert "worker_client" not in client.submit(wait_in_a_task, True).result(30)
 
 
 def test_a_cluster_without_workers_is_an_error():
@@ -114,6 +146,14 @@ def test_a_cluster_without_workers_is_an_error():
             Cluster(client, 0.3).workers()
         with pytest.raises(ClusterError, match="the cluster has no worker left"):
             Cluster(client, 0.6).compute([delayed(abs)(-1)])
+
+
+def test_an_adaptive_cluster_starts_a_worker_for_us():
+    with cluster(0, processes=False) as (local, client):
+        local.adapt(minimum=0, maximum=1, interval="100 ms")
+        assert len(Cluster(client, 30).workers()) == 1
+        while client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
+            time.sleep(0.05)
 
 
 def test_a_mistake_of_ours_is_not_one_of_the_cluster(client):
