@@ -95,8 +95,13 @@ class BlockTasks:
                 for part in parts:
                     by_place["" if place is None else place[part.partition]].append(part.rows)
         futures = {}
+        # Each partition's graph may have the whole collection: its layers, which all of them share, are read once.
+        layers: dict[str, Any] = {}
+        for tasks in by_place.values():
+            for task in tasks:
+                layers.update(task.__dask_graph__().layers)
+        self.keys.update(key for layer in layers.values() for key in layer)
         for location, tasks in by_place.items():
-            self.keys.update(key for task in tasks for key in task.__dask_graph__())
             with self._cluster.connection() as client:
                 futures.update({future.key: future for future in client.compute(tasks, **_on(location))})
         return futures

@@ -72,8 +72,13 @@ class Collection:
         self.dtype = _dtype_of_numbers(self._example)
         self._form = Form(name, columns, dtypes_of(self._example), labels, self.dtype.kind in "biuf")
         self.lengths: list[int] = []
+        self._starts = np.zeros(1, dtype=np.int64)  # the first row of each partition, and the number of rows
         if not np.isnan(self._known).any():
-            self.lengths = [int(length) for length in self._known]
+            self._set_lengths()
+
+    def _set_lengths(self) -> None:
+        self.lengths = [int(length) for length in self._known]
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
     def check_numbers(self) -> None:
         """Raise TypeError unless these are real numbers, by what the collection says."""
@@ -87,7 +92,7 @@ class Collection:
         ]
         for index, length in zip(unknown, cluster.compute(tasks), strict=True):
             self._known[index] = length
-        self.lengths = [int(length) for length in self._known]
+        self._set_lengths()
 
     @property
     def n(self) -> int:
@@ -119,7 +124,7 @@ class Collection:
 
     def _overlaps(self, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield each partition that has some of the rows [first, last): its number, its first row, and these rows."""
-        starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        starts = self._starts
         partition = int(np.searchsorted(starts, first, side="right")) - 1
         while partition < len(self.lengths) and starts[partition] < last:
             start, end = int(starts[partition]), int(starts[partition + 1])
