@@ -209,13 +209,9 @@ class Stub:
     def __init__(self, groups):
         self.groups = groups
 
-    def recover(self):
-        """Refuse to go on."""
-        raise AssertionError("a task is lost")
-
-    def regroup(self):
-        """Refuse to go on."""
-        raise AssertionError("a task ran on another worker")
+    def repeat(self, action, what):
+        """Return what the action does; where a task is lost, its error ends the measurement."""
+        return action()
 
     def check_workers(self):
         """Take all workers for present."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastnn2.dask import predictions
 from fastnn2.dask.collections import Collection, check_forms, check_same_rows
 from fastnn2.dask.errors import ClusterError
-from fastnn2.dask.outside import HeldSamples, Samples, are_shared_by_units
+from fastnn2.dask.outside import HeldSamples, Samples
 from fastnn2.dask.requests import Cluster
 from fastnn2.estimators.outside_fit import (
     Form,
@@ -26,9 +26,8 @@ from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
 
-# scikit-learn's checks of the parameters that have no counterpart in the local class.
 SOLVERS = ("lbfgs", "gradient_descent")
-REFUSED = ("sgd", "adam")
+REFUSED = ("sgd", "adam")  # solvers of the local class
 
 
 class DaskMLP(BaseEstimator):
@@ -102,31 +101,19 @@ class DaskMLP(BaseEstimator):
         return self._local_class(**{**parameters, "solver": "lbfgs" if self.solver == "lbfgs" else "sgd"})
 
     # Fit
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        if self.solver in REFUSED:
-            raise ValueError(
-                f"solver is {self.solver!r}, whose steps follow one another in small batches, which a cluster cannot "
-                "share; expected 'lbfgs' or 'gradient_descent'. For 'sgd' and 'adam' use fastnn2.partial_fit_blocks on "
-                "one machine, which reads more samples than its memory holds"
-            )
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Fit; what needs no sample is checked before the cluster has work."""
+        self._check_solver()
         self._validate_params()
         local = self._new_local()
         check_one_hidden_layer(local)
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None; expected a dask array, "
-                "Series or DataFrame"
-            )
-        cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
-        if predictions.is_lazy(X):
-            X = predictions.as_rows(X)
-        rows, targets = Collection(X, "X"), Collection(y, "y")
-        weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
-        check_forms(rows, targets, weights, has_labels=is_classifier(self) and targets.columns == 1)
+        cluster, rows, targets, weights = self._collections(X, y, sample_weight)
+        check_forms(rows, targets, weights, of_any_kind=self._labels_of(targets))
         is_warm = self.warm_start and hasattr(self, "coefs_")
+        example = predictions.meta_of(rows.collection)
         if is_warm:
-            validate_data(self, X=predictions.meta_of(X), skip_check_array=True, reset=False)
-        validate_data(local, X=predictions.meta_of(X), skip_check_array=True, reset=True)
+            validate_data(self, X=example, skip_check_array=True, reset=False)
+        validate_data(local, X=example, skip_check_array=True, reset=True)
         about_features = fitted_attributes(local)
         if targets.is_matrix and targets.columns == 1:
             warnings.warn(
@@ -146,18 +133,43 @@ class DaskMLP(BaseEstimator):
         samples = Samples(rows, targets, weights, encoding)
         network = network_of_fit(self, binarizer, rows.columns, outputs)
         about = self, local.get_params(deep=False), binarizer, about_features
-        if self.solver == "lbfgs" and are_shared_by_units(network, rows.n):
+        held = HeldSamples(cluster, samples, network, self)  # from their first use on
+        if self.solver == "lbfgs" and not held.mean_loss.is_by_samples:
             run_outside_fit(*about, *samples.gathered(cluster))
-            return self
-        held = HeldSamples(
-            cluster, samples, network, self.alpha, self.learning_rate_init, self.max_iter, bool(self.verbose)
-        )
+            return
         try:
-            n = rows.n
-            run_outside_fit(*about, Form((n, rows.columns), dtype), Form((n, outputs), dtype), outside=held)
+            forms = Form((rows.n, rows.columns), dtype), Form((rows.n, outputs), dtype)
+            run_outside_fit(*about, *forms, outside=held)
         finally:
             held.release()
-        return self
+
+    def _check_solver(self) -> None:
+        """Raise ValueError for a solver of the local class that a cluster does not have."""
+        if self.solver in REFUSED:
+            raise ValueError(
+                f"solver is {self.solver!r}, whose mini-batches come one after the other, which workers cannot share; "
+                "expected 'lbfgs' or 'gradient_descent'. For mini-batches of any number of samples on one machine, "
+                f"pass an {self._local_class.__name__} to fastnn2.partial_fit_blocks"
+            )
+
+    def _collections(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Cluster, Collection, Collection, Collection | None]:
+        """Return the cluster, X, y and the weights, or raise an error if one of them is no such thing."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None; expected a dask array, "
+                "Series or DataFrame"
+            )
+        cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
+        rows = Collection(predictions.as_rows(X) if predictions.is_lazy(X) else X, "X")
+        targets = Collection(y, "y")
+        weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
+        return cluster, rows, targets, weights
+
+    def _labels_of(self, targets: Collection) -> tuple[Collection, ...]:
+        """Return the targets if they are labels of any kind, one a sample, and else nothing."""
+        return (targets,) if is_classifier(self) and targets.columns == 1 else ()
 
     def _targets(
         self, cluster: Cluster, y: Collection, weights: Collection | None, dtype: Any, is_warm: bool
@@ -205,17 +217,15 @@ class DaskMLP(BaseEstimator):
         return self._predict(X, "predict")
 
     def _score(self, X: Any, y: Any, sample_weight: Any, function: Any) -> float:
+        """Return what a function of :mod:`scores` returns, or for X of one machine the score of the local class."""
         local = self.to_local()
         if not predictions.is_lazy(X):
             score: float = local.score(X, y, sample_weight)
             return score
-        X = predictions.as_rows(X)
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None; expected a dask array, "
-                "Series or DataFrame"
-            )
-        cluster = Cluster(self.client, checks.as_positive_float(self.timeout, "timeout"))
-        weights = None if sample_weight is None else Collection(sample_weight, "sample_weight")
-        rows, targets = Collection(X, "X"), Collection(y, "y")
-        return float(function(cluster, self._for_partitions(local, X), rows, targets, weights))
+        cluster, rows, targets, weights = self._collections(X, y, sample_weight)
+        check_forms(rows, targets, weights, of_any_kind=(rows, *self._labels_of(targets)))  # predict checks X
+        model = self._for_partitions(local, rows.collection)
+        expected = 1 if local.out_activation_ == "softmax" else local.n_outputs_
+        if targets.columns != expected:
+            raise ValueError(f"y has {targets.columns} columns; expected {expected}, as in the fit")
+        return float(function(cluster, model, rows, targets, weights))

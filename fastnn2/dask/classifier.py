@@ -34,7 +34,8 @@ class DaskMLPClassifier(ClassifierMixin, DaskMLP):
         "lbfgs" is SciPy's, on the client; the workers compute loss and gradient, in float64. "gradient_descent" takes
         `max_iter` steps of `learning_rate_init` times the gradient of all samples, and does not stop early; where
         `activation` is "tanh" and y has two classes or several labels a sample, parameters and costs have the bits of
-        :func:`fastnn2.fit` from the same initial parameters, in its dtype: float32 if X is, else float64.
+        :func:`fastnn2.fit` from the same initial parameters, in its dtype: float32 if X is, else float64. Very wide
+        hidden layers, which :func:`fastnn2.dask.fit` refuses, have other bits.
     alpha, learning_rate_init, max_iter, random_state, tol, verbose, warm_start, max_fun
         As in the local class. "gradient_descent" does not use `tol` and `max_fun`; with `verbose` it shows a progress
         bar.

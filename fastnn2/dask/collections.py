@@ -49,7 +49,7 @@ class Collection:
     def __init__(self, value: Any, name: str) -> None:
         self.name = name
         if isinstance(value, dask.array.Array):
-            value = _whole_rows(value, name)
+            value = whole_rows(value, name)
             self._example = value._meta
             self._known: list[float] = list(value.chunks[0])
             self.partitions = value.to_delayed().ravel().tolist()
@@ -70,7 +70,7 @@ class Collection:
             raise ValueError(f"{name} has no columns; expected at least one")
         self.names = None if labels is None else list(labels)
         self.dtype = _dtype_of_numbers(self._example)
-        self._form = Form(name, columns, dtypes_of(self._example), labels, self.dtype.kind in "biuf")
+        self._form = Form(name, columns, dtypes_of(self._example), labels, _are_numbers(self._example))
         self.lengths: list[int] = []
         self._starts = np.zeros(1, dtype=np.int64)  # the first row of each partition, and the number of rows
         if not np.isnan(self._known).any():
@@ -82,7 +82,11 @@ class Collection:
 
     def check_numbers(self) -> None:
         """Raise TypeError unless these are real numbers, by what the collection says."""
-        checks.as_real_array(self._example, self.name)
+        remedy = f"{self.name}.astype(float)"
+        if self.names is not None:
+            others = [name for name in self.names if not _are_numbers(self._example[name])]
+            remedy = f"{self.name}.astype({dict.fromkeys(others, 'float')})"
+        checks.as_real_array(self._example, self.name, remedy)
 
     def find_lengths(self, cluster: Cluster) -> None:
         """Find how many rows each partition has; where that is not known, the cluster computes the partitions once."""
@@ -134,7 +138,7 @@ class Collection:
             partition += 1
 
 
-def _whole_rows(value: Any, name: str) -> Any:
+def whole_rows(value: Any, name: str) -> Any:
     """Return a dask array whose chunks have all columns, or raise ValueError."""
     if value.ndim not in (1, 2):
         raise ValueError(f"{name} has {value.ndim} dimensions; expected one or two, samples as rows")
@@ -169,13 +173,19 @@ def _dtype_of_numbers(example: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_forms(X: Collection, Y: Collection, weights: Collection | None, *, has_labels: bool = False) -> None:
+def _are_numbers(example: Any) -> bool:
+    return _dtype_of_numbers(example).kind in "biuf"
+
+
+def check_forms(
+    X: Collection, Y: Collection, weights: Collection | None, *, of_any_kind: tuple[Collection, ...] = ()
+) -> None:
     """Raise TypeError or ValueError unless these can be features, targets and weights, as far as is known.
 
-    With `has_labels`, Y may have labels of any kind.
+    Those `of_any_kind` need not be numbers.
     """
     for collection in (X, Y, weights):
-        if collection is not None and not (has_labels and collection is Y):
+        if collection is not None and collection not in of_any_kind:
             collection.check_numbers()
     if not X.is_matrix:
         remedy = "X.to_frame()" if hasattr(X.collection, "to_frame") else "X.reshape(-1, 1)"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import dask
+import numpy as np
 from dask.utils import format_bytes
 
 from fastnn2.dask.block_tasks import BlockTasks, holders_of, rows_of_chunks
@@ -109,9 +110,14 @@ class HeldData:
                     raise ClusterError(
                         f"the samples take {format_bytes(size)} on worker {address}, which has room for "
                         f"{format_bytes(max(0, room))} ({target:.0%} of its memory_limit of {format_bytes(limit)}, "
-                        f"less {format_bytes(own)} that it uses for itself); start more workers, give them more "
-                        "memory, or pass dtype='float32'"
+                        f"less {format_bytes(own)} that it uses for itself); start more workers, or give them more "
+                        "memory" + self._smaller_dtype()
                     )
+
+    def _smaller_dtype(self) -> str:
+        """Return what to do in float64, for messages; L-BFGS has no other dtype."""
+        is_double = self._objective.dtype == np.float64
+        return "; in float32 the samples take half, with gradient descent" if is_double else ""
 
     def _submit(self, indexes: Iterable[int], *, placed: bool) -> None:
         for index, future in self._tasks.submit(indexes, placed=placed).items():
@@ -122,7 +128,7 @@ class HeldData:
         failures = 0
         for _ in range(ROUNDS):
             try:
-                raised = self._cluster.wait(self._blocks, "the samples are laid out", self._stall_check())
+                raised = self._cluster.wait(self._blocks, "laying out the samples", self._stall_check())
             except TasksLost as error:
                 failures += any(future.status == "error" for future in self._blocks)
                 if failures > MOST_FAILURES:

@@ -10,8 +10,7 @@ from dask import delayed
 from fastnn2.dask.collections import Collection, Part
 from fastnn2.dask.requests import Cluster
 from fastnn2.dask.targets import OneLabel, as_labels
-from fastnn2.dask.worker_tasks import place_in
-from fastnn2.functional import checks
+from fastnn2.dask.worker_tasks import as_weights, place_in
 
 Array = np.ndarray[Any, Any]
 
@@ -66,12 +65,5 @@ def weigh(partition: int, rows: Any, weights: Any, classes: Array, by_class: Arr
     by_sample: Array = by_class[OneLabel(classes).numbers(rows, place_in(partition, 0))]
     if weights is None:
         return by_sample
-    # As a fit of one machine does: float32 times float64 is float64.
-    given = [_checked(part, place_in(index, first)) for index, first, part in weights]
+    given = [as_weights(part, np.float64, place_in(index, first)) for index, first, part in weights]
     return by_sample * np.concatenate(given) if given else by_sample
-
-
-def _checked(rows: Any, place: Any) -> Array:
-    array = checks.as_real_array(rows, "sample_weight")
-    dtype = array.dtype if array.dtype == np.float32 else np.float64
-    return checks.cast_weights(array.reshape(len(array)), dtype, place)

@@ -1,6 +1,5 @@
 """The samples of an estimator's fit: on the workers, or, where they are few, on the client."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ from fastnn2.dask.evaluation import Evaluator
 from fastnn2.dask.fit import sum_of_weights
 from fastnn2.dask.held_data import HeldData
 from fastnn2.dask.requests import Cluster
-from fastnn2.dask.worker_tasks import place_in
+from fastnn2.dask.worker_tasks import Conversion, as_features, as_weights, place_in
 from fastnn2.engine.mean_gradient import MeanGradient
 from fastnn2.engine.objective import Objective
 from fastnn2.engine.samples import Network
 from fastnn2.estimators.outside_fit import Outside
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
-from fastnn2.kernels.shared import choices, tuning
+from fastnn2.kernels.shared import choices
 
 Array = np.ndarray[Any, Any]
 
@@ -39,31 +38,19 @@ class Samples:
 
     def gathered(self, cluster: Cluster) -> tuple[Array, Array, Array | None]:
         """Return X, the targets of outputs and the weights of all samples, as arrays on the client."""
-
-        def gather(collection: Collection, checked: Any) -> Array:
-            found = enumerate(cluster.compute(collection.partitions))
-            return np.concatenate([checked(rows, place_in(index, 0)) for index, rows in found if len(rows)])
-
-        weights = None if self.weights is None else gather(self.weights, _checked_weights)
-        if weights is not None:
+        weights = None
+        if self.weights is not None:
+            weights = _gather(cluster, self.weights, lambda rows, place: as_weights(rows, np.float64, place))
             checks.check_total_weight(float(weights.sum()))
-        return gather(self.X, self._checked_X), gather(self.y, self.targets), weights
-
-    def _checked_X(self, rows: Any, place: Any) -> Array:
-        array = checks.as_real_array(rows, "X")
-        checks.check_finite(array, "X", axes=place)
-        cast: Array = array.astype(checks.choose_dtype(self.X, None), copy=False)
-        return cast.reshape(len(cast), -1)
+        dtype = checks.choose_dtype(self.X, None)
+        X = _gather(cluster, self.X, lambda rows, place: as_features(rows, dtype, place).reshape(len(rows), -1))
+        return X, _gather(cluster, self.y, self.targets), weights
 
 
-def _checked_weights(rows: Any, place: Any) -> Array:
-    array = checks.as_real_array(rows, "sample_weight")
-    return checks.cast_weights(array.reshape(len(array)), np.float64, place)
-
-
-def are_shared_by_units(network: Network, n: int) -> bool:
-    """Return whether the local class sums so few samples in parts of the hidden units, for which they are gathered."""
-    return tuning.count_parts(n, network.d, network.h, network.o, np.dtype(np.float64)) > 1
+def _gather(cluster: Cluster, collection: Collection, convert: Conversion) -> Array:
+    """Return the numbers of all rows of a collection, as an array on the client."""
+    found = enumerate(cluster.compute(collection.partitions))
+    return np.concatenate([convert(rows, place_in(index, 0)) for index, rows in found if len(rows)])
 
 
 class HeldSamples(Outside):
@@ -74,54 +61,40 @@ class HeldSamples(Outside):
     cluster : Cluster
     samples : Samples
     network : Network
-    alpha : float
-        L2 penalty.
-    learning_rate, iterations, progress
-        Of gradient descent.
+    model : estimator
+        Only its parameters are read: `alpha`, and those of gradient descent.
+
+    Attributes
+    ----------
+    mean_loss : Objective
+        What L-BFGS minimizes, in float64.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        samples: Samples,
-        network: Network,
-        alpha: float,
-        learning_rate: float,
-        iterations: int,
-        progress: bool,
-    ) -> None:
-        self._cluster, self._samples, self._network, self._alpha = cluster, samples, network, alpha
-        self._learning_rate, self._iterations, self._progress = learning_rate, iterations, progress
+    def __init__(self, cluster: Cluster, samples: Samples, network: Network, model: Any) -> None:
+        self._cluster, self._samples, self._network, self._model = cluster, samples, network, model
+        self.mean_loss = self._objective(np.dtype(np.float64), network.activation, network.loss)
+        self._sums: tuple[Evaluator, MeanGradient] | None = None
         self._data: HeldData | None = None
-        self._loss: Callable[[Array], tuple[float, Array]] | None = None
 
     def loss_and_gradient(self, params: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient at packed parameters, in float64."""
-        if self._loss is None:
-            network, samples = self._network, self._samples
-            objective = self._objective(np.dtype(np.float64), network.activation, network.loss)
-            evaluate, mean = self._evaluator(objective), MeanGradient(objective, self._alpha)
-
-            def loss(params: Array) -> tuple[float, Array]:
-                sums = evaluate(params)
-                if samples.weights is not None:
-                    checks.check_total_weight(sums.sums_in_order()[0])
-                return mean(params, sums)
-
-            self._loss = loss
-        return self._loss(params)
+        if self._sums is None:
+            self._sums = self._evaluator(self.mean_loss), MeanGradient(self.mean_loss, self._model.alpha)
+        evaluate, mean_gradient = self._sums
+        sums = evaluate(params)
+        if self._samples.weights is not None:
+            checks.check_total_weight(sums.sums_in_order()[0])
+        return mean_gradient(params, sums)
 
     def descend(self, params: Array, network: Network) -> tuple[Params, Array]:
         """Train with gradient descent from packed parameters."""
-        is_of_fit = network.activation == choices.TANH and network.loss == choices.LOG_LOSS
-        if is_of_fit and tuning.train_kernel(network.d, network.h, network.o) != "train_wide":
-            objective = self._objective(params.dtype, None, None)
-        else:
+        objective = self._objective(params.dtype, None, None)
+        if (network.activation, network.loss) != (choices.TANH, choices.LOG_LOSS) or not objective.is_by_samples:
             objective = self._objective(params.dtype, network.activation, network.loss)
-        weights = self._samples.weights
+        weights, model = self._samples.weights, self._model
         total = float(objective.n) if weights is None else sum_of_weights(self._cluster, weights, params.dtype)
-        job = ClusterDescent(objective, self._evaluator(objective), params, self._alpha, self._iterations)
-        return job.run(self._learning_rate, total, self._progress)
+        job = ClusterDescent(objective, self._evaluator(objective), params, model.alpha, model.max_iter)
+        return job.run(model.learning_rate_init, total, bool(model.verbose))
 
     def _objective(self, dtype: Any, activation: int | None, loss: int | None) -> Objective:
         network, samples = self._network, self._samples

@@ -11,6 +11,8 @@ import numpy as np
 from dask import delayed
 from sklearn.utils import check_array
 
+from fastnn2.dask.collections import whole_rows
+
 Array = np.ndarray[Any, Any]
 
 
@@ -26,11 +28,7 @@ def as_rows(X: Any) -> Any:
             f"X has {X.ndim} dimensions; expected two, samples as rows. Reshape your data: for one feature "
             "X.reshape(-1, 1), or X.to_frame() of a series"
         )
-    if np.isnan(X.shape[1]):
-        raise ValueError("X has an unknown number of columns; expected a known one: call compute_chunk_sizes()")
-    if isinstance(X, dask.array.Array) and len(X.chunks[1]) > 1:
-        return X.rechunk({1: -1})
-    return X
+    return whole_rows(X, "X") if isinstance(X, dask.array.Array) else X
 
 
 def meta_of(X: Any) -> Any:

@@ -11,7 +11,7 @@ from fastnn2.dask.collections import Collection, check_same_rows
 from fastnn2.dask.predictions import as_plain
 from fastnn2.dask.requests import Cluster
 from fastnn2.dask.targets import Indicator, Numbers, as_labels
-from fastnn2.dask.worker_tasks import place_in
+from fastnn2.dask.worker_tasks import as_weights, place_in
 from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
@@ -30,6 +30,7 @@ class Moments(NamedTuple):
 def accuracy(cluster: Cluster, model: Any, X: Collection, y: Collection, weights: Collection | None) -> float:
     """Return the weighted share of samples whose labels are all predicted."""
     right, total = np.sum(_by_partition(cluster, count_right, model, X, y, weights), axis=0)
+    checks.check_total_weight(float(total))
     return float(right / total)
 
 
@@ -39,6 +40,7 @@ def r2(cluster: Cluster, model: Any, X: Collection, y: Collection, weights: Coll
     for part in _by_partition(cluster, moments_of, model, X, y, weights):
         total = part if total is None else _joined(total, part)
     assert total is not None  # there is a sample
+    checks.check_total_weight(total.weight)
     if total.samples < 2:
         warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning, stacklevel=3)
         return float("nan")
@@ -111,10 +113,4 @@ def moments_of(model: Any, rows: Any, y: Any, weights: Any) -> Moments:
 def _weights(parts: Any, count: int) -> Array:
     if parts is None:
         return np.ones(count)
-    given = [
-        checks.cast_weights(
-            checks.as_real_array(rows, "sample_weight").reshape(len(rows)), np.float64, place_in(index, first)
-        )
-        for index, first, rows in parts
-    ]
-    return np.concatenate(given)
+    return np.concatenate([as_weights(rows, np.float64, place_in(index, first)) for index, first, rows in parts])

@@ -32,8 +32,11 @@ def is_plain_array(value: Any) -> bool:
     return type(value) is np.ndarray and value.dtype.kind in "biuf"
 
 
-def as_real_array(value: Any, name: str) -> Array:
-    """Return an array of booleans, integers or floats: `value` itself if it is one, else a converted copy."""
+def as_real_array(value: Any, name: str, remedy: str | None = None) -> Array:
+    """Return an array of booleans, integers or floats: `value` itself if it is one, else a converted copy.
+
+    `remedy` is the code that would make numbers of it, for the message; by default NumPy's.
+    """
     if is_plain_array(value):
         array: Array = value
         return array
@@ -57,7 +60,7 @@ def as_real_array(value: Any, name: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} has dtype {array.dtype}; expected real numbers (float, integer or boolean). "
-            f"Convert it first, for example np.asarray({name}, dtype=float)"
+            f"Convert it first, for example {remedy or f'np.asarray({name}, dtype=float)'}"
         )
     return array
 

@@ -170,6 +170,17 @@ def test_what_are_no_numbers(value, message):
         check_forms(Collection(da.zeros((6, 2)), "X"), Collection(value(), "Y"), None)
 
 
+def test_what_are_no_numbers_can_be_converted_on_the_workers():
+    """NumPy's conversion would bring all samples to the client."""
+    Y = Collection(da.zeros(6), "Y")
+    with pytest.raises(TypeError, match=r"X has dtype <U1; .* for example X\.astype\(float\)$"):
+        check_forms(Collection(da.from_array(np.array([["1"] * 5] * 6)), "X"), Y, None)
+    frame = frame_with(["1"] * 6)
+    with pytest.raises(TypeError, match=r"X has dtype object; .* for example X\.astype\({'name': 'float'}\)$"):
+        check_forms(Collection(frame, "X"), Y, None)
+    check_forms(Collection(frame.astype({"name": "float"}), "X"), Y, None)
+
+
 def frame_with(column):
     return dd.from_pandas(pd.DataFrame({"age": [1.0] * 6, "name": column}), npartitions=2)
 

@@ -83,7 +83,7 @@ def test_samples_that_do_not_fit_are_refused_with_the_figure(own):
     X = dask.array.zeros((n, 20), chunks=(100_000, -1))
     error = (
         r"the samples take 1\.\d+ GiB on worker tcp://\S+, which has room for \S+ MiB \(60% of its memory_limit of "
-        r"\S+ GiB, less \S+ MiB that it uses for itself\); start more workers, .* dtype='float32'"
+        r"\S+ GiB, less \S+ MiB that it uses for itself\); start more workers, .* in float32 the samples take half"
     )
     with pytest.raises(ClusterError, match=error):
         fastnn2.dask.fit(client, X, X[:, 0], RATE, 5, 1, timeout=cluster_data.TIMEOUT)
