@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastnn2.dask import predictions
 from fastnn2.dask.collections import Collection, check_forms, check_same_rows
 from fastnn2.dask.errors import ClusterError
+from fastnn2.dask.fit import check_has_no_mini_batches
 from fastnn2.dask.outside import HeldSamples, Samples
 from fastnn2.dask.requests import Cluster
 from fastnn2.estimators.outside_fit import (
@@ -27,7 +28,6 @@ from fastnn2.functional import checks
 Array = np.ndarray[Any, Any]
 
 SOLVERS = ("lbfgs", "gradient_descent")
-REFUSED = ("sgd", "adam")  # solvers of the local class
 
 
 class DaskMLP(BaseEstimator):
@@ -103,7 +103,7 @@ class DaskMLP(BaseEstimator):
     # Fit
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Fit; what needs no sample is checked before the cluster has work."""
-        self._check_solver()
+        check_has_no_mini_batches(self.solver)
         self._validate_params()
         local = self._new_local()
         check_one_hidden_layer(local)
@@ -142,15 +142,6 @@ class DaskMLP(BaseEstimator):
             run_outside_fit(*about, *forms, outside=held)
         finally:
             held.release()
-
-    def _check_solver(self) -> None:
-        """Raise ValueError for a solver of the local class that a cluster does not have."""
-        if self.solver in REFUSED:
-            raise ValueError(
-                f"solver is {self.solver!r}, whose mini-batches come one after the other, which workers cannot share; "
-                "expected 'lbfgs' or 'gradient_descent'. For mini-batches of any number of samples on one machine, "
-                f"pass an {self._local_class.__name__} to fastnn2.partial_fit_blocks"
-            )
 
     def _collections(
         self, X: Any, y: Any, sample_weight: Any

@@ -193,14 +193,19 @@ def fit(
             data.release()
 
 
-def _is_lbfgs(solver: Any, **settings: Any) -> bool:
-    """Return whether the solver is L-BFGS; raise ValueError if there is no such solver or it has no such setting."""
+def check_has_no_mini_batches(solver: Any) -> None:
+    """Raise ValueError for the solvers "sgd" and "adam"."""
     if solver in ("sgd", "adam"):
         raise ValueError(
             f"solver is {solver!r}, whose mini-batches come one after the other, which workers cannot share; expected "
             "'gradient_descent' or 'lbfgs'. For mini-batches of any number of samples on one machine, pass an "
             "MLPClassifier or MLPRegressor to fastnn2.partial_fit_blocks"
         )
+
+
+def _is_lbfgs(solver: Any, **settings: Any) -> bool:
+    """Return whether the solver is L-BFGS; raise ValueError if there is no such solver or it has no such setting."""
+    check_has_no_mini_batches(solver)
     if solver not in ("gradient_descent", "lbfgs"):
         raise ValueError(f"solver is {solver!r}; expected 'gradient_descent' or 'lbfgs'")
     if solver == "gradient_descent":

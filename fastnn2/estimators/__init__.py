@@ -1,9 +1,10 @@
 """scikit-learn's MLPClassifier and MLPRegressor for one hidden layer, on fastnn2's kernels.
 
 Only this folder knows scikit-learn's private names. ``mlp`` has the classes, ``sklearn_hooks`` the methods that replace
-scikit-learn's, ``optimizer_state`` the state of its optimizers, ``learning_rates`` the rates of Adam and "invscaling",
-``networks`` what predictions keep beside a model, ``predictor`` predictions in hot loops, ``conversion`` models of one
-class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the limit on BLAS threads.
+scikit-learn's, ``labels`` what becomes of y, ``optimizer_state`` the state of its optimizers, ``learning_rates`` the
+rates of Adam and "invscaling", ``networks`` what predictions keep beside a model, ``predictor`` predictions in hot
+loops, ``conversion`` models of one class from the other, ``sparse_input`` the check of sparse matrices, ``blas`` the
+limit on BLAS threads.
 ``fit_callbacks`` calls scikit-learn's callbacks. ``checkpoints`` has the one of :mod:`fastnn2.callbacks`,
 ``checkpoint_run`` the checkpoints of one fit, ``checkpoint_state`` what is copied of a fit and brought back, and
 ``checkpoint_contents`` what tells one fit from another. ``partial_fit_state`` has the state between two calls of
