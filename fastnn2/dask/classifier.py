@@ -175,7 +175,7 @@ class DaskMLPClassifier(ClassifierMixin, DaskMLP):
             by_class = weights_of_classes(self.class_weight, classes.tolist(), lambda: counts)
             if not by_class.any():
                 raise ValueError("class_weight is 0 for the classes of all samples; expected at least one above 0")
-            weights = with_class_weights(cluster, y, weights, classes, by_class)
+            weights = with_class_weights(y, weights, classes, by_class)
         return binarizer, OneLabel(classes), 1 if len(classes) <= 2 else len(classes), weights
 
     def _check_classes(self, classes: Any, is_warm: bool) -> None:

@@ -55,8 +55,9 @@ class Collection:
             self.partitions = value.to_delayed().ravel().tolist()
         elif isinstance(value, dask.dataframe.DataFrame | dask.dataframe.Series):
             self._example = value._meta_nonempty
-            self._known = [float("nan")] * value.npartitions
             self.partitions = list(value.to_delayed())
+            # They may be fewer than the dataframe says: Dask reads several small files of Parquet as one partition.
+            self._known = [float("nan")] * len(self.partitions)
         else:
             raise TypeError(
                 f"{name} is {type(value).__name__}; expected a dask array, DataFrame or Series, with samples as rows. "
@@ -75,6 +76,15 @@ class Collection:
         self._starts = np.zeros(1, dtype=np.int64)  # the first row of each partition, and the number of rows
         if not np.isnan(self._known).any():
             self._set_lengths()
+
+    @classmethod
+    def of_parts(cls, parts: list[Any], lengths: list[int], dtype: Any, name: str) -> "Collection":
+        """Return the collection of parts of one dimension, which are delayed objects, with known lengths."""
+        empty = np.zeros(0, dtype)
+        found = cls(dask.array.from_array(empty), name)
+        found.collection, found.partitions, found._known = (), parts, list(lengths)
+        found._set_lengths()
+        return found
 
     def _set_lengths(self) -> None:
         self.lengths = [int(length) for length in self._known]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import dask.array
 import numpy as np
 from dask import delayed
 
@@ -44,20 +43,15 @@ def count_labels(partition: int, rows: Any) -> tuple[Array, Array]:
     return found
 
 
-def with_class_weights(
-    cluster: Cluster, y: Collection, weights: Collection | None, classes: Array, by_class: Array
-) -> Collection:
+def with_class_weights(y: Collection, weights: Collection | None, classes: Array, by_class: Array) -> Collection:
     """Return the weights of samples times those of their classes, in the partitions of y."""
     pieces, start = [], 0
     for index, (rows, length) in enumerate(zip(y.partitions, y.lengths, strict=True)):
         own: Sequence[Part] | None = None if weights is None else weights.rows(start, start + length)
         parts = None if own is None else [tuple(part) for part in own]
-        task = delayed(weigh, pure=False)(index, rows, parts, classes, by_class)
-        pieces.append(dask.array.from_delayed(task, (length,), dtype=np.float64))
+        pieces.append(delayed(weigh, pure=False)(index, rows, parts, classes, by_class))
         start += length
-    found = Collection(dask.array.concatenate(pieces), "sample_weight")
-    found.find_lengths(cluster)
-    return found
+    return Collection.of_parts(pieces, y.lengths, np.float64, "sample_weight")
 
 
 def weigh(partition: int, rows: Any, weights: Any, classes: Array, by_class: Array) -> Array:

@@ -125,6 +125,16 @@ def test_class_weight(class_weight, weighted):
     assert_same_model(model, local)
 
 
+def test_labels_that_are_computed_from_others_have_class_weights():
+    X, numbers, weights = samples()
+    y = numbers > 0
+    local = fastnn2.MLPClassifier(solver="lbfgs", class_weight="balanced", **SETTINGS).fit(X, y, weights)
+    lazy = cut(numbers.astype(float), [500, 1500]).map_blocks(lambda rows: rows > 0, dtype=bool)
+    given = cut(weights, [900, 1100]).map_blocks(lambda rows: rows, dtype=weights.dtype)
+    model = DaskMLPClassifier(class_weight="balanced", **SETTINGS).fit(cut(X, [2000]), lazy, given)
+    assert_same_model(model, local)
+
+
 def test_class_weight_is_checked():
     X, numbers, _ = samples(700)
     y = cut(numbers > 0, [700])

@@ -64,6 +64,17 @@ def test_partitions_that_are_made_again(client):
     assert_same_bits(fit(client, (da.concatenate(parts), cut(Y, 90)), SHAPE), local_fit((X, Y), SHAPE))
 
 
+def test_small_files_of_parquet_are_fewer_partitions_than_the_frame_says(client, tmp_path):
+    extra("pyarrow", "dask")
+    X, Y, _ = rows()
+    frame = pd.DataFrame(X, columns=NAMES).assign(wanted=Y, other="of no use")
+    for first in range(0, 600, 100):
+        frame.iloc[first : first + 100].to_parquet(tmp_path / f"{first:03}.parquet")
+    table = dd.read_parquet(tmp_path)
+    assert len(Collection(table["wanted"], "Y").partitions) < table["wanted"].npartitions
+    assert_same_bits(fit(client, (table[NAMES], table["wanted"]), SHAPE), local_fit((X, Y), SHAPE))
+
+
 def test_attributes():
     X, Y, _ = rows()
     found = Collection(cut(X, 250), "X")

@@ -54,7 +54,7 @@ def test_weights_of_classes(client):
     cluster, y = found(client, cut(labels, [0, 3, 2]))
     _, weights = found(client, cut(given, [2, 3]))
     for own in (None, weights):
-        product = with_class_weights(cluster, y, own, classes, by_class)
+        product = with_class_weights(y, own, classes, by_class)
         expected = by_class[[0, 1, 1, 0, 2]] * (1 if own is None else given)
         assert np.array_equal(np.concatenate(cluster.compute(product.partitions)), expected)
         assert product.n == 5
@@ -62,11 +62,11 @@ def test_weights_of_classes(client):
         weigh(3, np.array(["d"]), None, classes, by_class)
 
 
-def test_no_label_of_a_collection_is_computed_for_its_weights(client):
+def test_no_label_of_a_collection_is_computed_for_its_weights():
     """They are as lazy as the labels."""
 
     def fail(rows):
         raise RuntimeError("computed")
 
     y = Collection(dask.array.ones(4, chunks=2).map_blocks(fail, dtype=float, meta=np.ones(0)), "y")
-    assert with_class_weights(Cluster(client, PATIENCE), y, None, np.ones(1), np.ones(1)).n == 4
+    assert with_class_weights(y, None, np.ones(1), np.ones(1)).n == 4
