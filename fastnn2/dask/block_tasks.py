@@ -1,5 +1,6 @@
 """The tasks that lay out blocks, and where they run: so that few rows travel, and partitions are not all in memory."""
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import distributed
 from fastnn2.dask import worker_tasks
 from fastnn2.dask.collections import Collection, Part
 from fastnn2.dask.plan import PlannedBlock
-from fastnn2.dask.requests import Cluster
+from fastnn2.dask.requests import Cluster, TasksLost
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import tuning
 
@@ -65,13 +66,35 @@ class BlockTasks:
         """
         indexes = list(indexes)
         parts_of = {index: self._parts(self._planned[index]) for index in indexes}
-        futures = self._submit_parts(list(parts_of.values()), placed)
-        blocks = {}
-        for index in indexes:
+        futures: dict[Any, Any] = {}
+        blocks: dict[int, Any] = {}
+        try:
+            self._submit_parts(list(parts_of.values()), placed, futures)
+            # The scheduler may take in a small graph before a larger one that came first, and a release before both.
+            self._cluster.wait_until_known(list(futures.values()))
+            self._raise_refusal(list(futures.values()))
+            self._submit_blocks(parts_of, futures, placed, blocks)
+            self._cluster.wait_until_known(list(blocks.values()))
+        except BaseException:
+            self._cluster.cancel([*blocks.values(), *futures.values()])
+            raise
+        return blocks
+
+    def _raise_refusal(self, tasks: list[Any]) -> None:
+        """Raise what tasks have raised so far: a graph that the scheduler cannot read fails so, and would be "lost"."""
+        failed = [task for task in tasks if task.status == "error"]
+        with contextlib.suppress(TasksLost):
+            for error in self._cluster.wait(failed, "partitions"):
+                if error is not None:
+                    raise error
+
+    def _submit_blocks(
+        self, parts_of: dict[int, list[list[Part]]], futures: dict[Any, Any], placed: bool, blocks: dict[int, Any]
+    ) -> None:
+        """Submit the tasks that lay out blocks, and add their futures to `blocks`, one by one."""
+        for index, parts in parts_of.items():
             owner, first, end = self._planned[index]
-            ready = [
-                [(part.partition, part.first_row, futures[part.rows.key]) for part in of] for of in parts_of[index]
-            ]
+            ready = [[(part.partition, part.first_row, futures[part.rows.key]) for part in of] for of in parts]
             X, Y, weights = ready if len(ready) == 3 else (*ready, [])
             with self._cluster.connection() as client:
                 blocks[index] = client.submit(
@@ -79,22 +102,22 @@ class BlockTasks:
                     pure=False, **_on(owner if placed else "")
                 )  # fmt: skip
             self.keys.add(blocks[index].key)
-        return blocks
 
     def _parts(self, block: PlannedBlock) -> list[list[Part]]:
         """Return the rows of a block in each collection."""
         rows = rows_of_chunks(self._objective, block.first, block.end)
         return [collection.rows(*rows) for collection in self._collections]
 
-    def _submit_parts(self, parts_of_blocks: list[list[list[Part]]], placed: bool) -> dict[Any, Any]:
-        """Submit the tasks that make parts, each where its partition is; return their futures by their keys."""
+    def _submit_parts(
+        self, parts_of_blocks: list[list[list[Part]]], placed: bool, futures: dict[Any, Any]
+    ) -> None:  # fmt: skip
+        """Submit the tasks that make parts, each where its partition is; add their futures to `futures`, by key."""
         places = [self._places(collection) if placed else None for collection in self._collections]
         by_place: dict[str, list[Any]] = defaultdict(list)
         for parts_of_block in parts_of_blocks:
             for parts, place in zip(parts_of_block, places, strict=True):
                 for part in parts:
                     by_place["" if place is None else place[part.partition]].append(part.rows)
-        futures = {}
         # Each partition's graph may have the whole collection: its layers, which all of them share, are read once.
         layers: dict[str, Any] = {}
         for tasks in by_place.values():
@@ -104,7 +127,6 @@ class BlockTasks:
         for location, tasks in by_place.items():
             with self._cluster.connection() as client:
                 futures.update({future.key: future for future in client.compute(tasks, **_on(location))})
-        return futures
 
     def _places(self, collection: Collection) -> list[str]:
         """Return for each partition the worker where rows are taken out of it: one that has it, or needs most of it."""

@@ -125,10 +125,10 @@ class HeldData:
 
     def recover(self) -> None:
         """Wait until workers hold all blocks, also those that Dask computes again, and share the blocks among them."""
-        failures = 0
+        failures, look = 0, self._stall_check()
         for _ in range(ROUNDS):
             try:
-                raised = self._cluster.wait(self._blocks, "laying out the samples", self._stall_check())
+                raised = self._cluster.wait(self._blocks, "laying out the samples", look)
             except TasksLost as error:
                 failures += any(future.status == "error" for future in self._blocks)
                 if failures > MOST_FAILURES:
@@ -146,7 +146,7 @@ class HeldData:
         raise ClusterError("the samples cannot be laid out: workers die again and again; look at their logs")
 
     def _stall_check(self) -> Callable[[], None]:
-        """Return what raises TasksLost if no block is laid out for some time, and no worker is at work on one.
+        """Return what raises TasksLost if no block is laid out for some time, and a task finds no worker.
 
         A task that had a place, and found no worker at all, is left where it is by the scheduler, even if other workers
         are allowed and come.
@@ -156,12 +156,12 @@ class HeldData:
         def look() -> None:
             nonlocal done, since, patience
             before, done = done, sum(future.done() for future in self._blocks)
-            if done != before:
+            if done > before:
                 since, patience = time.monotonic(), STALL_SECONDS
             elif time.monotonic() > since + patience:
-                patience *= 2
-                running = self._cluster.ask("processing")
-                if running and not any(key in self._tasks.keys for keys in running.values() for key in keys):
+                since, patience = time.monotonic(), 2 * patience
+                states = self._cluster.ask("get_task_status", keys=list(self._tasks.keys))
+                if "no-worker" in states.values() and self._cluster.ask("ncores_running"):
                     raise TasksLost("no worker is at work on them")
 
         return look

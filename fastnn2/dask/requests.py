@@ -21,6 +21,7 @@ from fastnn2.dask.errors import ClusterError
 from fastnn2.engine.held_sums import Stopped
 
 POLL_SECONDS = 0.5  # between two looks at the cluster
+KNOWN_SECONDS = 0.002  # between the first two looks at whether the scheduler has taken in tasks; then more
 CANCEL_SECONDS = 5.0  # the scheduler answers at once, or it is gone
 ATTEMPTS = 5  # in a row, of tasks that are lost with their workers
 MOST_LOSSES = 64  # results that are lost with their workers, one after the other, while others are waited for
@@ -140,6 +141,22 @@ class Cluster:
             return self._run(coroutine, look_at_both)
         except (KilledWorker, futures.CancelledError) as error:  # after the end of a task, while its result is fetched
             raise TasksLost(f"{type(error).__name__} {error}") from error
+
+    def wait_until_known(self, tasks: Sequence[Any]) -> None:
+        """Wait until the scheduler has taken in tasks, unless they are lost; it needs time, above all for the first."""
+        deadline = time.monotonic() + self.timeout
+        pause = KNOWN_SECONDS
+        while True:
+            states = self.ask("get_task_status", keys=[task.key for task in tasks if task.status == "pending"])
+            if all(states.get(task.key, "") or task.status != "pending" for task in tasks if task.key in states):
+                return
+            if time.monotonic() >= deadline:
+                raise ClusterError(
+                    f"the scheduler has not taken in {len(tasks)} tasks for {self.timeout:g} s; look at its log, or "
+                    "raise timeout"
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, POLL_SECONDS)
 
     def compute(self, tasks: Sequence[Any]) -> list[Any]:
         """Compute delayed objects and return their results; repeat what is lost with its worker, a few times."""

@@ -4,11 +4,11 @@ import cluster_data
 import dask.array
 import numpy as np
 import pytest
-from cluster_data import RATE, SHAPE, assert_idle, cluster, trained, undisturbed
+from cluster_data import RATE, SHAPE, assert_idle, cluster, distributed, trained, undisturbed
 from dask.sizeof import sizeof
 
 import fastnn2.dask
-from fastnn2.dask import ClusterError
+from fastnn2.dask import ClusterError, held_data
 from fastnn2.engine.held_sums import HeldBlock
 from fastnn2.kernels.shared.record import address
 from fastnn2.kernels.shared.tuning import ALIGNMENT
@@ -51,6 +51,38 @@ def test_a_worker_holds_its_blocks_once_and_nothing_else(own):
         total = sum(samples for *_, samples, _ in blocks)
         assert n * (d + o + 1) * 8 <= total < 1.02 * n * (d + o + 1) * 8
     assert_idle(client, 5)
+
+
+def test_a_graph_that_the_scheduler_cannot_read_is_that_error(own, monkeypatch):
+    _, client = own
+
+    deserialize = distributed.scheduler.deserialize
+
+    def refuse(header, frames):
+        if any(b"slowly" in bytes(frame) for frame in frames):  # the function that makes partitions
+            raise ModuleNotFoundError("No module named 'cluster_data'")
+        return deserialize(header, frames)
+
+    monkeypatch.setattr(distributed.scheduler, "deserialize", refuse)
+    with pytest.raises(RuntimeError, match="Error during deserialization of the task graph"):
+        trained(client, 3)
+
+
+def test_only_tasks_that_find_no_worker_are_submitted_again(own, monkeypatch):
+    _, client = own
+    monkeypatch.setattr(held_data, "STALL_SECONDS", 0.1)
+    submitted, submit = [], held_data.HeldData._submit
+
+    def counted(*arguments, **options):
+        submitted.append(1)
+        submit(*arguments, **options)
+
+    monkeypatch.setattr(held_data.HeldData, "_submit", counted)
+    X = cluster_data.samples()[0]
+    slow = dask.array.from_array(X, chunks=(6_000, -1)).map_blocks(cluster_data.slowly, 1.5)
+    X = client.persist((slow - slow.mean(axis=0)).astype(float))  # its tasks are not ours
+    fastnn2.dask.fit(client, X, X[:, :1] > 0, RATE, 5, 1, timeout=cluster_data.TIMEOUT)
+    assert submitted == [1]
 
 
 def test_the_size_of_a_block_is_that_of_its_samples():
