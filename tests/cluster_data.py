@@ -7,14 +7,15 @@ import signal
 import threading
 import time
 
-import dask
-import dask.array
 import numpy as np
 from data import RATE, extra, problem
 
 import fastnn2
 
+# The package first: without it, the folder of its tests would be imported by the name of Dask.
 distributed = extra("distributed", "dask")
+dask = extra("dask", "dask")
+extra("dask.array", "dask")
 
 SHAPE = 9, 7, 2, 12_000  # d, h, o, n
 CHUNKS = 1_700, -1

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+from data import extra
 
 from fastnn2 import TrainingInterrupted
-from fastnn2.dask import ClusterError
-from fastnn2.dask.descent import ClusterDescent
 from fastnn2.engine.chunk_sums import ChunkSums
 from fastnn2.engine.objective import Objective
 
+extra("distributed", "dask")
+ClusterError = extra("fastnn2.dask", "dask").ClusterError
+ClusterDescent = extra("fastnn2.dask.descent", "dask").ClusterDescent
 OBJECTIVE = Objective(2, 3, 1, 10, np.dtype(float), False)
 
 
