@@ -31,6 +31,7 @@ from data import PATIENCE
 
 import fastnn2.dask
 from fastnn2 import TrainingInterrupted
+from fastnn2.codegen import store
 from fastnn2.dask import ClusterError
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -64,10 +65,15 @@ def killed(*arguments):
 
 
 def test_kills_at_random_moments_change_no_bit():
-    runs = killed(33, 22)
+    runs = []
+    for seed in range(33, 38):  # a busy machine needs more time for as many kills
+        runs += killed(seed, 22)
+        kills = sum(count for run in runs for _, count in run["kills"])
+        if {run["mode"] for run in runs} == {"one", "all"} and kills >= 6:
+            break
+    else:
+        raise AssertionError(f"too few kills: {runs}")
     assert all(run["is_right"] for run in runs)
-    assert {run["mode"] for run in runs} == {"one", "all"}
-    assert sum(count for run in runs for _, count in run["kills"]) >= 6
 
 
 def test_no_bit_changes_where_a_single_death_fails_a_task():
@@ -78,6 +84,8 @@ def test_no_bit_changes_where_a_single_death_fails_a_task():
 
 @pytest.mark.parametrize("begins", [False, True], ids=["before training", "amid it"])
 def test_without_a_worker_that_is_left_fit_ends_within_its_limit(begins, monkeypatch):
+    for kernel in ("lay_out", "block_sums", "descend"):  # to compile them takes longer than the limit if others compute
+        store.kernel(kernel, "float64")
     monkeypatch.setattr(cluster_data, "TIMEOUT", 8.0)
     with cluster(2, restarts=False) as (local, client):
         begun = threading.Event()
