@@ -26,32 +26,32 @@ def _version(package: str) -> str:
 
 def show() -> int:
     """Print versions, processor, cores and the kernels in the store; return the exit code."""
-    print(f"Python         {platform.python_version()}, {platform.system()} {platform.machine()}")
+    print(f"Python          {platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in PACKAGES:
-        print(f"{package:<14} {_version(package)}")
+        print(f"{package:<15} {_version(package)}")
     processor = Processor.here()
     vectors = [name for name in VECTOR_FEATURES if name in processor.features]
-    print(f"processor      {processor.cpu}")
-    print(f"vectors        {', '.join(vectors) or 'no vector features known'}")
-    print(f"usable cores   {usable_cores()}")
+    print(f"processor       {processor.cpu}")
+    print(f"vectors         {', '.join(vectors) or 'no vector features known'}")
+    print(f"usable cores    {usable_cores()}")
     if not store.enabled():
-        print("kernel store   off: kernels are compiled in every process")
+        print("kernel store    off: kernels are compiled in every process")
         return 0
-    print(f"kernel store   {store.folder()}")
+    print(f"kernel store    {store.folder()}")
     try:
         store_files.open_folder(store.folder()).close()
     except FileNotFoundError:
         pass  # the first kernel makes it
     except OSError as error:
         reason, remedy = store.explain(error)
-        print(f"not used       {reason}; every process compiles its kernels; {remedy}")
+        print(f"not used        {reason}; every process compiles its kernels; {remedy}")
         return 0
     unusable: list[str] = []
     for name in RECORDS:
         states = [f"{dtype} {_kernel_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
-        print(f"  {name:<12} {', '.join(states)}")
+        print(f"  {name:<13} {', '.join(states)}")
     if unusable:
-        print(f"unusable       {unusable[0]}; the kernel is compiled again when it is needed")
+        print(f"unusable        {unusable[0]}; the kernel is compiled again when it is needed")
     return 0
 
 

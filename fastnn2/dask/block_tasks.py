@@ -75,6 +75,9 @@ class BlockTasks:
             self._raise_refusal(list(futures.values()))
             self._submit_blocks(parts_of, futures, placed, blocks)
             self._cluster.wait_until_known(list(blocks.values()))
+            spent = list(futures.values())
+            futures.clear()
+            self._cluster.let_go(spent)
         except BaseException:
             self._cluster.cancel([*blocks.values(), *futures.values()])
             raise

@@ -24,6 +24,7 @@ def _digests(cluster: Cluster, objective: Objective, data: HeldData) -> list[tup
         return cluster.gather(futures, "the digest of the samples")
     finally:
         cluster.cancel(futures)
+        cluster.let_go(futures)
 
 
 def digests_of(objective: Objective, block: HeldBlock) -> tuple[int, list[str]]:

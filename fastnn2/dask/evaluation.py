@@ -58,10 +58,13 @@ class Evaluator:
         tasks: list[Any] = []
         try:
             last = self._submit(params, tasks)
-            return chunk_sums.merged(self._cluster.gather(last, "an evaluation", self._data.check_workers))
+            found = self._cluster.gather(last, "an evaluation", self._data.check_workers)
         except BaseException:
             self._cluster.cancel(tasks)
             raise
+        del last
+        self._cluster.let_go(tasks)
+        return chunk_sums.merged(found)
 
     def _submit(self, params: Array, tasks: list[Any]) -> list[Any]:
         """Submit an evaluation, and add its tasks to `tasks`, one by one; return the last level of its tree."""

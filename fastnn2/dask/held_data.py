@@ -218,4 +218,6 @@ class HeldData:
     def release(self) -> None:
         """Let the workers forget the blocks."""
         self._cluster.cancel([future for future in self._blocks if future is not None])
-        self._blocks, self.groups = [], {}
+        self.groups = {}
+        self._cluster.let_go(self._blocks)
+        self._blocks = []

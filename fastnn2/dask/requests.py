@@ -178,6 +178,7 @@ class Cluster:
             raise
         finally:
             self.cancel(submitted)
+            self.let_go(submitted)
 
     def forget_errors(self, tasks: Sequence[Any]) -> None:
         """Let what has failed of tasks, and of those that they depend on, run again: others may depend on it."""
@@ -197,6 +198,14 @@ class Cluster:
         if tasks and self.client.status == "running":
             with contextlib.suppress(Exception):
                 self._run(_cancel(self.client, list(tasks)), look)
+
+    def let_go(self, tasks: list[Any]) -> None:
+        """Remove all tasks from a list that nobody else has, in the thread of the client's event loop.
+
+        Python ignores what is raised while an object is deleted, so that Ctrl-C would be lost there.
+        """
+        if tasks and self.client.status == "running":
+            self.client.loop.add_callback(tasks.clear)
 
     def _run(self, coroutine: Coroutine[Any, Any, Any], look: Callable[[], object]) -> Any:
         """Return the result of a coroutine in the client's event loop; look every POLL_SECONDS until it is there."""

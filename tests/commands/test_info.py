@@ -22,8 +22,8 @@ def shown(capsys):
     assert info.show() == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    # Names have 14 columns; "usable cores" has a space.
-    return {line[:14].strip(): line[14:].strip() for line in captured.out.splitlines()}
+    # Names have 15 columns; "usable cores" has a space.
+    return {line[:15].strip(): line[15:].strip() for line in captured.out.splitlines()}
 
 
 @pytest.fixture

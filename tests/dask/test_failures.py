@@ -227,6 +227,21 @@ def test_ctrl_c_stops_the_cluster_within_a_second(own, seed):
         assert caught.value.cost_.tobytes() == undisturbed(len(caught.value.cost_))[0]
 
 
+def test_no_task_is_deleted_where_ctrl_c_may_come(own, monkeypatch):
+    """Python ignores what is raised meanwhile."""
+    _, client = own
+    threads, delete = [], distributed.Future.__del__
+
+    def note(future):
+        threads.append(threading.current_thread())
+        delete(future)
+
+    monkeypatch.setattr(distributed.Future, "__del__", note)
+    trained(client, 10)
+    assert len(threads) > 10
+    assert threading.main_thread() not in threads
+
+
 def test_a_long_evaluation_notices_that_nobody_waits(own):
     _, client = own
     n, h = 40_000, 3_000  # about a second
