@@ -34,6 +34,9 @@ class Cluster:
     def wait_until_known(self, tasks):
         """The client above has them at once."""
 
+    def let_go(self, tasks):
+        tasks.clear()
+
     def wait(self, tasks, what):
         assert not tasks
         return []
