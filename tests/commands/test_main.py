@@ -754,7 +754,7 @@ def test_warmup_replaces_missing_and_damaged_kernels(warm):
     info = run("info", FASTNN2_CACHE_DIR=str(folder))
     line = kernel_lines(info.stdout)["update"]
     assert (line.count("not compiled yet"), line.count("unusable")) == (1, 1)
-    assert f"unusable       {damaged} is damaged: its length or hash" in info.stdout
+    assert f"unusable        {damaged} is damaged: its length or hash" in info.stdout
     assert "2 of them compiled now" in run_few("warmup", folder=folder).stdout
 
 
@@ -787,7 +787,7 @@ def test_warmup_into_an_impossible_folder(tmp_path):
     info = run("info", FASTNN2_CACHE_DIR=folder)
     assert (info.returncode, info.stderr) == (0, "")
     assert re.search(
-        r"^not used       Not a directory; every process compiles its kernels; set ", info.stdout, re.MULTILINE
+        r"^not used        Not a directory; every process compiles its kernels; set ", info.stdout, re.MULTILINE
     )
     assert kernel_lines(info.stdout) == {}
 
