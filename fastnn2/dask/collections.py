@@ -132,6 +132,10 @@ class Collection:
             found.append(Part(partition, begin - start, rows))
         return found
 
+    def parts(self, first: int, last: int) -> list[tuple[int, int, Any]]:
+        """Return :meth:`rows` as plain tuples: Dask looks for tasks in those."""
+        return [tuple(part) for part in self.rows(first, last)]
+
     def rows_in_partitions(self, first: int, last: int) -> list[tuple[int, int]]:
         """Return the partitions of the rows [first, last), each with how many of these rows it has."""
         return [(partition, end - begin) for partition, _, begin, end in self._overlaps(first, last)]

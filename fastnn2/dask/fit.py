@@ -246,9 +246,7 @@ def _check_not_wide(d: int, h: int, o: int) -> None:
 def sum_of_weights(cluster: Cluster, weights: Collection, dtype: Any) -> float:
     """Return the sum of all weights as fit adds them, or raise ValueError if it is of no use."""
     tasks = [
-        delayed(weight_of, pure=False)(
-            [tuple(part) for part in weights.rows(first, min(first + SLICE, weights.n))], dtype
-        )
+        delayed(weight_of, pure=False)(weights.parts(first, min(first + SLICE, weights.n)), dtype)
         for first in range(0, weights.n, SLICE)
     ]
     total = 0.0

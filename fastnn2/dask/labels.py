@@ -1,15 +1,14 @@
 """The classes of all partitions of y, and the weights of samples times those of their classes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from dask import delayed
 
-from fastnn2.dask.collections import Collection, Part
+from fastnn2.dask.collections import Collection
 from fastnn2.dask.requests import Cluster
 from fastnn2.dask.targets import OneLabel, as_labels
-from fastnn2.dask.worker_tasks import as_weights, place_in
+from fastnn2.dask.worker_tasks import joined_weights, place_in
 
 Array = np.ndarray[Any, Any]
 
@@ -47,8 +46,7 @@ def with_class_weights(y: Collection, weights: Collection | None, classes: Array
     """Return the weights of samples times those of their classes, in the partitions of y."""
     pieces, start = [], 0
     for index, (rows, length) in enumerate(zip(y.partitions, y.lengths, strict=True)):
-        own: Sequence[Part] | None = None if weights is None else weights.rows(start, start + length)
-        parts = None if own is None else [tuple(part) for part in own]
+        parts = None if weights is None else weights.parts(start, start + length)
         pieces.append(delayed(weigh, pure=False)(index, rows, parts, classes, by_class))
         start += length
     return Collection.of_parts(pieces, y.lengths, np.float64, "sample_weight")
@@ -57,7 +55,4 @@ def with_class_weights(y: Collection, weights: Collection | None, classes: Array
 def weigh(partition: int, rows: Any, weights: Any, classes: Array, by_class: Array) -> Array:
     """Return the weights of a partition's samples times those of their classes; runs on a worker."""
     by_sample: Array = by_class[OneLabel(classes).numbers(rows, place_in(partition, 0))]
-    if weights is None:
-        return by_sample
-    given = [as_weights(part, np.float64, place_in(index, first)) for index, first, part in weights]
-    return by_sample * np.concatenate(given) if given else by_sample
+    return by_sample * joined_weights(weights, np.float64) if weights else by_sample

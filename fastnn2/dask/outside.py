@@ -10,7 +10,7 @@ from fastnn2.dask.evaluation import Evaluator
 from fastnn2.dask.fit import sum_of_weights
 from fastnn2.dask.held_data import HeldData
 from fastnn2.dask.requests import Cluster
-from fastnn2.dask.worker_tasks import Conversion, as_features, as_weights, place_in
+from fastnn2.dask.worker_tasks import Conversion, as_features, as_weights, joined
 from fastnn2.engine.mean_gradient import MeanGradient
 from fastnn2.engine.objective import Objective
 from fastnn2.engine.samples import Network
@@ -50,7 +50,7 @@ class Samples:
 def _gather(cluster: Cluster, collection: Collection, convert: Conversion) -> Array:
     """Return the numbers of all rows of a collection, as an array on the client."""
     found = enumerate(cluster.compute(collection.partitions))
-    return np.concatenate([convert(rows, place_in(index, 0)) for index, rows in found if len(rows)])
+    return joined([(index, 0, rows) for index, rows in found if len(rows)], convert)
 
 
 class HeldSamples(Outside):

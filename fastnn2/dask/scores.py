@@ -11,7 +11,7 @@ from fastnn2.dask.collections import Collection, check_same_rows
 from fastnn2.dask.predictions import as_plain
 from fastnn2.dask.requests import Cluster
 from fastnn2.dask.targets import Indicator, Numbers, as_labels
-from fastnn2.dask.worker_tasks import as_weights, place_in
+from fastnn2.dask.worker_tasks import joined, joined_weights
 from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
@@ -74,10 +74,7 @@ def _by_partition(
     check_same_rows(X, y, weights)
     shared, tasks, start = delayed(model, pure=False), [], 0
     for rows, length in zip(X.partitions, X.lengths, strict=True):
-        own = [
-            None if source is None else [tuple(part) for part in source.rows(start, start + length)]
-            for source in (y, weights)
-        ]
+        own = [None if source is None else source.parts(start, start + length) for source in (y, weights)]
         if length:
             tasks.append(delayed(function, pure=False)(shared, rows, *own))
         start += length
@@ -88,10 +85,10 @@ def count_right(model: Any, rows: Any, y: Any, weights: Any) -> tuple[float, flo
     """Return the weights of the samples whose labels are predicted, and of all; runs on a worker."""
     predicted = model.predict(as_plain(rows))
     if predicted.ndim == 2:
-        labels = np.concatenate([Indicator()(part, place_in(index, first)) for index, first, part in y])
+        labels = joined(y, Indicator())
         is_right = (predicted == labels).all(axis=1)
     else:
-        is_right = predicted == np.concatenate([as_labels(part, place_in(index, first)) for index, first, part in y])
+        is_right = predicted == joined(y, as_labels)
     by_sample = _weights(weights, len(predicted))
     return float(by_sample[is_right].sum()), float(by_sample.sum())
 
@@ -99,8 +96,7 @@ def count_right(model: Any, rows: Any, y: Any, weights: Any) -> tuple[float, flo
 def moments_of(model: Any, rows: Any, y: Any, weights: Any) -> Moments:
     """Return the moments of a partition's targets and errors; runs on a worker."""
     predicted = model.predict(as_plain(rows))
-    found = [Numbers(np.float64)(part, place_in(index, first)) for index, first, part in y]
-    targets = np.concatenate(found).astype(np.float64, copy=False)
+    targets = joined(y, Numbers(np.float64)).astype(np.float64, copy=False)
     by_sample = _weights(weights, len(predicted))[:, np.newaxis]
     weight = float(by_sample.sum())
     # From the first sample on, so that the mean and the spread of outputs that do not vary are exact.
@@ -111,6 +107,4 @@ def moments_of(model: Any, rows: Any, y: Any, weights: Any) -> Moments:
 
 
 def _weights(parts: Any, count: int) -> Array:
-    if parts is None:
-        return np.ones(count)
-    return np.concatenate([as_weights(rows, np.float64, place_in(index, first)) for index, first, rows in parts])
+    return np.ones(count) if parts is None else joined_weights(parts, np.float64)

@@ -78,6 +78,16 @@ def as_weights(rows: Any, dtype: Any, place: Place) -> Array:
     return checks.cast_weights(array.reshape(len(array)), np.dtype(dtype), place)
 
 
+def joined(parts: Sequence[Any], convert: Conversion) -> Array:
+    """Return the numbers of all rows of parts, (partition, first row in it, rows), as one array."""
+    return np.concatenate([convert(rows, place_in(partition, first_row)) for partition, first_row, rows in parts])
+
+
+def joined_weights(parts: Sequence[Any], dtype: Any) -> Array:
+    """Return the weights of all rows of parts, as :func:`as_weights`."""
+    return joined(parts, lambda rows, place: as_weights(rows, dtype, place))
+
+
 def _in_groups(parts: Sequence[Any], columns: int, groups: int, dtype: Any, convert: Conversion) -> Array:
     """Return the rows of parts in groups, with zeros at the end of the last."""
     lanes = tuning.group_size(dtype)
@@ -130,8 +140,4 @@ def _is_cancelled(worker: Any) -> Callable[[], bool]:
 
 def weight_of(parts: Sequence[Any], dtype: Any) -> float:
     """Return the sum of the weights of some rows, as fit adds them; they are one slice (see total_weight)."""
-    return sum_weights(
-        np.concatenate(
-            [as_weights(rows, dtype, place_in(partition, first_row)) for partition, first_row, rows in parts]
-        )
-    )
+    return sum_weights(joined_weights(parts, dtype))

@@ -17,6 +17,7 @@ from fastnn2.codegen import store
 from fastnn2.codegen.processor import Processor
 from fastnn2.engine.descent import Descent
 from fastnn2.engine.layout import aligned_zeros, gradient_length
+from fastnn2.engine.samples import allocate_tiles
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.kernels.shared.records import BlockSumsRecord
@@ -104,11 +105,7 @@ class BlockJob(Descent):
         self.chunks = tuning.count_chunks(n, d, h, o, dtype)
         self.tile_groups = tuning.count_tile_groups(d, h, o)
         self.gradients = aligned_zeros(self.chunks * self.gradients_stride, np.float64)
-        lanes = tuning.group_size(dtype)
-        self._tiles = [
-            Samples(*(aligned_zeros(self.tile_groups * rows * lanes, dtype) for rows in (d, o, 1)))
-            for _ in range(threads)
-        ]
+        self._tiles = [Samples(*allocate_tiles((d, o, 1), self.tile_groups, dtype)) for _ in range(threads)]
 
     def run(
         self, learning_rate: float, total_weight: float, progress: bool | None, observer: Observer | None = None
@@ -170,10 +167,9 @@ class BlockJob(Descent):
         """Return the record of one of `threads` threads, before the first block."""
         d, h, o, n = self.shape
         dtype = self.params.dtype
-        lanes = tuning.group_size(dtype)
         tile = self._tiles[thread]
-        sizes = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))
-        A1, dZ2, scratch = (aligned_zeros(rows * lanes, dtype) for rows in sizes)
+        A1, dZ2 = allocate_tiles((h, o), self.tile_groups, dtype)
+        (scratch,) = allocate_tiles((tuning.count_scratch_rows(h),), 1, dtype)
         return BlockSumsRecord(
             d=d, h=h, o=o, n=n, control=self.control, thread=thread, threads=threads,
             has_weights=self._has_weights,

@@ -17,6 +17,7 @@ from fastnn2.engine.chunk_sums import ChunkSums
 from fastnn2.engine.layout import aligned_empty, aligned_zeros, padded_length
 from fastnn2.engine.objective import Objective
 from fastnn2.engine.pieces import split_into_calls
+from fastnn2.engine.samples import allocate_tiles
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.kernels.shared.records import BlockSumsRecord, LossSumsRecord, PiecesRecord
 from fastnn2.threads.parallel_for import parallel_for
@@ -91,9 +92,9 @@ class _Worker:
         d, h, o, dtype = objective.d, objective.h, objective.o, objective.dtype
         work = tuning.work_of_iteration(d, tuning.group_size(dtype), h, o)
         self._call_groups = max(1, call_work() // work)
-        lanes, tile_groups = tuning.group_size(dtype), self._cut.tile_groups
-        sizes = (tile_groups * h, tile_groups * o, tuning.count_scratch_rows(h))
-        A1, dZ2, scratch = (aligned_zeros(rows * lanes, dtype) for rows in sizes)
+        tile_groups = self._cut.tile_groups
+        A1, dZ2 = allocate_tiles((h, o), tile_groups, dtype)
+        (scratch,) = allocate_tiles((tuning.count_scratch_rows(h),), 1, dtype)
         nothing, gradients = aligned_zeros(1, dtype), np.zeros(1)
         fields: dict[str, Any] = {
             "d": d, "h": h, "o": o, "n": objective.n, "control": self._control, "thread": 0, "threads": 1,
