@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 
 from fastnn2.codegen.build.libraries import build_platform
 from fastnn2.codegen.build.platforms import PLATFORMS
@@ -23,8 +24,14 @@ class WheelError(Exception):
     """Wheels cannot be built; the text says why."""
 
 
-def build_wheels(out: pathlib.Path, processes: int | None = None) -> list[pathlib.Path]:
-    """Build the sdist and a wheel for each platform into a folder; return their paths."""
+def build_wheels(
+    out: pathlib.Path, processes: int | None = None, progress: Callable[[], object] = lambda: None
+) -> list[pathlib.Path]:
+    """Build the sdist and a wheel for each platform into a folder; return their paths.
+
+    The files are moved there when all are built. `progress` is called for each compiled kernel of each level. Raise
+    WheelError, or what :func:`~fastnn2.codegen.build.libraries.build_platform` raises.
+    """
     if not (CHECKOUT / "pyproject.toml").is_file():
         raise WheelError(
             f"wheels are built in a checkout, and {CHECKOUT} has no pyproject.toml; run this in a checkout"
@@ -35,7 +42,7 @@ def build_wheels(out: pathlib.Path, processes: int | None = None) -> list[pathli
         _build(["--sdist"], built, {})
         for platform in PLATFORMS.values():
             libraries = pathlib.Path(temporary) / platform.name
-            build_platform(platform, libraries, processes=processes)
+            build_platform(platform, libraries, processes=processes, progress=progress)
             _build(["--wheel"], built, {LIBRARIES: str(libraries), TAG: f"py3-none-{platform.tag}"})
         results = sorted(built.iterdir())
         return [path.replace(out / path.name) for path in results]
@@ -56,4 +63,5 @@ def _build(arguments: list[str], out: pathlib.Path, environment: dict[str, str])
         command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
-        raise WheelError(f"{' '.join(command)} has failed:\n{result.stdout.strip()}")
+        last = result.stdout.strip().splitlines()[-1:]
+        raise WheelError(f"{' '.join(command)} has failed: {' '.join(last)}")
