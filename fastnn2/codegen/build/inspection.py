@@ -6,6 +6,7 @@ is writable and executable, or a signature of macOS that does not fit the file.
 """
 
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -124,8 +125,8 @@ def _look_into_elf(
 
 
 def _is_old_glibc(name: str) -> bool:
-    numbers = name.removeprefix("GLIBC_").split(".")
-    return name.startswith("GLIBC_") and tuple(int(number) for number in numbers if number.isdigit()) <= NEWEST_GLIBC
+    numbers = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)?", name)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) <= NEWEST_GLIBC
 
 
 def _look_into_macho(
