@@ -26,6 +26,7 @@ WINDOWS_CALLS = frozenset({"KERNEL32.dll SwitchToThread", "KERNEL32.dll Sleep"})
 NEWEST_GLIBC = (2, 17)
 # Systems with pages of 64 KiB load no library whose segments have a smaller alignment.
 ARM_PAGE = 0x10000
+APPLE_PAGE = 0x4000
 
 
 class InspectionError(Exception):
@@ -152,6 +153,8 @@ def _look_into_macho(
     )
     sections = [str(section.name) for section in library.sections]
     findings.allow("runs code when it is loaded by", sections, [name for name in sections if "_func" not in name])
+    begins = [begin for each in library.segments for begin in (each.virtual_address, each.file_offset)]
+    findings.check(not any(begin % APPLE_PAGE for begin in begins), "has segments that do not begin with a page")
     both = 0x2 | 0x4  # writable and executable, of max_protection and init_protection
     findings.check(
         not any(

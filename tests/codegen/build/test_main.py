@@ -77,8 +77,7 @@ def test_wheels(builds, capsys, tmp_path, monkeypatch):
 
 def test_a_bar_on_a_terminal_has_a_step_for_each_kernel(builds, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr("tqdm.std.TMonitor", None)  # no thread for the bar
-    monkeypatch.setattr(command.tqdm, "monitor_interval", 0)
+    monkeypatch.setattr(command.tqdm, "monitor_interval", 0)  # no thread
     assert command.main(["--platform", "linux-x86-64", "--out", "x"]) == 0
     assert "compiling" in sys.stderr.getvalue()
     assert "/102" in sys.stderr.getvalue()
