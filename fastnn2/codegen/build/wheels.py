@@ -7,6 +7,7 @@ serves every platform.
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,23 @@ def _build(arguments: list[str], out: pathlib.Path, environment: dict[str, str])
         *arguments,
         str(CHECKOUT),
     ]
-    result = subprocess.run(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if result.returncode:
-        last = result.stdout.strip().splitlines()[-1:]
+    with subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # Ctrl-C: the backend is another process, which would write on
+            kill_group = getattr(os, "killpg", None)
+            if kill_group is None:
+                process.kill()
+            else:
+                kill_group(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        last = output.strip().splitlines()[-1:]
         raise WheelError(f"{' '.join(command)} has failed: {' '.join(last)}")

@@ -3,11 +3,15 @@ import csv
 import hashlib
 import io
 import itertools
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 import zipfile
 
 import pytest
@@ -220,3 +224,43 @@ def test_a_failed_build_is_told_and_leaves_nothing(tmp_path, monkeypatch):
         build_wheels(tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_ctrl_c_ends_the_backend_too(checkout, tmp_path, monkeypatch):
+    """The build backend runs in a process of its own, below that of the package build."""
+    code = "import os, time\nopen(os.environ['STARTED'], 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "slow.py").write_text(code)
+    (tmp_path / "sources" / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'slow'\nbackend-path = ['.']\n"
+    )
+    started = tmp_path / "started"
+    monkeypatch.setattr(wheels, "CHECKOUT", tmp_path / "sources")
+    monkeypatch.setenv("STARTED", str(started))
+    watcher = threading.Thread(target=interrupt_when, args=(started,))
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build_wheels(tmp_path / "out")
+    finally:
+        watcher.join()
+    assert list((tmp_path / "out").iterdir()) == []
+    deadline = time.monotonic() + 10
+    while is_alive(int(started.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def interrupt_when(path):
+    deadline = time.monotonic() + PATIENCE
+    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def is_alive(process):
+    """Return whether a process runs; one that has ended and is not collected does not."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
