@@ -1,6 +1,7 @@
 """Libraries of kernels: compile the entries for each level of a platform, link them, inspect and list them."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastnn2.codegen.build.compile_level import symbol_of
@@ -43,20 +44,27 @@ def build_platform(
     Raise CompileError, LinkError or InspectionError, OSError where files cannot be written, and RuntimeError where the
     sources have changed meanwhile.
     """
+    with temporary_folder(out) as built:
+        files = _build_levels(platform, built, entries, processes or len(available_processors()), progress)
+        if source_hash() != LOADED_SOURCES:
+            raise RuntimeError("the files of fastnn2 have changed while its kernels were compiled; build again")
+        (built / LIST).write_text(json.dumps(_contents(platform, built), indent=1) + "\n", newline="\n")
+        for file in [*files, LIST]:
+            os.replace(built / file, out / file)
+
+
+@contextlib.contextmanager
+def temporary_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Make a folder in `out`, which is made where it is missing. After a failure or Ctrl-C neither is left."""
     existed = out.is_dir()
     out.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as temporary:
-            built = pathlib.Path(temporary)
-            files = _build_levels(platform, built, entries, processes or len(available_processors()), progress)
-            if source_hash() != LOADED_SOURCES:
-                raise RuntimeError("the files of fastnn2 have changed while its kernels were compiled; build again")
-            (built / LIST).write_text(json.dumps(_contents(platform, built), indent=1) + "\n", newline="\n")
-            for file in [*files, LIST]:
-                os.replace(built / file, out / file)
+            yield pathlib.Path(temporary)
     except BaseException:
         if not existed:
-            out.rmdir()
+            with contextlib.suppress(OSError):  # somebody else has put a file there
+                out.rmdir()
         raise
 
 

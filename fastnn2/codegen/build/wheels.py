@@ -10,10 +10,9 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 
-from fastnn2.codegen.build.libraries import build_platform
+from fastnn2.codegen.build.libraries import build_platform, temporary_folder
 from fastnn2.codegen.build.platforms import PLATFORMS
 
 CHECKOUT = pathlib.Path(__file__).parents[3]
@@ -37,14 +36,13 @@ def build_wheels(
         raise WheelError(
             f"wheels are built in a checkout, and {CHECKOUT} has no pyproject.toml; run this in a checkout"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as temporary:
-        built = pathlib.Path(temporary) / "dist"
+    with temporary_folder(out) as temporary:
+        built = temporary / "dist"
         _build(["--sdist"], built, {})
         for platform in PLATFORMS.values():
-            libraries = pathlib.Path(temporary) / platform.name
+            libraries = temporary / platform.name
             build_platform(platform, libraries, processes=processes, progress=progress)
-            _build(["--wheel"], built, {LIBRARIES: str(libraries), TAG: f"py3-none-{platform.tag}"})
+            _build(["--wheel"], built, {LIBRARIES: str(libraries.resolve()), TAG: f"py3-none-{platform.tag}"})
         results = sorted(built.iterdir())
         return [path.replace(out / path.name) for path in results]
 
