@@ -11,7 +11,8 @@ import pytest
 import fastnn2
 from fastnn2 import reference
 from fastnn2.codegen import store
-from fastnn2.kernels.shared import system, tuning
+from fastnn2.kernels.shared import tuning
+from fastnn2.threads import system
 
 DTYPES = ("float64", "float32")
 

@@ -34,8 +34,9 @@ import numpy as np
 
 from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
-from fastnn2.kernels.shared import control_words, system
+from fastnn2.kernels.shared import control_words
 from fastnn2.kernels.shared.record import Record
+from fastnn2.threads import system
 from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock
 from fastnn2.threads.progress import Progress
 
