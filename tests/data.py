@@ -10,7 +10,8 @@ import pytest
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.codegen import store
+from fastnn2.codegen import compiled
+from fastnn2.codegen.choice import is_store_on
 from fastnn2.kernels.shared import tuning
 from fastnn2.threads import system
 
@@ -293,7 +294,7 @@ def assert_nearly(result, expected, dtype):
 
 def fail_before_kernel(failing, monkeypatch):
     """Make the thread with number `failing` raise an error before it enters its kernel; workers are Python threads."""
-    kernel = store.kernel
+    kernel = compiled.kernel
 
     def failing_kernel(name, dtype):
         function = kernel(name, dtype)
@@ -305,7 +306,7 @@ def fail_before_kernel(failing, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(store, "kernel", failing_kernel)
+    monkeypatch.setattr(compiled, "kernel", failing_kernel)
     monkeypatch.setattr(system, "IS_POSIX", False)
 
 
@@ -324,4 +325,4 @@ def count_os_threads():
 
 def can_use_native_threads():
     """Return whether a team of two can be the caller and a native thread."""
-    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and store.enabled()
+    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and is_store_on()

@@ -26,10 +26,10 @@ OTHERS = frozenset(
     re.findall(
         r"\w+",
         """
-        Dispatcher ExitStack Function FunctionType IRBuilder IntType VoidType __init__ __name__ add alignstack append
-        append_basic_block args as_pointer attributes bitcast builder cache clear contextmanager data_layout
-        enter_context functions gep is_declaration items linkage load modules name only_library ret_void startswith
-        unliteral values void
+        Dispatcher ExitStack Function FunctionType IRBuilder IntType VoidType __init__ __name__ _triple add alignstack
+        append append_basic_block args as_pointer attributes bitcast builder cache clear contextmanager data_layout
+        enter_context functions gep is_declaration items linkage load modules name only_library
+        ret_void startswith triple unliteral values void
         """,
     )
 )

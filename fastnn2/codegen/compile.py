@@ -18,6 +18,7 @@ import llvmlite.binding as llvm
 from numba import cfunc, config, types
 
 from fastnn2.codegen.compiler_calls import FastCompileError
+from fastnn2.codegen.loader import ENTRY
 from fastnn2.codegen.record_type import RecordType
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.simd.target import choose
@@ -45,16 +46,17 @@ def _check_jit_enabled():
         raise ValueError("NUMBA_DISABLE_JIT is set, but a kernel has to be compiled; unset it")
 
 
-def compile_object(name, dtype, cpu, features):
-    """Compile an entry for a processor; return the object file as bytes.
+def compile_object(
+    name: str, dtype: str, cpu: str, features: str, triple: str | None = None, symbol: str = ENTRY
+) -> bytes:
+    """Compile an entry for a processor, of this machine's triple or another; return the object file as bytes.
 
-    Its function is ENTRY (see :mod:`loader`). Raise FastCompileError where this version of Numba or llvmlite has not
-    what that takes.
+    Its function is `symbol`. Raise FastCompileError where this version of Numba or llvmlite has not what that takes.
     """
     _check_jit_enabled()
     _choose_blocks(features)
     try:
-        module, machine = compile_module(name, dtype, cpu, features)
+        module, machine = compile_module(name, dtype, cpu, features, triple, symbol)
         return machine.emit_object(module)
     except (MemoryError, OSError, RecursionError):  # not of Numba's making: the next process may do better
         raise
@@ -63,22 +65,43 @@ def compile_object(name, dtype, cpu, features):
         raise FastCompileError(f"{type(error).__name__}: {text}") from error
 
 
-def compile_assembly(name, dtype, cpu, features):
-    """Return the assembly of an entry for a processor, for inspection."""
+def compile_assembly(name, dtype, cpu, features, triple=None):
+    """Return the assembly of an entry for a processor, of this machine's triple or another, for inspection."""
     _choose_blocks(features)
-    module, machine = compile_module(name, dtype, cpu, features)
+    module, machine = compile_module(name, dtype, cpu, features, triple)
     return machine.emit_assembly(module)
 
 
-def compile_module(name, dtype, cpu, features):
+def compile_module(name, dtype, cpu, features, triple=None, symbol=ENTRY):
     """Compile an entry, once the blocks are chosen; return the optimised LLVM module and the target machine."""
     from fastnn2.codegen.numba_internals import build_module  # its import fails where a private name is gone
 
-    module = build_module(find_entry(name), (record_type(name, dtype),))
-    target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
+    if triple is None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+    else:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+    target = triple or llvm.get_process_triple()
+    machine = llvm.Target.from_triple(target).create_target_machine(
+        cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
+    )
+    module = build_module(find_entry(name), (record_type(name, dtype),), target, symbol)
+    module.data_layout = str(machine.target_data)
+    if triple is not None:
+        _hide_variables(module)
     optimize(module, machine)
     return module, machine
+
+
+def _hide_variables(module):
+    """Let the variables that Numba makes for each function go, as nothing reads them, and a library has no other names.
+
+    An object that llvmlite loads keeps them: its memory manager fails where a kernel has no variable at all.
+    """
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
 
 
 def _choose_blocks(features):

@@ -3,8 +3,6 @@
 import ctypes
 from typing import Any
 
-import llvmlite.binding as llvm
-
 from fastnn2.codegen.elf import undefined_symbols
 from fastnn2.kernels.shared.record import Record
 
@@ -41,6 +39,8 @@ def load_object(content: bytes, record: type[Record]) -> Kernel:
     LLVM's own memory manager maps each section wherever there is room: in a process with large arrays that can be
     further, and the process crashes. llvmlite's (use_lmm) maps all sections of an object as one block.
     """
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     library = ctypes.CDLL(None)

@@ -29,7 +29,6 @@ from numba.core.typed_passes import NativeLowering, NoPythonBackend, NopythonTyp
 from numba.core.typing.templates import AttributeTemplate  # noqa: F401  (for record_type)
 from numba.core.untyped_passes import FixupArgs, TranslateByteCode
 
-from fastnn2.codegen.loader import ENTRY
 from fastnn2.kernels.shared.tuning import VECTOR_BYTES
 
 # How kernel functions are compiled, beside kernels/simd/vector.py::INLINE: without wrappers for callers in Python and
@@ -42,24 +41,24 @@ def is_compiling():
     return bool(global_compiler_lock.is_locked())
 
 
-def build_module(entry, arguments):
-    """Return the LLVM module, not optimised, of an entry and all that it calls.
+def build_module(entry, arguments, triple, symbol):
+    """Return the LLVM module, not optimised, of an entry and all that it calls, for a target triple.
 
-    It is called by the function ENTRY. All other functions are internal.
+    It is called by the function `symbol`. All other functions are internal.
     """
     context = cpu_target.target_context
     flags = Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.error_model = "numpy"
-    with global_compiler_lock, _lean(context):
+    with global_compiler_lock, _lean(context, triple):
         result = compile_extra(
             cpu_target.typing_context, context, entry, arguments, types.void, flags, {}, pipeline_class=KernelCompiler
         )
-        _add_c_entry(context, result.library, result.fndesc)
+        _add_c_entry(context, result.library, result.fndesc, symbol)
         result.library.finalize()
         module = result.library._final_module
     for function in module.functions:
-        if not function.is_declaration and function.name != ENTRY:
+        if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"  # not called from outside; what is inlined everywhere goes
     return module
 
@@ -174,16 +173,27 @@ _Library.get_pointer_to_function = lambda self, name: 0
 
 @_overriding
 class _Codegen(JITCPUCodegen):
-    """What Numba asks for a library for each function: it always gets the same one."""
+    """What Numba asks for a library for each function: it always gets the same one.
+
+    Its modules are of a target triple that need not be this machine's: kernels read it where they ask for instructions
+    of a processor or functions of a system. (Sizes and alignments that Numba asks for are this machine's, and those of
+    all 64-bit platforms.)
+    """
 
     _library_class = _Library
 
-    def __init__(self, name):
+    def __init__(self, name, triple):
+        self._triple = triple
         super().__init__(name)
         self.only_library = super().create_library(name)
 
     def create_library(self, name, **options):
         return self.only_library
+
+    def _create_empty_module(self, name):
+        module = super()._create_empty_module(name)
+        module.triple = self._triple
+        return module
 
     def _add_module(self, module):
         pass
@@ -276,12 +286,12 @@ def _replaced(owner, **attributes):
 
 
 @contextlib.contextmanager
-def _lean(context):
+def _lean(context, triple):
     """Prepare Numba for a compile that takes a third of its usual time, and put all back."""
     typing = context.typing_context
     in_context = _replaced(
         context,
-        _internal_codegen=_Codegen("fastnn2"),
+        _internal_codegen=_Codegen("fastnn2", triple),
         load_additional_registries=lambda: _load_registries(context),
         post_lowering=lambda module, library: None,  # nothing of Numba's runtime is linked
     )
@@ -295,13 +305,13 @@ def _lean(context):
         yield
 
 
-def _add_c_entry(context, library, descriptor):
+def _add_c_entry(context, library, descriptor, symbol):
     """Add the function that is called from outside, with the entry's argument alone.
 
     It returns nothing, as no entry fails, and nobody looks at what a thread returns that begins with it.
     """
     module = library.create_ir_module("entry")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64).as_pointer()]), ENTRY)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64).as_pointer()]), symbol)
     builder = ir.IRBuilder(function.append_basic_block())
     entry = context.declare_function(module, descriptor)
     context.call_conv.call_function(builder, entry, types.void, descriptor.argtypes, function.args)

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import os
 
-import llvmlite.binding as llvm
+from fastnn2.kernels.shared.features import named_features
 
 # The levels of x86-64 and their features, as Linux distributions use them (System V psABI).
 _V1 = "64bit cmov cx8 fxsr mmx sse sse2"
@@ -26,11 +26,13 @@ class Processor:
     @classmethod
     def here(cls) -> "Processor":
         """Return the processor of this machine, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name."""
-        return _here(os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES"))
+        return _here(os.environ.get("NUMBA_CPU_NAME"), named_features())
 
     @classmethod
     def level(cls, name: str) -> "Processor":
         """Return a level of x86-64, such as "x86-64-v3"."""
+        import llvmlite.binding as llvm
+
         return cls(llvm.get_default_triple(), name, frozenset(LEVELS[name].split()))
 
     @property
@@ -60,6 +62,8 @@ class Processor:
 @functools.cache
 def _host_features() -> dict[str, bool]:
     """Return all features that LLVM can detect: name -> whether this machine has it."""
+    import llvmlite.binding as llvm
+
     return dict(llvm.get_host_cpu_features())
 
 
@@ -93,12 +97,9 @@ def _with_implied(features: set[str], triple: str) -> frozenset[str]:
 
 
 @functools.cache
-def _here(name: str | None, features: str | None) -> Processor:
+def _here(name: str | None, named: frozenset[str] | None) -> Processor:
+    import llvmlite.binding as llvm
+
     triple = llvm.get_default_triple()
-    if features is not None:
-        enabled = {word.strip()[1:] for word in features.split(",") if word.strip().startswith("+")}
-    elif name == "generic":  # Numba's name for a processor with no optional features
-        enabled = set()
-    else:
-        enabled = {name for name, present in _host_features().items() if present}
+    enabled = {name for name, present in _host_features().items() if present} if named is None else set(named)
     return Processor(triple, name or llvm.get_host_cpu_name(), _with_implied(enabled, triple))

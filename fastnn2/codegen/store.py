@@ -23,14 +23,13 @@ import os
 import pathlib
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite
 import numpy as np
 
 from fastnn2.codegen import store_files
+from fastnn2.codegen.choice import is_store_on, wanted_kernels
 from fastnn2.codegen.compiler_calls import FastCompileError, run_uninterrupted
 from fastnn2.codegen.loader import Kernel, load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
@@ -46,6 +45,7 @@ from fastnn2.codegen.store_files import (
 )
 from fastnn2.codegen.store_lock import turn_to_compile
 from fastnn2.codegen.terminal import shown
+from fastnn2.codegen.warn import warn_once
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.shared.sources import source_hash
@@ -72,11 +72,6 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def enabled() -> bool:
-    """Return whether kernels are kept in files."""
-    return os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
-
-
 def kernel(name: str, dtype: Any) -> Kernel:
     """Return the compiled entry `name` for `dtype`, a function that takes a record."""
     key = name, np.dtype(dtype)
@@ -89,7 +84,7 @@ def kernel(name: str, dtype: Any) -> Kernel:
 
 def _make(name: str, dtype: str) -> Kernel:
     processor = Processor.here()
-    if not enabled():
+    if not is_store_on():
         return _compiled(name, dtype, processor)
     found = _loaded(name, dtype, processor)
     if found is None:
@@ -100,9 +95,14 @@ def _make(name: str, dtype: str) -> Kernel:
     return found
 
 
+def is_fast_wanted() -> bool:
+    """Return whether kernels are compiled the fast way, where it works: not by FASTNN2_KERNELS=numba."""
+    return HAS_ELF and wanted_kernels() != "numba"
+
+
 def _loaded(name: str, dtype: str, processor: Processor) -> Kernel | None:
     """Return an entry of the store, ready to call, or None."""
-    entry = find(name, dtype, processor) if HAS_ELF else None
+    entry = find(name, dtype, processor) if is_fast_wanted() else None
     if entry:
         return load_object(entry.content, RECORDS[name])
     kept = find_plain(name, dtype, processor)
@@ -110,7 +110,7 @@ def _loaded(name: str, dtype: str, processor: Processor) -> Kernel | None:
 
 
 def _compiled(name: str, dtype: str, processor: Processor) -> Kernel:
-    if HAS_ELF:
+    if is_fast_wanted():
         with contextlib.suppress(FastCompileError):
             return load_object(compile_and_keep(name, dtype, processor), RECORDS[name])
     return _made_plain(name, dtype, processor, None)
@@ -119,9 +119,9 @@ def _compiled(name: str, dtype: str, processor: Processor) -> Kernel:
 def _made_plain(name: str, dtype: str, processor: Processor, kept: Entry | None) -> Kernel:
     compiled, reasons = make_plain(name, dtype, processor, kept)
     if _fast_compile_errors and not kept:
-        _warn_once(_fast_compile_failed(reasons))
+        warn_once(_fast_compile_failed(reasons))
     elif reasons:
-        _warn_once(_cannot_keep(reasons[0]))
+        warn_once(_cannot_keep(reasons[0]))
     return wrap_compiled(compiled, RECORDS[name])
 
 
@@ -144,6 +144,8 @@ def folder() -> pathlib.Path:
 @functools.cache
 def source_key() -> str:
     """Return a hash of all that machine code depends on beside the processor."""
+    import llvmlite
+
     digest = hashlib.sha256(f"{FORMAT} {llvmlite.__version__} {LOADED_SOURCES}".encode())
     numba = importlib.util.find_spec("numba")  # does not import it
     if numba and numba.submodule_search_locations:
@@ -246,7 +248,7 @@ def compile_and_keep(name: str, dtype: str, processor: Processor) -> bytes:
     reasons: list[OSError] = []
 
     def keep(content: bytes) -> None:
-        if enabled():
+        if is_store_on():
             try:
                 write(name, dtype, processor, content)
             except OSError as error:
@@ -254,7 +256,7 @@ def compile_and_keep(name: str, dtype: str, processor: Processor) -> bytes:
 
     content = compile_entry(name, dtype, processor, keep=keep)
     if reasons:
-        _warn_once(_cannot_keep(reasons[0]))
+        warn_once(_cannot_keep(reasons[0]))
     return content
 
 
@@ -269,15 +271,6 @@ def explain(error: OSError) -> tuple[str, str]:
     if isinstance(error, UntrustedFolderError):
         return str(error), error.remedy
     return error.strerror or str(error), "set FASTNN2_CACHE_DIR to a folder that you can write to"
-
-
-@functools.cache
-def _warn_once(message: str) -> None:
-    package = str(pathlib.Path(__file__).parents[1])
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, level = frame.f_back, level + 1  # the caller's line, not one of ours
-    warnings.warn(message, stacklevel=level)
 
 
 def compile_entry(
@@ -334,7 +327,7 @@ def make_plain(
                     return compiled
         if compiled is None:
             try:
-                compiled, content = compiler.compile_plain(name, dtype, caching=enabled())
+                compiled, content = compiler.compile_plain(name, dtype, caching=is_store_on())
             except OSError as error:  # there is no folder for temporary files
                 reasons.append(error)
                 compiled, content = compiler.compile_plain(name, dtype, caching=False)
@@ -356,7 +349,7 @@ def compile_for_long(name: str, dtype: str, processor: Processor) -> None:
     Raise OSError where it cannot be written, and FastCompileError where only plain Numba could compile it and the
     processor is not that of this machine.
     """
-    if HAS_ELF:
+    if is_fast_wanted():
         try:
             content = compile_entry(name, dtype, processor, announce=False)
         except FastCompileError:
@@ -369,16 +362,18 @@ def compile_for_long(name: str, dtype: str, processor: Processor) -> None:
     if reasons:
         raise reasons[0]
     if _fast_compile_errors:
-        _warn_once(_fast_compile_failed([]))
+        warn_once(_fast_compile_failed([]))
 
 
 def _fast_compile_failed(reasons: list[OSError]) -> str:
     """Return the warning that plain Numba does the work."""
+    import llvmlite
+
     often = "once"
     if reasons:
         reason, remedy = explain(reasons[0])
         often = f"in every process, as they cannot be kept in {folder()} ({reason}; {remedy})"
-    elif not enabled():
+    elif not is_store_on():
         often = "in every process, as FASTNN2_STORE=off says"
     return (
         f"fastnn2's fast compile does not work with Numba {sys.modules['numba'].__version__} and llvmlite "

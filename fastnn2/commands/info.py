@@ -5,7 +5,8 @@ import importlib.metadata
 import platform
 import sys
 
-from fastnn2.codegen import store, store_files
+from fastnn2.codegen import bundled, compiled, store, store_files
+from fastnn2.codegen.choice import is_store_on, wanted_kernels
 from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.codegen.store_lock import turn_to_compile
@@ -34,7 +35,9 @@ def show() -> int:
     print(f"processor       {processor.cpu}")
     print(f"vectors         {', '.join(vectors) or 'no vector features known'}")
     print(f"usable cores    {usable_cores()}")
-    if not store.enabled():
+    if not _print_kernels():
+        return 0
+    if not is_store_on():
         print("kernel store    off: kernels are compiled in every process")
         return 0
     print(f"kernel store    {store.folder()}")
@@ -55,16 +58,35 @@ def show() -> int:
     return 0
 
 
+def _print_kernels() -> bool:
+    """Print where the kernels come from; return whether from the store."""
+    wanted = wanted_kernels()
+    reason = f"FASTNN2_KERNELS={wanted}"
+    if wanted in (None, "bundled"):
+        try:
+            if library := bundled.open_best():
+                print(f"kernels         bundled, {library.level}: {library.path}")
+                return False
+            reason = "this installation has none for this processor"
+        except bundled.UnusableLibraryError as error:
+            reason = str(error)
+    if wanted == "bundled":
+        print(f"kernels         none: FASTNN2_KERNELS=bundled, but {reason}")
+        return False
+    print(f"kernels         compiled{' by plain Numba' * (wanted == 'numba')} ({reason})")
+    return True
+
+
 def _kernel_state(name: str, dtype: str, processor: Processor, unusable: list[str]) -> str:
     """Return the state of a kernel in a few words; if its file is unusable, append the reason to `unusable`."""
-    if store.stored(name, dtype, processor):
+    if store.is_fast_wanted() and store.stored(name, dtype, processor):
         return "ready"
-    if store.HAS_ELF and store.find(name, dtype, processor, use=False):
+    if store.is_fast_wanted() and store.find(name, dtype, processor, use=False):
         return "ready (lesser processor)"
     if store.find_plain(name, dtype, processor, use=False):
         return "ready (by plain Numba)"
     try:
-        store.read((store.path_of if store.HAS_ELF else store.plain_path_of)(name, dtype, processor))
+        store.read((store.path_of if store.is_fast_wanted() else store.plain_path_of)(name, dtype, processor))
     except OSError:
         pass
     except store_files.DamagedFileError as error:
@@ -77,11 +99,14 @@ def warm_up(level: str | None) -> int:
     """Compile the kernels that the store lacks, for this processor or a level of x86-64; return the exit code."""
     from tqdm import tqdm
 
+    if level is None and isinstance(library := compiled.source(), bundled.Library):
+        print(f"nothing to compile: the kernels for {library.level} come with fastnn2, in {library.path}")
+        return 0
     if level is not None and level not in LEVELS:
         raise ValueError(f"--cpu is {level!r}; expected one of {', '.join(LEVELS)}")
     if level is not None and not Processor.here().triple.startswith("x86_64"):
         raise ValueError(f"--cpu {level} is for x86-64 processors; this machine is {Processor.here().triple}")
-    if not store.enabled():
+    if not is_store_on():
         raise ValueError("the kernel store is off (FASTNN2_STORE=off)")
     if level is not None and not store.HAS_ELF:
         raise ValueError(f"--cpu {level} needs ELF objects; here kernels are compiled for this processor alone")
@@ -93,18 +118,18 @@ def warm_up(level: str | None) -> int:
         raise _cannot_keep(error) from error
     missing = [pair for pair in wanted if not _keep(*pair, processor)]
     show_bar = is_terminal(sys.stderr)
-    compiled = 0
+    count = 0
     for name, dtype in tqdm(missing, desc="compiling", unit="kernel", leave=False, disable=not show_bar):
         try:
             with turn_to_compile(store.path_of(name, dtype, processor)):
                 if not _keep(name, dtype, processor):  # else another process has compiled it meanwhile
                     store.compile_for_long(name, dtype, processor)
-                    compiled += 1
+                    count += 1
         except OSError as error:
             raise _cannot_keep(error) from error
         except FastCompileError as error:
             raise ValueError(f"--cpu needs the fast compile, which does not work with this Numba: {error}") from error
-    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {compiled} of them compiled now")
+    print(f"{len(wanted)} kernels for {processor.cpu} in {store.folder()}, {count} of them compiled now")
     return 0
 
 
@@ -115,7 +140,8 @@ def _cannot_keep(error: OSError) -> OSError:
 
 def _keep(name: str, dtype: str, processor: Processor) -> bool:
     """Return whether the store has a kernel; mark it as one that stays, if another command or program compiled it."""
-    if entry := store.stored(name, dtype, processor):
+    entry = store.stored(name, dtype, processor) if store.is_fast_wanted() else None
+    if entry:
         if not entry.keep:
             with contextlib.suppress(OSError):  # nothing is removed from a folder that cannot be written to
                 store.write(name, dtype, processor, entry.content, keep=True)

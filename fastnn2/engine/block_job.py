@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn2.codegen import store
-from fastnn2.codegen.processor import Processor
+from fastnn2.codegen import compiled
 from fastnn2.engine.descent import Descent
 from fastnn2.engine.layout import aligned_zeros, gradient_length
 from fastnn2.engine.samples import allocate_tiles
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared import choices, control_words, tuning
+from fastnn2.kernels.shared.features import has_fma
 from fastnn2.kernels.shared.records import BlockSumsRecord
 from fastnn2.threads.pauses import Observer
 from fastnn2.threads.progress import RowsProgress
@@ -33,7 +33,7 @@ CALL_WORK, WITHOUT_FMA = 1 << 30, 64
 
 def call_work() -> int:
     """Return the multiplications of a call; a signal takes effect at its end."""
-    return CALL_WORK if Processor.here().has_fma else CALL_WORK // WITHOUT_FMA
+    return CALL_WORK if has_fma() else CALL_WORK // WITHOUT_FMA
 
 
 class Samples(NamedTuple):
@@ -112,7 +112,7 @@ class BlockJob(Descent):
     ) -> tuple[Params, Array]:
         """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
         is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
-        kernel = store.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
+        kernel = compiled.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         interrupt = pending = None
         try:

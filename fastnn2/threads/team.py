@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen.loader import Kernel
-from fastnn2.codegen.processor import Processor
 from fastnn2.kernels.shared import control_words
+from fastnn2.kernels.shared.features import has_fma
 from fastnn2.kernels.shared.record import Record
 from fastnn2.threads import system
 from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock
@@ -52,7 +52,7 @@ RELEASE_ALL = 1 << 62  # a count of arrivals that is beyond the target of every 
 def is_short_job(work: int, iterations: int, parameters: int) -> bool:
     """Return whether a signal can wait for the end of a job; never without FMA instructions, which makes all slower."""
     work += iterations * (WORK_PER_ITERATION + WORK_PER_PARAMETER * parameters)
-    return work <= SHORT_JOB_WORK and Processor.here().has_fma
+    return work <= SHORT_JOB_WORK and has_fma()
 
 
 class Team:

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from fastnn2.codegen import store, store_files
+from fastnn2.codegen import store, store_files, warn
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.commands import info
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
@@ -224,7 +224,7 @@ def no_fast_compile(monkeypatch):
     monkeypatch.setattr(compiler, "compile_object", compile_object)
     monkeypatch.setattr(store, "_fast_compile_errors", [])
     monkeypatch.setattr(info, "RECORDS", ("update",))
-    store._warn_once.cache_clear()
+    warn.warn_once.cache_clear()
 
 
 @STORE

@@ -598,9 +598,9 @@ LONG = ("moons", "--no-plot", "--iterations", "50000000")  # more than a minute
 INTERRUPT_IN_TRAINING = f"""
 import os, signal, sys, threading
 from fastnn2.commands.main import main
-from fastnn2.codegen import store
+from fastnn2.codegen import compiled
 
-kernel = store.kernel
+kernel = compiled.kernel
 
 def with_signal(name, dtype):
     function = kernel(name, dtype)
@@ -611,7 +611,7 @@ def with_signal(name, dtype):
 
     return call
 
-store.kernel = with_signal
+compiled.kernel = with_signal
 sys.exit(main([*{LONG!r}, "--threads", "1"]))
 """
 

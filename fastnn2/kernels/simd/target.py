@@ -6,9 +6,10 @@ one sum, so it changes no bit.
 """
 
 import dataclasses
-import os
 
 import llvmlite.binding as llvm
+
+from fastnn2.kernels.shared.features import named_features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +97,7 @@ def is_windows(module):
 
 def _features_of_numba() -> frozenset[str]:
     """Return the features that Numba compiles with; a user's own code calls kernels without a choice."""
-    named = os.environ.get("NUMBA_CPU_FEATURES")
-    if named is None and os.environ.get("NUMBA_CPU_NAME") == "generic":
-        named = ""
+    named = named_features()
     if named is not None:
-        return frozenset(word.strip()[1:] for word in named.split(",") if word.strip().startswith("+"))
+        return named
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)

@@ -1,0 +1,99 @@
+"""Kernels that come with the package: shared libraries, built ahead and loaded by ctypes.
+
+The folder ``libraries`` of a wheel has one library for each level of processors, and a list of them, all made by
+:mod:`fastnn2.codegen.build`. The best one that this processor can run is loaded, if it has the hash that the list
+says, as the system's loader crashes on a damaged file. Neither Numba nor llvmlite is imported, and no cache is read or
+written. An installation from the sources has no such folder.
+"""
+
+import ctypes
+import hashlib
+import json
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from fastnn2.codegen.loader import Kernel
+from fastnn2.kernels import LOADED_SOURCES
+from fastnn2.kernels.shared import features
+from fastnn2.kernels.shared.records import RECORDS
+
+FOLDER = pathlib.Path(__file__).parents[1] / "libraries"
+LIST = "libraries.json"
+
+
+class UnusableLibraryError(Exception):
+    """No library of the package can be used; the text says why, and what to do."""
+
+
+def platform_here() -> str:
+    """Return the platform of this Python, such as "linux-x86-64", as :mod:`~fastnn2.codegen.build` calls it."""
+    system = {"win32": "windows", "darwin": "macos"}.get(sys.platform, sys.platform)
+    return f"{system}-{features.machine()}"
+
+
+class Library:
+    """A library of kernels that is loaded.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    level : str
+        The level of processors that it is made for.
+    """
+
+    def __init__(self, path: pathlib.Path, level: str) -> None:
+        self.path, self.level = path, level
+        self._library = ctypes.CDLL(str(path))
+        self._kernels: dict[tuple[str, Any], Kernel] = {}
+
+    def kernel(self, name: str, dtype: Any) -> Kernel:
+        """Return the entry `name` for `dtype`, a function that takes a record."""
+        key = name, np.dtype(dtype)
+        if key not in self._kernels:
+            function = getattr(self._library, f"{name}_{key[1].name}")
+            address = ctypes.cast(function, ctypes.c_void_p).value
+            assert address is not None
+            self._kernels[key] = Kernel(RECORDS[name], address)
+        return self._kernels[key]
+
+
+def open_best() -> Library | None:
+    """Load the best library that this processor can run; return None where the package has none for it.
+
+    Raise UnusableLibraryError where there should be one.
+    """
+    if not FOLDER.is_dir():
+        return None
+    try:
+        content = json.loads((FOLDER / LIST).read_bytes())
+        sources, platform = content["sources"], content["platform"]
+        listed = [
+            (each["level"], each["file"], frozenset(each["features"]), each["sha256"]) for each in content["libraries"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableLibraryError(f"{FOLDER / LIST} cannot be read ({error})") from error
+    if platform != platform_here():
+        raise UnusableLibraryError(f"{FOLDER} has libraries for {platform}, and this Python is for {platform_here()}")
+    if sources != LOADED_SOURCES:
+        raise UnusableLibraryError(f"the libraries in {FOLDER} were not built from the sources beside them")
+    here = features.features_here() or frozenset()
+    for level, file, needed, expected in sorted(listed, key=lambda each: len(each[2]), reverse=True):
+        if needed <= here:
+            return _open(FOLDER / file, level, expected)
+    return None
+
+
+def _open(path: pathlib.Path, level: str, expected: str) -> Library:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UnusableLibraryError(f"{path} cannot be read ({error.strerror})") from error
+    if found != expected:
+        raise UnusableLibraryError(f"{path} is damaged: its hash is not that of {LIST}")
+    try:
+        return Library(path, level)
+    except OSError as error:
+        raise UnusableLibraryError(f"{path} cannot be loaded ({error})") from error
