@@ -7,12 +7,10 @@ import sys
 import pytest
 from data import PATIENCE
 
-# Numba and llvmlite compile for the processor that they run on: here they are told of another one. The function is of
-# this file's making, as an entry takes seconds.
+# The function is of this file's making, as an entry takes seconds to compile.
 SCRIPT = """
 import sys
 import llvmlite.binding as llvm
-from llvmlite import ir
 from numba import types
 from fastnn2.codegen.compile import optimize
 from fastnn2.codegen.numba_internals import build_module
@@ -25,8 +23,6 @@ try:
     target = llvm.Target.from_triple(triple)
 except RuntimeError:
     sys.exit()  # this LLVM has no such target
-llvm.Target.from_default_triple = lambda: target
-ir.Module.triple = property(lambda module: triple, lambda module, value: None)
 
 def wait(array):
     yield_core()
@@ -37,7 +33,7 @@ def wait(array):
     sleep_or_yield(1000)
     sleep_or_yield(array[0])
 
-module = build_module(wait, (types.CPointer(types.int64),))
+module = build_module(wait, (types.CPointer(types.int64),), triple, "wait")
 optimize(module, target.create_target_machine())
 print(module)
 """
