@@ -37,6 +37,20 @@ def pytest_unconfigure(config):
         shutil.rmtree(_temporary_store, ignore_errors=True)
 
 
+@pytest.fixture
+def store_kernels(monkeypatch):
+    """Kernels come from the store, in this process and its subprocesses, also where the package has libraries of them."""
+    from data import STORE_KERNELS
+
+    from fastnn2.codegen import compiled
+
+    for name, value in STORE_KERNELS.items():
+        monkeypatch.setenv(name, value)
+    compiled.source.cache_clear()
+    yield
+    compiled.source.cache_clear()
+
+
 @pytest.fixture(params=["native", "python"])
 def kind(request, monkeypatch):
     """The kind of the workers of a team."""

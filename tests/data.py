@@ -10,7 +10,7 @@ import pytest
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.codegen import store
+from fastnn2.codegen import compiled
 from fastnn2.kernels.shared import system, tuning
 
 DTYPES = ("float64", "float32")
@@ -37,6 +37,10 @@ PATIENCE = 600
 
 # Where all extras are installed, a test that needs one fails without it; elsewhere it is skipped by name.
 EXTRAS_ARE_REQUIRED = os.environ.get("FASTNN2_TEST_EXTRAS") == "required"
+
+# The environment in which kernels come from the store, also where the package has libraries of them. Tests of the store
+# and of compiling run their subprocesses with it, and use the fixture `store_kernels`.
+STORE_KERNELS = {"FASTNN2_KERNELS": "store"}
 
 RATE = 0.3  # the learning rate of all tests that need no particular one
 
@@ -292,7 +296,7 @@ def assert_nearly(result, expected, dtype):
 
 def fail_before_kernel(failing, monkeypatch):
     """Make the thread with number `failing` raise an error before it enters its kernel; workers are Python threads."""
-    kernel = store.kernel
+    kernel = compiled.kernel
 
     def failing_kernel(name, dtype):
         function = kernel(name, dtype)
@@ -304,7 +308,7 @@ def fail_before_kernel(failing, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(store, "kernel", failing_kernel)
+    monkeypatch.setattr(compiled, "kernel", failing_kernel)
     monkeypatch.setattr(system, "IS_POSIX", False)
 
 
@@ -323,4 +327,4 @@ def count_os_threads():
 
 def can_use_native_threads():
     """Return whether a team of two can be the caller and a native thread."""
-    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and store.enabled()
+    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task")

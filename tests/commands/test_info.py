@@ -11,6 +11,7 @@ import pytest
 
 from fastnn2.codegen import store, store_files
 from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.codegen.warn import warn_once
 from fastnn2.commands import info
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
@@ -27,7 +28,7 @@ def shown(capsys):
 
 
 @pytest.fixture
-def empty_store(tmp_path, monkeypatch):
+def empty_store(tmp_path, monkeypatch, store_kernels):
     monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("FASTNN2_STORE", raising=False)
     return tmp_path
@@ -224,7 +225,7 @@ def no_fast_compile(monkeypatch):
     monkeypatch.setattr(compiler, "compile_object", compile_object)
     monkeypatch.setattr(store, "_fast_compile_errors", [])
     monkeypatch.setattr(info, "RECORDS", ("update",))
-    store._warn_once.cache_clear()
+    warn_once.cache_clear()
 
 
 @STORE

@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from data import PATIENCE, assert_same_bits
+from data import PATIENCE, STORE_KERNELS, assert_same_bits
 from numpy.testing import assert_array_equal
 
 import fastnn2
-from fastnn2.codegen import store
+from fastnn2.codegen import compiled
 from fastnn2.engine import training_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
@@ -27,10 +27,10 @@ PREAMBLE = """
 import gc, json, os, random, signal, sys, threading, time, _thread
 import numpy as np
 import fastnn2
-from fastnn2.codegen import store
+from fastnn2.codegen import compiled
 
 started = threading.Event()
-kernel = store.kernel
+kernel = compiled.kernel
 
 def with_event(name, dtype):
     function = kernel(name, dtype)
@@ -42,7 +42,7 @@ def with_event(name, dtype):
     call.address = function.address
     return call
 
-store.kernel = with_event
+compiled.kernel = with_event
 
 def data(n, dtype):
     X = np.empty((2, n), dtype=dtype)
@@ -339,7 +339,9 @@ ended = no_threads_left()
 kept = os.listdir(os.environ["FASTNN2_CACHE_DIR"])
 print(json.dumps([kind, ended, kept, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
 """
-    kind, ended, kept, costs = run(code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
+    kind, ended, kept, costs = run(
+        code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="", **STORE_KERNELS
+    )
     assert kind == "KeyboardInterrupt"
     assert ended
     assert [name.partition("-")[0] for name in kept] == ["train_narrow"]  # what was compiled is not lost
@@ -375,7 +377,7 @@ fastnn2.fit(X, Y, 0.5, 5, 20_000_000)
 @pytest.fixture
 def started(monkeypatch):
     """Return an event that is set when a thread enters the kernel."""
-    event, kernel = threading.Event(), store.kernel
+    event, kernel = threading.Event(), compiled.kernel
 
     def with_event(name, dtype):
         function = kernel(name, dtype)
@@ -387,7 +389,7 @@ def started(monkeypatch):
         call.address = function.address
         return call
 
-    monkeypatch.setattr(store, "kernel", with_event)
+    monkeypatch.setattr(compiled, "kernel", with_event)
     return event
 
 
