@@ -9,9 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from fastnn2.codegen import store, store_files
+from fastnn2.codegen import store, store_files, warn
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.codegen.warn import warn_once
 from fastnn2.commands import info
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
@@ -225,7 +224,7 @@ def no_fast_compile(monkeypatch):
     monkeypatch.setattr(compiler, "compile_object", compile_object)
     monkeypatch.setattr(store, "_fast_compile_errors", [])
     monkeypatch.setattr(info, "RECORDS", ("update",))
-    warn_once.cache_clear()
+    warn._given.clear()
 
 
 @STORE
