@@ -1,7 +1,12 @@
 """Start-up: the time of whole processes that do one short job.
 
 Scripts take turns (A B C A B C ...), and each process is timed from start to end. The job is the tutorial's; its data
-and weights come from a file, and its last cost is checked.
+and weights come from a file, and its last cost is checked. Kernels come from the store, but for the rows of bundled
+kernels, which need libraries in the checkout:
+
+    python -m fastnn2.codegen.build --platform linux-x86-64 --out fastnn2/libraries
+
+A row "first fit" is not of a whole process: a process does the job twice, and says by how much the first one is longer.
 """
 
 import os
@@ -26,6 +31,19 @@ with np.load(sys.argv[1]) as data:
     X, Y, params = data["X"], data["Y"], {{name: data[name] for name in ("W1", "b1", "W2", "b2")}}
 print(repr(float(peer.prepare(X, Y, params, 0.3, 5000, "float64", None)()[0])))
 """
+TWICE = """
+import sys, time
+import numpy as np
+from bench.peers import {peer} as peer
+with np.load(sys.argv[1]) as data:
+    X, Y, params = data["X"], data["Y"], {{name: data[name] for name in ("W1", "b1", "W2", "b2")}}
+job, times = peer.prepare(X, Y, params, 0.3, 5000, "float64", None), []
+for _ in range(2):
+    begin = time.perf_counter()
+    cost = job()[0]
+    times.append(time.perf_counter() - begin)
+print(repr(float(cost)), times[0] - times[1])
+"""
 IMPORTS = {
     "python": "pass",
     "import numpy": "import numpy",
@@ -33,9 +51,11 @@ IMPORTS = {
     "import fastnn2": "import fastnn2",
     "import numpy, sklearn.datasets": "import numpy, sklearn.datasets",
 }
+# The peer, and where kernels come from: a store that is warm or empty, no store ("off"), or the libraries ("bundled").
 JOBS = {
     "job: NumPy": ("numpy_plain", "warm"),
     "job: fastnn2": ("fastnn2_fit", "warm"),
+    "job: fastnn2, bundled": ("fastnn2_fit", "bundled"),
     "job: fastnn2, empty store": ("fastnn2_fit", "empty"),
     "job: fastnn2, no store": ("fastnn2_fit", "off"),
     "job: JAX": ("jax_scan", "warm"),
@@ -45,9 +65,13 @@ JOBS = {
 # These take half of the time, and no figure in WANTED needs them; a quick run leaves them out.
 LONG = ("job: fastnn2, no store", "job: JAX", "job: torch", "job: scikit-learn")
 COMMAND = "fastnn2 moons --no-plot"
+BUNDLED_COMMAND = f"{COMMAND}, bundled"
+FIRST_FIT = "first fit - second: fastnn2, bundled"
 # Limits: (script, how it is compared, with which other script, at most); differences are in seconds.
 WANTED = (
     ("job: fastnn2", "times", "job: NumPy", 0.6),
+    ("job: fastnn2, bundled", "times", "job: NumPy", 0.5),
+    (FIRST_FIT, "more than", None, 0.030),
     ("import fastnn2", "more than", "import numpy", 0.040),
     ("job: fastnn2, empty store", "more than", None, 1.5),
     (COMMAND, "more than", "import numpy, sklearn.datasets", 0.15),
@@ -55,13 +79,14 @@ WANTED = (
 
 
 class Script:
-    """A process to run: its command, its folder of kernels (`cache`), and whether that is warm, empty, or off.
+    """A process to run: its command, its folder of kernels (`cache`), and where kernels come from (see JOBS).
 
-    One with a `peer` does the job, and its cost is checked.
+    One with a `peer` does the job, and its cost is checked. One that is not `whole` prints the seconds that count.
     """
 
-    def __init__(self, name, arguments, cache, store="warm", peer=None):
-        self.name, self.arguments, self.cache, self.store, self.peer = name, arguments, cache, store, peer
+    def __init__(self, name, arguments, cache, kernels="warm", peer=None, whole=True):
+        self.name, self.arguments, self.cache, self.kernels, self.peer = name, arguments, cache, kernels, peer
+        self.whole = whole
         self.seconds = []
 
     def start(self):
@@ -74,12 +99,13 @@ class Script:
         """Run the process once; return its time, or raise RuntimeError with its last line of errors."""
         environment = {**os.environ, "FASTNN2_CACHE_DIR": str(self.cache)}
         environment.pop("FASTNN2_STORE", None)
+        environment["FASTNN2_KERNELS"] = "bundled" if self.kernels == "bundled" else "store"
         # Installed peers have their byte code beside them. So has fastnn2, even where the shell tells Python to write
         # none.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        if self.store == "off":
+        if self.kernels == "off":
             environment["FASTNN2_STORE"] = "off"
-        if self.store == "empty":
+        if self.kernels in ("empty", "bundled"):
             shutil.rmtree(self.cache, ignore_errors=True)
         begin = time.perf_counter()
         done = subprocess.run(self.arguments, env=environment, cwd=ROOT, capture_output=True, text=True)
@@ -87,8 +113,9 @@ class Script:
         if done.returncode:
             raise RuntimeError((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
         if self.peer:
-            measure.check_cost(float(done.stdout), cases.TUTORIAL, "float64", self.name)
-        return seconds
+            cost, *counted = map(float, done.stdout.split())
+            measure.check_cost(cost, cases.TUTORIAL, "float64", self.name)
+        return seconds if self.whole else counted[0]
 
 
 def scripts(folder):
@@ -98,10 +125,14 @@ def scripts(folder):
     np.savez(data, X=X, Y=Y, **params)
     python, warm = sys.executable, folder / "warm"
     found = [Script(name, [python, "-c", line], warm) for name, line in IMPORTS.items()]
-    for name, (peer, store) in JOBS.items():
-        cache = folder / "empty" if store == "empty" else warm
-        found.append(Script(name, [python, "-c", JOB.format(peer=peer), str(data)], cache, store, peer))
+    for name, (peer, kernels) in JOBS.items():
+        cache = warm if kernels == "warm" else folder / kernels
+        found.append(Script(name, [python, "-c", JOB.format(peer=peer), str(data)], cache, kernels, peer))
+    bundled = folder / "bundled"
+    twice = [python, "-c", TWICE.format(peer="fastnn2_fit"), str(data)]
+    found.append(Script(FIRST_FIT, twice, bundled, "bundled", "fastnn2_fit", whole=False))
     found.append(Script(COMMAND, [python, "-m", *COMMAND.split()], warm))
+    found.append(Script(BUNDLED_COMMAND, [python, "-m", *COMMAND.split()], bundled, "bundled"))
     return found
 
 

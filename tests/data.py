@@ -11,6 +11,7 @@ import pytest
 import fastnn2
 from fastnn2 import reference
 from fastnn2.codegen import compiled
+from fastnn2.codegen.choice import is_store_on
 from fastnn2.kernels.shared import system, tuning
 
 DTYPES = ("float64", "float32")
@@ -327,4 +328,4 @@ def count_os_threads():
 
 def can_use_native_threads():
     """Return whether a team of two can be the caller and a native thread."""
-    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task")
+    return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and is_store_on()

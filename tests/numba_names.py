@@ -28,8 +28,8 @@ OTHERS = frozenset(
         """
         Dispatcher ExitStack Function FunctionType IRBuilder IntType VoidType __init__ __name__ _triple add alignstack
         append append_basic_block args as_pointer attributes bitcast builder cache clear contextmanager data_layout
-        enter_context functions gep global_variables is_declaration items linkage load modules name only_library ret_void
-        startswith triple unliteral values void
+        enter_context functions gep is_declaration items linkage load modules name only_library
+        ret_void startswith triple unliteral values void
         """,
     )
 )

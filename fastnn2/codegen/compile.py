@@ -77,19 +77,31 @@ def compile_module(name, dtype, cpu, features, triple=None, symbol=ENTRY):
     from fastnn2.codegen.numba_internals import build_module  # its import fails where a private name is gone
 
     if triple is None:
-        triple = llvm.get_process_triple()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
     else:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(triple).create_target_machine(
+    target = triple or llvm.get_process_triple()
+    machine = llvm.Target.from_triple(target).create_target_machine(
         cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
     )
-    module = build_module(find_entry(name), (record_type(name, dtype),), triple, symbol)
+    module = build_module(find_entry(name), (record_type(name, dtype),), target, symbol)
     module.data_layout = str(machine.target_data)
+    if triple is not None:
+        _hide_variables(module)
     optimize(module, machine)
     return module, machine
+
+
+def _hide_variables(module):
+    """Let the variables that Numba makes for each function go, as nothing reads them, and a library has no other names.
+
+    An object that llvmlite loads keeps them: its memory manager fails where a kernel has no variable at all.
+    """
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
 
 
 def _choose_blocks(features):

@@ -60,9 +60,6 @@ def build_module(entry, arguments, triple, symbol):
     for function in module.functions:
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"  # not called from outside; what is inlined everywhere goes
-    for variable in module.global_variables:
-        if not variable.is_declaration:
-            variable.linkage = "internal"  # Numba's own, one for each function, which nothing here reads: they go
     return module
 
 
