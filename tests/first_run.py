@@ -3,6 +3,8 @@
     python tests/first_run.py                       every row of the table of results, by the package that is imported
     python tests/first_run.py WHEEL                 by a wheel, unpacked to a fresh folder
     python tests/first_run.py --only PATTERN        only rows in whose names this regular expression is found
+    python tests/first_run.py --home FOLDER         with this folder as home: empty, and read-only in earnest if root
+                                                    runs this, such as a mount (unshare -m, mount -o bind,ro)
 
 A fresh folder gets a copy of the package with its bundled kernels. In a process with an empty home folder, Numba and
 llvmlite cannot be imported. All public functions, the estimators with every solver, and the command run there. The
@@ -147,10 +149,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", nargs="?", type=pathlib.Path)
     parser.add_argument("--only", metavar="PATTERN", default="")
+    parser.add_argument("--home", metavar="FOLDER", type=pathlib.Path)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
-        folder, empty = pathlib.Path(temporary, "installed"), pathlib.Path(temporary, "home")
-        empty.mkdir(mode=0o500)
+        folder, empty = pathlib.Path(temporary, "installed"), options.home or pathlib.Path(temporary, "home")
+        if not options.home:
+            empty.mkdir(mode=0o500)
         if options.wheel:
             unpack(options.wheel, folder)
         else:
