@@ -40,6 +40,10 @@ PATIENCE = 600
 # Where all extras are installed, a test that needs one fails without it; elsewhere it is skipped by name.
 EXTRAS_ARE_REQUIRED = os.environ.get("FASTNN2_TEST_EXTRAS") == "required"
 
+# The environment in which kernels come from the store, also where the package has libraries of them. Tests of the store
+# and of compiling run their subprocesses with it, and use the fixture `store_kernels`.
+STORE_KERNELS = {"FASTNN2_KERNELS": "store"}
+
 RATE = 0.3  # the learning rate of all tests that need no particular one
 
 
