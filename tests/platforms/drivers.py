@@ -3,12 +3,14 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from platforms import jobs
+from platforms.recording import NAME_BYTES
 
 from fastnn2.codegen.build.libraries import ENTRIES, build_platform
 from fastnn2.codegen.build.platforms import PLATFORMS, Level
@@ -19,6 +21,15 @@ FLAGS = ["-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 # The entries whose threads are a team; the others have one thread, or are called by threads that know nothing of each
 # other, as loss_sums.
 TEAMS = ("train", "train_narrow", "train_wide", "block_sums", "narrow_sums", "epochs", "unit_epochs", "infer")
+CASES = [(name, dtype, threads) for name, dtype in ENTRIES for threads in (1, 2)[: 1 + (name in TEAMS)]]
+# Where not all are compiled.
+FEW = [(name, dtype) for name, dtype in ENTRIES if name in ("train_narrow", "descend", "unit_epochs", "infer")]
+FEW_CASES = [case for case in CASES if case[:2] in FEW]
+
+
+def of_few(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the jobs of the entries in FEW."""
+    return [job for job in listed if (job["entry"], job["dtype"]) in FEW]
 
 
 def record(folder: pathlib.Path, seconds: float) -> list[dict[str, Any]]:
@@ -31,21 +42,19 @@ def record(folder: pathlib.Path, seconds: float) -> list[dict[str, Any]]:
     return jobs.read(folder)
 
 
-def compile_driver(path: pathlib.Path, seconds: float, *flags: str) -> None:
-    """Compile the driver by zig, for this system unless `flags` name another target."""
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(path), "driver.c", *flags]
+def compile_c(source: str, path: pathlib.Path, seconds: float, *flags: str) -> None:
+    """Compile a file of this folder by zig, for this system unless `flags` name another target."""
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(path), source, *flags]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
 
 def best_level(platform_name: str) -> Level:
-    """Return the level of a platform with the most features that this processor has."""
-    here = features.features_here() or frozenset()
-    return max(
-        (level for level in PLATFORMS[platform_name].levels if level.needed <= here),
-        key=lambda level: len(level.needed),
-    )
+    """Return the level of a platform with the most features that this processor has, the first if it has none."""
+    here, levels = features.features_here() or frozenset(), PLATFORMS[platform_name].levels
+    usable = [level for level in levels if level.needed <= here]
+    return max(usable, key=lambda level: len(level.needed), default=levels[0])
 
 
 def build(platform_name: str, level: Level, folder: pathlib.Path, entries=ENTRIES) -> pathlib.Path:
@@ -70,7 +79,7 @@ class Results:
         library: pathlib.Path,
         folder: pathlib.Path,
         listed: list[dict[str, Any]],
-        suffix: str = "found",
+        suffix: str,
     ) -> None:
         self.folder, self.jobs, self.suffix = folder, listed, suffix
         names = [job["name"] for job in listed]
@@ -97,12 +106,22 @@ class Results:
 def change_input(folder: pathlib.Path, job: dict[str, Any], name: str, field: str) -> dict[str, Any]:
     """Write a copy of a job in which one bit of the first number of a field is another; return its entry of the list.
 
-    It is to have the results of the unchanged one.
+    The results that are to come out are those of the unchanged job.
     """
     content = bytearray((folder / f"{job['name']}.job").read_bytes())
-    blocks = int.from_bytes(content[64:72], "little")
+    blocks = int.from_bytes(content[NAME_BYTES : NAME_BYTES + 8], "little")
     first = next(start for part, (start, _) in job["parts"][0].items() if part.startswith(f"{field} at "))
-    content[64 + 8 + 16 * blocks + first + 2] ^= 0x40
+    content[NAME_BYTES + 8 + 16 * blocks + first + 2] ^= 0x40
+    return _write_copy(folder, job, name, content)
+
+
+def rename_entry(folder: pathlib.Path, job: dict[str, Any], entry: str) -> dict[str, Any]:
+    """Write a copy of a job that calls another function; return its entry of the list."""
+    content = (folder / f"{job['name']}.job").read_bytes()
+    return _write_copy(folder, job, entry, entry.encode().ljust(NAME_BYTES, b"\0") + content[NAME_BYTES:])
+
+
+def _write_copy(folder: pathlib.Path, job: dict[str, Any], name: str, content: bytes) -> dict[str, Any]:
     (folder / f"{name}.job").write_bytes(content)
-    (folder / f"{name}.expected").write_bytes((folder / f"{job['name']}.expected").read_bytes())
+    shutil.copy(folder / f"{job['name']}.expected", folder / f"{name}.expected")
     return job | {"name": name}
