@@ -65,10 +65,10 @@ def compile_object(
         raise FastCompileError(f"{type(error).__name__}: {text}") from error
 
 
-def compile_assembly(name, dtype, cpu, features):
-    """Return the assembly of an entry for a processor, for inspection."""
+def compile_assembly(name, dtype, cpu, features, triple=None):
+    """Return the assembly of an entry for a processor, of this machine's triple or another, for inspection."""
     _choose_blocks(features)
-    module, machine = compile_module(name, dtype, cpu, features)
+    module, machine = compile_module(name, dtype, cpu, features, triple)
     return machine.emit_assembly(module)
 
 

@@ -1,77 +1,170 @@
-"""Libraries of kernels: compile the entries for each level of a platform, link them, and list them.
-
-A process compiles for one level, as Numba keeps the types of register blocks (see :mod:`fastnn2.kernels.simd.target`).
-"""
+"""Libraries of kernels: compile the entries for each level of a platform, link them, inspect and list them."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fastnn2.codegen.build.compile_level import symbol_of
+from fastnn2.codegen.build.inspection import inspect_library
 from fastnn2.codegen.build.link import link
-from fastnn2.codegen.build.platforms import PLATFORMS, Level, Platform
+from fastnn2.codegen.build.platforms import Level, Platform
 from fastnn2.codegen.bundled import LIST
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.kernels.shared.sources import source_hash
 
 ENTRIES = tuple((name, dtype) for name in RECORDS for dtype in DTYPES)
+COMPILER = "fastnn2.codegen.build.compile_level"
+ROOT = pathlib.Path(__file__).parents[3]
 
 
-def symbol_of(name: str, dtype: str) -> str:
-    """Return the name under which a library exports an entry."""
-    return f"{name}_{dtype}"
-
-
-def compile_entries(
-    platform: Platform, level: Level, entries: Iterable[tuple[str, str]] = ENTRIES
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the symbol and the object file of each entry; the process compiles for one level only."""
-    from fastnn2.codegen.compile import compile_object
-
-    for name, dtype in entries:
-        symbol = symbol_of(name, dtype)
-        yield symbol, compile_object(name, dtype, level.cpu, level.feature_string(), platform.triple, symbol)
-
-
-def build_library(
-    platform_name: str, level_name: str, folder: str, entries: Sequence[tuple[str, str]] = ENTRIES
-) -> str:
-    """Compile and link the library of one level into a folder; return the name of the file."""
-    platform = PLATFORMS[platform_name]
-    (level,) = (level for level in platform.levels if level.name == level_name)
-    path = pathlib.Path(folder) / (level.name + platform.suffix)
-    link(platform, dict(compile_entries(platform, level, entries)), path)
-    return path.name
+class CompileError(Exception):
+    """A process that compiles has failed, with its last words."""
 
 
 def build_platform(
-    platform: Platform, out: pathlib.Path, entries: Sequence[tuple[str, str]] = ENTRIES, processes: int | None = None
+    platform: Platform,
+    out: pathlib.Path,
+    entries: Sequence[tuple[str, str]] = ENTRIES,
+    processes: int | None = None,
+    progress: Callable[[], object] = lambda: None,
 ) -> None:
     """Write the libraries of a platform and their list into a folder, which is made where it is missing.
 
-    The files are written when all is built, the list last. Raise LinkError, or OSError where they cannot be written.
+    The files are written when all is built, the list last. `progress` is called for each compiled entry of each level.
+    Raise CompileError, LinkError or InspectionError, OSError where files cannot be written, and RuntimeError where the
+    sources have changed meanwhile.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as temporary:
-        with concurrent.futures.ProcessPoolExecutor(
-            processes or os.cpu_count(), multiprocessing.get_context("spawn"), max_tasks_per_child=1
-        ) as pool:
-            futures = [
-                pool.submit(build_library, platform.name, level.name, temporary, entries) for level in platform.levels
-            ]
-            files = [future.result() for future in futures]
+    with temporary_folder(out) as built:
+        files = _build_levels(platform, built, entries, processes or len(available_processors()), progress)
         if source_hash() != LOADED_SOURCES:
             raise RuntimeError("the files of fastnn2 have changed while its kernels were compiled; build again")
-        built = pathlib.Path(temporary)
-        (built / LIST).write_text(json.dumps(_contents(platform, built), indent=1) + "\n")
+        (built / LIST).write_text(json.dumps(_contents(platform, built), indent=1) + "\n", newline="\n")
         for file in [*files, LIST]:
             os.replace(built / file, out / file)
+
+
+@contextlib.contextmanager
+def temporary_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Make a folder in `out`, which is made where it is missing. After a failure or Ctrl-C neither is left."""
+    existed = out.is_dir()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as temporary:
+            yield pathlib.Path(temporary)
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):  # somebody else has put a file there
+                out.rmdir()
+        raise
+
+
+def available_processors() -> Sequence[int]:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return range(os.cpu_count() or 1)
+
+
+def _build_levels(
+    platform: Platform,
+    folder: pathlib.Path,
+    entries: Sequence[tuple[str, str]],
+    processes: int,
+    progress: Callable[[], object],
+) -> list[str]:
+    """Build the library of each level, `processes` at a time; return the names of the files."""
+    compilers = _Compilers()
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+        futures = [
+            pool.submit(_build_library, platform, level, folder, entries, compilers, progress)
+            for level in platform.levels
+        ]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:  # Ctrl-C, too
+            pool.shutdown(wait=False, cancel_futures=True)
+            compilers.kill()
+            raise
+
+
+def _build_library(
+    platform: Platform,
+    level: Level,
+    folder: pathlib.Path,
+    entries: Sequence[tuple[str, str]],
+    compilers: "_Compilers",
+    progress: Callable[[], object],
+) -> str:
+    """Compile, link and inspect the library of a level; return the name of its file."""
+    objects = folder / f"{level.name}-objects"
+    objects.mkdir()
+    compilers.compile([platform.name, level.name, str(objects), json.dumps(entries)], objects, progress)
+    path = folder / (level.name + platform.suffix)
+    symbols = [symbol_of(*entry) for entry in entries]
+    link(platform, {symbol: (objects / f"{symbol}.o").read_bytes() for symbol in symbols}, path)
+    inspect_library(platform, level, symbols, path)
+    return path.name
+
+
+class _Compilers:
+    """The processes that compile. All end at once where one fails, or at Ctrl-C, which they do not get themselves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_killed = False
+
+    def compile(self, arguments: list[str], folder: pathlib.Path, progress: Callable[[], object]) -> None:
+        """Run a process, whose arguments are those of :func:`fastnn2.codegen.build.compile_level.main`."""
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # this fastnn2, not another
+        # The user's settings of Numba, such as NUMBA_BOUNDSCHECK, would be in the code.
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+        environment = settings | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+        with (folder / "errors").open("w+") as errors:
+            with subprocess.Popen(
+                [sys.executable, "-m", COMPILER, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                text=True,
+                start_new_session=True,
+            ) as process:
+                self._add(process)
+                assert process.stdout is not None
+                for _ in process.stdout:
+                    progress()
+            with self._lock:
+                self._running.discard(process)
+            if process.returncode:
+                errors.seek(0)
+                words = errors.read().strip().splitlines()
+                reason = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
+                last = words[-1] if words else f"it ended with {reason}, without a word"
+                raise CompileError(f"the process that compiled for {' '.join(arguments[:2])} has failed: {last}")
+
+    def _add(self, process: "subprocess.Popen[str]") -> None:
+        with self._lock:
+            self._running.add(process)
+            if self._is_killed:
+                process.kill()
+
+    def kill(self) -> None:
+        """End the processes that run, and those that are about to start."""
+        with self._lock:
+            self._is_killed = True
+            for process in self._running:
+                process.kill()
 
 
 def _contents(platform: Platform, folder: pathlib.Path) -> dict[str, Any]:

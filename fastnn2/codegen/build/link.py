@@ -47,4 +47,6 @@ def _run(arguments: list[str], folder: pathlib.Path) -> None:
     command = [sys.executable, "-m", "ziglang", *arguments]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise LinkError(result.stderr.strip())
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if "error:" in line] or lines[-1:]
+        raise LinkError(f"zig has failed with status {result.returncode}: {'; '.join(errors)}")

@@ -61,6 +61,11 @@ class Platform:
     tag: str
     levels: tuple[Level, ...]
 
+    def level(self, name: str) -> Level:
+        """Return the level of this name."""
+        (found,) = (level for level in self.levels if level.name == name)
+        return found
+
 
 def _level(name: str) -> Level:
     features = frozenset(LEVELS[name].split()) - frozenset(LEVELS["x86-64"].split())

@@ -7,11 +7,12 @@ serves every platform.
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 
-from fastnn2.codegen.build.libraries import build_platform
+from fastnn2.codegen.build.libraries import build_platform, temporary_folder
 from fastnn2.codegen.build.platforms import PLATFORMS
 
 CHECKOUT = pathlib.Path(__file__).parents[3]
@@ -23,20 +24,25 @@ class WheelError(Exception):
     """Wheels cannot be built; the text says why."""
 
 
-def build_wheels(out: pathlib.Path, processes: int | None = None) -> list[pathlib.Path]:
-    """Build the sdist and a wheel for each platform into a folder; return their paths."""
+def build_wheels(
+    out: pathlib.Path, processes: int | None = None, progress: Callable[[], object] = lambda: None
+) -> list[pathlib.Path]:
+    """Build the sdist and a wheel for each platform into a folder; return their paths.
+
+    The files are moved there when all are built. `progress` is called for each compiled kernel of each level. Raise
+    WheelError, or what :func:`~fastnn2.codegen.build.libraries.build_platform` raises.
+    """
     if not (CHECKOUT / "pyproject.toml").is_file():
         raise WheelError(
             f"wheels are built in a checkout, and {CHECKOUT} has no pyproject.toml; run this in a checkout"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as temporary:
-        built = pathlib.Path(temporary) / "dist"
+    with temporary_folder(out) as temporary:
+        built = temporary / "dist"
         _build(["--sdist"], built, {})
         for platform in PLATFORMS.values():
-            libraries = pathlib.Path(temporary) / platform.name
-            build_platform(platform, libraries, processes=processes)
-            _build(["--wheel"], built, {LIBRARIES: str(libraries), TAG: f"py3-none-{platform.tag}"})
+            libraries = temporary / platform.name
+            build_platform(platform, libraries, processes=processes, progress=progress)
+            _build(["--wheel"], built, {LIBRARIES: str(libraries.resolve()), TAG: f"py3-none-{platform.tag}"})
         results = sorted(built.iterdir())
         return [path.replace(out / path.name) for path in results]
 
@@ -52,8 +58,23 @@ def _build(arguments: list[str], out: pathlib.Path, environment: dict[str, str])
         *arguments,
         str(CHECKOUT),
     ]
-    result = subprocess.run(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if result.returncode:
-        raise WheelError(f"{' '.join(command)} has failed:\n{result.stdout.strip()}")
+    with subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # Ctrl-C: the backend is another process, which would write on
+            kill_group = getattr(os, "killpg", None)
+            if kill_group is None:
+                process.kill()
+            else:
+                kill_group(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        last = output.strip().splitlines()[-1:]
+        raise WheelError(f"{' '.join(command)} has failed: {' '.join(last)}")
