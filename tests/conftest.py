@@ -37,6 +37,43 @@ def pytest_unconfigure(config):
         shutil.rmtree(_temporary_store, ignore_errors=True)
 
 
+@pytest.fixture
+def store_kernels(monkeypatch):
+    """Kernels come from the store, here and in subprocesses, also where the package has libraries of them."""
+    from data import STORE_KERNELS
+
+    from fastnn2.codegen import compiled
+
+    for name, value in STORE_KERNELS.items():
+        monkeypatch.setenv(name, value)
+    compiled.source.cache_clear()
+    yield
+    compiled.source.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def few_kernels(tmp_path_factory):
+    """A folder of libraries for this platform that have one kernel; it is not changed."""
+    from bundled_data import build_few
+
+    return build_few(tmp_path_factory.mktemp("libraries"))
+
+
+@pytest.fixture
+def libraries(few_kernels, tmp_path, monkeypatch):
+    """A copy of these libraries, which this process uses in place of the package's own."""
+    from fastnn2.codegen import bundled, compiled, warn
+
+    folder = pathlib.Path(shutil.copytree(few_kernels, tmp_path / "libraries"))
+    for name in ("FASTNN2_KERNELS", "FASTNN2_STORE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(bundled, "FOLDER", folder)
+    monkeypatch.setattr(warn, "_given", {})
+    compiled.source.cache_clear()
+    yield folder
+    compiled.source.cache_clear()
+
+
 @pytest.fixture(params=["native", "python"])
 def kind(request, monkeypatch):
     """The kind of the workers of a team."""

@@ -12,7 +12,8 @@ import fastnn2
 from fastnn2 import reference
 from fastnn2.codegen import compiled
 from fastnn2.codegen.choice import is_store_on
-from fastnn2.kernels.shared import system, tuning
+from fastnn2.kernels.shared import tuning
+from fastnn2.threads import system
 
 DTYPES = ("float64", "float32")
 
@@ -38,6 +39,10 @@ PATIENCE = 600
 
 # Where all extras are installed, a test that needs one fails without it; elsewhere it is skipped by name.
 EXTRAS_ARE_REQUIRED = os.environ.get("FASTNN2_TEST_EXTRAS") == "required"
+
+# The environment in which kernels come from the store, also where the package has libraries of them. Tests of the store
+# and of compiling run their subprocesses with it, and use the fixture `store_kernels`.
+STORE_KERNELS = {"FASTNN2_KERNELS": "store"}
 
 RATE = 0.3  # the learning rate of all tests that need no particular one
 

@@ -133,6 +133,7 @@ def run(folder, name=None, work="update", before="", after="", timeout=600, **en
         **{key: value for key, value in os.environ.items() if not key.startswith("FASTNN2_")},
         "FASTNN2_CACHE_DIR": str(folder),
         "PYTHONPATH": str(ROOT),
+        "FASTNN2_KERNELS": "store",  # also where the package has libraries of kernels
         **environment,
     }
     code = WORK.replace("BEFORE", before).replace("AFTER", after).replace("TESTS", repr(str(ROOT / "tests")))

@@ -13,8 +13,7 @@ import numpy as np
 from data import PATIENCE
 
 import fastnn2
-from fastnn2.kernels.shared import system
-from fastnn2.threads import native, team
+from fastnn2.threads import native, system, team
 
 N = 3000  # samples of eight chunks, so that a team can have several threads
 # Every script begins with it.
@@ -54,6 +53,18 @@ def run(code, *, timeout=PATIENCE, **environment):
 def use_python_threads(monkeypatch):
     """Let workers be threads that Python starts, as on Windows."""
     monkeypatch.setattr(system, "IS_POSIX", False)
+
+
+class Without:
+    """A library without some of its functions."""
+
+    def __init__(self, library, *missing):
+        self._library, self._missing = library, missing
+
+    def __getattr__(self, name):
+        if name in self._missing:
+            raise AttributeError(name)
+        return getattr(self._library, name)
 
 
 class ThreadLimit:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import pathlib
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,26 @@ LIST = "libraries.json"
 
 
 class UnusableLibraryError(Exception):
-    """No library of the package can be used; the text says why, and what to do."""
+    """No library of the package can be used; the text says why.
+
+    Attributes
+    ----------
+    remedy : str
+        What to do.
+    """
+
+    def __init__(self, reason: str, remedy: str = "install fastnn2 again") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+class _Listed(NamedTuple):
+    """What the list says of a library."""
+
+    level: str
+    file: str
+    features: frozenset[str]
+    sha256: str
 
 
 def platform_here() -> str:
@@ -67,33 +86,59 @@ def open_best() -> Library | None:
     """
     if not FOLDER.is_dir():
         return None
-    try:
-        content = json.loads((FOLDER / LIST).read_bytes())
-        sources, platform = content["sources"], content["platform"]
-        listed = [
-            (each["level"], each["file"], frozenset(each["features"]), each["sha256"]) for each in content["libraries"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableLibraryError(f"{FOLDER / LIST} cannot be read ({error})") from error
+    platform, sources, libraries = _read_list(FOLDER / LIST)
     if platform != platform_here():
         raise UnusableLibraryError(f"{FOLDER} has libraries for {platform}, and this Python is for {platform_here()}")
     if sources != LOADED_SOURCES:
-        raise UnusableLibraryError(f"the libraries in {FOLDER} were not built from the sources beside them")
+        raise UnusableLibraryError(
+            f"the libraries in {FOLDER} were not built from the sources of fastnn2 beside them",
+            f"build them again (python -m fastnn2.codegen.build --platform {platform} --out {FOLDER})",
+        )
     here = features.features_here() or frozenset()
-    for level, file, needed, expected in sorted(listed, key=lambda each: len(each[2]), reverse=True):
-        if needed <= here:
-            return _open(FOLDER / file, level, expected)
-    return None
+    usable = [library for library in libraries if library.features <= here]
+    return _open(max(usable, key=lambda library: len(library.features))) if usable else None
 
 
-def _open(path: pathlib.Path, level: str, expected: str) -> Library:
+def _read_list(path: pathlib.Path) -> tuple[str, str, list[_Listed]]:
+    """Return the platform, the hash of the sources, and the libraries."""
+    try:
+        content = json.loads(path.read_bytes())
+        return _text(content["platform"]), _text(content["sources"]), [_listed(each) for each in content["libraries"]]
+    except OSError as error:
+        raise UnusableLibraryError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnusableLibraryError(f"{path} is damaged") from error
+
+
+def _listed(entry: Any) -> _Listed:
+    if not isinstance(entry["features"], list):
+        raise TypeError("the features are no list")
+    result = _Listed(
+        _text(entry["level"]),
+        _text(entry["file"]),
+        frozenset(_text(each) for each in entry["features"]),
+        _text(entry["sha256"]),
+    )
+    if pathlib.PurePath(result.file).name != result.file:
+        raise ValueError(f"{result.file!r} is not in the folder of the list")
+    return result
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _open(library: _Listed) -> Library:
+    path = FOLDER / library.file
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UnusableLibraryError(f"{path} cannot be read ({error.strerror})") from error
-    if found != expected:
+    if found != library.sha256:
         raise UnusableLibraryError(f"{path} is damaged: its hash is not that of {LIST}")
     try:
-        return Library(path, level)
+        return Library(path, library.level)
     except OSError as error:
         raise UnusableLibraryError(f"{path} cannot be loaded ({error})") from error

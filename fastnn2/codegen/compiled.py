@@ -13,8 +13,6 @@ from fastnn2.codegen.choice import wanted_kernels
 from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.warn import warn_once
 
-REMEDY = "install fastnn2 again, or set FASTNN2_KERNELS=store"
-
 
 def kernel(name: str, dtype: Any) -> Kernel:
     """Return the compiled entry `name` for `dtype`, a function that takes a record."""
@@ -30,8 +28,8 @@ def source() -> bundled.Library | ModuleType:
             library = bundled.open_best()
         except bundled.UnusableLibraryError as error:
             if wanted == "bundled":
-                raise RuntimeError(f"FASTNN2_KERNELS is bundled, but {error}; {REMEDY}") from error
-            warn_once(f"fastnn2 compiles its kernels, as {error}; {REMEDY}")
+                raise RuntimeError(f"FASTNN2_KERNELS is bundled, but {error}; {error.remedy}, or unset it") from error
+            warn_once(f"fastnn2 compiles its kernels, as {error}; {error.remedy}, or set FASTNN2_KERNELS=store")
             library = None
         if library is not None:
             return library

@@ -69,7 +69,7 @@ def _print_kernels() -> bool:
                 return False
             reason = "this installation has none for this processor"
         except bundled.UnusableLibraryError as error:
-            reason = str(error)
+            reason = f"{error}; {error.remedy}"
     if wanted == "bundled":
         print(f"kernels         none: FASTNN2_KERNELS=bundled, but {reason}")
         return False

@@ -16,8 +16,9 @@ import numpy as np
 from fastnn2.codegen import compiled
 from fastnn2.engine.layout import aligned_zeros, padded_length, param_positions
 from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
-from fastnn2.kernels.shared import choices, control_words, system, tuning
+from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.kernels.shared.records import EpochsRecord, UnitEpochsRecord
+from fastnn2.threads import system
 from fastnn2.threads.team import Team, is_short_job, run_team
 
 Array = np.ndarray[Any, Any]
@@ -206,7 +207,7 @@ class MiniBatchTrainer:
         epochs = len(rates) // self.n_batches
         work = epochs * tuning.work_of_iteration(network.d, self.X.n, network.h, network.o)
         is_short = is_short_job(work, len(rates), network.n_params)
-        waits = self.is_persistent and is_short and system.SLEEP is not None
+        waits = self.is_persistent and is_short and system.WORKERS_CAN_WAIT
         threads = self.threads
         if self.n_threads is None:
             work_per_thread = MIN_WORK_PER_WAITING_THREAD if waits else MIN_WORK_PER_NEW_THREAD

@@ -5,7 +5,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
-from fastnn2.kernels.shared.system import affinity
+from fastnn2.threads import system
 from fastnn2.threads.cgroups import control_groups
 
 TOPOLOGY = pathlib.Path("/sys/devices/system/cpu")
@@ -17,10 +17,11 @@ _cache: dict[object, tuple[float, list[int]]] = {}
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
-    The smallest of: the processors in the affinity mask, with hyperthread siblings counted once; the CPU quotas of the
-    control groups (version 1 or 2), rounded up; NUMBA_NUM_THREADS and OMP_NUM_THREADS, if set.
+    The smallest of: the processors in the affinity mask, with hyperthread siblings counted once, or the performance
+    cores of macOS; the CPU quotas of the control groups (version 1 or 2), rounded up; NUMBA_NUM_THREADS and
+    OMP_NUM_THREADS, if set.
     """
-    processors = affinity()
+    processors = system.affinity()
     cores = _cached(frozenset(processors), lambda: [_count_physical_cores(processors)])
     limits = [*cores, *_cached("quotas", _cpu_quotas), *_environment_limits()]
     return max(1, min(limits))
@@ -35,6 +36,20 @@ def _cached(key: object, read: Callable[[], list[int]]) -> list[int]:
 
 
 def _count_physical_cores(processors: set[int]) -> int:
+    """Return how many cores these processors belong to; on macOS, how many fast cores there are."""
+    count = None
+    if system.IS_WINDOWS:
+        from fastnn2.threads import windows
+
+        count = windows.physical_cores(processors)
+    elif system.IS_MACOS:
+        from fastnn2.threads import macos
+
+        count = macos.physical_cores()
+    return count or _count_sibling_lists(processors)
+
+
+def _count_sibling_lists(processors: set[int]) -> int:
     cores = set()
     for number in processors:
         try:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from fastnn2.threads import system
 from fastnn2.threads.cgroups import control_groups
 
 MEMINFO = pathlib.Path("/proc/meminfo")
@@ -17,8 +18,20 @@ def available_memory() -> int | None:
 
     The smaller of the memory that the system has available and that which the control groups leave.
     """
-    limits = [limit for limit in (read_kilobytes(MEMINFO, "MemAvailable"), _left_by_groups()) if limit is not None]
+    limits = [limit for limit in (_left_by_system(), _left_by_groups()) if limit is not None]
     return min(limits) if limits else None
+
+
+def _left_by_system() -> int | None:
+    if system.IS_WINDOWS:
+        from fastnn2.threads import windows
+
+        return windows.available_memory()
+    if system.IS_MACOS:
+        from fastnn2.threads import macos
+
+        return macos.available_memory()
+    return read_kilobytes(MEMINFO, "MemAvailable")
 
 
 def read_kilobytes(path: pathlib.Path, name: str) -> int | None:

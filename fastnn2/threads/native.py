@@ -7,13 +7,15 @@ much of the interpreter's code and data in a cold cache. That takes up to a twen
 import ctypes
 import threading
 from _thread import allocate_lock, start_new_thread
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import repeat
-from operator import methodcaller
+from operator import call, methodcaller
 
 from fastnn2.codegen.loader import Kernel
-from fastnn2.kernels.shared import system
 from fastnn2.kernels.shared.record import Record
+from fastnn2.threads import system
 
 _unjoined: set["NativeThreads"] = set()
 
@@ -52,10 +54,12 @@ class NativeThreads:
         handles = range(first, first + size, ctypes.sizeof(ctypes.c_ulong))
         create, addresses = system.libc_with_gil().pthread_create, [job.address for job in self._jobs]
         _unjoined.add(self)
-        self._create_codes.extend(map(create, handles, repeat(self._attributes), repeat(self._entry), addresses))
+        codes = map(create, handles, repeat(self._attributes), repeat(self._entry), addresses)
+        steps = system.with_signals_blocked(partial(self._create_codes.extend, codes))
+        deque(map(call, steps), maxlen=0)  # all of them, in one bytecode
         if self._cores:
-            codes = zip(self._handles, self._create_codes, strict=True)
-            system.allow_cores([handle for handle, code in codes if code == 0])
+            created = zip(self._handles, self._create_codes, strict=True)
+            system.allow_cores([handle for handle, code in created if code == 0])
         return not any(self._create_codes)
 
     def join(self) -> None:

@@ -33,9 +33,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen.loader import Kernel
-from fastnn2.kernels.shared import control_words, system
+from fastnn2.kernels.shared import control_words
 from fastnn2.kernels.shared.features import has_fma
 from fastnn2.kernels.shared.record import Record
+from fastnn2.threads import system
 from fastnn2.threads.native import NativeThreads, PythonThreads, acquired_lock
 from fastnn2.threads.progress import Progress
 

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from data import PATIENCE
+from data import PATIENCE, STORE_KERNELS
 
 import fastnn2
 from fastnn2.codegen import store
@@ -76,6 +76,7 @@ print(json.dumps(costs.tolist()))
 def crowded(**options):
     """Train in a crowded process, with these options to the loader in place of our own; return how it ended."""
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(fastnn2.__file__).parents[1]), "FASTNN2_STORE": ""}
+    environment |= STORE_KERNELS
     command = [sys.executable, "-P", "-c", CROWDED, json.dumps(options)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
 

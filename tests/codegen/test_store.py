@@ -16,13 +16,16 @@ import types
 
 import llvmlite.binding as llvm
 import pytest
-from data import PATIENCE
+from data import PATIENCE, STORE_KERNELS
 
 import fastnn2
 from fastnn2.codegen import store
 from fastnn2.codegen.store_files import DAY, DamagedFileError
 
-pytestmark = pytest.mark.skipif(not store.HAS_ELF, reason="no store on this system")
+pytestmark = [
+    pytest.mark.skipif(not store.HAS_ELF, reason="no store on this system"),
+    pytest.mark.usefixtures("store_kernels"),
+]
 
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
 
@@ -113,6 +116,7 @@ def start(code, folder, *, warnings="error", environment=()):
         **{key: value for key, value in os.environ.items() if not key.startswith("FASTNN2_")},
         "FASTNN2_CACHE_DIR": str(folder),
         "PYTHONPATH": str(PACKAGE.parent),
+        **STORE_KERNELS,
         **dict(environment),
     }
     # -P: the current folder does not come before PYTHONPATH.

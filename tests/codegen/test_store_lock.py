@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from data import PATIENCE
+from data import PATIENCE, STORE_KERNELS
 
 import fastnn2
 from fastnn2.codegen import store, store_lock
@@ -74,6 +74,7 @@ def run(tmp_path):
         environment |= {
             "FASTNN2_CACHE_DIR": str(tmp_path),
             "PYTHONPATH": str(pathlib.Path(fastnn2.__file__).parents[1]),
+            **STORE_KERNELS,
         }
         process = subprocess.Popen(
             [sys.executable, "-P", "-W", "error", "-c", code, *arguments],

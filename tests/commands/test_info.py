@@ -4,12 +4,14 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import time
 
 import numpy as np
 import pytest
+from bundled_data import DAMAGES, damage_best, flip_a_bit
 
-from fastnn2.codegen import store, store_files, warn
+from fastnn2.codegen import bundled, store, store_files, warn
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.commands import info
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
@@ -27,7 +29,7 @@ def shown(capsys):
 
 
 @pytest.fixture
-def empty_store(tmp_path, monkeypatch):
+def empty_store(tmp_path, monkeypatch, store_kernels):
     monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("FASTNN2_STORE", raising=False)
     return tmp_path
@@ -224,7 +226,7 @@ def no_fast_compile(monkeypatch):
     monkeypatch.setattr(compiler, "compile_object", compile_object)
     monkeypatch.setattr(store, "_fast_compile_errors", [])
     monkeypatch.setattr(info, "RECORDS", ("update",))
-    warn.warn_once.cache_clear()
+    warn._given.clear()
 
 
 @STORE
@@ -298,3 +300,112 @@ def test_warmup_of_a_level_for_another_architecture_raises(empty_store, monkeypa
         with pytest.raises(ValueError, match=rf"--cpu {level} is for x86-64 processors; this machine is aarch64"):
             info.warm_up(level)
     assert list(empty_store.iterdir()) == []
+
+
+# Where kernels come from
+
+
+@pytest.fixture
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def two_kernels(libraries, own_store, monkeypatch):
+    """Libraries that have one kernel in both dtypes, the only one of this package; the store is empty."""
+    monkeypatch.setattr(info, "RECORDS", ("update",))
+    return libraries
+
+
+@pytest.mark.parametrize("setting", [{}, {"FASTNN2_KERNELS": "bundled"}, {"FASTNN2_STORE": "off"}], ids=str)
+def test_bundled_kernels(setting, two_kernels, own_store, capsys, monkeypatch):
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    lines = shown(capsys)
+    library = bundled.open_best()
+    assert lines["kernels"] == f"bundled, {library.level}: {library.path}"
+    assert library.path.parent == two_kernels
+    assert not {"kernel store", "update", "not used"} & set(lines)
+    assert info.warm_up(None) == 0
+    assert capsys.readouterr().out == (
+        f"nothing to compile: the kernels for {library.level} come with fastnn2, in {library.path}\n"
+    )
+    assert not own_store.exists()
+
+
+@STORE
+def test_bundled_kernels_and_a_store_for_other_processors(two_kernels, own_store, capsys):
+    """A level is named for machines elsewhere, with an installation that may have no libraries."""
+    if (here := Processor.here()).triple.startswith("x86_64"):
+        level = "x86-64-v4" if "avx512f" in here.features else "x86-64-v3"  # as other tests compile in this process
+        assert info.warm_up(level) == 0
+        assert f"2 kernels for {level}" in capsys.readouterr().out
+        assert len(list(own_store.iterdir())) == 2
+    assert shown(capsys)["kernels"].startswith("bundled, ")
+
+
+@STORE
+@pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES)
+def test_libraries_that_cannot_be_used(damage, expected, two_kernels, capsys, monkeypatch):
+    damage(two_kernels)
+    lines = shown(capsys)
+    assert re.fullmatch(rf"compiled \(.*{expected}.*\)", lines["kernels"])
+    assert " again" in lines["kernels"]
+    assert lines["update"] == "float64 not compiled yet, float32 not compiled yet"
+    monkeypatch.setenv("FASTNN2_KERNELS", "bundled")
+    lines = shown(capsys)
+    assert re.match(rf"none: FASTNN2_KERNELS=bundled, but .*{expected}", lines["kernels"])
+    assert "kernel store" not in lines
+    with pytest.raises(RuntimeError, match=f"FASTNN2_KERNELS is bundled, but .*{expected}"):
+        info.warm_up(None)
+
+
+@STORE
+def test_warmup_where_libraries_cannot_be_used(two_kernels, own_store, capsys):
+    damage_best(flip_a_bit)(two_kernels)
+    with pytest.warns(UserWarning, match="fastnn2 compiles its kernels, as .* is damaged") as caught:
+        assert info.warm_up(None) == 0
+    assert len(caught) == 1
+    assert "2 of them compiled now" in capsys.readouterr().out
+    assert shown(capsys)["update"] == "float64 ready, float32 ready"
+
+
+@STORE
+def test_without_libraries(two_kernels, own_store, capsys, monkeypatch):
+    monkeypatch.setattr(bundled, "FOLDER", two_kernels / "none")
+    lines = shown(capsys)
+    assert lines["kernels"] == "compiled (this installation has none for this processor)"
+    assert lines["kernel store"] == str(own_store)
+    monkeypatch.setenv("FASTNN2_KERNELS", "bundled")
+    assert shown(capsys)["kernels"] == (
+        "none: FASTNN2_KERNELS=bundled, but this installation has none for this processor"
+    )
+    with pytest.raises(RuntimeError, match="FASTNN2_KERNELS is bundled, but fastnn2 has no kernels for this processor"):
+        info.warm_up(None)
+    monkeypatch.delenv("FASTNN2_KERNELS")
+    monkeypatch.setenv("FASTNN2_STORE", "off")
+    lines = shown(capsys)
+    assert lines["kernel store"] == "off: kernels are compiled in every process"
+    with pytest.raises(ValueError, match=r"the kernel store is off \(FASTNN2_STORE=off\)"):
+        info.warm_up(None)
+
+
+@STORE
+@pytest.mark.parametrize(("kind", "how"), [("store", "compiled"), ("numba", "compiled by plain Numba")])
+def test_kernels_that_the_user_wants(kind, how, two_kernels, own_store, capsys, monkeypatch):
+    monkeypatch.setenv("FASTNN2_KERNELS", kind)
+    monkeypatch.setattr(bundled, "open_best", None)
+    lines = shown(capsys)
+    assert lines["kernels"] == f"{how} (FASTNN2_KERNELS={kind})"
+    assert lines["update"] == "float64 not compiled yet, float32 not compiled yet"
+    assert info.warm_up(None) == 0
+    state = "ready" if kind == "store" else "ready (by plain Numba)"
+    assert shown(capsys)["update"] == f"float64 {state}, float32 {state}"
+
+
+def test_a_wrong_wish(libraries, capsys, monkeypatch):
+    monkeypatch.setenv("FASTNN2_KERNELS", "fast")
+    for command in (info.show, lambda: info.warm_up(None)):
+        with pytest.raises(ValueError, match="FASTNN2_KERNELS is 'fast'; expected one of bundled, store, numba"):
+            command()

@@ -18,6 +18,7 @@ from data import (
     PUBLISHED_FIRST_TOLERANCE,
     PUBLISHED_LAST_COST,
     PUBLISHED_LAST_TOLERANCE,
+    STORE_KERNELS,
 )
 from sklearn.datasets import make_moons
 
@@ -339,7 +340,7 @@ def test_standard_error_closed_by_the_reader(arguments, code):
 def test_warning_is_one_plain_line(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "kernels\nof mine")
-    done = run("moons", "--no-plot", "--iterations", "5", FASTNN2_CACHE_DIR=folder)
+    done = run("moons", "--no-plot", "--iterations", "5", FASTNN2_CACHE_DIR=folder, **STORE_KERNELS)
     assert done.returncode == 0
     assert "last cost" in done.stdout
     shown = [line for line in done.stderr.splitlines() if "cannot keep its compiled kernels" in line]
@@ -588,7 +589,7 @@ def test_interrupt_during_a_compile(tmp_path):
     environment = customized(tmp_path, INTERRUPT_AT_IMPORT.format(name="fastnn2.codegen.compile"))
     empty = tmp_path / "kernels"
     for arguments in (("moons", "--no-plot"), ("warmup",)):
-        done = run(*arguments, FASTNN2_CACHE_DIR=str(empty), **environment)
+        done = run(*arguments, FASTNN2_CACHE_DIR=str(empty), **STORE_KERNELS, **environment)
         assert (done.returncode, done.stdout) == (130, "")
         assert_one_line(done.stderr, f"fastnn2 {arguments[0]}: interrupted")
 
@@ -687,7 +688,7 @@ def test_interrupt_on_a_terminal_with_a_progress_bar():
 @POSIX
 @STORE
 def test_interrupt_on_a_terminal_during_a_compile(tmp_path):
-    code, shown = interrupt_on_terminal(LONG, b"compiling kernels", FASTNN2_CACHE_DIR=str(tmp_path))
+    code, shown = interrupt_on_terminal(LONG, b"compiling kernels", FASTNN2_CACHE_DIR=str(tmp_path), **STORE_KERNELS)
     assert code == 130
     assert "Traceback" not in shown
     assert re.search(START_OF_LINE + r"fastnn2 moons: interrupted\r\n$", shown), shown
@@ -707,14 +708,14 @@ sys.exit(main())
 
 
 def run_few(*arguments, folder):
-    return run(*arguments, command=(sys.executable, "-c", FEW_KERNELS), FASTNN2_CACHE_DIR=str(folder))
+    return run(*arguments, command=(sys.executable, "-c", FEW_KERNELS), FASTNN2_CACHE_DIR=str(folder), **STORE_KERNELS)
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     """A folder that `warmup` has filled, the output of `info` before, and that of `warmup`."""
     folder = tmp_path_factory.mktemp("kernels") / "created" / "by warmup"
-    before = run("info", FASTNN2_CACHE_DIR=str(folder))
+    before = run("info", FASTNN2_CACHE_DIR=str(folder), **STORE_KERNELS)
     return folder, before, run_few("warmup", folder=folder)
 
 
@@ -738,7 +739,7 @@ def test_warmup_compiles_and_info_shows_it(warm):
     assert (again.returncode, again.stderr) == (0, "")
     assert f"in {folder}, 0 of them compiled now" in again.stdout
 
-    after = run("info", FASTNN2_CACHE_DIR=str(folder))
+    after = run("info", FASTNN2_CACHE_DIR=str(folder), **STORE_KERNELS)
     assert after.stdout.count("ready") == 4
     for name, line in kernel_lines(after.stdout).items():
         state = "ready" if name in ("cost", "update") else "not compiled yet"
@@ -751,7 +752,7 @@ def test_warmup_replaces_missing_and_damaged_kernels(warm):
     missing, damaged = sorted(folder.glob("update-*"))
     missing.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    info = run("info", FASTNN2_CACHE_DIR=str(folder))
+    info = run("info", FASTNN2_CACHE_DIR=str(folder), **STORE_KERNELS)
     line = kernel_lines(info.stdout)["update"]
     assert (line.count("not compiled yet"), line.count("unusable")) == (1, 1)
     assert f"unusable        {damaged} is damaged: its length or hash" in info.stdout
@@ -771,7 +772,7 @@ def test_warmup_for_another_processor(tmp_path):
     assert done.stdout.startswith("4 kernels for x86-64-v3 in ")
     assert [store.read(path).processor for path in tmp_path.iterdir()] == 4 * [level]
     if store.Processor.here().runs(level):
-        info = run("info", FASTNN2_CACHE_DIR=str(tmp_path))
+        info = run("info", FASTNN2_CACHE_DIR=str(tmp_path), **STORE_KERNELS)
         # "ready (lesser processor)", unless the tests run as this level.
         assert len(re.findall(r"\bready\b", info.stdout)) == 4
 
@@ -781,10 +782,10 @@ def test_warmup_for_another_processor(tmp_path):
 def test_warmup_into_an_impossible_folder(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "kernels")
-    done = run("warmup", FASTNN2_CACHE_DIR=folder)
+    done = run("warmup", FASTNN2_CACHE_DIR=folder, **STORE_KERNELS)
     assert (done.returncode, done.stdout) == (1, "")
     assert_one_line(done.stderr, "fastnn2 warmup: error: ", folder)
-    info = run("info", FASTNN2_CACHE_DIR=folder)
+    info = run("info", FASTNN2_CACHE_DIR=folder, **STORE_KERNELS)
     assert (info.returncode, info.stderr) == (0, "")
     assert re.search(
         r"^not used        Not a directory; every process compiles its kernels; set ", info.stdout, re.MULTILINE
@@ -792,7 +793,7 @@ def test_warmup_into_an_impossible_folder(tmp_path):
     assert kernel_lines(info.stdout) == {}
 
 
-def test_info_and_warmup_without_a_store(monkeypatch, capsys):
+def test_info_and_warmup_without_a_store(monkeypatch, capsys, store_kernels):
     monkeypatch.setenv("FASTNN2_STORE", "off")
     assert main(["info"]) == 0
     shown = capsys.readouterr().out

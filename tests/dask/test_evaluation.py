@@ -163,7 +163,7 @@ def record_compiles(file):
     store._compiled = compile_and_record
 
 
-def test_one_worker_of_a_machine_compiles_and_the_others_wait(monkeypatch, tmp_path):
+def test_one_worker_of_a_machine_compiles_and_the_others_wait(monkeypatch, tmp_path, store_kernels):
     expected = cluster_data.undisturbed(2)
     monkeypatch.setenv("FASTNN2_CACHE_DIR", str(tmp_path / "store"))
     with cluster(4) as (_, client):

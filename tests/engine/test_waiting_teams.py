@@ -18,7 +18,7 @@ from thread_data import ThreadLimit, blocked_signals, cpu_seconds, raise_at_byte
 from fastnn2.codegen.processor import Processor
 from fastnn2.engine import mini_batch
 from fastnn2.kernels.shared import choices, control_words
-from fastnn2.threads import native, team
+from fastnn2.threads import native, system, team
 
 pytestmark = pytest.mark.skipif(not Processor.here().has_fma, reason="no run is short without fma")
 needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
@@ -62,6 +62,18 @@ def test_runs_of_changing_kinds_give_the_bits_of_one_thread(shape, kind):
     assert_same_bits(runs([2] * 14, True), expected)
     assert_same_bits(runs([2, 2, 3, 3, 1, 1, 2, 2, 4, 4, 4, 1, 2, 3], True), expected)
     assert_ended(before, count_os_threads if kind == "native" else _thread._count)
+
+
+def test_no_team_waits_where_workers_cannot(monkeypatch):
+    """As on Windows, where a worker that sleeps wakes too late for the next run."""
+    expected, trainer, rates = new_trainer(n_threads=1), new_trainer(), np.full(1, 0.01)
+    monkeypatch.setattr(system, "WORKERS_CAN_WAIT", False)
+    before = count_os_threads()
+    with trainer.persistent_workers():
+        for _ in range(3):
+            assert_same_bits(trainer.run(rates)[0], expected.run(rates)[0])
+            assert_same_bits(state(trainer), state(expected))
+            assert_ended(before, count_os_threads)
 
 
 def test_team_works_again_after_an_error():

@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 import pytest
 from assembly import assert_mode_is_set_outside, functions_of, inner_loops
-from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem, published_data
+from data import DTYPES, PATIENCE, RATE, STORE_KERNELS, assert_same_bits, problem, published_data
 from sklearn.exceptions import ConvergenceWarning
 
 import fastnn2
@@ -154,6 +154,7 @@ def started(tmp_path_factory):
             "FASTNN2_CACHE_DIR": str(folder),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])),
             "PYTHONWARNINGS": "error",
+            **STORE_KERNELS,
         }
         command = [sys.executable, __file__, str(folder)]
         with open(folder / "errors", "w") as errors:

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from data import PATIENCE, assert_same_bits
+from data import PATIENCE, STORE_KERNELS, assert_same_bits
 from numpy.testing import assert_array_equal
 
 import fastnn2
@@ -339,7 +339,9 @@ ended = no_threads_left()
 kept = os.listdir(os.environ["FASTNN2_CACHE_DIR"])
 print(json.dumps([kind, ended, kept, fastnn2.fit(X, Y, 0.5, 5, 100)[1].tolist()]))
 """
-    kind, ended, kept, costs = run(code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="")
+    kind, ended, kept, costs = run(
+        code.replace("DELAY", str(delay)), FASTNN2_CACHE_DIR=str(tmp_path), FASTNN2_STORE="", **STORE_KERNELS
+    )
     assert kind == "KeyboardInterrupt"
     assert ended
     assert [name.partition("-")[0] for name in kept] == ["train_narrow"]  # what was compiled is not lost

@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from data import DTYPES, PATIENCE, assert_ended, can_use_native_threads, count_os_threads
 from numpy.testing import assert_array_equal
-from thread_data import ThreadLimit, raise_at_bytecode
+from thread_data import ThreadLimit, Without, blocked_signals, raise_at_bytecode
 
 from fastnn2.codegen import compiled
 from fastnn2.engine.layout import aligned_zeros
-from fastnn2.kernels.shared import system
 from fastnn2.kernels.shared.records import UpdateRecord
-from fastnn2.threads import native
+from fastnn2.threads import native, system
 
 COUNT, LEARNING_RATE = 64, 0.25
 needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
@@ -141,10 +140,17 @@ def test_start_fails_on_a_core_that_does_not_exist(monkeypatch):
 
 
 @needs_native
+@pytest.mark.parametrize("library", ["GNU", "other"])
 @pytest.mark.parametrize("method", ["start", "join"])
-def test_exception_between_any_two_bytecodes_loses_no_thread(method):
-    """A thread that was started is recorded, is joined once, and is kept alive until then."""
-    target, before = 0, count_os_threads()
+def test_exception_between_any_two_bytecodes_loses_no_thread(method, library, monkeypatch):
+    """A thread that was started is recorded, is joined once, and is kept alive until then.
+
+    Where threads inherit blocked signals from the caller, the caller has those that it had.
+    """
+    if library == "other":
+        without = Without(system.libc_with_gil(), "pthread_attr_setsigmask_np")
+        monkeypatch.setattr(system, "libc_with_gil", lambda: without)
+    target, before, signals = 0, count_os_threads(), blocked_signals("self")
     while True:  # raise at the first bytecode, the second and so on, until there is no such bytecode
         target += 1
         update = Update()
@@ -155,6 +161,7 @@ def test_exception_between_any_two_bytecodes_loses_no_thread(method):
                 threads.join()
         except InterruptedError:
             pass
+        assert blocked_signals("self") == signals
         assert threads in native._unjoined or len(threads._join_codes) == len(threads._create_codes)
         threads.join()
         assert threads not in native._unjoined

@@ -23,8 +23,8 @@ from thread_data import (
 import fastnn2
 from fastnn2.codegen.processor import Processor
 from fastnn2.engine import full_batch
-from fastnn2.kernels.shared import control_words, system, tuning
-from fastnn2.threads import native, team
+from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.threads import native, system, team
 
 
 def assert_same(result, expected):

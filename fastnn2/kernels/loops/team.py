@@ -13,7 +13,8 @@ A *team* is one kernel call on each of the threads of a job, all with the same c
   a fixed order.
 
 All that kernels ask of the system or the processor at run time is in this file, with a fallback where it is
-missing; only the floating-point mode is in :mod:`float_mode`.
+missing; only the floating-point mode is in :mod:`float_mode`. The system is that which a module is compiled for, not
+the one that compiles it.
 """
 
 from llvmlite import ir
@@ -34,10 +35,9 @@ from fastnn2.kernels.shared.control_words import (
     STOP,
     WORD,
 )
-from fastnn2.kernels.shared.system import SLEEP, YIELD
 from fastnn2.kernels.shared.tuning import MAX_WAIT_CYCLES
 from fastnn2.kernels.simd.blocks import smaller
-from fastnn2.kernels.simd.target import is_x86
+from fastnn2.kernels.simd.target import is_windows, is_x86
 from fastnn2.kernels.simd.vector import INLINE, address, declare
 
 # A thread polls a counter this often before it yields its core. A barrier among running threads takes fewer polls; if
@@ -49,6 +49,7 @@ LONG_SPINS = 2000
 # Each sleep is a microsecond longer, up to MAX_SLEEP; then the thread keeps its core busy for 2 % of the time. In a
 # pause, whose end should not find it asleep for long, all sleeps are of PAUSE_SLEEP.
 MAX_YIELDS, MAX_SLEEP, PAUSE_SLEEP = 10_000, 1000, 200
+INT32 = ir.IntType(32)
 
 
 @intrinsic
@@ -102,19 +103,30 @@ def pause(typingctx):
     return types.void(), codegen
 
 
-def _system_call(builder, name, *arguments):
-    """Build a call of a function of the C library, or nothing if `name` is None: the system has no such function."""
-    if name:
-        function_type = ir.FunctionType(ir.IntType(32), [value.type for value in arguments])
-        builder.call(declare(builder.module, function_type, name), arguments)
+def _call(builder, name, result, *arguments):
+    """Build a call of a function of the C library, or of kernel32 on Windows, which every process has."""
+    function_type = ir.FunctionType(result, [value.type for value in arguments])
+    builder.call(declare(builder.module, function_type, name), arguments)
+
+
+def _yield(builder):
+    _call(builder, "SwitchToThread" if is_windows(builder.module) else "sched_yield", INT32)
+
+
+def _sleep(builder, microseconds):
+    if is_windows(builder.module):
+        milliseconds = builder.udiv(builder.add(microseconds, INT32(999)), INT32(1000))
+        _call(builder, "Sleep", ir.VoidType(), milliseconds)
+    else:
+        _call(builder, "usleep", INT32, microseconds)
 
 
 @intrinsic
 def yield_core(typingctx):
-    """Let another thread run on this core, where the system can."""
+    """Let another thread run on this core."""
 
     def codegen(context, builder, signature, args):
-        _system_call(builder, YIELD)
+        _yield(builder)
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -122,10 +134,35 @@ def yield_core(typingctx):
 
 @intrinsic
 def sleep(typingctx, microseconds):
-    """Sleep for `microseconds` and 50 to 100 more, where the system can; the thread may wake on another core."""
+    """Sleep for `microseconds` and 50 to 100 more; the thread may wake on another core.
+
+    Windows sleeps for whole milliseconds, here rounded up, and up to 15 more.
+    """
 
     def codegen(context, builder, signature, args):
-        _system_call(builder, SLEEP, context.cast(builder, args[0], microseconds, types.int32))
+        _sleep(builder, context.cast(builder, args[0], microseconds, types.int32))
+        return context.get_dummy_value()
+
+    return types.void(microseconds), codegen
+
+
+@intrinsic
+def sleep_or_yield(typingctx, microseconds):
+    """Sleep for `microseconds`, as :func:`sleep`; but yield where the system has no sleep as short, as Windows.
+
+    There, a core that is idle takes a thread that waits for another core, so no thread has to wake for that.
+    """
+
+    def codegen(context, builder, signature, args):
+        duration = context.cast(builder, args[0], microseconds, types.int32)
+        if is_windows(builder.module):
+            with builder.if_else(builder.icmp_unsigned("<", duration, INT32(1000))) as (is_short, is_long):
+                with is_short:
+                    _yield(builder)
+                with is_long:
+                    _sleep(builder, duration)
+        else:
+            _sleep(builder, duration)
         return context.get_dummy_value()
 
     return types.void(microseconds), codegen
@@ -245,7 +282,7 @@ def back_off(polls, max_yields):
     elif polls < LONG_SPINS + max_yields:
         yield_core()
     else:
-        sleep(smaller(polls - LONG_SPINS - max_yields, MAX_SLEEP))
+        sleep_or_yield(smaller(polls - LONG_SPINS - max_yields, MAX_SLEEP))
     return polls + 1
 
 
@@ -276,7 +313,7 @@ def barrier(control, target, yields, max_spins):
             elif spins == max_spins:
                 yields += 1
                 if yields >= 4 and yields & (yields - 1) == 0:  # a power of two
-                    sleep(1)
+                    sleep_or_yield(1)
             elif spins < MAX_YIELDS or atomic_load(control, OUTCOME) != PAUSED:
                 yield_core()
             else:

@@ -90,6 +90,11 @@ def is_aarch64(module):
     return module.triple.startswith(("aarch64", "arm64"))
 
 
+def is_windows(module):
+    """Return whether an LLVM module is made for Windows."""
+    return "windows" in module.triple
+
+
 def _features_of_numba() -> frozenset[str]:
     """Return the features that Numba compiles with; a user's own code calls kernels without a choice."""
     named = named_features()

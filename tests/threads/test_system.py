@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 from data import DTYPES, PATIENCE, assert_ended, assert_same_bits, can_use_native_threads, count_os_threads
-from thread_data import blocked_signals, use_python_threads
+from thread_data import Without, blocked_signals, use_python_threads
 
 import fastnn2
-from fastnn2.kernels.shared import system
+from fastnn2.threads import system
 
 needs_native = pytest.mark.skipif(not can_use_native_threads(), reason="needs two cores and native threads")
 needs_mask = pytest.mark.skipif(
@@ -97,22 +97,33 @@ def test_threads_have_the_cores_and_block_signals(cores, start_waiting):
 
 @needs_native
 def test_threads_start_without_a_mask_where_the_library_has_none(monkeypatch, start_waiting):
-    """Before version 2.32 of the GNU C library, and elsewhere; signals then reach any thread of a short job."""
-    library = system.libc_with_gil()
-
-    class Older:
-        def __getattr__(self, name):
-            if name == "pthread_attr_setsigmask_np":
-                raise AttributeError(name)
-            return getattr(library, name)
-
-    monkeypatch.setattr(system, "libc_with_gil", Older)
+    """Before version 2.32 of the GNU C library, and elsewhere; their creator can block signals for them."""
+    library = Without(system.libc_with_gil(), "pthread_attr_setsigmask_np")
+    monkeypatch.setattr(system, "libc_with_gil", lambda: library)
     core = max(system.affinity())
     attributes = system.thread_attributes(frozenset({core}))
     monkeypatch.undo()
     number = start_waiting(attributes)
     assert os.sched_getaffinity(int(number)) == {core}
     assert blocked_signals(number) == blocked_signals("self")
+
+
+@needs_native
+def test_threads_inherit_blocked_signals_where_attributes_have_no_mask(monkeypatch, start_waiting):
+    library = Without(system.libc_with_gil(), "pthread_attr_setsigmask_np")
+    monkeypatch.setattr(system, "libc_with_gil", lambda: library)
+    attributes, numbers, before = system.thread_attributes(frozenset()), [], blocked_signals("self")
+    block, start, restore = system.with_signals_blocked(lambda: numbers.append(start_waiting(attributes)))
+    assert block() == 0
+    try:
+        assert blocked_signals("self") >= BLOCKED
+        start()
+    finally:
+        assert restore() == 0
+    assert blocked_signals("self") == before
+    blocked = blocked_signals(numbers[0])
+    assert blocked >= BLOCKED
+    assert not blocked & OWN
 
 
 @needs_native
@@ -159,22 +170,30 @@ def test_other_cores(monkeypatch):
 
 @needs_native
 @pytest.mark.parametrize(
-    "missing", ["sched_getcpu", "pthread_attr_setaffinity_np", "pthread_setaffinity_np", "pthread_attr_setsigmask_np"]
+    "missing",
+    [
+        ("sched_getcpu",),
+        ("pthread_attr_setaffinity_np",),
+        ("pthread_setaffinity_np",),
+        ("pthread_attr_setsigmask_np",),
+        ("pthread_attr_setsigmask_np", "pthread_sigmask"),
+        (
+            "sched_getcpu",
+            "pthread_attr_setaffinity_np",
+            "pthread_setaffinity_np",
+            "pthread_attr_setsigmask_np",
+        ),  # macOS
+    ],
+    ids=" ".join,
 )
 def test_fit_where_the_library_lacks_a_function(missing, monkeypatch):
     """As musl and macOS do."""
     X = np.random.RandomState(0).standard_normal((2, 3000))
     expected = fastnn2.fit(X, X[0] > 0, 0.5, 5, 50, n_threads=1)
-    library = system.libc_with_gil()
-
-    class Other:
-        def __getattr__(self, name):
-            if name == missing:
-                raise AttributeError(name)
-            return getattr(library, name)
-
-    monkeypatch.setattr(system, "libc_with_gil", Other)
+    library, before = Without(system.libc_with_gil(), *missing), blocked_signals("self")
+    monkeypatch.setattr(system, "libc_with_gil", lambda: library)
     assert_same_bits(fastnn2.fit(X, X[0] > 0, 0.5, 5, 50, n_threads=2), expected)
+    assert blocked_signals("self") == before
 
 
 @pytest.mark.parametrize("count", [6, None])

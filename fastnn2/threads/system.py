@@ -1,33 +1,41 @@
-"""What the project asks of an operating system, with an answer for each: threads, cores, yield and sleep.
+"""What teams ask of an operating system, with an answer for each: processors, threads, and signals in them.
 
 - Linux with the GNU C library has all of it, FreeBSD most.
-- Other POSIX systems, as macOS and Linux with musl, do not let a thread start on a core of our choice, and a thread
-  that is started by the main one does not block signals: only those of long jobs do.
-- Elsewhere, as on Windows, workers are threads that Python starts, and a thread that waits in a kernel spins; so no
-  workers wait between runs.
+- Other POSIX systems, as macOS and Linux with musl, do not let a thread start on a core of our choice.
+- Elsewhere, as on Windows, workers are threads that Python starts, and none waits between runs: a sleep takes long.
+
+What kernels call is chosen in :mod:`fastnn2.kernels.loops.team`, by the system that they are compiled for.
 """
 
 import ctypes
 import functools
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 IS_POSIX = os.name == "posix"
-# What kernels call to let another thread run, and to sleep for some microseconds.
-YIELD = "sched_yield" if IS_POSIX else None
-SLEEP = "usleep" if IS_POSIX else None
+IS_WINDOWS, IS_MACOS = os.name == "nt", sys.platform == "darwin"
+# Whether workers may wait in a kernel for another run. Where they sleep for 15 ms at a time, they would come too late.
+WORKERS_CAN_WAIT = IS_POSIX
 
 ATTRIBUTES_BYTES = 256  # more than a pthread_attr_t has: 56 on x86-64 Linux, 64 on Arm Linux and macOS
-SIGNALS_BYTES = 128  # a sigset_t on Linux; it is smaller elsewhere
+SIGNALS_BYTES = 128  # a sigset_t on Linux; it is smaller elsewhere, as on macOS with 4
+ATTRIBUTE_OF_SIGNALS = "pthread_attr_setsigmask_np"  # the GNU C library has it, from version 2.32 on
 # An instruction of a thread may raise these signals for the thread itself: they must not be blocked.
 OWN_SIGNALS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 
 def affinity() -> set[int]:
-    """Return the processors that this thread may run on."""
+    """Return the processors that this thread may run on; all of them where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+    processors = None
+    if IS_WINDOWS:
+        from fastnn2.threads import windows  # no other system needs it
+
+        processors = windows.affinity()
+    return processors or set(range(os.cpu_count() or 1))
 
 
 def other_cores(threads: int) -> frozenset[int]:
@@ -66,22 +74,44 @@ def thread_attributes(cores: frozenset[int]) -> Any:
 
     Without cores, Linux usually starts a thread on its creator's core, even if another core is idle, and there it
     waits for milliseconds. A thread that does not block a signal may be the one to receive it, and the main thread,
-    which alone runs Python's handlers, would not wake.
+    which alone runs Python's handlers, would not wake. (See :func:`with_signals_blocked`, too.)
     """
     library, attributes = libc_with_gil(), ctypes.create_string_buffer(ATTRIBUTES_BYTES)
     library.pthread_attr_init(attributes)
     if cores:
         mask = _core_mask(cores)
         library.pthread_attr_setaffinity_np(attributes, ctypes.c_size_t(ctypes.sizeof(mask)), mask)
-    if hasattr(library, "pthread_attr_setsigmask_np"):  # the GNU C library, from version 2.32 on
-        import signal
-
-        blocked = ctypes.create_string_buffer(SIGNALS_BYTES)
-        library.sigfillset(blocked)
-        for name in OWN_SIGNALS:
-            library.sigdelset(blocked, int(getattr(signal, name)))
-        library.pthread_attr_setsigmask_np(attributes, blocked)
+    if hasattr(library, ATTRIBUTE_OF_SIGNALS):
+        library.pthread_attr_setsigmask_np(attributes, _signals_to_block(library))
     return attributes
+
+
+def with_signals_blocked(start: Callable[[], Any]) -> list[Callable[[], Any]]:
+    """Return calls that start threads which block signals, with :func:`thread_attributes`; `start` is one of them.
+
+    Where attributes cannot say so, as on macOS, threads inherit it from the caller, which blocks signals meanwhile. So
+    no signal may raise an exception between two of these calls: the caller makes all of them in one bytecode.
+    """
+    library = libc_with_gil()
+    if hasattr(library, ATTRIBUTE_OF_SIGNALS) or not hasattr(library, "pthread_sigmask"):
+        return [start]
+    import signal
+
+    before = ctypes.create_string_buffer(SIGNALS_BYTES)
+    change = library.pthread_sigmask
+    block = functools.partial(change, int(signal.SIG_BLOCK), _signals_to_block(library), before)
+    return [block, start, functools.partial(change, int(signal.SIG_SETMASK), before, None)]
+
+
+@functools.cache
+def _signals_to_block(library: Any) -> Any:
+    import signal
+
+    blocked = ctypes.create_string_buffer(SIGNALS_BYTES)
+    library.sigfillset(blocked)
+    for name in OWN_SIGNALS:
+        library.sigdelset(blocked, int(getattr(signal, name)))
+    return blocked
 
 
 @functools.cache

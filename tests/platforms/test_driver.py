@@ -1,0 +1,98 @@
+"""The driver and its jobs on this system, where it is known what is to come out; test_windows.py relies on them."""
+
+import subprocess
+
+import pytest
+from data import PATIENCE, extra
+from platforms.drivers import (
+    CASES,
+    FEW,
+    FEW_CASES,
+    TEAMS,
+    Results,
+    best_level,
+    build,
+    change_input,
+    compile_c,
+    of_few,
+    rename_entry,
+)
+
+from fastnn2.codegen.build.libraries import ENTRIES
+from fastnn2.codegen.bundled import platform_here
+
+extra("ziglang", "build")
+PLATFORM = "linux-x86-64"
+pytestmark = pytest.mark.skipif(platform_here() != PLATFORM, reason=f"needs {PLATFORM}")
+
+
+@pytest.fixture(scope="module")
+def driver(folder):
+    """Return a function that runs the driver."""
+    path = folder / "driver"
+    compile_c("driver.c", path, PATIENCE, "-ldl", "-lpthread")
+
+    def run(*arguments):
+        command = [str(path), *arguments]
+        return subprocess.run(command, cwd=folder / "jobs", capture_output=True, text=True, timeout=PATIENCE)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def library(folder):
+    return build(PLATFORM, best_level(PLATFORM), folder / "linux", FEW)
+
+
+@pytest.fixture(scope="module")
+def results(folder, jobs, driver, library):
+    return Results(driver, library, folder / "jobs", of_few(jobs), "linux")
+
+
+def test_there_are_jobs_of_every_entry(jobs):
+    assert {(job["entry"], job["dtype"], job["threads"]) for job in jobs} == set(CASES)
+    assert {case[:2] for case in CASES} == set(ENTRIES)
+
+
+@pytest.mark.parametrize("entry", sorted({*TEAMS} - {"infer"}))
+def test_some_teams_make_several_calls(jobs, entry):
+    """Their workers stay in the kernel meanwhile."""
+    assert max(job["calls"] for job in jobs if job["entry"] == entry and job["threads"] == 2) > 1
+
+
+@pytest.mark.parametrize(("entry", "dtype", "threads"), FEW_CASES)
+def test_the_driver_gives_the_bytes_of_python(results, entry, dtype, threads):
+    assert results.differences(entry, dtype, threads) == []
+
+
+@pytest.mark.parametrize(("field", "what"), [("X", "costs"), ("params", "costs"), ("X", "params")])
+def test_another_input_gives_other_bytes(folder, jobs, driver, library, field, what):
+    """One bit is other than in the recorded job: the comparison would find a wrong kernel."""
+    job = next(job for job in jobs if job["entry"] == "train_narrow" and job["threads"] == 2)
+    changed = change_input(folder / "jobs", job, f"changed-{field}-{what}", field)
+    found = Results(driver, library, folder / "jobs", [changed], f"changed-{field}-{what}").of_job(changed)
+    assert any(line.startswith(f"{what} at ") for line in found)
+
+
+@pytest.fixture(scope="module")
+def faulty(folder):
+    path = folder / "faults.so"
+    compile_c("faults.c", path, PATIENCE, "-shared", "-fPIC")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("outside", "the kernel has written outside a block"),
+        ("mode", "the kernel has changed the floating-point mode of its caller"),
+        ("nothing", "new at "),
+        ("missing", "the library does not export this entry"),
+    ],
+)
+def test_faults_of_a_kernel_are_found(folder, jobs, driver, faulty, fault, message):
+    job = next(job for job in jobs if job["entry"] == "update")
+    renamed = rename_entry(folder / "jobs", job, f"update_{fault}")
+    found = Results(driver, faulty, folder / "jobs", [renamed], fault).of_job(renamed)
+    assert len(found) == 1
+    assert message in found[0]
