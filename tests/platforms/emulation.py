@@ -113,7 +113,7 @@ class Emulation:
             if time.monotonic() >= until:
                 yield from (Result(*job, None, "no time was left", is_late=True) for job in left)
                 return
-            for result in self._compute_some(left, row_limit, until):
+            for result in self._compute_some(list(left), row_limit, until):
                 yield result
                 left.remove((result.name, result.threads))
 
