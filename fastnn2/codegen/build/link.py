@@ -4,10 +4,13 @@ A library exports the entries alone. It needs sched_yield, usleep, memset and, w
 library. On Windows it needs kernel32's SwitchToThread and Sleep, and has the others of zig's own library, compiler_rt.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+
+import platformdirs
 
 from fastnn2.codegen.build.platforms import Platform
 
@@ -45,8 +48,23 @@ def _arguments(platform: Platform, symbols: list[str], folder: pathlib.Path) -> 
 
 def _run(arguments: list[str], folder: pathlib.Path) -> None:
     command = [sys.executable, "-m", "ziglang", *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": _cache(folder)}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if "error:" in line] or lines[-1:]
         raise LinkError(f"zig has failed with status {result.returncode}: {'; '.join(errors)}")
+
+
+def _cache(folder: pathlib.Path) -> str:
+    """Return where zig keeps the parts of its own libraries: the user's cache, or `folder` where that is not writable.
+
+    Without a home zig fails, and for some folders that it cannot make it tries without end.
+    """
+    cache = os.path.abspath(os.environ.get("ZIG_GLOBAL_CACHE_DIR") or platformdirs.user_cache_dir("zig", False))
+    try:
+        os.makedirs(cache, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return cache
+    except OSError:
+        return str(folder / "global-cache")
