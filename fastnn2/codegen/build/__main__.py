@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import pathlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -79,5 +80,22 @@ def _build(options: argparse.Namespace) -> None:
         print(f"{len(ENTRIES)} kernels for {options.platform} in {options.out}")
 
 
+def end_at_signals() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: it ends its processes and removes its folder.
+
+    Otherwise the compilers would go on without it. A signal that is ignored, as by nohup, stays so.
+    """
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # `timeout` sends it twice
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    end_at_signals()
     sys.exit(main())

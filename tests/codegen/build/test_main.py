@@ -166,8 +166,16 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_leaves_nothing(tmp_path):
-    """One line, soon, no folder, and no process that compiles on."""
+@pytest.mark.parametrize(
+    ("number", "code", "text"),
+    [
+        (signal.SIGINT, 130, "python -m fastnn2.codegen.build: interrupted\n"),
+        (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
+    ],
+)
+def test_ctrl_c_and_other_signals_leave_nothing(number, code, text, tmp_path):
+    """At most one line, soon, no folder, and no process that compiles on."""
     needs_build()
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -179,10 +187,10 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout) == (130, "")
-    assert stderr == "python -m fastnn2.codegen.build: interrupted\n"
+    assert (process.returncode, stdout) == (code, "")
+    assert stderr == text
     assert list(tmp_path.iterdir()) == []
     commands = [path.read_bytes() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
     assert not any(os.fsencode(out) in line for line in commands)
