@@ -7,6 +7,7 @@ serves every platform.
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -76,5 +77,14 @@ def _build(arguments: list[str], out: pathlib.Path, environment: dict[str, str])
                 kill_group(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
-        last = output.strip().splitlines()[-1:]
-        raise WheelError(f"{' '.join(command)} has failed: {' '.join(last)}")
+        raise WheelError(f"{' '.join(command)} has failed: {_reason(output)}")
+
+
+def _reason(output: str) -> str:
+    """Return the line of an output that says why a build failed: the backend's exception, or else the last line.
+
+    After an exception of the backend, the package build only says that the backend has ended.
+    """
+    lines = output.strip().splitlines() or ["it said nothing"]
+    exceptions = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return (exceptions or lines)[-1]

@@ -229,6 +229,25 @@ def test_a_failed_build_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    {
+        "raise OSError(28, 'No space left on device')": r"OSError: \[Errno 28\] No space left on device",
+        "import os; os._exit(1)": "Backend subprocess exited",
+    }.items(),
+)
+def test_the_reason_of_the_backend_is_told(code, reason, tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text(f"def build_sdist(*_):\n    {code}\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'failing'\nbackend-path = ['.']\n"
+    )
+    monkeypatch.setattr(wheels, "CHECKOUT", tmp_path)
+    with pytest.raises(WheelError, match=rf"--sdist.* has failed: .*{reason}") as caught:
+        build_wheels(tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_ctrl_c_ends_the_backend_too(checkout, tmp_path, monkeypatch):
     """The build backend runs in a process of its own, below that of the package build."""
     code = "import os, time\nopen(os.environ['STARTED'], 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
