@@ -95,7 +95,7 @@ def run(arguments: list[str], where: pathlib.Path, **changed: str) -> str:
         raise SetUpError(f"{arguments[0]} cannot be run: {error.strerror}") from error
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
-        raise SetUpError(f"{' '.join(arguments[:1] + arguments[-1:])} failed: {lines[-1]}")
+        raise SetUpError(f"{pathlib.PurePath(arguments[0]).name} failed: {lines[-1]}")
     return done.stdout
 
 

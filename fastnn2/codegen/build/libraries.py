@@ -24,7 +24,6 @@ from fastnn2.kernels.shared.sources import source_hash
 
 ENTRIES = tuple((name, dtype) for name in RECORDS for dtype in DTYPES)
 COMPILER = "fastnn2.codegen.build.compile_level"
-ROOT = pathlib.Path(__file__).parents[3]
 
 
 class CompileError(Exception):
@@ -90,6 +89,9 @@ def _build_levels(
             for level in platform.levels
         ]
         try:
+            done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+            for future in done:
+                future.result()  # raises what was raised
             return [future.result() for future in futures]
         except BaseException:  # Ctrl-C, too
             pool.shutdown(wait=False, cancel_futures=True)
@@ -126,13 +128,14 @@ class _Compilers:
 
     def compile(self, arguments: list[str], folder: pathlib.Path, progress: Callable[[], object]) -> None:
         """Run a process, whose arguments are those of :func:`fastnn2.codegen.build.compile_level.main`."""
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # this fastnn2, not another
         # The user's settings of Numba, such as NUMBA_BOUNDSCHECK, would be in the code.
         settings = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-        environment = settings | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+        # With the same sys.path and -P, the process finds this fastnn2 and no other.
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        environment = settings | {"PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
         with (folder / "errors").open("w+") as errors:
             with subprocess.Popen(
-                [sys.executable, "-m", COMPILER, *arguments],
+                [sys.executable, "-P", "-m", COMPILER, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -148,10 +151,10 @@ class _Compilers:
                 self._running.discard(process)
             if process.returncode:
                 errors.seek(0)
-                words = errors.read().strip().splitlines()
-                reason = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-                last = words[-1] if words else f"it ended with {reason}, without a word"
-                raise CompileError(f"the process that compiled for {' '.join(arguments[:2])} has failed: {last}")
+                last = errors.read().strip().splitlines()[-1:] or ["it said nothing"]
+                end = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
+                what = " ".join(arguments[:2])
+                raise CompileError(f"the process that compiles for {what} has ended with {end}: {last[0]}")
 
     def _add(self, process: "subprocess.Popen[str]") -> None:
         with self._lock:

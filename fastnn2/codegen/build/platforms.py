@@ -50,7 +50,7 @@ class Platform:
     suffix : str
         How the names of its shared libraries end.
     tag : str
-        The platform in the name of a wheel.
+        The platform in the name of a wheel, or several with points between them.
     levels : tuple of Level
     """
 
@@ -76,13 +76,14 @@ X86_LEVELS = tuple(_level(name) for name in ("x86-64-v2", "x86-64-v3", "x86-64-v
 PLATFORMS = {
     platform.name: platform
     for platform in (
-        # The GNU C library 2.17 is that of manylinux2014, which NumPy's wheels need at least.
+        # The GNU C library 2.17 is that of manylinux2014, which NumPy's wheels need at least. Wheels have both names,
+        # as `pip download --platform` compares them by their letters.
         Platform(
             "linux-x86-64",
             "x86_64-unknown-linux-gnu",
             "x86_64-linux-gnu.2.17",
             ".so",
-            "manylinux_2_17_x86_64",
+            "manylinux2014_x86_64.manylinux_2_17_x86_64",
             X86_LEVELS,
         ),
         Platform(
@@ -90,7 +91,7 @@ PLATFORMS = {
             "aarch64-unknown-linux-gnu",
             "aarch64-linux-gnu.2.17",
             ".so",
-            "manylinux_2_17_aarch64",
+            "manylinux2014_aarch64.manylinux_2_17_aarch64",
             (Level("aarch64", "generic"),),
         ),
         Platform(
