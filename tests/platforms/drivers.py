@@ -82,8 +82,7 @@ class Results:
         suffix: str,
     ) -> None:
         self.folder, self.jobs, self.suffix = folder, listed, suffix
-        names = [job["name"] for job in listed]
-        (folder / f"{suffix}.list").write_text("".join(f"{name}.job {name}.{suffix}\n" for name in names))
+        (folder / f"{suffix}.list").write_text(jobs.of_driver([job["name"] for job in listed], suffix))
         done = run(str(library), f"{suffix}.list")
         self.error = f"the driver ended with {done.returncode}: {done.stderr.strip()}" if done.returncode else ""
         self.done = {line.strip().removesuffix(".job") for line in done.stdout.splitlines()}
