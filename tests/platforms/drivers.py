@@ -105,7 +105,7 @@ class Results:
 def change_input(folder: pathlib.Path, job: dict[str, Any], name: str, field: str) -> dict[str, Any]:
     """Write a copy of a job in which one bit of the first number of a field is another; return its entry of the list.
 
-    The results that are to come out are those of the unchanged job.
+    Its expected results are those of the unchanged job.
     """
     content = bytearray((folder / f"{job['name']}.job").read_bytes())
     blocks = int.from_bytes(content[NAME_BYTES : NAME_BYTES + 8], "little")

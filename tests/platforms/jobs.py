@@ -3,7 +3,7 @@
     python tests/platforms/jobs.py FOLDER              record
     python tests/platforms/jobs.py FOLDER --compare    compare what a driver has written there
 
-FOLDER then has jobs of every entry, the results that are to come out of each, a list of them, and one for the driver:
+FOLDER then has jobs of every entry, the expected results of each, a list of them, and one for the driver:
 there, ``driver LIBRARY jobs.list`` runs them, also on a machine without Python or network. Recording changes functions
 of fastnn2, so it takes a process of its own. :func:`differences` compares byte by byte.
 """
@@ -144,7 +144,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def differences(job: dict[str, Any], expected: bytes, found: bytes) -> list[str]:
-    """Return the names of what differs between the results of a job and those that are to come out."""
+    """Return the names of what differs between the results of a job and the expected ones."""
     if len(found) != len(expected):
         return [f"{len(found)} bytes of results, not {len(expected)}"]
     names, begin = [], 0

@@ -1,4 +1,4 @@
-"""The driver and its jobs on this system, where it is known what is to come out; test_windows.py relies on them."""
+"""The driver and its jobs on this system, where the results are known; test_windows.py relies on them."""
 
 import json
 import shutil
