@@ -24,6 +24,7 @@ OF_NUMPY = {
     "AVX512CD": "avx512cd",
     "AVX512_SKX": "avx512bw avx512dq avx512vl",
 }
+# All that this module knows of: the features that NumPy reports.
 VISIBLE = frozenset(" ".join(OF_NUMPY.values()).split())
 
 
@@ -67,12 +68,12 @@ def features_here() -> frozenset[str] | None:
 
 
 def has_fma() -> bool:
-    """Return whether code may use fused multiply-add instructions; also where NumPy does not say, as most may."""
+    """Return whether code may use fused multiply-add instructions; assumed where NumPy does not say."""
     return _has_fma(named_features())
 
 
 @functools.cache
-def _has_fma(named: frozenset[str] | None) -> bool:
+def _has_fma(named: frozenset[str] | None) -> bool:  # `named`, on which features_here depends, is the cache's key
     found = features_here()
     if not machine().startswith("x86"):
         return True  # all 64-bit Arm processors have them
