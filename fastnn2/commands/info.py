@@ -110,6 +110,8 @@ def warm_up(level: str | None) -> int:
         raise ValueError("the kernel store is off (FASTNN2_STORE=off)")
     if level is not None and not store.HAS_ELF:
         raise ValueError(f"--cpu {level} needs ELF objects; here kernels are compiled for this processor alone")
+    if level is not None and not store.is_fast_wanted():
+        raise ValueError("FASTNN2_KERNELS is numba, which compiles for this processor alone; unset it to use --cpu")
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     try:

@@ -261,6 +261,16 @@ def test_warmup_with_plain_numba_for_another_processor_raises(empty_store, no_fa
 
 
 @STORE
+def test_warmup_for_another_processor_where_plain_numba_is_wanted_raises(empty_store, monkeypatch):
+    """What it would keep for the level is code for this processor."""
+    monkeypatch.setattr(info, "RECORDS", ("update",))
+    monkeypatch.setenv("FASTNN2_KERNELS", "numba")
+    with pytest.raises(ValueError, match=r"FASTNN2_KERNELS is numba, .*; unset it to use --cpu"):
+        info.warm_up("x86-64-v2")
+    assert list(empty_store.iterdir()) == []
+
+
+@STORE
 def test_warmup_with_plain_numba_where_nothing_can_be_written(empty_store, no_fast_compile, monkeypatch):
     def write_plain(*arguments, **options):
         raise PermissionError("read-only")
