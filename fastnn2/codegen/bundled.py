@@ -9,6 +9,7 @@ written. An installation from the sources has no such folder.
 import ctypes
 import hashlib
 import json
+import os
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -92,7 +93,7 @@ def open_best() -> Library | None:
     if sources != LOADED_SOURCES:
         raise UnusableLibraryError(
             f"the libraries in {FOLDER} were not built from the sources of fastnn2 beside them",
-            f"build them again (python -m fastnn2.codegen.build --platform {platform} --out {FOLDER})",
+            f"build them again (python -m fastnn2.codegen.build --platform {platform} --out \"{FOLDER}\")",
         )
     here = features.features_here() or frozenset()
     usable = [library for library in libraries if library.features <= here]
@@ -121,6 +122,8 @@ def _listed(entry: Any) -> _Listed:
     )
     if pathlib.PurePath(result.file).name != result.file:
         raise ValueError(f"{result.file!r} is not in the folder of the list")
+    if b"\0" in os.fsencode(result.file):  # which also raises ValueError, where no file can have that name
+        raise ValueError(f"{result.file!r} is not the name of a file")
     return result
 
 
