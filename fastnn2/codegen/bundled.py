@@ -93,7 +93,7 @@ def open_best() -> Library | None:
     if sources != LOADED_SOURCES:
         raise UnusableLibraryError(
             f"the libraries in {FOLDER} were not built from the sources of fastnn2 beside them",
-            f"build them again (python -m fastnn2.codegen.build --platform {platform} --out \"{FOLDER}\")",
+            f'build them again (python -m fastnn2.codegen.build --platform {platform} --out "{FOLDER}")',
         )
     here = features.features_here() or frozenset()
     usable = [library for library in libraries if library.features <= here]

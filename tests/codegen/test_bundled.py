@@ -341,4 +341,5 @@ def test_sources_that_are_newer_than_the_libraries(few_kernels, expected, tmp_pa
     assert (results, "numba" in modules) == (expected, True)
     assert errors.count("UserWarning") == 1
     assert f"the libraries in {copy / 'libraries'} were not built from the sources of fastnn2 beside them" in errors
-    assert f'build them again (python -m fastnn2.codegen.build --platform {bundled.platform_here()} --out "{copy}/libraries")' in errors
+    options = f'--platform {bundled.platform_here()} --out "{copy / "libraries"}"'
+    assert f"build them again (python -m fastnn2.codegen.build {options})" in errors
