@@ -20,6 +20,7 @@ from fastnn2.codegen.loader import Kernel
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared import features
 from fastnn2.kernels.shared.records import RECORDS
+from fastnn2.kernels.shared.sources import source_hash
 
 FOLDER = pathlib.Path(__file__).parents[1] / "libraries"
 LIST = "libraries.json"
@@ -91,6 +92,10 @@ def open_best() -> Library | None:
     if platform != platform_here():
         raise UnusableLibraryError(f"{FOLDER} has libraries for {platform}, and this Python is for {platform_here()}")
     if sources != LOADED_SOURCES:
+        if sources == source_hash():  # as after an upgrade
+            raise UnusableLibraryError(
+                f"the files of fastnn2 in {FOLDER.parent} have changed since it was imported", "start Python again"
+            )
         raise UnusableLibraryError(
             f"the libraries in {FOLDER} were not built from the sources of fastnn2 beside them",
             f'build them again (python -m fastnn2.codegen.build --platform {platform} --out "{FOLDER}")',
