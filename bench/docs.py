@@ -90,8 +90,9 @@ SECTIONS = (
     (
         "Start-up",
         "Start-up",
-        "Each row is a Python process from its start to its end. With an empty store, fastnn2 compiles its kernels and "
-        "keeps them; without a store (`FASTNN2_STORE=off`), every process compiles them.",
+        "Each row is a Python process from its start to its end. Bundled kernels come with the package, as in a wheel. "
+        "With an empty store, fastnn2 compiles its kernels and keeps them; without a store (`FASTNN2_STORE=off`), "
+        "every process compiles them. The row of the first fit is the time by which it is longer than a second one.",
     ),
     (
         "Scaling",

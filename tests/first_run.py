@@ -1,10 +1,10 @@
-"""The first run of an installed wheel, where nothing can be written and nothing can be asked for.
+"""The first run of an installed wheel, where no folder can be written to and there is no compiler and no network.
 
     python tests/first_run.py                       every row of the table of results, by the package that is imported
     python tests/first_run.py WHEEL                 by a wheel, unpacked to a fresh folder
     python tests/first_run.py --only PATTERN        only rows in whose names this regular expression is found
-    python tests/first_run.py --home FOLDER         with this folder as home: empty, and read-only in earnest if root
-                                                    runs this, such as a mount (unshare -m, mount -o bind,ro)
+    python tests/first_run.py --home FOLDER         with this empty folder as home. For root it is read-only only as a
+                                                    mount is (unshare -m, mount -o bind,ro)
 
 A fresh folder gets a copy of the package with its bundled kernels. In a process with an empty home folder, Numba and
 llvmlite cannot be imported. All public functions, the estimators with every solver, and the command run there. The

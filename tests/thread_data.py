@@ -13,7 +13,7 @@ import numpy as np
 from data import PATIENCE
 
 import fastnn2
-from fastnn2.threads import native, system, team
+from fastnn2.threads import cores, memory, native, system, team
 
 N = 3000  # samples of eight chunks, so that a team can have several threads
 # Every script begins with it.
@@ -53,6 +53,17 @@ def run(code, *, timeout=PATIENCE, **environment):
 def use_python_threads(monkeypatch):
     """Let workers be threads that Python starts, as on Windows."""
     monkeypatch.setattr(system, "IS_POSIX", False)
+
+
+def leave_linux(monkeypatch, processors):
+    """Take from this system what Linux alone says of processors, control groups included, and remember no answers."""
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(cores, "CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(cores, "control_groups", lambda controller: [])
+    monkeypatch.setattr(memory, "control_groups", lambda controller: [])
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 class Without:

@@ -1,8 +1,8 @@
 """Kernels that come with the package: shared libraries, built ahead and loaded by ctypes.
 
-The folder ``libraries`` of a wheel has one library for each level of processors, and a list of them, all made by
-:mod:`fastnn2.codegen.build`. The best one that this processor can run is loaded, if it has the hash that the list
-says, as the system's loader crashes on a damaged file. Neither Numba nor llvmlite is imported, and no cache is read or
+The folder ``libraries`` of a wheel has one library for each level of its platform, and a list of them, all made by
+:mod:`fastnn2.codegen.build`. The best one that this processor can run is loaded, if it has the hash in the list: the
+loader of a system crashes on a damaged file. Neither Numba nor llvmlite is imported, and no cache is read or
 written. An installation from the sources has no such folder.
 """
 
@@ -62,7 +62,7 @@ class Library:
     ----------
     path : pathlib.Path
     level : str
-        The level of processors that it is made for.
+        The level that it is compiled for.
     """
 
     def __init__(self, path: pathlib.Path, level: str) -> None:

@@ -1,7 +1,7 @@
 """Compiled kernels, wherever they come from: ``kernel(name, dtype)`` returns a function to call.
 
 They come from a library of the package (:mod:`bundled`), else from the kernel store (:mod:`store`), which compiles what
-it lacks. ``FASTNN2_KERNELS`` sets one of these: ``bundled``, ``store``, or ``numba``, with which plain Numba compiles.
+it lacks. ``FASTNN2_KERNELS`` chooses: ``bundled``, ``store``, or ``numba``, which is the store with plain Numba.
 """
 
 import functools

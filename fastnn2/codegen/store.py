@@ -96,7 +96,7 @@ def _make(name: str, dtype: str) -> Kernel:
 
 
 def is_fast_wanted() -> bool:
-    """Return whether kernels are compiled the fast way, where it works: not by FASTNN2_KERNELS=numba."""
+    """Return whether the fast compile is tried: where objects are ELF, unless FASTNN2_KERNELS is numba."""
     return HAS_ELF and wanted_kernels() != "numba"
 
 

@@ -2,7 +2,7 @@
 
 Each folder may import those above it:
 
-shared   records and control words, what is chosen by shape; no Numba
+shared   records and control words, what is chosen by shape, features of processors; no Numba
 simd     types of vectors and records for Numba, blocks of vectors in registers, exp, tanh and log
 nn       one tile of samples through a network: layers, losses, optimizers, updates
 loops    whole runs, training or inference, one call on each thread of a team; the entries that Python calls

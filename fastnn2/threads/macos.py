@@ -20,7 +20,7 @@ def library() -> Any:
 
 @functools.cache
 def _host() -> Any:
-    """Return the right to ask this computer, which is counted each time."""
+    """Return the port of this computer, to ask for its statistics; each call of mach_host_self counts one more user."""
     return ctypes.c_uint32(library().mach_host_self())
 
 

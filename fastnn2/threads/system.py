@@ -20,7 +20,7 @@ IS_WINDOWS, IS_MACOS = os.name == "nt", sys.platform == "darwin"
 WORKERS_CAN_WAIT = IS_POSIX
 
 ATTRIBUTES_BYTES = 256  # more than a pthread_attr_t has: 56 on x86-64 Linux, 64 on Arm Linux and macOS
-SIGNALS_BYTES = 128  # a sigset_t on Linux; it is smaller elsewhere, as on macOS with 4
+SIGNALS_BYTES = 128  # a sigset_t on Linux; elsewhere it is smaller, 4 on macOS
 ATTRIBUTE_OF_SIGNALS = "pthread_attr_setsigmask_np"  # the GNU C library has it, from version 2.32 on
 # An instruction of a thread may raise these signals for the thread itself: they must not be blocked.
 OWN_SIGNALS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
@@ -89,8 +89,8 @@ def thread_attributes(cores: frozenset[int]) -> Any:
 def with_signals_blocked(start: Callable[[], Any]) -> list[Callable[[], Any]]:
     """Return calls that start threads which block signals, with :func:`thread_attributes`; `start` is one of them.
 
-    Where attributes cannot say so, as on macOS, threads inherit it from the caller, which blocks signals meanwhile. So
-    no signal may raise an exception between two of these calls: the caller makes all of them in one bytecode.
+    Where attributes cannot say so, as on macOS, threads inherit what the caller blocks, so it blocks signals while it
+    starts them. No exception may be raised between these calls: the caller makes all of them in one bytecode.
     """
     library = libc_with_gil()
     if hasattr(library, ATTRIBUTE_OF_SIGNALS) or not hasattr(library, "pthread_sigmask"):

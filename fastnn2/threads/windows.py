@@ -17,7 +17,7 @@ class CoreOrCache(ctypes.Structure):
 
 
 class MemoryStatus(ctypes.Structure):
-    """MEMORYSTATUSEX, in bytes; the page file is the memory that the system may promise, with the disk's."""
+    """MEMORYSTATUSEX, in bytes. `page_file` is all that the system may promise: of memory and of the page file."""
 
     _fields_ = (
         ("length", ctypes.c_uint32),
@@ -34,7 +34,7 @@ class MemoryStatus(ctypes.Structure):
 
 @functools.cache
 def kernel32() -> Any:
-    """Return the library."""
+    """Return the library kernel32."""
     library = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
     library.GetCurrentProcess.restype = ctypes.c_void_p  # a pointer, not an int
     return library
@@ -48,7 +48,7 @@ def affinity() -> set[int] | None:
         done = kernel32().GetProcessAffinityMask(process, ctypes.byref(own), ctypes.byref(all_processors))
     except (AttributeError, OSError):
         return None
-    if not done or own.value == 0:  # as if the threads of the process are in several groups
+    if not done or own.value == 0:  # 0: the threads of the process are in several groups
         return None
     return {number for number in range(64) if own.value >> number & 1}
 

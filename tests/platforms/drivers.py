@@ -82,8 +82,7 @@ class Results:
         suffix: str,
     ) -> None:
         self.folder, self.jobs, self.suffix = folder, listed, suffix
-        names = [job["name"] for job in listed]
-        (folder / f"{suffix}.list").write_text("".join(f"{name}.job {name}.{suffix}\n" for name in names))
+        (folder / f"{suffix}.list").write_text(jobs.of_driver([job["name"] for job in listed], suffix))
         done = run(str(library), f"{suffix}.list")
         self.error = f"the driver ended with {done.returncode}: {done.stderr.strip()}" if done.returncode else ""
         self.done = {line.strip().removesuffix(".job") for line in done.stdout.splitlines()}
@@ -106,7 +105,7 @@ class Results:
 def change_input(folder: pathlib.Path, job: dict[str, Any], name: str, field: str) -> dict[str, Any]:
     """Write a copy of a job in which one bit of the first number of a field is another; return its entry of the list.
 
-    The results that are to come out are those of the unchanged job.
+    Its expected results are those of the unchanged job.
     """
     content = bytearray((folder / f"{job['name']}.job").read_bytes())
     blocks = int.from_bytes(content[NAME_BYTES : NAME_BYTES + 8], "little")

@@ -1,12 +1,14 @@
 """Jobs of the kernels, recorded while public functions and estimators run, for driver.c to run on another platform.
 
-    python tests/platforms/jobs.py FOLDER
+    python tests/platforms/jobs.py FOLDER              record
+    python tests/platforms/jobs.py FOLDER --compare    compare what a driver has written there
 
-writes jobs of every entry, the results that are to come out of each, and a list of them; ``driver LIBRARY LIST`` runs
-them. This script changes functions of fastnn2, so it is to have a process of its own. :func:`differences` compares what
-the driver writes, byte by byte.
+FOLDER then has jobs of every entry, the expected results of each, a list of them, and one for the driver:
+there, ``driver LIBRARY jobs.list`` runs them, also on a machine without Python or network. Recording changes functions
+of fastnn2, so it takes a process of its own. :func:`differences` compares byte by byte.
 """
 
+import argparse
 import json
 import pathlib
 import sys
@@ -25,7 +27,7 @@ from fastnn2.kernels.shared import control_words  # noqa: E402
 from fastnn2.kernels.shared.record import Record  # noqa: E402
 from fastnn2.threads.team import Team  # noqa: E402
 
-LIST = "jobs.json"
+LIST, LIST_OF_DRIVER = "jobs.json", "jobs.list"
 MOST_CALLS = 3  # of a team that are recorded
 MOST_JOBS = 2  # of an entry, a dtype and a number of threads in each of the runs of recorded_runs.py
 
@@ -142,7 +144,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def differences(job: dict[str, Any], expected: bytes, found: bytes) -> list[str]:
-    """Return the names of what differs between the results of a job and those that are to come out."""
+    """Return the names of what differs between the results of a job and the expected ones."""
     if len(found) != len(expected):
         return [f"{len(found)} bytes of results, not {len(expected)}"]
     names, begin = [], 0
@@ -159,8 +161,13 @@ def differences(job: dict[str, Any], expected: bytes, found: bytes) -> list[str]
     return names
 
 
-def main(folder: pathlib.Path) -> None:
-    """Record all runs."""
+def of_driver(names: list[str], suffix: str = "found") -> str:
+    """Return the driver's list: each job, and the file for its results."""
+    return "".join(f"{name}.job {name}.{suffix}\n" for name in names)
+
+
+def record(folder: pathlib.Path) -> None:
+    """Write the jobs of all runs to a folder."""
     from platforms.recorded_runs import RUNS
 
     recorder = Recorder(folder)
@@ -168,8 +175,36 @@ def main(folder: pathlib.Path) -> None:
     for recorder.run, calls in RUNS.items():
         for function, *arguments in calls:
             function(*arguments)
+    (folder / LIST_OF_DRIVER).write_text(of_driver([job["name"] for job in recorder.jobs]))
     (folder / LIST).write_text(json.dumps(recorder.jobs))
 
 
+def compare(folder: pathlib.Path) -> int:
+    """Print which jobs of a folder have other results, or none; return the exit status."""
+    listed, wrong = read(folder), 0
+    for job in listed:
+        expected, found = (folder / f"{job['name']}.{suffix}" for suffix in ("expected", "found"))
+        names = ["no results"]
+        if found.exists():
+            names = differences(job, expected.read_bytes(), found.read_bytes())
+        if names:
+            wrong += 1
+            print(f"{job['name']}: {', '.join(names)}")
+    print(f"{len(listed) - wrong} of {len(listed)} jobs agree")
+    return 1 if wrong or not listed else 0
+
+
+def main() -> int:
+    """Do what the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="FOLDER", type=pathlib.Path, help="a folder that exists")
+    parser.add_argument("--compare", action="store_true", help="compare results, and record nothing")
+    options = parser.parse_args()
+    if options.compare:
+        return compare(options.folder)
+    record(options.folder)
+    return 0
+
+
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    raise SystemExit(main())

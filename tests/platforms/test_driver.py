@@ -1,6 +1,9 @@
-"""The driver and its jobs on this system, where it is known what is to come out; test_windows.py relies on them."""
+"""The driver and its jobs on this system, where the results are known; test_windows.py relies on them."""
 
+import json
+import shutil
 import subprocess
+import sys
 
 import pytest
 from data import PATIENCE, extra
@@ -8,6 +11,7 @@ from platforms.drivers import (
     CASES,
     FEW,
     FEW_CASES,
+    HERE,
     TEAMS,
     Results,
     best_level,
@@ -17,11 +21,13 @@ from platforms.drivers import (
     of_few,
     rename_entry,
 )
+from platforms.jobs import LIST
 
 from fastnn2.codegen.build.libraries import ENTRIES
 from fastnn2.codegen.bundled import platform_here
 
 extra("ziglang", "build")
+extra("lief", "build")
 PLATFORM = "linux-x86-64"
 pytestmark = pytest.mark.skipif(platform_here() != PLATFORM, reason=f"needs {PLATFORM}")
 
@@ -72,6 +78,30 @@ def test_another_input_gives_other_bytes(folder, jobs, driver, library, field, w
     changed = change_input(folder / "jobs", job, f"changed-{field}-{what}", field)
     found = Results(driver, library, folder / "jobs", [changed], f"changed-{field}-{what}").of_job(changed)
     assert any(line.startswith(f"{what} at ") for line in found)
+
+
+def test_results_of_another_machine_are_compared(folder, jobs, tmp_path):
+    few = [job for job in jobs if job["entry"] in ("cost", "update")]
+    (tmp_path / LIST).write_text(json.dumps(few))
+    for job in few:
+        for suffix in ("expected", "found"):
+            shutil.copy(folder / "jobs" / f"{job['name']}.expected", tmp_path / f"{job['name']}.{suffix}")
+    command = [sys.executable, str(HERE / "jobs.py"), str(tmp_path), "--compare"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (0, f"{len(few)} of {len(few)} jobs agree\n")
+    wrong = tmp_path / f"{few[0]['name']}.found"
+    wrong.write_bytes(wrong.read_bytes()[:-1])
+    (tmp_path / f"{few[1]['name']}.found").unlink()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    size = wrong.stat().st_size
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1,
+        [
+            f"{few[0]['name']}: {size} bytes of results, not {size + 1}",
+            f"{few[1]['name']}: no results",
+            f"{len(few) - 2} of {len(few)} jobs agree",
+        ],
+    )
 
 
 @pytest.fixture(scope="module")

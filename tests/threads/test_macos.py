@@ -5,7 +5,7 @@ import errno
 import os
 
 import pytest
-from thread_data import Without
+from thread_data import Without, leave_linux
 
 from fastnn2.threads import cores, macos, memory, system
 
@@ -45,14 +45,8 @@ def use(monkeypatch):
     def use(library):
         monkeypatch.setattr(macos, "library", lambda: library)
         monkeypatch.setattr(system, "IS_MACOS", True)
-        monkeypatch.setattr(os, "cpu_count", lambda: 10)
         monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": PAGE}[name], raising=False)
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-        monkeypatch.setattr(cores, "CACHE_SECONDS", 0.0)
-        monkeypatch.setattr(cores, "control_groups", lambda controller: [])
-        monkeypatch.setattr(memory, "control_groups", lambda controller: [])
-        for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-            monkeypatch.delenv(name, raising=False)
+        leave_linux(monkeypatch, processors=10)
 
     macos._host.cache_clear()
     yield use

@@ -1,10 +1,9 @@
 """What Windows answers, with a stand-in for kernel32; structures are as Microsoft documents them."""
 
 import ctypes
-import os
 
 import pytest
-from thread_data import Without
+from thread_data import Without, leave_linux
 
 from fastnn2.threads import cores, memory, system, windows
 
@@ -59,13 +58,7 @@ def use(monkeypatch):
     def use(library):
         monkeypatch.setattr(windows, "kernel32", lambda: library)
         monkeypatch.setattr(system, "IS_WINDOWS", True)
-        monkeypatch.setattr(os, "cpu_count", lambda: 6)
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-        monkeypatch.setattr(cores, "CACHE_SECONDS", 0.0)
-        for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(cores, "control_groups", lambda controller: [])
-        monkeypatch.setattr(memory, "control_groups", lambda controller: [])
+        leave_linux(monkeypatch, processors=6)
 
     return use
 

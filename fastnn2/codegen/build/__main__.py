@@ -18,6 +18,8 @@ from fastnn2.codegen.terminal import is_terminal
 
 FOR_LIBRARIES = ("ziglang", "lief")
 FOR_WHEELS = (*FOR_LIBRARIES, "build", "hatchling")
+OUT_HELP = "the folder for what is built (default with --wheels: dist)"
+PROCESSES_HELP = "how many levels are compiled at a time (default: the number of usable processors)"
 INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctrl-C
 
 
@@ -35,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
     what = result.add_mutually_exclusive_group(required=True)
     what.add_argument("--platform", choices=tuple(PLATFORMS), help="build the libraries of this platform")
     what.add_argument("--wheels", action="store_true", help="build a wheel for each platform, and the sdist")
-    result.add_argument("--out", type=pathlib.Path, help="the folder for the results (with --wheels by default: dist)")
-    result.add_argument("--processes", type=int, help="how many levels are compiled at once (by default: processors)")
+    result.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help=OUT_HELP)
+    result.add_argument("--processes", type=int, metavar="N", help=PROCESSES_HELP)
     return result
 
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = parser()
     options = command.parse_args(arguments)
     if options.platform and not options.out:
-        command.error("--platform needs --out FOLDER; in a checkout, --out fastnn2/libraries is where it is used")
+        command.error("--platform needs --out FOLDER; a checkout uses the libraries in fastnn2/libraries")
     if options.processes is not None and options.processes < 1:
         command.error(f"--processes is {options.processes}; expected 1 or more")
     needed = FOR_WHEELS if options.wheels else FOR_LIBRARIES
@@ -76,7 +78,9 @@ def _build(options: argparse.Namespace) -> None:
         for path in paths:
             print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     else:
-        print(f"{len(ENTRIES)} kernels for {options.platform} in {options.out}")
+        count = len(platforms[0].levels)
+        libraries = "1 library" if count == 1 else f"{count} libraries"
+        print(f"{libraries} of {len(ENTRIES)} kernels for {options.platform} in {options.out}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Look into a linked library: it has to export the entries alone, and to need no more than every system has.
 
 Nobody can run the libraries of all platforms on one machine, so the build refuses what it did not ask for: an export or
-a symbol that is not expected, a C library newer than promised, code that runs when the library is loaded, memory that
+an import that is not expected, a C library newer than promised, code that runs when the library is loaded, memory that
 is writable and executable, or a signature of macOS that does not fit the file.
 """
 
@@ -30,7 +30,7 @@ APPLE_PAGE = 0x4000
 
 
 class InspectionError(Exception):
-    """A library is not as it must be; the text has all that was found."""
+    """A library is not as it must be; the text says all that is wrong."""
 
 
 class Findings:
@@ -45,17 +45,17 @@ class Findings:
         self.texts: list[str] = []
 
     def check(self, is_right: bool, text: str) -> None:
-        """Note `text` unless something is right."""
+        """Note `text` unless `is_right`."""
         if not is_right:
             self.texts.append(text)
 
     def allow(self, what: str, found: Iterable[str], allowed: Iterable[str]) -> None:
-        """Note what was found and is not allowed."""
+        """Note, after the words `what`, all that was found and is not allowed."""
         if extra := sorted(set(found) - set(allowed)):
             self.texts.append(f"{what} {', '.join(extra)}")
 
     def exports(self, found: Iterable[str], expected: Iterable[str]) -> None:
-        """Note exports too many, missing or double."""
+        """Note exports that are not expected, missing or there twice."""
         found, expected = sorted(found), sorted(expected)
         self.allow("exports", found, expected)
         self.allow("does not export", expected, found)

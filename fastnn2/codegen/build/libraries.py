@@ -27,7 +27,7 @@ COMPILER = "fastnn2.codegen.build.compile_level"
 
 
 class CompileError(Exception):
-    """A process that compiles has failed, with its last words."""
+    """A process that compiles has failed; the text has its last line of errors."""
 
 
 def build_platform(
@@ -151,7 +151,7 @@ class _Compilers:
                 self._running.discard(process)
             if process.returncode:
                 errors.seek(0)
-                last = errors.read().strip().splitlines()[-1:] or ["it said nothing"]
+                last = errors.read().strip().splitlines()[-1:] or ["no message"]
                 end = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
                 what = " ".join(arguments[:2])
                 raise CompileError(f"the process that compiles for {what} has ended with {end}: {last[0]}")

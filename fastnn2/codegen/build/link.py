@@ -1,7 +1,8 @@
 """A shared library from object files, by zig's linkers, which the package ziglang brings for every platform.
 
-A library exports the entries alone. It needs sched_yield, usleep, memset and, without FMA instructions, fma of the C
-library. On Windows it needs kernel32's SwitchToThread and Sleep, and has the others of zig's own library, compiler_rt.
+A library exports the entries alone. It calls sched_yield, usleep, memset and, without FMA instructions, fma of the C
+library. On Windows it calls SwitchToThread and Sleep of kernel32; the other functions are linked into it, from zig's
+compiler_rt.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ VERSION_SCRIPT = "{ global: %s; local: *; };"
 
 
 class LinkError(Exception):
-    """The linker has failed, with its words."""
+    """The linker has failed; the text has its errors."""
 
 
 def link(platform: Platform, objects: dict[str, bytes], path: pathlib.Path) -> None:

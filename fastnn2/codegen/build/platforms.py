@@ -1,8 +1,8 @@
 """The platforms that kernels are built for, and for each the levels of its processors.
 
 A library of a level uses the features of the level that NumPy reports (see
-:mod:`fastnn2.kernels.shared.features`), and no other: so it is known before it is loaded whether a processor runs it,
-whatever the system. What is left out (bmi, lzcnt, movbe and the like) is for whole numbers.
+:mod:`fastnn2.kernels.shared.features`), and no other. So on every system it is known, before a library is loaded,
+whether the processor runs it. What is left out (bmi, lzcnt, movbe and the like) is for whole numbers.
 """
 
 import dataclasses
@@ -43,6 +43,8 @@ class Platform:
 
     Attributes
     ----------
+    name : str
+        Its name for users, such as "linux-x86-64".
     triple : str
         LLVM's target triple.
     target : str
@@ -50,7 +52,7 @@ class Platform:
     suffix : str
         How the names of its shared libraries end.
     tag : str
-        The platform in the name of a wheel, or several with points between them.
+        The platform tag of a wheel, or several with points between them.
     levels : tuple of Level
     """
 
@@ -76,8 +78,8 @@ X86_LEVELS = tuple(_level(name) for name in ("x86-64-v2", "x86-64-v3", "x86-64-v
 PLATFORMS = {
     platform.name: platform
     for platform in (
-        # The GNU C library 2.17 is that of manylinux2014, which NumPy's wheels need at least. Wheels have both names,
-        # as `pip download --platform` compares them by their letters.
+        # NumPy's wheels need manylinux2014 or newer, which has the GNU C library 2.17. Wheels are tagged with both of
+        # its names, as `pip download --platform` finds only the name that it is given.
         Platform(
             "linux-x86-64",
             "x86_64-unknown-linux-gnu",

@@ -27,6 +27,7 @@ OF_NUMPY = {
 # What systems call a kind of processor -> its name here. The last two are what Linux says in a process that `setarch`
 # or `linux32` has started, of 64 bits or not.
 SAME_MACHINE = {"x86_64": "x86-64", "amd64": "x86-64", "i686": "x86-64", "armv8l": "aarch64"}
+# All that this module knows of: the features that NumPy reports.
 VISIBLE = frozenset(" ".join(OF_NUMPY.values()).split())
 
 
@@ -70,12 +71,12 @@ def features_here() -> frozenset[str] | None:
 
 
 def has_fma() -> bool:
-    """Return whether code may use fused multiply-add instructions; also where NumPy does not say, as most may."""
+    """Return whether code may use fused multiply-add instructions; assumed where NumPy does not say."""
     return _has_fma(named_features())
 
 
 @functools.cache
-def _has_fma(named: frozenset[str] | None) -> bool:
+def _has_fma(named: frozenset[str] | None) -> bool:  # `named`, on which features_here depends, is the cache's key
     found = features_here()
     if not machine().startswith("x86"):
         return True  # all 64-bit Arm processors have them

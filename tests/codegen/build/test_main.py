@@ -62,7 +62,7 @@ def test_libraries(builds, capsys):
     assert command.main([*MACOS, "some/folder", "--processes", "3"]) == 0
     assert builds == [("macos-arm64", pathlib.Path("some/folder"), n) for n in (None, 3)]
     out, err = capsys.readouterr()
-    assert (out, err) == ("34 kernels for macos-arm64 in some/folder\n" * 2, "")
+    assert (out, err) == ("1 library of 34 kernels for macos-arm64 in some/folder\n" * 2, "")
 
 
 def test_wheels(builds, capsys, tmp_path, monkeypatch):
