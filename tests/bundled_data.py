@@ -134,6 +134,8 @@ DAMAGES = {
     "features of numbers": (listed_of_each("features", [[1]]), LIST_DAMAGED),
     "a file of the wrong type": (listed_of_each("file", 7), LIST_DAMAGED),
     "a file elsewhere": (listed_of_each("file", "../library.so"), LIST_DAMAGED),
+    "a file with a null byte": (listed_of_each("file", "x86\0.so"), LIST_DAMAGED),
+    "a file with half a character": (listed_of_each("file", "\ud800.so"), LIST_DAMAGED),
     "no features": (lambda folder: change_libraries(folder, lambda each: each.pop("features")), LIST_DAMAGED),
     "a hash of the wrong type": (listed_of_each("sha256", 7), LIST_DAMAGED),
     "foreign": (listed_in("platform", "plan9-mips"), "has libraries for plan9-mips, and this Python is for"),

@@ -9,6 +9,7 @@ written. An installation from the sources has no such folder.
 import ctypes
 import hashlib
 import json
+import os
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from fastnn2.codegen.loader import Kernel
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared import features
 from fastnn2.kernels.shared.records import RECORDS
+from fastnn2.kernels.shared.sources import source_hash
 
 FOLDER = pathlib.Path(__file__).parents[1] / "libraries"
 LIST = "libraries.json"
@@ -90,9 +92,13 @@ def open_best() -> Library | None:
     if platform != platform_here():
         raise UnusableLibraryError(f"{FOLDER} has libraries for {platform}, and this Python is for {platform_here()}")
     if sources != LOADED_SOURCES:
+        if sources == source_hash():  # as after an upgrade
+            raise UnusableLibraryError(
+                f"the files of fastnn2 in {FOLDER.parent} have changed since it was imported", "start Python again"
+            )
         raise UnusableLibraryError(
             f"the libraries in {FOLDER} were not built from the sources of fastnn2 beside them",
-            f"build them again (python -m fastnn2.codegen.build --platform {platform} --out {FOLDER})",
+            f'build them again (python -m fastnn2.codegen.build --platform {platform} --out "{FOLDER}")',
         )
     here = features.features_here() or frozenset()
     usable = [library for library in libraries if library.features <= here]
@@ -121,6 +127,8 @@ def _listed(entry: Any) -> _Listed:
     )
     if pathlib.PurePath(result.file).name != result.file:
         raise ValueError(f"{result.file!r} is not in the folder of the list")
+    if b"\0" in os.fsencode(result.file):  # which also raises ValueError, where no file can have that name
+        raise ValueError(f"{result.file!r} is not the name of a file")
     return result
 
 

@@ -17,4 +17,4 @@ def wanted_kernels() -> str | None:
 
 def is_store_on() -> bool:
     """Return whether kernels that this machine compiles are kept in files: always, unless FASTNN2_STORE is off."""
-    return os.environ.get("FASTNN2_STORE", "").lower() not in ("off", "0", "no", "false")
+    return os.environ.get("FASTNN2_STORE", "").strip().lower() not in ("off", "0", "no", "false")

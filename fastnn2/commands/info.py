@@ -11,6 +11,7 @@ from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.codegen.store_lock import turn_to_compile
 from fastnn2.codegen.terminal import is_terminal
+from fastnn2.kernels.shared import features
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
 
@@ -30,9 +31,10 @@ def show() -> int:
     print(f"Python          {platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in PACKAGES:
         print(f"{package:<15} {_version(package)}")
-    processor = Processor.here()
-    vectors = [name for name in VECTOR_FEATURES if name in processor.features]
-    print(f"processor       {processor.cpu}")
+    processor = _processor()
+    found = processor.features if processor else features.features_here() or ()
+    vectors = [name for name in VECTOR_FEATURES if name in found]
+    print(f"processor       {processor.cpu if processor else features.machine()}")
     print(f"vectors         {', '.join(vectors) or 'no vector features known'}")
     print(f"usable cores    {usable_cores()}")
     if not _print_kernels():
@@ -41,6 +43,7 @@ def show() -> int:
         print("kernel store    off: kernels are compiled in every process")
         return 0
     print(f"kernel store    {store.folder()}")
+    processor = processor or Processor.here()  # which raises, as every kernel does, where llvmlite is missing
     try:
         store_files.open_folder(store.folder()).close()
     except FileNotFoundError:
@@ -56,6 +59,14 @@ def show() -> int:
     if unusable:
         print(f"unusable        {unusable[0]}; the kernel is compiled again when it is needed")
     return 0
+
+
+def _processor() -> Processor | None:
+    """Return the processor; None where llvmlite, which knows its name, cannot be imported (as for bundled kernels)."""
+    try:
+        return Processor.here()
+    except (ImportError, OSError):
+        return None
 
 
 def _print_kernels() -> bool:
@@ -110,6 +121,8 @@ def warm_up(level: str | None) -> int:
         raise ValueError("the kernel store is off (FASTNN2_STORE=off)")
     if level is not None and not store.HAS_ELF:
         raise ValueError(f"--cpu {level} needs ELF objects; here kernels are compiled for this processor alone")
+    if level is not None and not store.is_fast_wanted():
+        raise ValueError("FASTNN2_KERNELS is numba, which compiles for this processor alone; unset it to use --cpu")
     processor = Processor.here() if level is None else Processor.level(level)
     wanted = [(name, dtype) for name in RECORDS for dtype in DTYPES]
     try:

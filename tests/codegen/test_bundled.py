@@ -332,6 +332,15 @@ print(json.dumps([status, os.read(reading, 100).decode(), digest(update())]))
     assert found == [0, expected[0], expected[0]]
 
 
+def test_an_upgrade_while_a_process_runs(libraries, opened, monkeypatch):
+    """The libraries are those of the sources beside them, but not of those that this process has imported."""
+    monkeypatch.setattr(bundled, "LOADED_SOURCES", "1" * 64)
+    with pytest.raises(bundled.UnusableLibraryError, match="have changed since it was imported") as caught:
+        bundled.open_best()
+    assert caught.value.remedy == "start Python again"
+    assert opened == []
+
+
 def test_sources_that_are_newer_than_the_libraries(few_kernels, expected, tmp_path):
     """In a checkout: the kernels of its sources run, not those of before."""
     copy = copy_package(tmp_path, few_kernels)
@@ -341,4 +350,5 @@ def test_sources_that_are_newer_than_the_libraries(few_kernels, expected, tmp_pa
     assert (results, "numba" in modules) == (expected, True)
     assert errors.count("UserWarning") == 1
     assert f"the libraries in {copy / 'libraries'} were not built from the sources of fastnn2 beside them" in errors
-    assert "build them again (python -m fastnn2.codegen.build" in errors
+    options = f'--platform {bundled.platform_here()} --out "{copy / "libraries"}"'
+    assert f"build them again (python -m fastnn2.codegen.build {options})" in errors

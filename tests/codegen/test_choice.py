@@ -30,7 +30,7 @@ def test_wrong_values(text, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(None, True), ("", True), ("on", True), ("off", False), ("OFF", False), ("0", False), ("no", False)],
+    [(None, True), ("", True), ("on", True), ("off", False), ("OFF ", False), ("0", False), ("no", False)],
 )
 def test_store(text, expected, monkeypatch):
     monkeypatch.delenv("FASTNN2_STORE", raising=False)

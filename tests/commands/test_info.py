@@ -14,6 +14,7 @@ from bundled_data import DAMAGES, damage_best, flip_a_bit
 from fastnn2.codegen import bundled, store, store_files, warn
 from fastnn2.codegen.processor import LEVELS, Processor
 from fastnn2.commands import info
+from fastnn2.kernels.shared import features
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.threads.cores import usable_cores
 
@@ -261,6 +262,16 @@ def test_warmup_with_plain_numba_for_another_processor_raises(empty_store, no_fa
 
 
 @STORE
+def test_warmup_for_another_processor_where_plain_numba_is_wanted_raises(empty_store, monkeypatch):
+    """What it would keep for the level is code for this processor."""
+    monkeypatch.setattr(info, "RECORDS", ("update",))
+    monkeypatch.setenv("FASTNN2_KERNELS", "numba")
+    with pytest.raises(ValueError, match=r"FASTNN2_KERNELS is numba, .*; unset it to use --cpu"):
+        info.warm_up("x86-64-v2")
+    assert list(empty_store.iterdir()) == []
+
+
+@STORE
 def test_warmup_with_plain_numba_where_nothing_can_be_written(empty_store, no_fast_compile, monkeypatch):
     def write_plain(*arguments, **options):
         raise PermissionError("read-only")
@@ -362,6 +373,24 @@ def test_libraries_that_cannot_be_used(damage, expected, two_kernels, capsys, mo
 
 
 @STORE
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_info_without_llvmlite(error, two_kernels, capsys, monkeypatch):
+    """Bundled kernels run without it; OSError is what it raises where its own library cannot be loaded."""
+
+    def here(cls):
+        raise error("no llvmlite")
+
+    monkeypatch.setattr(Processor, "here", classmethod(here))
+    lines = shown(capsys)
+    assert lines["processor"] == features.machine()
+    assert set(lines["vectors"].split(", ")) & features.VISIBLE == features.features_here() & set(info.VECTOR_FEATURES)
+    assert lines["kernels"] == f"bundled, {bundled.open_best().level}: {bundled.open_best().path}"
+    monkeypatch.setenv("FASTNN2_KERNELS", "store")
+    with pytest.raises(error, match="no llvmlite"):
+        info.show()
+    assert "kernels         compiled (FASTNN2_KERNELS=store)" in capsys.readouterr().out
+
+
 def test_warmup_where_libraries_cannot_be_used(two_kernels, own_store, capsys):
     damage_best(flip_a_bit)(two_kernels)
     with pytest.warns(UserWarning, match="fastnn2 compiles its kernels, as .* is damaged") as caught:

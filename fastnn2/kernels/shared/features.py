@@ -24,6 +24,9 @@ OF_NUMPY = {
     "AVX512CD": "avx512cd",
     "AVX512_SKX": "avx512bw avx512dq avx512vl",
 }
+# What systems call a kind of processor -> its name here. The last two are what Linux says in a process that `setarch`
+# or `linux32` has started, of 64 bits or not.
+SAME_MACHINE = {"x86_64": "x86-64", "amd64": "x86-64", "i686": "x86-64", "armv8l": "aarch64"}
 # All that this module knows of: the features that NumPy reports.
 VISIBLE = frozenset(" ".join(OF_NUMPY.values()).split())
 
@@ -36,7 +39,7 @@ def machine() -> str:
         name = sysconfig.get_platform().removeprefix("win-")  # of this Python; the system's may be another
     else:
         name = os.uname().machine if sys.maxsize > 1 << 32 else "32-bit"
-    return {"x86_64": "x86-64", "amd64": "x86-64"}.get(name.lower(), name.lower())
+    return SAME_MACHINE.get(name.lower(), name.lower())
 
 
 def named_features() -> frozenset[str] | None:

@@ -116,7 +116,15 @@ def test_fma_of_the_environment(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(features.os, "uname"), reason="needs POSIX")
 @pytest.mark.parametrize(
-    ("name", "expected"), [("x86_64", "x86-64"), ("aarch64", "aarch64"), ("arm64", "arm64"), ("riscv64", "riscv64")]
+    ("name", "expected"),
+    [
+        ("x86_64", "x86-64"),
+        ("i686", "x86-64"),  # in a process of 64 bits that setarch has started
+        ("aarch64", "aarch64"),
+        ("armv8l", "aarch64"),
+        ("arm64", "arm64"),
+        ("riscv64", "riscv64"),
+    ],
 )
 def test_the_kind_of_processor(name, expected, monkeypatch):
     monkeypatch.setattr(features.os, "uname", lambda: types.SimpleNamespace(machine=name))
