@@ -42,13 +42,13 @@ def store_kernels(monkeypatch):
     """Kernels come from the store, here and in subprocesses, also where the package has libraries of them."""
     from data import STORE_KERNELS
 
-    from fastnn2.codegen import compiled
+    from fastnn2.codegen import provider
 
     for name, value in STORE_KERNELS.items():
         monkeypatch.setenv(name, value)
-    compiled.source.cache_clear()
+    provider.origin.cache_clear()
     yield
-    compiled.source.cache_clear()
+    provider.origin.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -62,16 +62,16 @@ def few_kernels(tmp_path_factory):
 @pytest.fixture
 def libraries(few_kernels, tmp_path, monkeypatch):
     """A copy of these libraries, which this process uses in place of the package's own."""
-    from fastnn2.codegen import bundled, compiled, warn
+    from fastnn2.codegen import bundled, provider, warn
 
     folder = pathlib.Path(shutil.copytree(few_kernels, tmp_path / "libraries"))
     for name in ("FASTNN2_KERNELS", "FASTNN2_STORE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(bundled, "FOLDER", folder)
     monkeypatch.setattr(warn, "_given", {})
-    compiled.source.cache_clear()
+    provider.origin.cache_clear()
     yield folder
-    compiled.source.cache_clear()
+    provider.origin.cache_clear()
 
 
 @pytest.fixture(params=["native", "python"])

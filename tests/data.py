@@ -10,8 +10,8 @@ import pytest
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.codegen import compiled
-from fastnn2.codegen.choice import is_store_on
+from fastnn2.codegen import provider
+from fastnn2.codegen.settings import is_store_on
 from fastnn2.kernels.shared import tuning
 from fastnn2.threads import system
 
@@ -298,7 +298,7 @@ def assert_nearly(result, expected, dtype):
 
 def fail_before_kernel(failing, monkeypatch):
     """Make the thread with number `failing` raise an error before it enters its kernel; workers are Python threads."""
-    kernel = compiled.kernel
+    kernel = provider.kernel
 
     def failing_kernel(name, dtype):
         function = kernel(name, dtype)
@@ -310,7 +310,7 @@ def fail_before_kernel(failing, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(compiled, "kernel", failing_kernel)
+    monkeypatch.setattr(provider, "kernel", failing_kernel)
     monkeypatch.setattr(system, "IS_POSIX", False)
 
 

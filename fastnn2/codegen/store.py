@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import store_files
-from fastnn2.codegen.choice import is_store_on, wanted_kernels
 from fastnn2.codegen.compiler_calls import FastCompileError, run_uninterrupted
 from fastnn2.codegen.loader import Kernel, load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
+from fastnn2.codegen.settings import is_store_on, wanted_kernels
 from fastnn2.codegen.store_files import (
     NUMBA_SUFFIX,
     SUFFIX,

@@ -5,10 +5,10 @@ import importlib.metadata
 import platform
 import sys
 
-from fastnn2.codegen import bundled, compiled, store, store_files
-from fastnn2.codegen.choice import is_store_on, wanted_kernels
+from fastnn2.codegen import bundled, provider, store, store_files
 from fastnn2.codegen.compiler_calls import FastCompileError
 from fastnn2.codegen.processor import LEVELS, Processor
+from fastnn2.codegen.settings import is_store_on, wanted_kernels
 from fastnn2.codegen.store_lock import turn_to_compile
 from fastnn2.codegen.terminal import is_terminal
 from fastnn2.kernels.shared import features
@@ -110,7 +110,7 @@ def warm_up(level: str | None) -> int:
     """Compile the kernels that the store lacks, for this processor or a level of x86-64; return the exit code."""
     from tqdm import tqdm
 
-    if level is None and isinstance(library := compiled.source(), bundled.Library):
+    if level is None and isinstance(library := provider.origin(), bundled.Library):
         print(f"nothing to compile: the kernels for {library.level} come with fastnn2, in {library.path}")
         return 0
     if level is not None and level not in LEVELS:

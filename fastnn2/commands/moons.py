@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2 import reference
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.commands import plotting
 from fastnn2.commands.memory import check_memory, reference_fits
 from fastnn2.engine.full_batch import count_threads
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     picture = plotting.picture_path(options, "moons.png")
     params, X, Y = draw_run(options.samples, options.noise, options.hidden, options.seed)
     _, test_X, test_Y = draw_run(options.samples, options.noise, options.hidden, options.seed + 1)
-    compiled.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
+    provider.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
 
     arguments = (X, Y, options.learning_rate, options.hidden, options.iterations)
     begin = time.perf_counter()

@@ -15,7 +15,7 @@ from fastnn2.blocks.array_source import ArraySource
 from fastnn2.blocks.budget import READ_BYTES, make_budget
 from fastnn2.blocks.fit_blocks import fit_blocks
 from fastnn2.blocks.memory_limit import as_memory_limit
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.commands.memory import STATUS
 from fastnn2.commands.moons import format_duration
 from fastnn2.commands.moons_files import Moons, MoonsFolder
@@ -70,7 +70,7 @@ class FileRuns:
         print(f"samples in {self._folder.path.resolve()}: {done}", flush=True)
         is_narrow = tuning.train_kernel(2, options.hidden, 1) == "train_narrow"
         for name in ("lay_out", "narrow_sums" if is_narrow else "block_sums", "descend"):
-            compiled.kernel(name, options.dtype)  # load or compile it before timing
+            provider.kernel(name, options.dtype)  # load or compile it before timing
         import sklearn.datasets  # noqa: F401  # which draws moons for the runs in memory, and takes memory itself
 
         self._memory_at_start = read_kilobytes(STATUS, ANONYMOUS)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn2 import reference
 from fastnn2._version import __version__
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.codegen.processor import Processor
 from fastnn2.commands.memory import bytes_needed, check_memory, peak_memory, reference_fits
 from fastnn2.commands.moons import format_duration
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         from fastnn2.commands import out_of_core
 
         files = out_of_core.FileRuns(options, measured)
-    compiled.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
+    provider.kernel(tuning.train_kernel(2, options.hidden, 1), options.dtype)  # load or compile it before timing
     print((HEAD if files is None else out_of_core.HEAD) + (f" {'NumPy':>9}" if options.compare else ""), flush=True)
     rows = []
     reference_is_quick = True  # also at the next size, which may be ten times as large

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.descent import Descent
 from fastnn2.engine.layout import aligned_zeros, gradient_length
 from fastnn2.engine.samples import allocate_tiles
@@ -112,7 +112,7 @@ class BlockJob(Descent):
     ) -> tuple[Params, Array]:
         """Train, as :meth:`TrainingRun.run`; what `blocks` raises gets the result so far in its attribute training."""
         is_narrow = tuning.train_kernel(*self.shape[:3]) == "train_narrow"
-        kernel = compiled.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
+        kernel = provider.kernel("narrow_sums" if is_narrow else "block_sums", self.params.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         interrupt = pending = None
         try:

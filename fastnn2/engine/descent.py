@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.kernels.shared import control_words, tuning
@@ -50,7 +50,7 @@ class Descent(TrainingRun):
         for weights in tuning.weights_of(*shape[:3]):
             self.l2[weights] = alpha
         self.results = np.zeros(2)
-        self._descend = compiled.kernel("descend", dtype)
+        self._descend = provider.kernel("descend", dtype)
 
     @property
     def completed(self) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import is_finite, to_groups
 from fastnn2.engine.samples import allocate_tiles
 from fastnn2.engine.workspaces import Workspaces, most_groups
@@ -54,7 +54,7 @@ def forward_blocks(
 def _forward_blocks(
     X: Array, flat: Array, rows: tuple[int, ...], finite: bool
 ) -> Iterator[tuple[slice, list[Array] | None]]:
-    kernel, dtype, (d, h, _, o, _) = compiled.kernel("forward", flat.dtype), flat.dtype, rows
+    kernel, dtype, (d, h, _, o, _) = provider.kernel("forward", flat.dtype), flat.dtype, rows
     for block in sample_blocks(X.shape[1], sum(rows), dtype):
         X_groups, is_valid = to_groups(X[:, block], dtype, is_valid=None if finite else lambda _: True)
         if not is_valid:
@@ -91,6 +91,6 @@ def _forward_group(
     if finite and not is_finite(samples):
         yield slice(0, n), None
     else:
-        compiled.kernel("forward", flat.dtype)(workspace.record)
+        provider.kernel("forward", flat.dtype)(workspace.record)
         yield slice(0, n), workspace.tiles[1:]
     _workspaces.put(workspace)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length, views_by_part
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
@@ -108,7 +108,7 @@ class Job(TrainingRun):
         """Train, as :meth:`TrainingRun.run`."""
         d, h, o, _ = self.shape
         self.learning_rate, self.total_weight = learning_rate, total_weight
-        kernel = compiled.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
+        kernel = provider.kernel(tuning.train_kernel(d, h, o), self.X.dtype)
         team = Team(kernel, self._record, self.control, self.threads)
         run = None
         if observer is not None:

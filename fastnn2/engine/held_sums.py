@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine import chunk_sums
 from fastnn2.engine.block_job import Samples, call_work
 from fastnn2.engine.chunk_sums import ChunkSums
@@ -87,7 +87,7 @@ class _Worker:
     def __init__(self, objective: Objective, params: Array, is_stopped: Callable[[], bool]) -> None:
         self._objective, self._params, self._is_stopped = objective, params, is_stopped
         self._cut, self._stride = objective.cut, objective.stride
-        self._kernel = compiled.kernel(objective.kernel, objective.dtype)
+        self._kernel = provider.kernel(objective.kernel, objective.dtype)
         self._control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
         d, h, o, dtype = objective.d, objective.h, objective.o, objective.dtype
         work = tuning.work_of_iteration(d, tuning.group_size(dtype), h, o)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import BLOCK_BYTES, aligned_zeros, padded_length
 from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
 from fastnn2.engine.workspaces import Workspace, Workspaces, most_groups
@@ -89,7 +89,7 @@ class PreparedNetwork:
         """Do as :meth:`outputs` with up to `asked` threads, and tiles of `groups` groups."""
         out = np.empty((X.n, self.network.o), dtype=self.dtype)
         control = aligned_zeros(control_words.CONTROL_SIZE, np.int64)
-        kernel = compiled.kernel("infer", self.dtype)
+        kernel = provider.kernel("infer", self.dtype)
 
         def job(thread: int, threads: int) -> InferRecord:  # blocks have one size, also if fewer threads start
             return self._job(X, out, groups, asked, control, allocate_tiles(self._rows, groups, self.dtype))
@@ -119,7 +119,7 @@ class PreparedNetwork:
             workspace.n = n
         control = workspace.control
         control[control_words.NEXT_BLOCK] = control[control_words.NOT_FINITE] = 0
-        compiled.kernel("infer", self.dtype)(workspace.record)
+        provider.kernel("infer", self.dtype)(workspace.record)
         result = out[:n].copy() if n <= self._lanes else out
         is_finite = not control[control_words.NOT_FINITE]
         _workspaces.put(workspace)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.chunk_sums import ChunkSums
 from fastnn2.engine.layout import aligned_zeros, padded_length
 from fastnn2.engine.objective import Objective
@@ -28,7 +28,7 @@ class MeanGradient:
 
     def __init__(self, objective: Objective, alpha: float, total_weight: float | None = None) -> None:
         self._objective, self._total_weight = objective, total_weight
-        self._kernel = compiled.kernel("mean_gradient", objective.dtype)
+        self._kernel = provider.kernel("mean_gradient", objective.dtype)
         size = padded_length(objective.params + tuning.UPDATE_WIDTH, objective.dtype)
         self._params, self._gradient = (aligned_zeros(size, objective.dtype) for _ in range(2))
         self._l2 = aligned_zeros(size, np.float64)

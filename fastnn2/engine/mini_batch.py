@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros, padded_length, param_positions
 from fastnn2.engine.samples import Network, SampleMatrix, allocate_tiles, count_threads
 from fastnn2.kernels.shared import choices, control_words, tuning
@@ -256,7 +256,7 @@ class MiniBatchTrainer:
         return team
 
     def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
-        kernel = compiled.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
+        kernel = provider.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
         record = EpochsRecord if self.parts == 1 else UnitEpochsRecord
         arrays.keep_mode = self.keep_mode
         return Team(kernel, lambda thread, size: record(**self._fields(arrays, thread, size)), arrays.control, threads)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.kernels.shared.records import ShuffleRecord
 
 Array = np.ndarray[Any, Any]
@@ -42,7 +42,7 @@ def shuffled_orders(order: Array, epochs: int, random_state: np.random.RandomSta
     if MIN_DRAWS <= epochs * n < MAX_SAMPLES and type(generator) is np.random.MT19937 and is_state_known():
         state = state_of(generator)
         record = ShuffleRecord(n=n, epochs=epochs, state=state, drawn=np.empty_like(state), orders=orders)
-        kernel = compiled.kernel("shuffle", dtype)
+        kernel = provider.kernel("shuffle", dtype)
         with generator.lock:
             kernel(record)
     else:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.kernels.shared.records import LayOutRecord
 
 Array = np.ndarray[Any, Any]
@@ -15,7 +15,7 @@ class RowsToGroups:
 
     def __init__(self, columns: int, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)
-        self._kernel = compiled.kernel("lay_out", dtype)
+        self._kernel = provider.kernel("lay_out", dtype)
         nothing = np.zeros(1, dtype=self._dtype)
         self._record = LayOutRecord(
             matrix=nothing, columns=columns, first=0, count=0, groups=nothing, group=0,

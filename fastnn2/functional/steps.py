@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2 import reference
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.forward_pass import forward_blocks, sample_blocks
 from fastnn2.engine.layout import PARAM_NAMES, aligned_zeros, from_groups, padded_length, to_groups, unpack_params
 from fastnn2.exceptions import Params
@@ -205,7 +205,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     dtype = checks.choose_dtype(y, None)
     o, n = Y.shape
     weights = checks.as_weights(sample_weight, n, dtype)
-    cost_kernel = compiled.kernel("cost", dtype)
+    cost_kernel = provider.kernel("cost", dtype)
     total = np.zeros(1)
     for block in sample_blocks(n, 2 * o, dtype):
         y_groups, Y_groups = to_groups(y[:, block], dtype)[0], to_groups(Y[:, block], dtype)[0]
@@ -277,7 +277,7 @@ def backward(
     if len(Y) != o:
         raise ValueError(f"Y has {len(Y)} rows; expected {o}, as W2 has {o} rows")
     weights = checks.as_weights(sample_weight, n, dtype)
-    backward_kernel = compiled.kernel("backward", dtype)
+    backward_kernel = provider.kernel("backward", dtype)
     gradient = aligned_zeros(len(flat) + 4, np.float64)
     scratch = aligned_zeros(tuning.count_scratch_rows(h) * tuning.group_size(dtype), dtype)
     for block in sample_blocks(n, d + h + 2 * o, dtype):
@@ -355,5 +355,5 @@ def update(gradients: Any, params: Any, learning_rate: float) -> Params:
     flat[:count] = checks.pack_finite_params(arrays, dtype)
     gradient[:count] = checks.pack_finite_params(slopes, np.float64, "gradients['d{}']")
     job = UpdateRecord(params=flat, new=new, count=length, gradient=gradient, l2=l2, learning_rate=learning_rate)
-    compiled.kernel("update", dtype)(job)
+    provider.kernel("update", dtype)(job)
     return unpack_params(new[:count], d, h, o)

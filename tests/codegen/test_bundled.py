@@ -22,7 +22,7 @@ from bundled_data import (
 )
 from data import DTYPES, STORE_KERNELS, assert_same_bits
 
-from fastnn2.codegen import bundled, compiled, store
+from fastnn2.codegen import bundled, provider, store
 from fastnn2.codegen.build.platforms import PLATFORMS
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared import features
@@ -109,8 +109,8 @@ def test_a_numpy_that_does_not_say_what_the_processor_has(libraries, opened, mon
     numpy_says(monkeypatch, None)
     assert bundled.open_best() is None
     assert opened == []
-    monkeypatch.setattr(compiled, "warn_once", None)  # no warning: nothing is wrong with the libraries
-    assert compiled.source() is store
+    monkeypatch.setattr(provider, "warn_once", None)  # no warning: nothing is wrong with the libraries
+    assert provider.origin() is store
 
 
 def test_a_library_that_needs_no_features_runs_where_numpy_does_not_say(libraries, monkeypatch, look_again):
@@ -175,7 +175,7 @@ def test_every_level_gives_the_bits_of_the_store(dtype, libraries, monkeypatch):
     results = []
     for source in sources:
         with monkeypatch.context() as patched:
-            patched.setattr(compiled, "source", lambda source=source: source)
+            patched.setattr(provider, "origin", lambda source=source: source)
             results.append(update(dtype))
     assert len(results) > 1
     for result in results:
@@ -271,7 +271,7 @@ def test_numpy_itself_told_to_see_less(package, expected):
     if not NUMPY.__cpu_features__["AVX512_SKX"]:
         pytest.skip("this processor has no level to leave out that NumPy can name")
     code = BLOCKED + RESULTS.replace(
-        "print(json.dumps([results", "from fastnn2.codegen import compiled\nprint(json.dumps([compiled.source().level"
+        "print(json.dumps([results", "from fastnn2.codegen import provider\nprint(json.dumps([provider.origin().level"
     )
     environment = {"NPY_DISABLE_CPU_FEATURES": " ".join(dispatched)}
     (level, _), _ = run("import warnings\nwarnings.simplefilter('ignore')\n" + code, package, **environment)
@@ -280,7 +280,7 @@ def test_numpy_itself_told_to_see_less(package, expected):
 
 THREADS = """
 import threading
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 barrier, results, errors = threading.Barrier(8), [], []
 def work(number):
     try:

@@ -599,9 +599,9 @@ LONG = ("moons", "--no-plot", "--iterations", "50000000")  # more than a minute
 INTERRUPT_IN_TRAINING = f"""
 import os, signal, sys, threading
 from fastnn2.commands.main import main
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 
-kernel = compiled.kernel
+kernel = provider.kernel
 
 def with_signal(name, dtype):
     function = kernel(name, dtype)
@@ -612,7 +612,7 @@ def with_signal(name, dtype):
 
     return call
 
-compiled.kernel = with_signal
+provider.kernel = with_signal
 sys.exit(main([*{LONG!r}, "--threads", "1"]))
 """
 

@@ -31,7 +31,7 @@ from data import PATIENCE
 
 import fastnn2.dask
 from fastnn2 import TrainingInterrupted
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.dask import ClusterError
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def test_no_bit_changes_where_a_single_death_fails_a_task():
 @pytest.mark.parametrize("begins", [False, True], ids=["before training", "amid it"])
 def test_without_a_worker_that_is_left_fit_ends_within_its_limit(begins, monkeypatch):
     for kernel in ("lay_out", "block_sums", "descend"):  # to compile them takes longer than the limit if others compute
-        compiled.kernel(kernel, "float64")
+        provider.kernel(kernel, "float64")
     monkeypatch.setattr(cluster_data, "TIMEOUT", 8.0)
     with cluster(2, restarts=False) as (local, client):
         begun = threading.Event()

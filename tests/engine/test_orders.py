@@ -79,8 +79,8 @@ def test_a_large_order(way):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_both_kinds_of_kernels(dtype, monkeypatch):
     asked = []
-    kernel = orders.compiled.kernel
-    monkeypatch.setattr(orders.compiled, "kernel", lambda *key: asked.append(key) or kernel(*key))
+    kernel = orders.provider.kernel
+    monkeypatch.setattr(orders.provider, "kernel", lambda *key: asked.append(key) or kernel(*key))
     found = shuffled_orders(np.arange(1000), 3, np.random.RandomState(0), dtype)
     assert asked == [("shuffle", dtype)]
     assert (found == scikit_learns(np.arange(1000), 3, np.random.RandomState(0))).all()
@@ -88,7 +88,7 @@ def test_both_kinds_of_kernels(dtype, monkeypatch):
 
 @pytest.mark.parametrize("generator", [np.random.PCG64, np.random.Philox, np.random.SFC64])
 def test_other_generators_are_left_to_numpy(generator, monkeypatch):
-    monkeypatch.setattr(orders.compiled, "kernel", None)
+    monkeypatch.setattr(orders.provider, "kernel", None)
     monkeypatch.setattr(orders, "MIN_DRAWS", 0)
     ours, theirs = (np.random.RandomState(generator(3)) for _ in range(2))
     found = shuffled_orders(np.arange(500), 4, ours, "float64")
@@ -113,7 +113,7 @@ def test_a_state_that_is_not_as_expected_is_left_to_numpy(monkeypatch):
     changed = lambda generator: np.zeros(625, dtype=np.uint32)  # noqa: E731
     with monkeypatch.context() as patched:
         patched.setattr(orders, "state_of", changed)
-        patched.setattr(orders.compiled, "kernel", None)
+        patched.setattr(orders.provider, "kernel", None)
         assert not is_state_known()
         assert_as_scikit_learn(700, 3, random_state(1, 1))
     is_state_known.cache_clear()
@@ -129,5 +129,5 @@ def test_the_state_is_numpys_own():
 
 def test_small_orders_are_left_to_numpy(monkeypatch):
     """A call of the kernel takes as long as some of NumPy's shuffles."""
-    monkeypatch.setattr(orders.compiled, "kernel", None)
+    monkeypatch.setattr(orders.provider, "kernel", None)
     assert_as_scikit_learn(90, 11, random_state(0, 0))

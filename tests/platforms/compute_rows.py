@@ -34,9 +34,9 @@ def set_threads() -> None:
 
 def record_kernels(kernels: set[str]) -> None:
     """Add the name and dtype of each kernel that is asked for."""
-    from fastnn2.codegen import compiled
+    from fastnn2.codegen import provider
 
-    source = compiled.source()
+    source = provider.origin()
     kernel = source.kernel
 
     def recorded(name: str, dtype: Any) -> Any:

@@ -22,7 +22,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1])] if __name__ ==
 
 from platforms.recording import WAIT_FOR, Recording  # noqa: E402
 
-from fastnn2.codegen import compiled  # noqa: E402
+from fastnn2.codegen import provider  # noqa: E402
 from fastnn2.kernels.shared import control_words  # noqa: E402
 from fastnn2.kernels.shared.record import Record  # noqa: E402
 from fastnn2.threads.team import Team  # noqa: E402
@@ -45,7 +45,7 @@ class Recorder:
 
     def install(self) -> None:
         """Change what makes records, kernels and teams."""
-        write, point, kernel = Record.write, Record.point, compiled.kernel
+        write, point, kernel = Record.write, Record.point, provider.kernel
         init, call, end = Team.__init__, Team.call, Team.end
         recorder = self
 
@@ -100,7 +100,7 @@ class Recorder:
                 recording.end()
                 recorder.add(recording)
 
-        Record.write, Record.point, compiled.kernel = new_write, new_point, new_kernel  # type: ignore[method-assign]
+        Record.write, Record.point, provider.kernel = new_write, new_point, new_kernel  # type: ignore[method-assign]
         Team.__init__, Team.call, Team.end = new_init, new_call, new_end  # type: ignore[method-assign]
 
     def kind(self, entry: str, dtype: str, threads: int) -> str:

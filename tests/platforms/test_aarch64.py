@@ -99,14 +99,14 @@ FIT = "fastnn2.fit([[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1], 0.3, 5, 10)"
 ALONE = f"""
 import importlib.util, json, os, platform, sys
 import fastnn2
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.threads.cores import usable_cores
 {FIT}
 X = [[0.0], [1.0], [2.0], [3.0]] * 3
 fastnn2.MLPClassifier(max_iter=2, early_stopping=True, tol=10).fit(X, [0, 0, 1, 1] * 3)
 print(json.dumps({{
     "machine": platform.machine(), "cores": usable_cores(), "loaded": sorted(sys.modules),
-    "library": str(compiled.source().path), "level": compiled.source().level,
+    "library": str(provider.origin().path), "level": provider.origin().level,
     "found": [name for name in ("numba", "llvmlite") if importlib.util.find_spec(name)],
 }}))
 """

@@ -14,7 +14,7 @@ from data import PATIENCE, STORE_KERNELS, assert_same_bits
 from numpy.testing import assert_array_equal
 
 import fastnn2
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine import training_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
@@ -27,10 +27,10 @@ PREAMBLE = """
 import gc, json, os, random, signal, sys, threading, time, _thread
 import numpy as np
 import fastnn2
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 
 started = threading.Event()
-kernel = compiled.kernel
+kernel = provider.kernel
 
 def with_event(name, dtype):
     function = kernel(name, dtype)
@@ -42,7 +42,7 @@ def with_event(name, dtype):
     call.address = function.address
     return call
 
-compiled.kernel = with_event
+provider.kernel = with_event
 
 def data(n, dtype):
     X = np.empty((2, n), dtype=dtype)
@@ -377,7 +377,7 @@ fastnn2.fit(X, Y, 0.5, 5, 20_000_000)
 @pytest.fixture
 def started(monkeypatch):
     """Return an event that is set when a thread enters the kernel."""
-    event, kernel = threading.Event(), compiled.kernel
+    event, kernel = threading.Event(), provider.kernel
 
     def with_event(name, dtype):
         function = kernel(name, dtype)
@@ -389,7 +389,7 @@ def started(monkeypatch):
         call.address = function.address
         return call
 
-    monkeypatch.setattr(compiled, "kernel", with_event)
+    monkeypatch.setattr(provider, "kernel", with_event)
     return event
 
 

@@ -14,7 +14,7 @@ from data import DTYPES, PATIENCE, assert_ended, can_use_native_threads, count_o
 from numpy.testing import assert_array_equal
 from thread_data import ThreadLimit, Without, blocked_signals, raise_at_bytecode
 
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.kernels.shared.records import UpdateRecord
 from fastnn2.threads import native, system
@@ -33,7 +33,7 @@ class Update:
         self.gradient, self.l2 = (aligned_zeros(COUNT, np.float64) for _ in range(2))
         for array in (*self.old, self.gradient, self.l2):
             array[...] = source.standard_normal(COUNT)
-        self.kernel = compiled.kernel("update", dtype)
+        self.kernel = provider.kernel("update", dtype)
         self.errors = []
 
     def threads(self, kind):
@@ -211,12 +211,12 @@ import threading, time
 import numpy as np
 from fastnn2.threads import native
 from fastnn2.kernels.shared import control_words
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.kernels.shared.records import TrainRecord
 
 control = aligned_zeros(control_words.NEXT_CHUNKS + 4 * control_words.WORD, np.int64)
-kernel = compiled.kernel("train_narrow", "float64")
+kernel = provider.kernel("train_narrow", "float64")
 fields = {name: control if kind.endswith("*") else 0 for name, kind in TrainRecord.kinds.items()}
 job = TrainRecord(**fields | {"thread": 1, "threads": 2})
 threads = native.NativeThreads(kernel, [job], None)

@@ -6,7 +6,7 @@ from data import DTYPES, assert_close, backward_magnitudes, cost_magnitude, prob
 
 import fastnn2
 from fastnn2 import reference
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros, from_groups, gradient_length, padded_length, to_groups, unpack_params
 from fastnn2.kernels.shared import choices, control_words, tuning
 from fastnn2.kernels.shared.records import BlockSumsRecord, DescendRecord, LayOutRecord
@@ -62,7 +62,7 @@ class Sums:
             params=self.params, gradients=self.gradients, gradients_stride=self.stride, A1=scratch[0], dZ2=scratch[1],
             scratch=scratch[2])  # fmt: skip
         is_narrow = tuning.train_kernel(d, h, o) == "train_narrow"
-        compiled.kernel("narrow_sums" if is_narrow else "block_sums", self.dtype)(record)
+        provider.kernel("narrow_sums" if is_narrow else "block_sums", self.dtype)(record)
 
     def chunk(self, c):
         return c, c * self.groups // self.chunks, (c + 1) * self.groups // self.chunks
@@ -84,7 +84,7 @@ class Sums:
             l2[weights] = self.alpha
         width = tuning.UPDATE_WIDTH
         total = self.n if self.weights is None else self.weights.astype(float).sum()
-        compiled.kernel("descend", self.dtype)(
+        provider.kernel("descend", self.dtype)(
             DescendRecord(
                 chunks=self.chunks, gradients=self.gradients, gradients_stride=self.stride,
                 shared=self.count >= tuning.SHARED_PARAMS, params=self.params, new=new, params_stride=len(new),
@@ -198,7 +198,7 @@ def test_rows_are_laid_out(count, first, group, columns, dtype):
     record = LayOutRecord(
         matrix=matrix, columns=columns, first=first, count=count, groups=groups, group=group,
         no_order=np.zeros(1, dtype=np.int64))  # fmt: skip
-    compiled.kernel("lay_out", dtype)(record)
+    provider.kernel("lay_out", dtype)(record)
     expected = to_groups(np.ascontiguousarray(matrix[first : first + count].T), dtype)[0]
     begin = group * columns * lanes
     assert groups[begin : begin + len(expected)].tobytes() == expected.tobytes()

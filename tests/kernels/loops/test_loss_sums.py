@@ -6,7 +6,7 @@ from data import DTYPES
 from mini_batch_data import ACTIVATIONS, LOSSES, as_dict, as_flat, assert_near, problem
 
 from fastnn2 import reference_mlp
-from fastnn2.codegen import compiled
+from fastnn2.codegen import provider
 from fastnn2.engine.layout import aligned_zeros, padded_length, to_groups
 from fastnn2.engine.objective import Objective
 from fastnn2.kernels.shared import choices, control_words, tuning
@@ -48,7 +48,7 @@ class Sums:
         sizes = (tile * h, tile * o, tuning.count_scratch_rows(h))
         A1, dZ2, scratch = (aligned_zeros(rows * self.lanes, self.dtype) for rows in sizes)
         self.control[control_words.NEXT_BLOCK] = 0
-        compiled.kernel("loss_sums", self.dtype)(
+        provider.kernel("loss_sums", self.dtype)(
             LossSumsRecord(
                 d=d, h=h, o=o, n=self.n, control=self.control, thread=0, threads=1,
                 has_weights=self.weights is not None, chunks=self.cut.chunks, first_chunk=first_chunk, tile_groups=tile,
@@ -163,7 +163,7 @@ def test_the_mean_of_sums(chunks, dtype):
     l2[:21] = 0.75
     gradient[:] = np.nan
     before, result = sums.copy(), np.zeros(1)
-    compiled.kernel("mean_gradient", dtype)(
+    provider.kernel("mean_gradient", dtype)(
         MeanGradientRecord(
             chunks=chunks, sums=sums, stride=stride, params=params, count=count, l2=l2, total_weight=8.0,
             gradient=gradient, result=result)

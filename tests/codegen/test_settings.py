@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastnn2.codegen.choice import KINDS, is_store_on, wanted_kernels
+from fastnn2.codegen.settings import KINDS, is_store_on, wanted_kernels
 
 
 @pytest.mark.parametrize(

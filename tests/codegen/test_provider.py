@@ -12,7 +12,7 @@ import pytest
 from bundled_data import BLOCKED, DAMAGES, copy_package, damage_best, flip_a_bit, run, update
 from data import DTYPES, PATIENCE, STORE_KERNELS, assert_same_bits
 
-from fastnn2.codegen import bundled, compiled, store
+from fastnn2.codegen import bundled, provider, store
 from fastnn2.kernels.shared.records import UpdateRecord
 
 MAY_COMPILE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel store")
@@ -22,7 +22,7 @@ MAY_COMPILE = pytest.mark.skipif(not store.HAS_ELF, reason="needs the kernel sto
 def right():
     """The results of kernels that the store compiles."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(compiled, "source", lambda: store)
+        patched.setattr(provider, "origin", lambda: store)
         return {dtype: update(dtype) for dtype in DTYPES}
 
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_used_leads_to_the_store_with_one_warning(damage, expecte
         warnings.simplefilter("always")
         _, line = update_here()
         results = {dtype: update(dtype) for dtype in DTYPES}
-    assert compiled.source() is store
+    assert provider.origin() is store
     assert_same_bits(results, right)
     assert_warned_once(caught, line, "fastnn2 compiles its kernels, as ", expected, "again.*, or set FASTNN2_KERNELS=")
 
@@ -78,33 +78,33 @@ def test_a_warning_that_is_an_error_is_one_at_each_call(libraries):
 def test_bundled_kernels(wanted, libraries, right, monkeypatch):
     if wanted:
         monkeypatch.setenv("FASTNN2_KERNELS", wanted)
-    assert isinstance(compiled.source(), bundled.Library)
-    assert compiled.source() is compiled.source()
+    assert isinstance(provider.origin(), bundled.Library)
+    assert provider.origin() is provider.origin()
     assert_same_bits({dtype: update(dtype) for dtype in DTYPES}, right)
-    assert compiled.kernel("update", "float64").address == compiled.source().kernel("update", np.float64).address
+    assert provider.kernel("update", "float64").address == provider.origin().kernel("update", np.float64).address
 
 
 @pytest.mark.parametrize("off", ["off", "0", "no", "false"])
 def test_the_store_switched_off_changes_nothing_where_there_are_libraries(off, libraries, right, monkeypatch):
     monkeypatch.setenv("FASTNN2_STORE", off)
     monkeypatch.setattr(store, "_make", None)
-    assert isinstance(compiled.source(), bundled.Library)
+    assert isinstance(provider.origin(), bundled.Library)
     assert_same_bits(update(), right["float64"])
 
 
 def test_the_store(libraries, right, store_kernels, monkeypatch):
     damage_best(flip_a_bit)(libraries)  # which nobody looks at
     monkeypatch.setattr(bundled, "open_best", None)
-    assert compiled.source() is store
+    assert provider.origin() is store
     assert_same_bits(update(), right["float64"])
 
 
 def test_without_libraries_the_store_does_its_work_without_a_word(libraries, right, monkeypatch):
     monkeypatch.setattr(bundled, "FOLDER", libraries / "none")
-    assert compiled.source() is store  # a warning would be an error
+    assert provider.origin() is store  # a warning would be an error
     assert_same_bits(update(), right["float64"])
     monkeypatch.setenv("FASTNN2_KERNELS", "bundled")
-    compiled.source.cache_clear()
+    provider.origin.cache_clear()
     text = rf"FASTNN2_KERNELS is bundled, but fastnn2 has no kernels .* in {libraries / 'none'} \(.*\); unset it"
     with pytest.raises(RuntimeError, match=text):
         update()
@@ -119,9 +119,9 @@ def test_a_wrong_value(libraries, monkeypatch):
 def test_a_kernel_refuses_the_record_of_another_one(libraries):
     none = np.zeros(1)
     job = UpdateRecord(params=none, new=none, count=0, gradient=none, l2=none, learning_rate=0.0)
-    compiled.kernel("update", "float64")(job)
+    provider.kernel("update", "float64")(job)
     with pytest.raises(TypeError, match="takes a UpdateRecord, not a object"):
-        compiled.kernel("update", "float64")(object())
+        provider.kernel("update", "float64")(object())
 
 
 # In processes of their own

@@ -9,18 +9,18 @@ from types import ModuleType
 from typing import Any
 
 from fastnn2.codegen import bundled
-from fastnn2.codegen.choice import wanted_kernels
 from fastnn2.codegen.loader import Kernel
+from fastnn2.codegen.settings import wanted_kernels
 from fastnn2.codegen.warn import warn_once
 
 
 def kernel(name: str, dtype: Any) -> Kernel:
     """Return the compiled entry `name` for `dtype`, a function that takes a record."""
-    return source().kernel(name, dtype)  # type: ignore[no-any-return]
+    return origin().kernel(name, dtype)  # type: ignore[no-any-return]
 
 
 @functools.cache
-def source() -> bundled.Library | ModuleType:
+def origin() -> bundled.Library | ModuleType:
     """Return where this process takes its kernels from: a library, or the module of the store."""
     wanted = wanted_kernels()
     if wanted in (None, "bundled"):
