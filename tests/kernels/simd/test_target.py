@@ -24,7 +24,7 @@ def no_choice_yet(monkeypatch):
     ],
     ids=["AVX-512", "AVX2", "Neon", "none"],
 )
-def test_settings(features, expected):
+def test_choice(features, expected):
     target.choose(frozenset(features))
     assert target.blocks() == expected
 
