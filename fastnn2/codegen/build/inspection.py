@@ -33,15 +33,23 @@ class InspectionError(Exception):
     """A library is not as it must be; the text says all that is wrong."""
 
 
-class Findings:
-    """What is wrong with a library.
+class Inspection:
+    """A library, what it has to be, and what is wrong with it.
 
     Attributes
     ----------
+    library : object
+        What lief has read.
+    platform : Platform
+    level : Level
+    symbols : sequence of str
+        What it has to export.
     texts : list of str
+        What is wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, library: Any, platform: Platform, level: Level, symbols: Sequence[str]) -> None:
+        self.library, self.platform, self.level, self.symbols = library, platform, level, symbols
         self.texts: list[str] = []
 
     def check(self, is_right: bool, text: str) -> None:
@@ -66,63 +74,64 @@ def inspect_library(platform: Platform, level: Level, symbols: Sequence[str], pa
     """Raise InspectionError unless the library of a level exports `symbols` and is what its platform needs."""
     import lief
 
-    findings = Findings()
     look, kind = {
         ".so": (_look_into_elf, lief.ELF.Binary),
         ".dylib": (_look_into_macho, lief.MachO.Binary),
         ".dll": (_look_into_pe, lief.PE.Binary),
     }[platform.suffix]
     lief.logging.disable()
-    library = lief.parse(path)
+    inspection = Inspection(lief.parse(path), platform, level, symbols)
     lief.logging.enable()
-    if isinstance(library, kind):
-        look(lief, library, platform, level, symbols, findings)
+    if isinstance(inspection.library, kind):
+        look(inspection)
     else:
-        findings.check(False, "is not a library of this platform")
+        inspection.check(False, "is not a library of this platform")
     if platform.suffix == ".dylib":
-        findings.texts += check_signature(path.read_bytes())
-    if findings.texts:
-        raise InspectionError(f"{path.name} for {platform.name} {'; '.join(findings.texts)}")
+        inspection.texts += check_signature(path.read_bytes())
+    if inspection.texts:
+        raise InspectionError(f"{path.name} for {platform.name} {'; '.join(inspection.texts)}")
 
 
-def _look_into_elf(
-    lief: Any, library: Any, platform: Platform, level: Level, symbols: Sequence[str], findings: Findings
-) -> None:
-    elf = lief.ELF
-    is_arm = platform.triple.startswith("aarch64")
+def _look_into_elf(inspection: Inspection) -> None:
+    import lief
+
+    library, elf = inspection.library, lief.ELF
+    is_arm = inspection.platform.triple.startswith("aarch64")
     machine = elf.ARCH.AARCH64 if is_arm else elf.ARCH.X86_64
-    findings.check(library.header.machine_type == machine, f"is for {library.header.machine_type}")
-    findings.check(library.header.file_type == elf.Header.FILE_TYPE.DYN, "is no shared library")
-    has_fma = is_arm or "fma" in level.needed
+    inspection.check(library.header.machine_type == machine, f"is for {library.header.machine_type}")
+    inspection.check(library.header.file_type == elf.Header.FILE_TYPE.DYN, "is no shared library")
+    has_fma = is_arm or "fma" in inspection.level.needed
     named = [symbol for symbol in library.dynamic_symbols if symbol.name]
-    findings.exports([str(symbol.name) for symbol in named if symbol.shndx], symbols)
+    inspection.exports([str(symbol.name) for symbol in named if symbol.shndx], inspection.symbols)
     calls = CALLS if has_fma else CALLS | FMA_CALLS
-    findings.allow("calls", [str(symbol.name) for symbol in named if not symbol.shndx], calls)
-    findings.allow("needs", library.libraries, ["libc.so.6"] if has_fma else ["libc.so.6", "libm.so.6"])
+    inspection.allow("calls", [str(symbol.name) for symbol in named if not symbol.shndx], calls)
+    inspection.allow("needs", library.libraries, ["libc.so.6"] if has_fma else ["libc.so.6", "libm.so.6"])
     versions = [
         auxiliary.name for needed in library.symbols_version_requirement for auxiliary in needed.get_auxiliary_symbols()
     ]
-    findings.allow("needs", versions, [name for name in versions if _is_old_glibc(name)])
+    inspection.allow("needs", versions, [name for name in versions if _is_old_glibc(name)])
     tags = elf.DynamicEntry.TAG
     # Such entries search in folders, write into code, or run code when the library is loaded.
     for tag in (tags.RPATH, tags.RUNPATH, tags.TEXTREL, tags.INIT, tags.FINI, tags.INIT_ARRAY, tags.FINI_ARRAY):
-        findings.check(library.get(tag) is None, f"has the dynamic entry {tag.name}")
+        inspection.check(library.get(tag) is None, f"has the dynamic entry {tag.name}")
     flags = library.get(tags.FLAGS)
-    findings.check(flags is not None and flags.has(elf.DynamicEntryFlags.FLAG.BIND_NOW), "binds its symbols late")
+    inspection.check(flags is not None and flags.has(elf.DynamicEntryFlags.FLAG.BIND_NOW), "binds its symbols late")
     segments = {segment.type: segment for segment in library.segments}
     types, execute = elf.Segment.TYPE, elf.Segment.FLAGS.X
     stack = segments.get(types.GNU_STACK)
-    findings.check(stack is not None and not stack.has(execute), "asks for an executable stack")
-    findings.check(types.GNU_RELRO in segments, "leaves its table of symbols writable")
-    findings.allow(
+    inspection.check(stack is not None and not stack.has(execute), "asks for an executable stack")
+    inspection.check(types.GNU_RELRO in segments, "leaves its table of symbols writable")
+    inspection.allow(
         "has a segment", [str(each.name) for each in segments], ["PHDR", "LOAD", "DYNAMIC", "GNU_RELRO", "GNU_STACK"]
     )
     loaded = [segment for segment in library.segments if segment.type == types.LOAD]
-    findings.check(
+    inspection.check(
         not any(segment.has(execute) and segment.has(elf.Segment.FLAGS.W) for segment in loaded),
         "has memory that is writable and executable",
     )
-    findings.check(not is_arm or all(segment.alignment >= ARM_PAGE for segment in loaded), "is for pages below 64 KiB")
+    inspection.check(
+        not is_arm or all(segment.alignment >= ARM_PAGE for segment in loaded), "is for pages below 64 KiB"
+    )
 
 
 def _is_old_glibc(name: str) -> bool:
@@ -130,33 +139,33 @@ def _is_old_glibc(name: str) -> bool:
     return numbers is not None and (int(numbers[1]), int(numbers[2])) <= NEWEST_GLIBC
 
 
-def _look_into_macho(
-    lief: Any, library: Any, platform: Platform, level: Level, symbols: Sequence[str], findings: Findings
-) -> None:
-    macho = lief.MachO
-    findings.check(library.header.cpu_type == macho.Header.CPU_TYPE.ARM64, f"is for {library.header.cpu_type}")
-    findings.check(library.header.file_type == macho.Header.FILE_TYPE.DYLIB, "is no shared library")
+def _look_into_macho(inspection: Inspection) -> None:
+    import lief
+
+    library, macho = inspection.library, lief.MachO
+    inspection.check(library.header.cpu_type == macho.Header.CPU_TYPE.ARM64, f"is for {library.header.cpu_type}")
+    inspection.check(library.header.file_type == macho.Header.FILE_TYPE.DYLIB, "is no shared library")
     exported = [str(export.symbol.name) for export in library.dyld_info.exports]
-    findings.exports(set(exported) - MACOS_HEADER, [f"_{symbol}" for symbol in symbols])
+    inspection.exports(set(exported) - MACOS_HEADER, [f"_{symbol}" for symbol in inspection.symbols])
     undefined = [symbol for symbol in library.symbols if symbol.type == macho.Symbol.TYPE.UNDEFINED]
-    findings.allow("calls", [str(symbol.name) for symbol in undefined], MACOS_CALLS)
+    inspection.allow("calls", [str(symbol.name) for symbol in undefined], MACOS_CALLS)
     commands = macho.LoadCommand.TYPE
     # The first of these is the library's own name.
     own = [str(command.name) for command in library.commands if command.command == commands.ID_DYLIB]
-    findings.check(own == [level.name + platform.suffix], f"is called {', '.join(own)}")
-    findings.allow("needs", [str(each.name) for each in library.libraries], [*own, MACOS_LIBRARY])
-    findings.check(not library.has_rpath, "has paths to search in")
+    inspection.check(own == [inspection.level.name + inspection.platform.suffix], f"is called {', '.join(own)}")
+    inspection.allow("needs", [str(each.name) for each in library.libraries], [*own, MACOS_LIBRARY])
+    inspection.check(not library.has_rpath, "has paths to search in")
     version = library.build_version
-    findings.check(version is not None and version.platform == macho.BuildVersion.PLATFORMS.MACOS, "is not for macOS")
-    findings.check(
+    inspection.check(version is not None and version.platform == macho.BuildVersion.PLATFORMS.MACOS, "is not for macOS")
+    inspection.check(
         version is not None and list(version.minos) == MACOS_OLDEST, "is for another version than macOS 11.0"
     )
     sections = [str(section.name) for section in library.sections]
-    findings.allow("runs code when it is loaded by", sections, [name for name in sections if "_func" not in name])
+    inspection.allow("runs code when it is loaded by", sections, [name for name in sections if "_func" not in name])
     begins = [begin for each in library.segments for begin in (each.virtual_address, each.file_offset)]
-    findings.check(not any(begin % APPLE_PAGE for begin in begins), "has segments that do not begin with a page")
+    inspection.check(not any(begin % APPLE_PAGE for begin in begins), "has segments that do not begin with a page")
     both = 0x2 | 0x4  # writable and executable, of max_protection and init_protection
-    findings.check(
+    inspection.check(
         not any(
             segment.max_protection & both == both or segment.init_protection & both == both
             for segment in library.segments
@@ -165,25 +174,25 @@ def _look_into_macho(
     )
 
 
-def _look_into_pe(
-    lief: Any, library: Any, platform: Platform, level: Level, symbols: Sequence[str], findings: Findings
-) -> None:
-    pe = lief.PE
-    findings.check(library.header.machine == pe.Header.MACHINE_TYPES.AMD64, f"is for {library.header.machine}")
-    findings.check(library.header.has_characteristic(pe.Header.CHARACTERISTICS.DLL), "is no shared library")
+def _look_into_pe(inspection: Inspection) -> None:
+    import lief
+
+    library, pe = inspection.library, lief.PE
+    inspection.check(library.header.machine == pe.Header.MACHINE_TYPES.AMD64, f"is for {library.header.machine}")
+    inspection.check(library.header.has_characteristic(pe.Header.CHARACTERISTICS.DLL), "is no shared library")
     exports = library.get_export()
-    findings.exports([] if exports is None else [str(entry.name) for entry in exports.entries], symbols)
+    inspection.exports([] if exports is None else [str(entry.name) for entry in exports.entries], inspection.symbols)
     imports = [f"{each.name} {entry.name}" for each in library.imports for entry in each.entries]
-    findings.allow("calls", imports, WINDOWS_CALLS)
+    inspection.allow("calls", imports, WINDOWS_CALLS)
     flags = pe.OptionalHeader.DLL_CHARACTERISTICS
     for flag in (flags.HIGH_ENTROPY_VA, flags.DYNAMIC_BASE, flags.NX_COMPAT):
-        findings.check(library.optional_header.has(flag), f"lacks the flag {flag.name}")
-    findings.check(
+        inspection.check(library.optional_header.has(flag), f"lacks the flag {flag.name}")
+    inspection.check(
         not library.optional_header.addressof_entrypoint and not library.has_tls, "runs code when it is loaded"
     )
-    findings.check(all(type(entry) is pe.Repro for entry in library.debug), "has a debug entry, with a path")
+    inspection.check(all(type(entry) is pe.Repro for entry in library.debug), "has a debug entry, with a path")
     execute, write = pe.Section.CHARACTERISTICS.MEM_EXECUTE, pe.Section.CHARACTERISTICS.MEM_WRITE
-    findings.check(
+    inspection.check(
         not any(
             section.has_characteristic(execute) and section.has_characteristic(write) for section in library.sections
         ),
