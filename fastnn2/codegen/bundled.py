@@ -55,6 +55,11 @@ def platform_here() -> str:
     return f"{system}-{features.machine()}"
 
 
+def symbol_of(name: str, dtype: str) -> str:
+    """Return the name under which a library exports an entry."""
+    return f"{name}_{dtype}"
+
+
 class Library:
     """A library of kernels that is loaded.
 
@@ -74,7 +79,7 @@ class Library:
         """Return the entry `name` for `dtype`, a function that takes a record."""
         key = name, np.dtype(dtype)
         if key not in self._kernels:
-            function = getattr(self._library, f"{name}_{key[1].name}")
+            function = getattr(self._library, symbol_of(name, key[1].name))
             address = ctypes.cast(function, ctypes.c_void_p).value
             assert address is not None
             self._kernels[key] = Kernel(RECORDS[name], address)

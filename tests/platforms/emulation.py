@@ -74,11 +74,9 @@ class Emulation:
 
     def copy_package(self) -> None:
         """Copy fastnn2, as this process imports it, and the rows. The emulated Python compiles bytecode beside it."""
-        import fastnn2
+        import bundled_data
 
-        package = pathlib.Path(fastnn2.__file__).parent
-        ignored = shutil.ignore_patterns("__pycache__", "libraries")
-        shutil.copytree(package, self.folder / "fastnn2", ignore=ignored)
+        bundled_data.copy_package(self.folder)
         for name in (*COPIED, COMPUTE):
             shutil.copy(TESTS / name, self.folder)
 

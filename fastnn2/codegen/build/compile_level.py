@@ -11,12 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from fastnn2.codegen.build.platforms import PLATFORMS, Level, Platform
+from fastnn2.codegen.bundled import symbol_of
 from fastnn2.codegen.compiler_calls import FastCompileError
-
-
-def symbol_of(name: str, dtype: str) -> str:
-    """Return the name under which a library exports an entry."""
-    return f"{name}_{dtype}"
 
 
 def compile_entries(

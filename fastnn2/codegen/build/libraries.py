@@ -13,11 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastnn2.codegen.build.compile_level import symbol_of
 from fastnn2.codegen.build.inspection import inspect_library
 from fastnn2.codegen.build.link import link
 from fastnn2.codegen.build.platforms import Level, Platform
-from fastnn2.codegen.bundled import LIST
+from fastnn2.codegen.bundled import LIST, symbol_of
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 from fastnn2.kernels.shared.sources import source_hash
