@@ -217,7 +217,8 @@ def test_loop_is_of_fma_and_loads():
         registers = vectors * (1 if "avx512f" in Processor.here().features else 2)
         found = machine.inner_loop(function)
         passes, rest = divmod(found["fma"], rows * registers)  # LLVM unrolls the loop for some processors
-        assert passes >= 1 and rest == 0
+        assert passes >= 1
+        assert rest == 0
         # Loads of the vectors and of the numbers, and three instructions to count.
         assert found["instructions"] <= found["fma"] + passes * (registers + rows) + 3
 
