@@ -216,9 +216,11 @@ def test_loop_is_of_fma_and_loads():
     if Processor.here().has_fma and "avx2" in Processor.here().features:
         registers = vectors * (1 if "avx512f" in Processor.here().features else 2)
         found = machine.inner_loop(function)
-        assert found["fma"] == rows * registers
+        passes, rest = divmod(found["fma"], rows * registers)  # LLVM unrolls the loop for some processors
+        assert passes >= 1
+        assert rest == 0
         # Loads of the vectors and of the numbers, and three instructions to count.
-        assert found["instructions"] <= found["fma"] + registers + rows + 3
+        assert found["instructions"] <= found["fma"] + passes * (registers + rows) + 3
 
 
 def test_loop_uses_what_it_loads():

@@ -20,7 +20,8 @@ import fastnn2
 from fastnn2 import reference, reference_mlp
 from fastnn2.codegen import store
 from fastnn2.codegen.processor import LEVELS, Processor
-from fastnn2.commands.main import _build_parser, main
+from fastnn2.commands.main import main
+from fastnn2.commands.parser import build_parser
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -127,7 +128,7 @@ def commands_of_fastnn2():
 
 @pytest.mark.parametrize("arguments", commands_of_fastnn2())
 def test_commands_are_accepted(arguments):
-    options = _build_parser().parse_args(shlex.split(arguments))
+    options = build_parser().parse_args(shlex.split(arguments))
     assert getattr(options, "cpu", None) in (None, *LEVELS)
 
 

@@ -362,9 +362,10 @@ def test_ctrl_c(where, n, tmp_path):
         assert checkpoint_file.read(file, KIND)[0]["position"] == [0, 2]
     if where == "kernel":
         assert rest[0].endswith("True False")
-        # A block may have ended just when Ctrl-C came.
+        # A state is kept each half a second, in which a fast processor trains on two blocks.
         epoch, done = checkpoint_file.read(file, KIND)[0]["position"]
-        assert (epoch, int(rest[0].split()[0]) - done) in ((0, 0), (0, 1))
+        assert epoch == 0
+        assert 0 <= int(rest[0].split()[0]) - done <= 3
 
 
 def test_losses_are_as_those_of_fit():

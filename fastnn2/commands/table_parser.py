@@ -1,0 +1,156 @@
+"""The commands for files of one's own, and their options."""
+
+import argparse
+import pathlib
+from typing import Any
+
+from fastnn2.commands import arguments
+from fastnn2.commands.arguments import Help
+
+FILES = "CSV, TSV (both also .gz), Parquet, Arrow or npz"
+
+
+def add_table_commands(commands: Any) -> None:
+    """Add train, predict, show and export."""
+    _add_train(commands)
+    predict = commands.add_parser(
+        "predict",
+        help="predict for the rows of a file",
+        formatter_class=Help,
+        description="Predict for each row of a file, in batches: the file may be larger than memory.",
+    )
+    predict.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a model of fastnn2 train")
+    predict.add_argument("file", type=pathlib.Path, metavar="FILE", help=f"the rows: {FILES}")
+    predict.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="file for the predictions, .csv or .parquet (default: print CSV)",
+    )
+    predict.add_argument("--proba", action="store_true", help="also write the probability of each class")
+    predict.add_argument(
+        "--keep", action="append", default=[], metavar="COLUMN", help="a column of FILE to write, too; repeatable"
+    )
+    predict.add_argument(
+        "--threads", type=arguments.threads, metavar="N", help="maximum number of threads (default: as many as pay off)"
+    )
+    predict.set_defaults(run=_predict, parser=predict)
+
+    show = commands.add_parser("show", help="show what a model is, how it was trained and how good it is")
+    show.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a file of fastnn2 train or of fastnn2.save")
+    show.add_argument("--json", action="store_true", help="print it as JSON")
+    show.set_defaults(run=_show, parser=show)
+
+    export = commands.add_parser("export", help="write a model as ONNX or as C")
+    export.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a file of fastnn2 train or of fastnn2.save")
+    form = export.add_mutually_exclusive_group(required=True)
+    form.add_argument(
+        "--onnx", type=pathlib.Path, metavar="FILE", help="write ONNX, which programs in many languages run"
+    )
+    form.add_argument(
+        "--c", type=pathlib.Path, metavar="FILE", help="write one file of C99, if all columns are numbers"
+    )
+    export.set_defaults(run=_export, parser=export)
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train on a file, tell how good the model is, save it",
+        formatter_class=Help,
+        description="Train a network on the rows of a file to predict one of its columns, test it on rows that are "
+        "held out, and save it. Numbers are standardised, text becomes categories, missing values are allowed.",
+    )
+    train.add_argument("file", type=pathlib.Path, metavar="FILE", help=f"the rows: {FILES}")
+    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    train.add_argument("--out", type=pathlib.Path, metavar="MODEL", help="file for the model (default: it is not kept)")
+
+    data = train.add_argument_group("rows and columns")
+    data.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave out a column; repeatable")
+    data.add_argument("--weight", metavar="COLUMN", help="the column of the rows' weights")
+    data.add_argument(
+        "--task", choices=("classification", "regression"), help="what to learn (default: found from the target)"
+    )
+    data.add_argument("--test", type=pathlib.Path, metavar="FILE", help="a file with the rows to test the model on")
+    data.add_argument(
+        "--test-size", type=arguments.fraction, default=0.2, metavar="X", help="part of the rows that is held out"
+    )
+    data.add_argument(
+        "--max-categories",
+        type=arguments.max_categories,
+        default=30,
+        metavar="N",
+        help="the most inputs that a column of text becomes; rare texts share none",
+    )
+    data.add_argument(
+        "--memory-limit",
+        type=arguments.memory_limit,
+        metavar="SIZE",
+        help="the most memory for rows, as 500MB or 2GiB; a larger table is trained in blocks (default: half of what "
+        "is free)",
+    )
+
+    network = train.add_argument_group("network and training")
+    network.add_argument("--hidden", type=arguments.hidden, default=100, metavar="N", help="number of hidden units")
+    network.add_argument("--alpha", type=arguments.alpha, default=1e-4, metavar="X", help="strength of the L2 penalty")
+    network.add_argument(
+        "--learning-rate", type=arguments.learning_rate, default=1e-3, metavar="X", help="step size of Adam"
+    )
+    network.add_argument(
+        "--max-iter", type=arguments.iterations, default=200, metavar="N", help="the most passes over the rows"
+    )
+    network.add_argument(
+        "--batch-size", type=arguments.batch_size, metavar="N", help="rows of a step (default: 200, or all if fewer)"
+    )
+    network.add_argument("--class-weight", choices=("balanced",), help="balanced: all classes together weigh the same")
+    network.add_argument(
+        "--no-early-stopping",
+        action="store_true",
+        help="train until the loss stops to fall, without a part of the rows for validation",
+    )
+    network.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
+    network.add_argument(
+        "--threads", type=arguments.threads, metavar="N", help="maximum number of threads (default: as many as pay off)"
+    )
+    network.add_argument(
+        "--seed",
+        type=arguments.seed,
+        default=0,
+        metavar="N",
+        help="seed of the split, the weights and the order of rows",
+    )
+    network.add_argument(
+        "--checkpoint", type=pathlib.Path, metavar="FILE", help="keep the state of the training in this file"
+    )
+    network.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+
+    output = train.add_argument_group("output")
+    output.add_argument(
+        "--plot", type=pathlib.Path, metavar="FILE", help="save a picture of the training and of the test"
+    )
+    output.add_argument("--json", action="store_true", help="print the summary as JSON")
+    train.set_defaults(run=_train, parser=train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from fastnn2.commands import train
+
+    return train.run(options)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from fastnn2.commands import predict
+
+    return predict.run(options)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from fastnn2.commands import show
+
+    return show.run(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from fastnn2.commands import export
+
+    return export.run(options)

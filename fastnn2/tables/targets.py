@@ -1,0 +1,116 @@
+"""The target of a table: which task it is, and y as the network learns it."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, Column
+from fastnn2.tables.options import CLASSIFICATION, REGRESSION
+from fastnn2.tables.table_error import TableError
+
+Array = np.ndarray[Any, Any]
+
+MOST_INTEGERS = 20  # different values of a target of integers that are taken for classes
+MOST_CLASSES = 1000
+LARGEST = 2**53  # of the integers that a Float64 has
+
+
+def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str | None]:
+    """Return the task for a target, and a note where it was found, not asked for.
+
+    Parameters
+    ----------
+    column : Column
+    values : polars.Series
+        Without missing ones, at least one.
+    wanted : str or None
+        The task that is asked for.
+
+    Raises
+    ------
+    TableError
+        The target is not for this task, or for none.
+    """
+    if column.kind == DATE:
+        raise TableError(
+            f"the target {column.name!r} is a date; expected numbers, or the labels of classes. Make a number of it, "
+            "such as the days since a day"
+        )
+    if wanted == REGRESSION and column.kind != NUMBER:
+        raise TableError(
+            f"the target {column.name!r} is {_words(column)}; a regression needs numbers. Use --task classification, "
+            "or another --target"
+        )
+    if wanted is not None:
+        return wanted, None
+    if column.kind != NUMBER:
+        return CLASSIFICATION, f"the target {column.name!r} is {_words(column)}: classification"
+    are_integers = bool(((values.floor() == values) & (values.abs() < LARGEST)).all())
+    count = values.n_unique()
+    if are_integers and count <= MOST_INTEGERS:
+        return CLASSIFICATION, (
+            f"the target {column.name!r} has {count} different integers: classification (--task regression for numbers)"
+        )
+    what = "different integers" if are_integers else "different numbers"
+    return REGRESSION, f"the target {column.name!r} has {count:,} {what}: regression"
+
+
+def _words(column: Column) -> str:
+    return "true or false" if column.kind == BOOLEAN else column.kind
+
+
+def as_labels(values: Any, column: Column) -> Array:
+    """Return the labels of classes: integers, booleans, or text also for numbers with fractions.
+
+    Parameters
+    ----------
+    values : polars.Series
+        Without missing ones.
+    """
+    if column.kind == BOOLEAN:
+        labels: Array = values.to_numpy()
+        return labels
+    if column.kind == NUMBER:
+        numbers: Array = values.to_numpy()
+        if np.all(np.floor(numbers) == numbers) and np.all(np.abs(numbers) < LARGEST):
+            return numbers.astype(np.int64)
+        return np.array([repr(number) for number in numbers.tolist()], dtype=object)
+    return np.array(values.to_list(), dtype=object)
+
+
+def check_classes(labels: Array, name: str) -> None:
+    """Raise TableError if labels are of one class, or of too many."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise TableError(
+            f"the target {name!r} has one class, {classes.tolist()[0]!r}, in all rows; expected at least two classes"
+        )
+    if len(classes) > MOST_CLASSES:
+        raise TableError(
+            f"the target {name!r} has {len(classes):,} different labels; expected at most {MOST_CLASSES:,} classes. "
+            "For numbers use --task regression"
+        )
+
+
+class Scale:
+    """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1."""
+
+    def __init__(self, y: Array, weights: Array | None) -> None:
+        self.mean = float(np.average(y, weights=weights))
+        self.deviation = float(np.sqrt(np.average((y - self.mean) ** 2, weights=weights)))
+
+    def applied(self, y: Array, dtype: Any) -> Array:
+        """Return the numbers that the network learns."""
+        scaled: Array = ((y - self.mean) / self.deviation).astype(dtype)
+        return scaled
+
+    def fold_into(self, network: Any) -> None:
+        """Let a trained network predict the numbers themselves; what an optimizer knows of it no longer fits it.
+
+        With the outputs z = a W + b, deviation z + mean is a (deviation W) + (deviation b + mean).
+        """
+        weights, biases = network.coefs_[-1], network.intercepts_[-1]
+        network.coefs_[-1] = (weights * self.deviation).astype(weights.dtype)
+        network.intercepts_[-1] = (biases * self.deviation + self.mean).astype(biases.dtype)
+        for name in ("_optimizer", "_best_coefs", "_best_intercepts"):
+            network.__dict__.pop(name, None)
