@@ -68,9 +68,9 @@ def find_kinds(finders: Sequence[KindFinder], texts: Any, first: int) -> None:
     if wanted:
         query = polars.DataFrame(wanted).select(polars.all().drop_nulls().unique().head(KindFinder.MOST).implode())
         different = query.row(0, named=True)
-    for place, (finder, numbers) in enumerate(zip(finders, all_numbers, strict=True)):
-        column = texts.columns[place]
+    columns = texts.get_columns()
+    for place, (finder, column, numbers) in enumerate(zip(finders, columns, all_numbers, strict=True)):
         if numbers is None:
-            finder.add(texts[column], first)
+            finder.add(column, first)
         else:
-            finder.add_numbers(texts[column], len(numbers) - numbers.null_count(), different.get(str(place), ()), first)
+            finder.add_numbers(column, len(numbers) - numbers.null_count(), different.get(str(place), ()), first)

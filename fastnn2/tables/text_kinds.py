@@ -125,13 +125,15 @@ class KindFinder:
         """
         self._numbers.right += count
         self._numbers.different.update(different)
+        place = None
         for candidate in self._candidates[1:]:
             if candidate.kind == NUMBER:
                 candidate.add(texts, first)
             elif count:
                 candidate.wrong += count
                 if candidate.first_wrong is None:
-                    place = int(texts.is_not_null().arg_max())
+                    if place is None:
+                        place = 0 if texts[0] is not None else int(texts.is_not_null().arg_max())
                     candidate.first_wrong = first + place, texts[place]
         self._drop_candidates()
 
