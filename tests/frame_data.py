@@ -89,8 +89,13 @@ def pipeline(dtype="float64", columns=(*NUMBERS, *TEXTS, *DATES)):
     return Pipeline([("columns", chosen), ("network", network)])
 
 
-def fitted(X, **options):
-    """Return the Pipeline after a short fit to X, which does not converge."""
+def fit(model, X):
+    """Return a Pipeline for the table after a short fit to X, which does not converge."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline(**options).fit(X, targets())
+        return model.fit(X, targets())
+
+
+def fitted(X, **options):
+    """Return the Pipeline of :func:`pipeline` after a short fit to X."""
+    return fit(pipeline(**options), X)
