@@ -189,18 +189,20 @@ def _instants(column: Any, name: str) -> Array:
 def _date(value: Any, row: int, name: str) -> datetime.date | None:
     """Return a value as a date, a datetime without a zone, or None."""
     date = value
-    if isinstance(value, str) and value:
-        try:
+    try:
+        if isinstance(value, str):
+            if not value:
+                return None
             date = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            date = None
-    elif value == "" or is_missing(value):
-        return None
-    elif isinstance(value, np.datetime64):
-        date = value.astype("datetime64[us]").item()
+        elif is_missing(value):
+            return None
+        elif isinstance(value, np.datetime64):
+            date = value.astype("datetime64[us]").item()
+        if isinstance(date, datetime.datetime) and date.tzinfo is not None:
+            return date.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # the year in UTC may be 0 or 10000
+        date = None
     if not isinstance(date, datetime.date):
         expected = "dates, or texts in ISO 8601 such as 2024-02-29 or 2024-02-29T18:30"
         raise not_expected(name, row, value, "a date", expected)
-    if isinstance(date, datetime.datetime) and date.tzinfo is not None:
-        return date.astimezone(datetime.UTC).replace(tzinfo=None)
     return date

@@ -51,6 +51,7 @@ COLUMNS = {
     ),
     "texts": (
         [make(isoformat(made)) for make in (pd.Series, pl.Series) for made in (MOMENTS, in_zone(3))]
+        + [pd.Series(isoformat(MOMENTS), dtype=kind) for kind in ("string", object, "category")]
         + [np.array(isoformat(in_zone(0)), object)],
         MOMENTS_DAYS,
     ),
@@ -135,6 +136,8 @@ NOT_DATES = [
     (["2020-01-01", "2020-02-30"], "'2020-02-30'"),
     (["2020-01-01", "2020"], "'2020'"),
     (["2020-01-01", "now"], "'now'"),
+    (["2020-01-01", "0001-01-01T00:00+05:00"], r"'0001-01-01T00:00\+05:00'"),
+    ([None, [1]], r"\[1\]"),
     ([None, 3.5], "3.5"),
     ([datetime.time(1), datetime.time(2)], r"datetime.time\(1, 0\)"),
     ([timedelta(1), timedelta(2)], r"datetime.timedelta\(days=1\)"),
