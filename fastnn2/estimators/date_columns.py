@@ -81,9 +81,25 @@ class DateColumns(TransformerMixin, BaseEstimator):
         DateColumns
             Itself.
         """
-        days = self._days(X, reset=True)
-        self.has_time_ = np.array([bool((t[~np.isnan(t)] % 1 != 0).any()) for t in days])
+        self._fitted_days(X)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None) -> Array:
+        """Do what fit and transform do, and read the dates once.
+
+        Parameters
+        ----------
+        X : pandas or polars frame, or array_like (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features_out)
+            As from transform.
+        """
+        return self._as_numbers(self._fitted_days(X))
 
     def transform(self, X: Any) -> Array:
         """Return the columns as numbers.
@@ -98,7 +114,16 @@ class DateColumns(TransformerMixin, BaseEstimator):
             For each column its days, and sine and cosine for each of its periods.
         """
         check_is_fitted(self)
-        days = self._days(X, reset=False)
+        return self._as_numbers(self._days(X, reset=False))
+
+    def _fitted_days(self, X: Any) -> list[Array]:
+        """Learn what fit learns, and return the days of each column (n_samples,)."""
+        days = self._days(X, reset=True)
+        self.has_time_ = np.array([bool((t[~np.isnan(t)] % 1 != 0).any()) for t in days])
+        return days
+
+    def _as_numbers(self, days: list[Array]) -> Array:
+        """Return the days of each column with their sines and cosines (n_samples, n_features_out)."""
         result = np.empty((len(days[0]), self._n_features_out), dtype=self.dtype)
         place = 0
         for t, has_time in zip(days, self.has_time_, strict=True):

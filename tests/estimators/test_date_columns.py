@@ -159,6 +159,13 @@ def test_what_is_not_a_date_is_refused(column, value):
             DateColumns().fit(good).transform(bad)
 
 
+def test_fit_transform_learns_what_fit_learns():
+    frame = pl.DataFrame({"a": MOMENTS, "b": DAYS})
+    one, other = DateColumns(), DateColumns()
+    np.testing.assert_array_equal(one.fit_transform(frame), other.fit(frame).transform(frame))
+    assert one.has_time_.tolist() == other.has_time_.tolist() == [True, False]
+
+
 def test_clones_and_pickles():
     frame = pl.DataFrame({"a": MOMENTS})
     step = DateColumns("float32").fit(frame)
@@ -173,6 +180,9 @@ class OfNumbers(DateColumns):
 
     def fit(self, X, y=None):
         return super().fit(as_dates(X), y)
+
+    def fit_transform(self, X, y=None):
+        return super().fit_transform(as_dates(X), y)
 
     def transform(self, X):
         return super().transform(as_dates(X))
