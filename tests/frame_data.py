@@ -85,7 +85,7 @@ def pipeline(dtype="float64", columns=(*NUMBERS, *TEXTS, *DATES)):
     ]
     parts = [(name, step, [column for column in own if column in columns]) for name, step, own in parts]
     chosen = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
-    network = fastnn2.MLPClassifier(6, solver="lbfgs", max_iter=20, random_state=0)
+    network = fastnn2.MLPClassifier(6, learning_rate_init=0.03, max_iter=20, random_state=0)
     return Pipeline([("columns", chosen), ("network", network)])
 
 
