@@ -168,7 +168,7 @@ def _draw_numbers(ax: Any, y: Array, predicted: Array, summary: Summary) -> None
     if len(y) <= MOST_POINTS:
         ax.scatter(y, predicted, s=12 if len(y) > 100 else 30, alpha=0.5, color=TEAL, linewidths=0)
     else:
-        cells = ax.hexbin(y, predicted, gridsize=60, bins="log", mincnt=1, extent=(low, high, low, high), cmap="viridis")
+        cells = ax.hexbin(y, predicted, gridsize=60, bins="log", mincnt=1, extent=(low, high, low, high))
         ax.figure.colorbar(cells, ax=ax, label="rows")
     ax.plot([low, high], [low, high], color=GRAY, linestyle="--", linewidth=1, label="predicted = true")
     r2 = summary.scores["network"]["R2"]
