@@ -9,8 +9,13 @@ INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctr
 
 
 def one_line(message: object) -> str:
-    """Return a message on one line."""
-    return str(message).replace("\r", "\\r").replace("\n", "\\n")
+    """Return a message on one line; what a terminal would obey, such as the codes of colors, is written as escapes."""
+    text = str(message)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def flush(stream: TextIO | None) -> None:

@@ -60,7 +60,7 @@ def predictions(model: Any, summary: Summary, table: Table, proba: bool, keep: S
     names = result_names(summary, proba)
     wanted = list(dict.fromkeys([*(column.name for column in columns), *keep]))
     for batch in table.batches(wanted):
-        inputs = as_input(batch.frame, columns, summary.network["dtype"])
+        inputs = as_input(batch.frame, columns)
         if summary.task != CLASSIFICATION:
             results = {PREDICTION: model.predict(inputs)}
         else:
