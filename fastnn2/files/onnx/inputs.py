@@ -1,7 +1,7 @@
 """Which inputs an ONNX model has: one for an array, or one for each column of a frame that the model uses."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,7 +10,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from fastnn2.estimators import DateColumns, TextColumns
 from fastnn2.estimators.networks import dtype_of_run
+from fastnn2.files.onnx.frame_columns import DAYS
 from fastnn2.files.onnx.graph import STRINGS, TYPES, Array, Dtype, is_missing
 from fastnn2.files.pipelines import is_drop, is_identity, parts_of
 
@@ -62,7 +64,9 @@ def inputs_of(model: Any, network: Any, X: Any) -> Inputs:
         raise ValueError(
             f"X has shape {array.shape}; the model has {n_features} features: expected (samples, {n_features})"
         )
-    return Inputs([ARRAY_NAME], [_dtype_of_values(array, "X")], [n_features], None)
+    steps = {type(use.step): use.step for use in _uses(model, list(range(n_features)))}
+    step = next(iter(steps.values())) if len(steps) == 1 else None
+    return Inputs([ARRAY_NAME], [_dtype_of_input(array, step, "X")], [n_features], None)
 
 
 def _inputs_of_frame(model: Any, X: Any, names: list[str] | None, n_features: int) -> Inputs:
@@ -73,18 +77,24 @@ def _inputs_of_frame(model: Any, X: Any, names: list[str] | None, n_features: in
         if len(columns) != n_features:
             raise ValueError(f"X has {len(columns)} columns; expected {n_features}, the features of the model")
         names = columns
-    used = sorted({place for place, _ in _uses(model, list(range(n_features)), np.dtype(float))})
+    # A column of a frame has one type; where two steps take it, that of the last one decides.
+    steps = {use.place: use.step for use in _uses(model, list(range(n_features)))}
+    used = sorted(steps)
     missing = [names[place] for place in used if names[place] not in columns]
     if missing:
         raise ValueError(f"X does not have the columns {missing}; the model was fitted with {list(names)}")
-    dtypes = [_dtype_of_values(np.asarray(X[names[place]]), f"the column {names[place]!r} of X") for place in used]
+    dtypes = [
+        _dtype_of_input(np.asarray(X[names[place]]), steps[place], f"the column {names[place]!r} of X")
+        for place in used
+    ]
     return _by_column([str(names[place]) for place in used], dtypes, used)
 
 
 def _inputs_of_model(model: Any, names: list[str] | None, n_features: int, dtype_of_model: Dtype) -> Inputs:
     default = dtype_of_run(dtype_of_model, dtype_of_model)
     dtypes: dict[int, Dtype] = {}
-    for place, dtype in _uses(model, list(range(n_features)), default):
+    for use in _uses(model, list(range(n_features))):
+        place, dtype = use.place, _dtype_taken(use, default)
         if dtypes.setdefault(place, dtype) != dtype:
             column = place if names is None else repr(names[place])
             both = f"{_type_name(dtypes[place])} and as {_type_name(dtype)}"
@@ -122,23 +132,49 @@ def _first_fitted(step: Any) -> Iterator[Any]:
         yield step
 
 
-def _uses(step: Any, places: list[int], default: Dtype) -> Iterator[tuple[int, Dtype]]:
-    """Yield each use of a column by a fitted step: its number, and the dtype that the step takes it as."""
+class _Use(NamedTuple):
+    """A column that a step takes from a sample: its place there, and its number among the columns of the step."""
+
+    place: int
+    step: Any
+    number: int
+
+
+def _uses(step: Any, places: list[int]) -> Iterator[_Use]:
+    """Yield each use of a column by a fitted step."""
     if isinstance(step, Pipeline):
-        yield from _uses(next((part for _, part in step.steps if not is_identity(part)), None), places, default)
+        yield from _uses(next((part for _, part in step.steps if not is_identity(part)), None), places)
     elif isinstance(step, ColumnTransformer):
         for _, part, own in parts_of(step):
-            yield from _uses(part, [places[place] for place in own], default)
+            yield from _uses(part, [places[place] for place in own])
     elif isinstance(step, FeatureUnion):
         for _, part in step.transformer_list:
-            yield from _uses(part, places, default)
-    elif isinstance(step, OneHotEncoder):
-        for place, categories in zip(places, step.categories_, strict=True):
-            yield place, _dtype_of_categories(categories)
-    elif isinstance(step, SimpleImputer) and any(isinstance(value, str) for value in step.statistics_):
-        yield from ((place, STRINGS) for place in places)
+            yield from _uses(part, places)
     elif not is_drop(step):
-        yield from ((place, default) for place in places)
+        yield from (_Use(place, step, number) for number, place in enumerate(places))
+
+
+def _dtype_taken(use: _Use, default: Dtype) -> Dtype:
+    """Return the dtype that a step takes a column as."""
+    step = use.step
+    if isinstance(step, DateColumns):
+        return DAYS
+    if isinstance(step, TextColumns):
+        return STRINGS
+    if isinstance(step, OneHotEncoder):
+        return _dtype_of_categories(step.categories_[use.number])
+    if isinstance(step, SimpleImputer) and any(isinstance(value, str) for value in step.statistics_):
+        return STRINGS
+    return default
+
+
+def _dtype_of_input(values: Array, step: Any, what: str) -> Dtype:
+    """Return the dtype of the tensor that has the values of an array or a column, which a step takes."""
+    if isinstance(step, DateColumns):
+        return DAYS
+    if isinstance(step, TextColumns) and (values.dtype.kind not in "biuf" or values.dtype.name not in TYPES):
+        return STRINGS
+    return _dtype_of_values(values, what)
 
 
 def _dtype_of_categories(categories: Array) -> Dtype:

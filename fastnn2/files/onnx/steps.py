@@ -10,7 +10,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.estimators import DateColumns, MLPClassifier, MLPRegressor, TextColumns
+from fastnn2.files.onnx.frame_columns import add_date_columns, add_text_columns
 from fastnn2.files.onnx.graph import Graph
 from fastnn2.files.onnx.network import add_network
 from fastnn2.files.onnx.transformers import TRANSFORMERS, refusal
@@ -90,4 +91,10 @@ def _add_union(graph: Graph, step: FeatureUnion, tensors: list[Any], what: str) 
     return graph.joined(results, what)
 
 
-ADD = {**TRANSFORMERS, ColumnTransformer: _add_columns, FeatureUnion: _add_union}
+ADD = {
+    **TRANSFORMERS,
+    DateColumns: add_date_columns,
+    TextColumns: add_text_columns,
+    ColumnTransformer: _add_columns,
+    FeatureUnion: _add_union,
+}

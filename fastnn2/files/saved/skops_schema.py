@@ -18,8 +18,10 @@ PROTOCOL = 2  # skops' number of the form of its schema that is described here
 
 # Exact names, no prefixes. skops' own list has scikit-learn's estimators and transformers, and ufuncs.
 OBJECTS = (
+    "fastnn2.estimators.DateColumns",
     "fastnn2.estimators.MLPClassifier",
     "fastnn2.estimators.MLPRegressor",
+    "fastnn2.estimators.TextColumns",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.compose._column_transformer.make_column_selector",
@@ -57,6 +59,12 @@ LOADERS: dict[str, tuple[tuple[str, ...] | None, set[str]]] = {
 _SHARED = ("DictNode", "ListNode", "NdArrayNode", "RandomStateNode", "ObjectNode")
 _OF_EVERY_NODE = {"__class__", "__module__", "__loader__", "__id__"}
 _OF_THE_ROOT = {"protocol", "_skops_version"}
+
+# The parameters and attributes that only one of our transformers has.
+_FRAME_COLUMNS: dict[str, tuple[str, ...]] = {
+    "fastnn2.estimators.DateColumns": ("dtype", "has_time_"),
+    "fastnn2.estimators.TextColumns": (),
+}
 
 # While skops reads a node it takes up to 1 KB, and one of an estimator or a function 4 KB, with skops' list of names.
 MOST_NODES = 40_000
@@ -289,6 +297,25 @@ class _Check:
             if not is_none:  # a later fit would read pickles from there
                 raise ValueError(f"{node_name(state)} has a `memory`, a folder of pickles; expected None")
 
+        if node_name(state) in _FRAME_COLUMNS:
+            self._check_frame_columns(state, attributes)
+
+    def _check_frame_columns(self, state: Any, attributes: dict[str, Any]) -> None:
+        """Check that TextColumns or DateColumns has its own attributes alone, of the right types and sizes."""
+        own = _FRAME_COLUMNS[node_name(state)]
+        known = {*own, "n_features_in_", "feature_names_in_", "_sklearn_version", "_sklearn_output_config"}
+        _expect(attributes.keys() <= known, state, f"no attributes but {', '.join(sorted(known))}")
+        if "dtype" in own:
+            _expect(_value(attributes["dtype"]) in ("float64", "float32"), state, "float64 or float32 as dtype")
+        if attributes.keys() & {"n_features_in_", "feature_names_in_", "has_time_"}:
+            count = _value(attributes["n_features_in_"])
+            _expect(type(count) is int and count > 0, state, "a number of features")
+            names = attributes.get("feature_names_in_")
+            _expect(names is None or _count_texts(names) == count, state, f"{count} names that are texts")
+            if "has_time_" in own:
+                header = self.headers.get(str(attributes["has_time_"]["file"]))
+                _expect(header == Header(np.dtype(bool), (count,)), state, f"{count} booleans as has_time_")
+
     def _check_DTypeNode(self, state: Any) -> None:
         content = state["content"]
         _expect(self._check_head(content) == "NdArrayNode" and node_name(content) == "numpy.ndarray", state, "an array")
@@ -338,6 +365,12 @@ def _value(state: Any) -> Any:
     """Return what a JsonNode has, None for another node."""
     is_json = isinstance(state, dict) and state.get("__loader__") == "JsonNode"
     return json.loads(state["content"]) if is_json and isinstance(state.get("content"), str) else None
+
+
+def _count_texts(state: Any) -> int:
+    """Return how many texts a 1-D array of objects has, -1 for another node."""
+    nodes = state["content"] if state["__loader__"] == "NdArrayNode" and state["type"] == "json" else [None]
+    return len(nodes) if all(isinstance(_value(node), str) for node in nodes) else -1
 
 
 def _expect(condition: Any, state: Any, what: str) -> None:
