@@ -1,8 +1,9 @@
 """Tables in files: read and checked, prepared by a Pipeline, trained on, and predicted for.
 
-``open_table`` finds the format of a file and returns a ``table``: rows with ``columns``, and a ``table_error`` for what
-is wrong with it. ``train`` follows its ``options``: ``rows`` with a target (``targets``), held out in a ``split``,
-``preparation`` of the columns, the ``network``, ``scores``, and the ``summary``, which travels with the model.
-``predict`` makes predictions, which ``writers`` write. May import files, blocks, functional, estimators and below;
-polars is imported where it is used, so that all else works without it.
+``open_table`` finds the format of a file (``file_format``) and returns a ``table``, whose ``columns`` have a kind and
+whose ``column_names`` are checked; what is wrong is a ``table_error``, with ``near_names``. A ``csv_table`` takes a
+``text_stream``, the ``text_header`` and the ``text_records``, finds ``text_kinds`` and converts ``text_values``. A
+``typed_table`` takes a query of ``scans`` or ``npz_arrays``, and converts ``typed_columns``. May import blocks, files,
+functional, estimators and below; polars and skops are imported where they are used, so that all else works without
+them.
 """

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 NUMBER, TEXT, BOOLEAN, DATE = "number", "text", "boolean", "date"
+UNSUPPORTED = "unsupported"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,10 +15,11 @@ class Column:
     ----------
     name : str
     kind : str
-        NUMBER, TEXT (also categories), BOOLEAN or DATE (also with a time).
+        NUMBER, TEXT (also categories), BOOLEAN or DATE (also with a time). UNSUPPORTED has values that cannot be used,
+        such as lists, or text among numbers: `Table.check` says what they are.
     form : str or None
         How a text file writes its values, where there is more than one way: the format of its dates, as strptime has
-        it, or "," for numbers with a decimal comma.
+        it, or "," for numbers with a decimal comma. For UNSUPPORTED, what the values are.
     """
 
     name: str

@@ -4,7 +4,15 @@ import pathlib
 from collections.abc import Sequence
 
 from fastnn2.tables.columns import Column
+from fastnn2.tables.csv_table import CsvTable
+from fastnn2.tables.file_format import ARROW, CSV, NPZ, PARQUET, find_format
+from fastnn2.tables.npz_arrays import scan_npz
+from fastnn2.tables.scans import scan_arrow, scan_parquet
 from fastnn2.tables.table import Table
+from fastnn2.tables.typed_table import TypedTable
+
+SCANS = {PARQUET: scan_parquet, ARROW: scan_arrow, NPZ: scan_npz}
+TAB_ENDINGS = (".tsv", ".tab", ".tsv.gz", ".tab.gz")
 
 
 def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = None) -> Table:
@@ -21,9 +29,20 @@ def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = Non
 
     Raises
     ------
+    ImportError
+        polars is missing.
     TableError
         There is no such file, it cannot be read, has another format, has no rows or columns, duplicate or empty names,
-        ragged rows, another encoding than UTF-8, text among numbers, a column of lists, or lacks an expected column.
-        The message says where, what was found, and what to do.
+        ragged rows, another encoding than UTF-8, or lacks an expected column. The message says where, what was found,
+        and what to do. A column of text among numbers, or of lists, is an error where it is used: `Table.check`.
     """
-    raise NotImplementedError
+    try:
+        import polars  # noqa: F401
+    except ImportError as error:
+        raise ImportError("a table in a file needs polars: pip install 'fastnn2[tables]'") from error
+    path = pathlib.Path(path)
+    form, is_compressed = find_format(path)
+    if form == CSV:
+        separator = "\t" if path.name.lower().endswith(TAB_ENDINGS) else None
+        return CsvTable(path, is_compressed, separator, expected)
+    return TypedTable(path, SCANS[form], expected)

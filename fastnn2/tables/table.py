@@ -5,11 +5,12 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
+from fastnn2.tables.columns import TEXT, Column
+from fastnn2.tables.near_names import listed, near_names
+from fastnn2.tables.table_error import TableError
 
-from fastnn2.tables.columns import Column
-
-Array = np.ndarray[Any, Any]
+# What polars keeps for a number and, in addition to its bytes, for a text.
+NUMBER_BYTES, VIEW_BYTES = 8, 16
 
 
 class Batch(NamedTuple):
@@ -48,10 +49,27 @@ class Table(abc.ABC):
     count: int | None
     notes: list[str]
 
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.columns, self.count, self.notes = [], None, []
+        # For a column of kind UNSUPPORTED, a row or None, and what is wrong with the column.
+        self._faults: dict[str, tuple[int | None, str]] = {}
+
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
         return [column.name for column in self.columns]
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise TableError if there is no column of one of these names, or its values cannot be used."""
+        for name in names:
+            if name not in self.names:
+                near = near_names(name, self.names) or f"; it has {listed(self.names)}"
+                raise TableError(f"{str(self.path)!r} has no column {name!r}{near}")
+            if name in self._faults:
+                row, problem = self._faults[name]
+                place = f"{str(self.path)!r}, column {name!r}" if row is None else self.where(row, name)
+                raise TableError(f"{place}: {problem}")
 
     @abc.abstractmethod
     def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:
@@ -60,7 +78,8 @@ class Table(abc.ABC):
         Raises
         ------
         TableError
-            A value is not of its column's kind, or is infinite, or the file is damaged.
+            There is no such column, a value is not of its column's kind, or is infinite, or the file is damaged or has
+            changed.
         """
 
     def read(self, names: Sequence[str]) -> Any:
@@ -69,6 +88,16 @@ class Table(abc.ABC):
 
         frames = [batch.frame for batch in self.batches(names)]
         return polars.concat(frames, rechunk=True)
+
+    @abc.abstractmethod
+    def text_bytes(self, name: str) -> float:
+        """Return about how many bytes a value of a column of text has."""
+
+    def memory_bytes(self, names: Sequence[str]) -> int:
+        """Return about how many bytes ``read(names)`` takes; 0 if the number of rows is not known."""
+        kinds = {column.name: column.kind for column in self.columns}
+        each = sum(VIEW_BYTES + self.text_bytes(name) if kinds[name] == TEXT else NUMBER_BYTES for name in names)
+        return int((self.count or 0) * each)
 
     def where(self, row: int, name: str | None = None) -> str:
         """Return the place of a row, and of a column, for a message: "'cars.csv', row 18, column 'price'".

@@ -1,0 +1,192 @@
+"""A text file with a header and separated values as a table."""
+
+import bisect
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from fastnn2.blocks.file_status import Status, check_unchanged
+from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected
+from fastnn2.tables.columns import NUMBER, TEXT, Column, named
+from fastnn2.tables.near_names import shown
+from fastnn2.tables.table import Batch, Table
+from fastnn2.tables.table_error import TableError
+from fastnn2.tables.text_header import read_header
+from fastnn2.tables.text_kinds import KIND_NAMES, KindFinder, convert
+from fastnn2.tables.text_records import Chunk, Fault, Shape, parse_records, read_chunks
+from fastnn2.tables.text_stream import TextStream
+
+SAMPLE_TEXTS = 10_000  # that the size of a column's texts is estimated from
+
+
+class CsvTable(Table):
+    """A CSV or TSV file, which may be compressed by gzip.
+
+    Parameters
+    ----------
+    path : Path
+    is_compressed : bool
+    separator : str or None
+        None finds it.
+    expected : sequence of Column or None
+    """
+
+    def __init__(
+        self, path: pathlib.Path, is_compressed: bool, separator: str | None, expected: Sequence[Column] | None
+    ) -> None:
+        super().__init__(path)
+        self._is_compressed = is_compressed
+        self._status = Status.of(os.stat(path))
+        self._header = read_header(path, is_compressed, separator)
+        self._shape = Shape(ord(self._header.separator), len(self._header.names))
+        # For each blank line, the number of rows before it; grows as the file is read for the first time.
+        self._blank: list[int] = []
+        self._rows_seen = 0
+        self._text_bytes: dict[str, float] = {}
+        where = f"{str(path)!r}, row {self._header.line}"
+        names = self._header.names
+        if expected is not None:
+            places = find_expected(repr(str(path)), names, expected)
+            self.columns = list(expected)
+            self._places = {column.name: place for column, place in zip(expected, places, strict=True)}
+            return
+        check_no_numbers(where, names)
+        self._find_columns(where, names)
+
+    def row_label(self, row: int) -> int:
+        """Return the number of a row as a spreadsheet counts, with the header and blank lines."""
+        return self._header.line + 1 + row + bisect.bisect_right(self._blank, row)
+
+    def text_bytes(self, name: str) -> float:
+        """Return about how many bytes a value of a column of text has."""
+        return self._text_bytes.get(name, 0.0)
+
+    def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:
+        """Yield the rows from number `first` on; see Table."""
+        self.check(names)
+        columns = named(self.columns, names)
+        row = 0
+        for chunk in self._chunks():
+            skipped = max(0, first - row)
+            if skipped < chunk.rows:
+                frame = self._parse(chunk, [self._places[column.name] for column in columns])
+                frame = frame.slice(skipped)
+                for begin in range(0, len(frame), rows):
+                    part = self._convert(frame.slice(begin, rows), columns, row + skipped + begin)
+                    yield Batch(part, row + skipped + begin)
+            row += chunk.rows
+        if self.count is None:
+            self.count = row
+        if not row:
+            raise TableError(f"{str(self.path)!r} has a header and no rows; expected rows of values after it")
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """Yield the rows of the file; raise TableError where it is not as it should be."""
+        self._check_unchanged()
+        row = 0
+        with TextStream(self.path, self._is_compressed, self._header.old_lines) as stream:
+            stream.seek(self._header.size)
+            for chunk in read_chunks(stream, self._shape, self._fail):
+                if row == self._rows_seen:
+                    self._blank.extend((row + chunk.blank).tolist())
+                    self._rows_seen += chunk.rows
+                yield chunk
+                row += chunk.rows
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        try:
+            check_unchanged(self.path, self._status)
+        except (ValueError, OSError) as error:
+            raise TableError(str(error)) from error
+
+    def _fail(self, fault: Fault) -> NoReturn:
+        line = self._header.line + 1 + fault.line
+        raise TableError(f"{str(self.path)!r}, row {line:,}: {fault.problem}")
+
+    def _parse(self, chunk: Chunk, places: list[int]) -> Any:
+        """Return columns of a chunk as texts, by their numbers."""
+        import polars
+
+        wanted = sorted(set(places))
+        try:
+            frame = parse_records(chunk.data, self._header.separator, wanted)
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
+            raise TableError(f"{str(self.path)!r} cannot be read by polars: {first_line(error)}") from error
+        if frame.shape != (chunk.rows, len(wanted)):
+            raise TableError(f"{str(self.path)!r} cannot be read: its quotes are not as polars expects them")
+        frame.columns = [str(place) for place in wanted]
+        return frame
+
+    def _convert(self, frame: Any, columns: list[Column], first: int) -> Any:
+        """Return texts as values of the columns' kinds."""
+        import polars
+
+        converted = []
+        for column in columns:
+            texts = frame[str(self._places[column.name])]
+            values, wrong = convert(texts, column.kind, column.form)
+            if column.kind == NUMBER and not wrong.any():
+                wrong = values.is_infinite()
+            if wrong.any():
+                place = int(wrong.arg_max())
+                raise TableError(
+                    f"{self.where(first + place, column.name)}: found {shown(texts[place])}, expected "
+                    f"{KIND_NAMES[column.kind]}; correct it, or leave it empty if it is missing"
+                )
+            converted.append(values.alias(column.name))
+        return polars.DataFrame(converted)
+
+    def _find_columns(self, where: str, names: list[str]) -> None:
+        """Look at all values to find kinds; leave out columns without a name that have none of their own."""
+        finders = [KindFinder(name, self._header.separator) for name in names]
+        counts_rows = [names[0] in ("", UNNAMED)] * 2  # from 0 on, from 1 on
+        is_last_empty = len(names) > 1 and not names[-1]
+        left_out = {0} if any(counts_rows) else set()
+        check_names(where, names, left_out | ({len(names) - 1} if is_last_empty else set()))  # before the long work
+        row = 0
+        lengths = [0] * len(names)
+        for chunk in self._chunks():
+            frame = self._parse(chunk, list(range(len(names))))
+            for place, finder in enumerate(finders):
+                texts = frame[str(place)]
+                finder.add(texts, row)
+                if row < SAMPLE_TEXTS:
+                    lengths[place] += int(texts.head(SAMPLE_TEXTS - row).str.len_bytes().sum() or 0)
+            counts_rows = [is_so and _counts(frame["0"], row + k) for k, is_so in enumerate(counts_rows)]
+            is_last_empty = is_last_empty and frame[str(len(names) - 1)].null_count() == len(frame)
+            row += chunk.rows
+        if not row:
+            raise TableError(f"{str(self.path)!r} has a header and no rows; expected rows of values after it")
+        self.count = row
+        left_out = {0} if any(counts_rows) and len(names) > 1 else set()
+        if left_out:
+            self.notes.append("the first column, which only counts the rows, is left out")
+        if is_last_empty:
+            left_out.add(len(names) - 1)
+            self.notes.append("the last column, which has no name and no values, is left out")
+        check_names(where, names, left_out)
+        self._places = {name: place for place, name in enumerate(names) if place not in left_out}
+        for name, place in self._places.items():
+            column, fault, note = finders[place].find()
+            self.columns.append(column)
+            if fault:
+                self._faults[name] = fault
+            if note:
+                self.notes.append(note)
+            if column.kind == TEXT:
+                self._text_bytes[name] = lengths[place] / min(row, SAMPLE_TEXTS)
+
+
+def _counts(texts: Any, first: int) -> bool:
+    """Return whether texts are the numbers from `first` on."""
+    import polars
+
+    numbers = texts.cast(polars.Int64, strict=False)
+    return bool((numbers == polars.int_range(first, first + len(texts), eager=True)).all()) and not numbers.null_count()
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error of polars says, in one line."""
+    return str(error).strip().split("\n", 1)[0]

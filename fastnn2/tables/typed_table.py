@@ -1,0 +1,136 @@
+"""A file whose columns have types as a table: Parquet, Arrow or npz, by a query of polars."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from fastnn2.blocks.file_status import Status, check_unchanged
+from fastnn2.tables.column_names import UNNAMED, check_names, find_expected
+from fastnn2.tables.columns import UNSUPPORTED, Column, named
+from fastnn2.tables.csv_table import first_line
+from fastnn2.tables.table import Batch, Table
+from fastnn2.tables.table_error import TableError
+from fastnn2.tables.typed_columns import check_expected, column_of, convert_frame, describe_unsupported
+
+SAMPLE_TEXTS = 10_000  # that the size of a column's texts is estimated from
+# What pandas calls an index that it keeps in a file.
+PANDAS_INDEX = "__index_level_0__"
+
+
+class TypedTable(Table):
+    """A file that says what its values are.
+
+    Parameters
+    ----------
+    path : Path
+    scan : function
+        Returns a polars.LazyFrame of the file.
+    expected : sequence of Column or None
+    """
+
+    def __init__(
+        self, path: pathlib.Path, scan: Callable[[pathlib.Path], Any], expected: Sequence[Column] | None
+    ) -> None:
+        super().__init__(path)
+        self._status = Status.of(os.stat(path))
+        self._query = self._run(lambda: scan(path))
+        schema = dict(self._run(self._query.collect_schema))
+        self.count = int(self._run(self._count_rows))
+        if not self.count:
+            raise TableError(f"{str(path)!r} has no rows")
+        names = [name.strip() for name in schema]
+        self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
+        self._dtypes = dict(zip(names, schema.values(), strict=True))
+        if expected is not None:
+            find_expected(repr(str(path)), names, expected)
+            for column in expected:
+                check_expected(repr(str(path)), column, self._dtypes[column.name])
+            self.columns = list(expected)
+            return
+        left_out = self._find_index(names)
+        check_names(repr(str(path)), names, left_out)
+        for place, (name, dtype) in enumerate(zip(names, schema.values(), strict=True)):
+            if place not in left_out:
+                column = column_of(name, dtype)
+                self.columns.append(column)
+                if column.kind == UNSUPPORTED:
+                    self._faults[name] = None, describe_unsupported(str(column.form))
+
+    def text_bytes(self, name: str) -> float:
+        """Return about how many bytes a value of a column of text has."""
+        import polars
+
+        texts = self._collect(self._select([name]).head(SAMPLE_TEXTS)).to_series().cast(polars.String)
+        return float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
+
+    def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:
+        """Yield the rows from number `first` on; see Table."""
+        self.check(names)
+        assert self.count is not None
+        for begin in range(first, self.count, rows):
+            # A slice at a time: polars skips what is before it in the same row group, but keeps no more than this.
+            frame = self._collect(self._select(names).slice(begin, rows))
+            yield Batch(self._convert(frame, names, begin), begin)
+
+    def read(self, names: Sequence[str]) -> Any:
+        """Return all rows as one frame, as in a Batch."""
+        self.check(names)
+        return self._convert(self._collect(self._select(names)), names, 0)
+
+    def _convert(self, frame: Any, names: Sequence[str], first: int) -> Any:
+        def fail(place: int, name: str, problem: str) -> NoReturn:
+            raise TableError(f"{self.where(first + place, name)}: {problem}")
+
+        return convert_frame(frame, named(self.columns, names), fail)
+
+    def _count_rows(self) -> int:
+        import polars
+
+        return int(self._query.select(polars.len()).collect().item())
+
+    def _select(self, names: Sequence[str]) -> Any:
+        import polars
+
+        # polars.col takes "*" and "^...$" for patterns of names
+        return self._query.select(*(polars.selectors.by_name(self._stored[name]) for name in names))
+
+    def _collect(self, query: Any) -> Any:
+        frame = self._run(query.collect)
+        self._check_unchanged()
+        return frame
+
+    def _check_unchanged(self) -> None:
+        try:
+            check_unchanged(self.path, self._status)
+        except (ValueError, OSError) as error:
+            raise TableError(str(error)) from error
+
+    def _run(self, query: Callable[[], Any]) -> Any:
+        """Return the result of a query; raise TableError if polars cannot read the file."""
+        import polars
+
+        try:
+            return query()
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+            self._check_unchanged()
+            raise TableError(
+                f"{str(self.path)!r} cannot be read by polars: {first_line(error)}; it is cut off, damaged or of a "
+                "kind that polars does not know. Write it anew"
+            ) from error
+
+    def _find_index(self, names: list[str]) -> set[int]:
+        """Return the numbers of the columns that only count the rows."""
+        left_out = {place for place, name in enumerate(names) if name == PANDAS_INDEX and len(names) > 1}
+        if names[0] in ("", UNNAMED) and len(names) > 1 and self._dtypes[names[0]].is_integer():
+            left_out |= {0} if self._counts_rows(names[0]) else set()
+        if left_out:
+            self.notes.append("the column of the index, which only counts the rows, is left out")
+        return left_out
+
+    def _counts_rows(self, name: str) -> bool:
+        import polars
+
+        numbers = self._collect(self._select([name])).to_series().cast(polars.Int64)
+        count = polars.int_range(len(numbers), eager=True)
+        return not numbers.null_count() and bool(((numbers - numbers[0]) == count).all()) and numbers[0] in (0, 1)
