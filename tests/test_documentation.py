@@ -36,8 +36,10 @@ FUNCTIONS = {
 
 # Modules whose classes or functions say that they are of another one, by which pickles find them.
 PUBLIC_MODULES = {
+    "fastnn2.estimators.date_columns": "fastnn2.estimators",
     "fastnn2.estimators.mlp": "fastnn2.estimators",
     "fastnn2.estimators.checkpoints": "fastnn2.callbacks",
+    "fastnn2.estimators.text_columns": "fastnn2.estimators",
     "fastnn2.functional.predictor": "fastnn2",
 }
 

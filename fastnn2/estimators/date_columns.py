@@ -1,6 +1,5 @@
 """Columns of dates as numbers: :class:`DateColumns`."""
 
-import contextlib
 import datetime
 from typing import Any, ClassVar
 
@@ -83,7 +82,7 @@ class DateColumns(TransformerMixin, BaseEstimator):
             Itself.
         """
         days = self._days(X, reset=True)
-        self.has_time_ = np.array([bool((column % 1 > 0).any()) for column in days])  # NaN is not above 0
+        self.has_time_ = np.array([bool((t[~np.isnan(t)] % 1 != 0).any()) for t in days])
         return self
 
     def transform(self, X: Any) -> Array:
@@ -171,8 +170,9 @@ def _days_since_1970(instants: Array) -> Array:
         unit = "D" if unit in ("Y", "M", "W") else "ns"
         instants = instants.astype(f"datetime64[{unit}]")
     missing = np.isnat(instants)
-    whole, rest = np.divmod(np.where(missing, 0, instants.astype(np.int64)), _PER_DAY[unit])
-    return np.where(missing, np.nan, whole + rest / _PER_DAY[unit])
+    counts = np.where(missing, 0, instants.astype(np.int64))
+    rest = np.fmod(counts, _PER_DAY[unit])
+    return np.where(missing, np.nan, (counts - rest) // _PER_DAY[unit] + rest / _PER_DAY[unit])
 
 
 def _instants(column: Any, name: str) -> Array:
@@ -191,8 +191,10 @@ def _date(value: Any, row: int, name: str) -> datetime.date | None:
     """Return a value as a date, a datetime without a zone, or None."""
     date = value
     if isinstance(value, str) and value:
-        with contextlib.suppress(ValueError):
+        try:
             date = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            date = None
     elif value == "" or is_missing(value):
         return None
     elif isinstance(value, np.datetime64):

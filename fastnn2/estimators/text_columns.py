@@ -104,7 +104,8 @@ def _texts(column: Any) -> Array:
         different, places = np.unique(values, return_inverse=True)
         return np.array([_text(value) for value in different], dtype=object)[places]
     if values.dtype.kind == "M":
-        values = values.astype("datetime64[us]").astype(object)
+        is_date = np.datetime_data(values.dtype)[0] == "D"
+        values = (values if is_date else values.astype("datetime64[us]")).astype(object)
     if values.dtype.kind == "U":
         return values.astype(object)
     texts = [value if type(value) is str else _text(value) for value in values.tolist()]

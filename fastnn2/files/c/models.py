@@ -4,15 +4,16 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn2.engine.layout import unpack_params
-from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.estimators import DateColumns, MLPClassifier, MLPRegressor, TextColumns
 from fastnn2.estimators.networks import dtype_of_run
 from fastnn2.files.c.network import CNetwork
 from fastnn2.files.c.preprocessing import Columns, Preprocessing
-from fastnn2.files.pipelines import network_in
+from fastnn2.files.pipelines import is_identity, network_in, parts_of
 from fastnn2.functional import checks
 
 Array = np.ndarray[Any, Any]
@@ -87,6 +88,7 @@ def from_estimator(model: Any) -> CModel:
     first = fitted[0] if fitted else mlp
     n_inputs = first.n_features_in_ if fitted else network.shape[0]
     names = [str(name) for name in getattr(first, "feature_names_in_", ())]
+    _check_are_numbers(model, names or [f"x[{k}]" for k in range(n_inputs)])
     preprocessing, columns = Preprocessing(network.dtype), Columns([("x", k) for k in range(n_inputs)], network.dtype)
     for name, step, pipeline in steps:
         columns = preprocessing.step(columns, step, f"step {name!r} of {pipeline}")
@@ -105,6 +107,29 @@ def from_estimator(model: Any) -> CModel:
     network_input = preprocessing.gathered(columns.places)
     used = preprocessing if preprocessing.lines else None
     return CModel(network, kind, meaning, n_inputs, names, result_names, used, network_input, columns.sparse)
+
+
+def _check_are_numbers(model: Any, names: list[str]) -> None:
+    """Raise ValueError if a model takes some of its columns, which have these names, as texts or dates."""
+    others = set(_others(model, names))
+    if others:
+        found = [name for name in names if name in others]
+        listed = ", ".join(map(repr, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        what = f"column {listed} is not a number" if len(found) == 1 else f"columns {listed} are not numbers"
+        raise ValueError(
+            f"{what}; to_c supports models of numbers alone. Fit one without them, or write this one by fastnn2.to_onnx"
+        )
+
+
+def _others(step: Any, names: list[str]) -> list[str]:
+    """Return the names of the columns that a step, which gets those of these names, takes as texts or dates."""
+    if isinstance(step, TextColumns | DateColumns):
+        return names
+    if isinstance(step, Pipeline):
+        return _others(next((part for _, part in step.steps if not is_identity(part)), None), names)
+    if isinstance(step, ColumnTransformer):
+        return [name for _, part, own in parts_of(step) for name in _others(part, [names[place] for place in own])]
+    return []
 
 
 def _split(pipeline: Pipeline, name: str) -> tuple[list[tuple[str, Any, str]], str]:
