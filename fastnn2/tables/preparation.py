@@ -74,6 +74,8 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
             uses.append(Use(column.name, column.kind, f"standardised{missing}", 1 + has_missing))
     if not any(kept.values()):
         raise TableError(f"no column is left to predict from: {'; '.join(notes) or 'there is only the target'}")
+    for use, column in zip(uses, columns, strict=True):
+        use.form = column.form
     used = [column for column in columns if any(column in part for part in kept.values())]
     names = {part: [column.name for column in columns] for part, columns in kept.items()}
     return Preparation(_transformer(names, categories, options.dtype), used, uses, notes)
