@@ -1,6 +1,8 @@
 """A text file with a header and separated values as a table."""
 
+import array
 import bisect
+import datetime
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -8,14 +10,15 @@ from typing import Any, NoReturn
 
 from fastnn2.blocks.file_status import Status, check_unchanged
 from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected, find_kept
-from fastnn2.tables.columns import NUMBER, TEXT, Column, named
-from fastnn2.tables.near_names import shown
+from fastnn2.tables.columns import DATE, NUMBER, TEXT, Column, named
+from fastnn2.tables.messages import in_one_line, shown
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.text_header import read_header
 from fastnn2.tables.text_kinds import KIND_NAMES, KindFinder, convert
 from fastnn2.tables.text_records import Chunk, Fault, Shape, parse_records, read_chunks
 from fastnn2.tables.text_stream import TextStream
+from fastnn2.tables.text_values import ISO, PLAIN_FORMS
 
 SAMPLE_TEXTS = 10_000  # that the size of a column's texts is estimated from
 
@@ -42,12 +45,13 @@ class CsvTable(Table):
         kept: Sequence[str] = (),
     ) -> None:
         super().__init__(path)
+        self._is_expected = expected is not None
         self._is_compressed = is_compressed
         self._status = Status.of(os.stat(path))
         self._header = read_header(path, is_compressed, separator)
         self._shape = Shape(ord(self._header.separator), len(self._header.names))
         # For each blank line, the number of rows before it; grows as the file is read for the first time.
-        self._blank: list[int] = []
+        self._blank = array.array("q")
         self._rows_seen = 0
         self._text_bytes: dict[str, float] = {}
         where = f"{str(path)!r}, row {self._header.line}"
@@ -123,7 +127,7 @@ class CsvTable(Table):
         try:
             frame = parse_records(chunk.data, self._header.separator, wanted)
         except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
-            raise TableError(f"{str(self.path)!r} cannot be read by polars: {first_line(error)}") from error
+            raise TableError(f"{str(self.path)!r} cannot be read by polars: {in_one_line(error)}") from error
         if frame.shape != (chunk.rows, len(wanted)):
             raise TableError(f"{str(self.path)!r} cannot be read: its quotes are not as polars expects them")
         frame.columns = [str(place) for place in wanted]
@@ -137,16 +141,29 @@ class CsvTable(Table):
         for column in columns:
             texts = frame[str(self._places[column.name])]
             values, wrong = convert(texts, column.kind, column.form)
+            for form in self._other_forms(column) if wrong.any() else ():
+                others = convert(texts, column.kind, form)
+                if not others.wrong.any():
+                    values, wrong = others
+                    break
             if column.kind == NUMBER and not wrong.any():
-                wrong = values.is_infinite()
+                wrong = values.is_infinite().fill_null(False)
             if wrong.any():
                 place = int(wrong.arg_max())
                 raise TableError(
                     f"{self.where(first + place, column.name)}: found {shown(texts[place])}, expected "
-                    f"{KIND_NAMES[column.kind]}; correct it, or leave it empty if it is missing"
+                    f"{_called(column)}; correct it, or leave it empty if it is missing"
                 )
             converted.append(values.alias(column.name))
         return polars.DataFrame(converted)
+
+    def _other_forms(self, column: Column) -> list[str | None]:
+        """Return how else a file may write the values that a model expects: each file has its own way."""
+        if not self._is_expected:
+            return []
+        if column.kind == NUMBER:
+            return [None] if self._header.separator == "," else [None, ","]
+        return list(PLAIN_FORMS) if column.kind == DATE else []
 
     def _find_columns(self, where: str, names: list[str]) -> None:
         """Look at all values to find kinds; leave out columns without a name that have none of their own."""
@@ -197,6 +214,8 @@ def _counts(texts: Any, first: int) -> bool:
     return bool((numbers == polars.int_range(first, first + len(texts), eager=True)).all()) and not numbers.null_count()
 
 
-def first_line(error: BaseException) -> str:
-    """Return what an error of polars says, in one line."""
-    return str(error).strip().split("\n", 1)[0]
+def _called(column: Column) -> str:
+    """Return what a message calls the values of a column."""
+    if column.kind == DATE:
+        return f"dates such as {datetime.date(2024, 12, 31):{column.form or ISO}}"
+    return f"finite {KIND_NAMES[NUMBER]}" if column.kind == NUMBER else KIND_NAMES[column.kind]

@@ -28,9 +28,3 @@ def listed(names: Sequence[str]) -> str:
     """
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
     return ", ".join(map(repr, names[:MOST_NAMES])) + more
-
-
-def shown(value: object, most: int = 40) -> str:
-    """Return a value for a message of one line, shortened if it is long."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[: most - 1]}…"

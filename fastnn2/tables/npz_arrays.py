@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.table_error import TableError
 from fastnn2.threads.memory import available_memory
 
@@ -52,7 +53,7 @@ def scan_npz(path: pathlib.Path) -> Any:
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, TableError):
             raise
-        problem = str(error).split("\n", 1)[0]
+        problem = in_one_line(error)
         raise TableError(f"{str(path)!r} cannot be read: {problem}; it is cut off or damaged. Save it anew") from error
     return polars.DataFrame({name: polars.Series(name, values) for name, values in columns.items()}).lazy()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn2.tables import text_values
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT, UNSUPPORTED, Column
-from fastnn2.tables.near_names import shown
+from fastnn2.tables.messages import shown
 
 # A column with this share of numbers has numbers; other values in it are mistakes, unless they are categories.
 MOSTLY = 0.9

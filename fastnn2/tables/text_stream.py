@@ -6,6 +6,7 @@ import pathlib
 import zlib
 from typing import IO, Any
 
+from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.table_error import TableError
 
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -45,7 +46,7 @@ class TextStream:
             return action()
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise TableError(
-                f"{str(self._path)!r} cannot be decompressed: {_first_line(error)}; it is cut off or damaged. Copy it "
+                f"{str(self._path)!r} cannot be decompressed: {in_one_line(error)}; it is cut off or damaged. Copy it "
                 "again, or compress it again by gzip"
             ) from error
         except OSError as error:
@@ -66,10 +67,6 @@ class TextStream:
     def seek(self, place: int) -> None:
         """Go on from some byte of the decompressed file."""
         self._run(lambda: self._file.seek(place))
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0]
 
 
 def check_encoding(path: pathlib.Path, head: bytes) -> int:

@@ -11,6 +11,7 @@ MISSING |= {"-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "NULL", 
 MISSING_VALUE = MISSING | {"-", "--", ".", "NAN", "none", "Null"}
 
 ISO, GERMAN, MONTH_FIRST, DAY_FIRST = "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"
+PLAIN_FORMS = (ISO, GERMAN)  # which nothing else looks like
 DATE_FORMS = (ISO, GERMAN, MONTH_FIRST, DAY_FIRST)
 _DATES = {ISO: r"\d{4}-\d{2}-\d{2}", GERMAN: r"\d{1,2}\.\d{1,2}\.\d{4}"}
 _DATES |= dict.fromkeys((MONTH_FIRST, DAY_FIRST), r"\d{1,2}/\d{1,2}/\d{4}")
@@ -19,6 +20,9 @@ _TIME = (
     r" ?(?:([+-])([01]\d|2[0-3]):?([0-5]\d)|Z)?"  # sign, hours and minutes of the distance to UTC
 )
 MICROSECONDS = 10**6
+# The days of 0001-01-01 and of 10000-01-01, counted from 1970-01-01.
+FIRST_DAY, END_DAY = -719_162, 2_932_897
+PER_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 
 
 class Values(NamedTuple):
@@ -101,7 +105,19 @@ def as_dates(texts: Any, form: str) -> Values:
         fraction = polars.col("fraction").str.pad_end(6, "0").str.slice(0, 6).cast(polars.Int64).fill_null(0)
         time = parts.select((seconds * MICROSECONDS + fraction).cast(polars.Duration("us")).alias("time"))["time"]
         dates = dates + time
+    outside = is_outside(dates)
+    dates = dates.set(outside, None) if outside.any() else dates
     return Values(dates.rename(texts.name), dates.is_null() & ~_is_missing(stripped, MISSING_VALUE))
+
+
+def is_outside(dates: Any) -> Any:
+    """Return whether dates are before the year 1 or after 9999, which Python has no dates for."""
+    import polars
+
+    per_day = 1 if dates.dtype == polars.Date else PER_DAY[dates.dtype.time_unit]
+    numbers = dates.to_physical()
+    outside = (numbers < FIRST_DAY * per_day) | (numbers >= END_DAY * per_day)
+    return outside.fill_null(False)
 
 
 def _is_missing(stripped: Any, missing: frozenset[str]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT, UNSUPPORTED, Column
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.text_kinds import KIND_NAMES
-from fastnn2.tables.text_values import as_texts, without_nan
+from fastnn2.tables.text_values import as_texts, is_outside, without_nan
 
 
 def column_of(name: str, dtype: Any) -> Column:
@@ -60,14 +60,12 @@ def convert_typed(values: Any, kind: str) -> Any:
         return numbers if _is_finite(numbers) else without_nan(numbers)
     if kind == TEXT:
         return as_texts(values.cast(polars.String))
+    if kind == DATE and values.dtype == polars.Date:
+        return values.cast(polars.Datetime("us"))
     if kind == DATE:
-        if values.dtype == polars.Date:
-            return values.cast(polars.Datetime("us"))
-        return (
-            values.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
-            if (values.dtype.time_zone)
-            else values.dt.cast_time_unit("us")
-        )
+        if values.dtype.time_zone:
+            values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return values.dt.cast_time_unit("us")
     return values
 
 
@@ -100,6 +98,11 @@ def convert_frame(frame: Any, columns: Sequence[Column], fail: Callable[[int, st
 
     converted = []
     for values, column in zip(frame.get_columns(), columns, strict=True):
+        if column.kind == DATE and values.dtype != polars.Null:
+            outside = is_outside(values)
+            if outside.any():
+                problem = "found a date before the year 1 or after 9999; correct it, or make it null if it is missing"
+                fail(int(outside.arg_max()), column.name, problem)
         values = convert_typed(values, column.kind)
         if column.kind == NUMBER:
             place = find_infinite(values)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from fastnn2.blocks.file_status import Status, check_unchanged
 from fastnn2.tables.column_names import UNNAMED, check_names, find_expected, find_kept
 from fastnn2.tables.columns import UNSUPPORTED, Column, named
-from fastnn2.tables.csv_table import first_line
+from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.typed_columns import check_expected, column_of, convert_frame, describe_unsupported
@@ -42,8 +42,8 @@ class TypedTable(Table):
         self._query = self._run(lambda: scan(path))
         schema = dict(self._run(self._query.collect_schema))
         self.count = int(self._run(self._count_rows))
-        if not self.count:
-            raise TableError(f"{str(path)!r} has no rows")
+        if not schema or not self.count:
+            raise TableError(f"{str(path)!r} has no {'rows' if schema else 'columns'}")
         names = [name.strip() for name in schema]
         self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
         self._dtypes = dict(zip(names, schema.values(), strict=True))
@@ -122,12 +122,13 @@ class TypedTable(Table):
         """Return the result of a query; raise TableError if polars cannot read the file."""
         import polars
 
+        self._check_unchanged()
         try:
             return query()
         except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
             self._check_unchanged()
             raise TableError(
-                f"{str(self.path)!r} cannot be read by polars: {first_line(error)}; it is cut off, damaged or of a "
+                f"{str(self.path)!r} cannot be read by polars: {in_one_line(error)}; it is cut off, damaged or of a "
                 "kind that polars does not know. Write it anew"
             ) from error
 
