@@ -26,7 +26,7 @@ def printable(text: str, also: str = "") -> str:
 
 
 def one_line(message: object) -> str:
-    """Return a message on one line."""
+    """Return a message on one line; what a terminal would obey, such as the codes of colors, is written as escapes."""
     return printable(str(message))
 
 

@@ -6,7 +6,7 @@ import types
 import typing
 from typing import Any
 
-from fastnn2.tables.near_names import shown
+from fastnn2.tables.messages import shown
 
 LARGEST = 2**63  # what is above cannot be printed as a float
 # What the dicts of a Summary have, where its types do not say it; there may be more.
