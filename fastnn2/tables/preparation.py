@@ -72,6 +72,8 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
             uses.append(_use_of_numbers(values, column))
     if not any(kept.values()):
         raise TableError(f"no column is left to predict from: {'; '.join(notes) or 'there is only the target'}")
+    for use, column in zip(uses, columns, strict=True):
+        use.form = column.form
     used = [column for column, use in zip(columns, uses, strict=True) if use.width]
     return Preparation(_transformer(kept, categories), used, uses, notes)
 
