@@ -8,14 +8,26 @@ from typing import TextIO
 INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctrl-C
 
 
+def printable(text: str, also: str = "") -> str:
+    """Return a text with escapes for what is not printed, such as control characters, as a terminal would obey them.
+
+    Parameters
+    ----------
+    text : str
+        It may come from a file.
+    also : str
+        Characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in also else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def one_line(message: object) -> str:
     """Return a message on one line; what a terminal would obey, such as the codes of colors, is written as escapes."""
-    text = str(message)
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return printable(str(message))
 
 
 def flush(stream: TextIO | None) -> None:
