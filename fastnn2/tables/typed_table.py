@@ -74,7 +74,7 @@ class TypedTable(Table):
 
         if name not in self._text_bytes:
             frame = self._collect(self._select([self._stored[name]]).head(SAMPLE_TEXTS), None)
-            texts = frame.to_series().cast(polars.String)
+            texts = frame.to_series().alias("texts").cast(polars.String)
             self._text_bytes[name] = float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
         return self._text_bytes[name]
 
