@@ -22,12 +22,10 @@ def summary_lines(summary: Summary) -> list[str]:
             f"{network['inputs']:,} inputs, {network['hidden']:,} hidden units, {outputs}, {network['dtype']}",
         )
     )
-    lines.append(
-        _line(
-            "training",
-            f"{training['epochs']:,} epochs in {training['seconds']:.3g} s, {training['rows_per_second']:,.0f} rows/s",
-        )
-    )
+    speed = ""
+    if "seconds" in training:
+        speed = f" in {training['seconds']:.3g} s, {training['rows_per_second']:,.0f} rows/s"
+    lines.append(_line("training", f"{training['epochs']:,} epochs{speed}"))
     lines.append(_line("", training["ended"]))
     return lines + score_lines(summary)
 

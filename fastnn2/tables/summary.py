@@ -6,6 +6,7 @@ from typing import Any
 
 FORMAT = 1
 ATTRIBUTE = "table_"  # of the Pipeline
+TIMES = ("seconds", "rows_per_second")  # of a training; they do not travel with the model
 
 
 @dataclasses.dataclass
@@ -50,8 +51,8 @@ class Summary:
     network : dict
         "inputs", "hidden", "outputs", "parameters" and "dtype".
     training : dict
-        "epochs", "seconds", "rows_per_second", "ended" (in words), "loss", "validation_loss" and "validation_score"
-        (the last three are lists with one entry for each epoch, or empty).
+        "epochs", "seconds" and "rows_per_second" (which do not travel), "ended" (in words), "loss", "validation_loss"
+        and "validation_score" (the last three are lists with one entry for each epoch, or empty).
     scores : dict
         For each model, by its name, a score on the test rows by its name; None where it is not defined.
     notes : list of str
@@ -99,8 +100,9 @@ class Summary:
 
 
 def attach(summary: Summary, model: Any) -> None:
-    """Let a Pipeline have its summary."""
-    setattr(model, ATTRIBUTE, summary.to_json())
+    """Let a Pipeline have its summary, without times: a training that is repeated gives the same file."""
+    training = {name: value for name, value in summary.training.items() if name not in TIMES}
+    setattr(model, ATTRIBUTE, dataclasses.replace(summary, training=training).to_json())
 
 
 def summary_of(model: Any) -> Summary | None:

@@ -42,12 +42,15 @@ class Table(abc.ABC):
         The number of rows, where it is known. It is, if the caller gave no columns.
     notes : list of str
         What was found and needs no action, such as an unnamed index column, which is left out of `columns`.
+    has_any_order : bool
+        Whether rows can be read from any number on without reading those before.
     """
 
     path: pathlib.Path
     columns: list[Column]
     count: int | None
     notes: list[str]
+    has_any_order = True
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path

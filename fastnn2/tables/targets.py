@@ -15,7 +15,7 @@ MOST_CLASSES = 1000
 LARGEST = 2**53  # of the integers that a Float64 has
 
 
-def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str | None]:
+def find_task(column: Column, values: Any, wanted: str | None, is_all: bool = True) -> tuple[str, str | None]:
     """Return the task for a target, and a note where it was found, not asked for.
 
     Parameters
@@ -25,6 +25,8 @@ def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str
         Without missing ones, at least one.
     wanted : str or None
         The task that is asked for.
+    is_all : bool
+        Whether these are all values; else the column has more different ones.
 
     Raises
     ------
@@ -52,7 +54,8 @@ def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str
             f"the target {column.name!r} has {count} different integers: classification (--task regression for numbers)"
         )
     what = "different integers" if are_integers else "different numbers"
-    return REGRESSION, f"the target {column.name!r} has {count:,} {what}: regression"
+    more = "" if is_all else "more than "
+    return REGRESSION, f"the target {column.name!r} has {more}{count:,} {what}: regression"
 
 
 def _words(column: Column) -> str:
