@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from fastnn2.blocks.file_status import Status, check_unchanged
-from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected
+from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected, find_kept
 from fastnn2.tables.columns import DATE, NUMBER, TEXT, Column, named
 from fastnn2.tables.messages import in_one_line, shown
 from fastnn2.tables.table import Batch, Table
@@ -41,10 +41,16 @@ class CsvTable(Table):
     separator : str or None
         None finds it.
     expected : sequence of Column or None
+    kept : sequence of str
     """
 
     def __init__(
-        self, path: pathlib.Path, is_compressed: bool, separator: str | None, expected: Sequence[Column] | None
+        self,
+        path: pathlib.Path,
+        is_compressed: bool,
+        separator: str | None,
+        expected: Sequence[Column] | None,
+        kept: Sequence[str] = (),
     ) -> None:
         super().__init__(path)
         self._is_expected = expected is not None
@@ -60,6 +66,7 @@ class CsvTable(Table):
         self._text_bytes: dict[str, float] = {}
         where = f"{str(path)!r}, row {self._header.line}"
         names = self._header.names
+        self._kept = dict(zip(kept, find_kept(repr(str(path)), names, kept), strict=True))  # name -> place
         if expected is not None:
             places = find_expected(repr(str(path)), names, expected)
             self.columns = list(expected)
@@ -85,11 +92,14 @@ class CsvTable(Table):
         for chunk in self._chunks(start):
             skipped = max(0, first - row)
             if skipped < chunk.rows:
-                frame = self._parse(chunk, [self._places[column.name] for column in columns])
+                places = [self._places[column.name] for column in columns]
+                frame = self._parse(chunk, [*places, *self._kept.values()])
                 frame = frame.slice(skipped)
                 for begin in range(0, len(frame), rows):
-                    part = self._convert(frame.slice(begin, rows), columns, row + skipped + begin)
-                    yield Batch(part, row + skipped + begin)
+                    part = frame.slice(begin, rows)
+                    kept = part.select(**{name: str(k) for name, k in self._kept.items()}) if self._kept else None
+                    number = row + skipped + begin
+                    yield Batch(self._convert(part, columns, number), number, kept)
             row += chunk.rows
         if self.count is None:
             self.count = row

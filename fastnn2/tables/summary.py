@@ -4,6 +4,8 @@ import dataclasses
 import json
 from typing import Any
 
+from fastnn2.tables.summary_checks import check_content
+
 FORMAT = 1
 ATTRIBUTE = "table_"  # of the Pipeline
 TIMES = ("seconds", "rows_per_second")  # of a training; they do not travel with the model
@@ -20,12 +22,15 @@ class Use:
         In words, such as "standardised", "one-hot: 7 categories" or "dropped: constant".
     width : int
         How many inputs of the network it makes; 0 for one that is not used.
+    form : str or None
+        How the text file of the training wrote its values, as `Column.form`.
     """
 
     name: str
     kind: str
     use: str
     width: int
+    form: str | None = None
 
 
 @dataclasses.dataclass
@@ -90,13 +95,14 @@ class Summary:
             content = json.loads(text)
             version = content.pop("format")
             if version == FORMAT:
+                check_content(content, cls)
                 content["columns"] = [Use(**column) for column in content["columns"]]
                 return cls(**content)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
                 f"what it says of its training cannot be read ({type(error).__name__}: {error})"
             ) from error
-        raise ValueError(f"what it says of its training has the format {version}; upgrade fastnn2")
+        raise ValueError(f"what it says of its training has the format {version!r}; upgrade fastnn2")
 
 
 def attach(summary: Summary, model: Any) -> None:

@@ -23,10 +23,13 @@ class Batch(NamedTuple):
         zone: UTC if the file has one). A missing value is null, also where the file has NaN.
     first : int
         The number of the first row; the first one of the table has number 0.
+    kept : polars.DataFrame or None
+        The columns that the caller of open_table keeps, as the file has them: from a text file, texts.
     """
 
     frame: Any
     first: int
+    kept: Any = None
 
 
 class Table(abc.ABC):

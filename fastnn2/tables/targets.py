@@ -13,6 +13,8 @@ Array = np.ndarray[Any, Any]
 MOST_INTEGERS = 20  # different values of a target of integers that are taken for classes
 MOST_CLASSES = 1000
 LARGEST = 2**53  # of the integers that a Float64 has
+LARGEST_SCALE = {"float64": 1e150, "float32": 1e30}  # of numbers of which weights and squares are made
+COARSEST = 1000  # steps of rounding at the mean that a standard deviation must have, to be predicted to a thousandth
 
 
 def find_task(column: Column, values: Any, wanted: str | None, is_all: bool = True) -> tuple[str, str | None]:
@@ -96,11 +98,42 @@ def check_classes(labels: Array, name: str) -> None:
 
 
 class Scale:
-    """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1."""
+    """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1.
 
-    def __init__(self, y: Array, weights: Array | None) -> None:
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Of the rows of training.
+    weights : ndarray (n,) or None
+    dtype : {"float64", "float32"}
+        Of the network.
+
+    Raises
+    ------
+    TableError
+        The numbers are all equal, or too large, too small or too near to each other for the dtype.
+    """
+
+    def __init__(self, y: Array, weights: Array | None, dtype: str = "float64") -> None:
         self.mean = float(np.average(y, weights=weights))
-        self.deviation = float(np.sqrt(np.average((y - self.mean) ** 2, weights=weights)))
+        differences = y - self.mean
+        largest = float(np.abs(differences).max())
+        if y.min() == y.max():
+            raise TableError(f"the target is {y[0]:g} in all rows of training; expected different numbers")
+        # The squares of small numbers would be 0, and those of large ones infinite.
+        self.deviation = float(np.sqrt(np.average((differences / largest) ** 2, weights=weights))) * largest
+        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract a number from it, or divide it by one"
+        most = LARGEST_SCALE[dtype]
+        if not 1 / most < self.deviation < most or abs(self.mean) > most:
+            raise TableError(
+                f"the target has the mean {self.mean:.3g} and the standard deviation {self.deviation:.3g}; expected "
+                f"sizes from {1 / most:g} to {most:g} in {dtype}.{remedy}"
+            )
+        if self.deviation < COARSEST * np.finfo(dtype).eps * abs(self.mean):
+            raise TableError(
+                f"the target has the mean {self.mean:.9g} and the standard deviation {self.deviation:.3g}, which is "
+                f"near the rounding of {dtype}.{remedy}"
+            )
 
     def applied(self, y: Array, dtype: Any) -> Array:
         """Return the numbers that the network learns."""

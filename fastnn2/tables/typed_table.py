@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from fastnn2.blocks.file_status import Status, check_unchanged
-from fastnn2.tables.column_names import UNNAMED, check_names, find_expected
+from fastnn2.tables.column_names import UNNAMED, check_names, find_expected, find_kept
 from fastnn2.tables.columns import UNSUPPORTED, Column, named
 from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.table import Batch, Table
@@ -27,10 +27,15 @@ class TypedTable(Table):
     scan : function
         Returns a polars.LazyFrame of the file.
     expected : sequence of Column or None
+    kept : sequence of str
     """
 
     def __init__(
-        self, path: pathlib.Path, scan: Callable[[pathlib.Path], Any], expected: Sequence[Column] | None
+        self,
+        path: pathlib.Path,
+        scan: Callable[[pathlib.Path], Any],
+        expected: Sequence[Column] | None,
+        kept: Sequence[str] = (),
     ) -> None:
         super().__init__(path)
         self._status = Status.of(os.stat(path))
@@ -42,6 +47,8 @@ class TypedTable(Table):
         names = [name.strip() for name in schema]
         self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
         self._dtypes = dict(zip(names, schema.values(), strict=True))
+        find_kept(repr(str(path)), names, kept)
+        self._kept = list(kept)
         if expected is not None:
             find_expected(repr(str(path)), names, expected)
             for column in expected:
@@ -66,12 +73,17 @@ class TypedTable(Table):
 
     def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:
         """Yield the rows from number `first` on; see Table."""
+        from polars.selectors import by_name
+
         self.check(names)
+        wanted = list(dict.fromkeys([*names, *self._kept]))
         assert self.count is not None
         for begin in range(first, self.count, rows):
             # A slice at a time: polars skips what is before it in the same row group, but keeps no more than this.
-            frame = self._collect(self._select(names).slice(begin, rows))
-            yield Batch(self._convert(frame, names, begin), begin)
+            frame = self._collect(self._select(wanted).slice(begin, rows))
+            frame.columns = wanted
+            kept = frame.select(by_name(*self._kept)) if self._kept else None
+            yield Batch(self._convert(frame.select(by_name(*names)), names, begin), begin, kept)
 
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""
