@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from fastnn2.estimators.frame_columns import checked_columns, is_missing, values_of
+from fastnn2.estimators.frame_columns import checked_columns, is_missing, names_of, not_expected, values_of
 
 Array = np.ndarray[Any, Any]
 
@@ -140,8 +140,7 @@ class DateColumns(TransformerMixin, BaseEstimator):
     def _days(self, X: Any, reset: bool) -> list[Array]:
         """Return the days of each column of X (n_samples,)."""
         columns = checked_columns(self, X, reset=reset)
-        names = _check_feature_names_in(self)
-        return [_days_since_1970(_instants(column, name)) for column, name in zip(columns, names, strict=True)]
+        return [_days_since_1970(_instants(column, name)) for column, name in zip(columns, names_of(self), strict=True)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -200,10 +199,8 @@ def _date(value: Any, row: int, name: str) -> datetime.date | None:
     elif isinstance(value, np.datetime64):
         date = value.astype("datetime64[us]").item()
     if not isinstance(date, datetime.date):
-        raise ValueError(
-            f"column {name!r} has {value!r} in row {row} (the first row is 0), which is not a date; expected dates, or "
-            "texts in ISO 8601 such as 2024-02-29 or 2024-02-29T18:30"
-        )
+        expected = "dates, or texts in ISO 8601 such as 2024-02-29 or 2024-02-29T18:30"
+        raise not_expected(name, row, value, "a date", expected)
     if isinstance(date, datetime.datetime) and date.tzinfo is not None:
         return date.astimezone(datetime.UTC).replace(tzinfo=None)
     return date

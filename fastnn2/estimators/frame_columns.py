@@ -6,7 +6,7 @@ Neither library is imported: their frames and columns are known by their methods
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +35,18 @@ def checked_columns(estimator: Any, X: Any, reset: bool) -> list[Any]:
         X = np.array(X, dtype=object)  # otherwise NumPy would make texts of all values if one is a text
     X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
     return list(X.T)
+
+
+def names_of(estimator: Any) -> list[str]:
+    """Return the names of the columns that an estimator was fitted to, x0, x1, ... where they had none."""
+    return [str(name) for name in _check_feature_names_in(estimator)]
+
+
+def not_expected(name: str, row: int, value: Any, kind: str, expected: str) -> ValueError:
+    """Return the error for a value in a column of another kind."""
+    return ValueError(
+        f"column {name!r} has {value!r} in row {row} (the first row is 0), which is not {kind}; expected {expected}"
+    )
 
 
 def is_polars(column: Any) -> bool:
