@@ -53,7 +53,8 @@ def _training_options(options: argparse.Namespace) -> TrainingOptions:
         max_categories=options.max_categories, early_stopping=not options.no_early_stopping, hidden=options.hidden,
         alpha=options.alpha, learning_rate=options.learning_rate, max_iter=options.max_iter,
         batch_size=options.batch_size, class_weight=options.class_weight, dtype=options.dtype, threads=options.threads,
-        seed=options.seed, checkpoint=options.checkpoint, resume=options.resume, memory_limit=options.memory_limit,
+        seed=options.seed, checkpoint=options.checkpoint, resume=options.resume, keep=options.out is not None,
+        memory_limit=options.memory_limit,
         **settings,
     )  # fmt: skip
 

@@ -114,7 +114,7 @@ def _count_rows(job: TrainingJob, table: Table) -> int:
     names = job.wanted[len(job.names) :]
     count = sum(len(rows_with_target(table, batch, job.target, job.options.weight)) for batch in table.batches(names))
     if not count:
-        raise no_rows(table, job.target.name)
+        raise no_rows(table, job)
     return count
 
 

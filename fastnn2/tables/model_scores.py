@@ -53,6 +53,21 @@ class TestScores:
         return {scores.MOST_FREQUENT: self.of(np.tile(shares, (len(self._y), 1)))}
 
 
+def linear_note(labels: Array | None, X: Array) -> str | None:
+    """Return a note if a linear model learns from a sample of the rows of training, else None.
+
+    Parameters
+    ----------
+    labels : ndarray (n,) or None
+        None is a regression.
+    X : ndarray (n, d)
+    """
+    n, d = X.shape
+    rows = scores.linear_rows(n, d, None if labels is None else len(np.unique(labels)))
+    name = scores.RIDGE if labels is None else scores.LOGISTIC
+    return f"for comparison, {name} is fitted to {rows:,} of the {n:,} rows" if rows < n else None
+
+
 def linear_predictions(
     classes: Array | None, X: Array, y: Array, weights: Array | None, test_X: Array, class_weight: str | None
 ) -> tuple[str, Array]:

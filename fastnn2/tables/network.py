@@ -1,7 +1,8 @@
 """The network behind the prepared columns: made from the options, fitted, watched."""
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fastnn2.estimators.checkpoint_run import AnotherFit
 from fastnn2.estimators.checkpoints import Checkpoint
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
+from fastnn2.exceptions import TrainingDiverged
 from fastnn2.tables.options import CLASSIFICATION, TrainingOptions
 
 Array = np.ndarray[Any, Any]
@@ -69,7 +71,8 @@ def fit_network(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            network.fit(X, y, sample_weight=weights)
+            with divergence_told(network):
+                network.fit(X, y, sample_weight=weights)
         except AnotherFit as error:
             raise ValueError(
                 f"the checkpoint {str(options.checkpoint)!r} is of a training on other rows or columns, or with other "
@@ -83,6 +86,28 @@ def fit_network(
         return network, STOPPED, watcher.count
     is_limit = any("Maximum iterations" in message for message in messages)
     return network, LIMIT if is_limit else CONVERGED, watcher.count
+
+
+@contextlib.contextmanager
+def divergence_told(network: Any) -> Iterator[None]:
+    """Raise TrainingDiverged where scikit-learn finds that the parameters of a network are no longer finite."""
+    try:
+        yield
+    except ValueError as error:
+        if "non-finite" not in str(error):
+            raise
+        raise _diverged(network) from error
+
+
+def check_finite(network: Any, predicted: Array) -> None:
+    """Raise TrainingDiverged if a loss of a trained network or a prediction is not finite."""
+    if not (np.isfinite(network.loss_curve_).all() and np.isfinite(predicted).all()):
+        raise _diverged(network)
+
+
+def _diverged(network: Any) -> TrainingDiverged:
+    losses = np.array(getattr(network, "loss_curve_", []))
+    return TrainingDiverged("the loss or a parameter is no longer finite", {}, losses[np.isfinite(losses)])
 
 
 class _Watcher:

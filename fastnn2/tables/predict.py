@@ -64,7 +64,7 @@ def predictions(model: Any, summary: Summary, table: Table, proba: bool) -> Iter
     names = result_names(summary, proba)
     classes = None if summary.classes is None else polars.Series(summary.classes)
     for batch in table.batches([column.name for column in columns], rows=_rows_of_batch(summary, len(columns))):
-        inputs = as_input(batch.frame, columns, summary.network["dtype"])
+        inputs = as_input(batch.frame, columns)
         try:
             output = model.predict(inputs) if classes is None else model.predict_proba(inputs)
         except (AttributeError, LookupError, TypeError) as error:  # steps that a stranger's file has in odd states

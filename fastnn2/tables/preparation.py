@@ -150,11 +150,9 @@ def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> An
     return ColumnTransformer(chosen, sparse_threshold=0)
 
 
-def as_input(frame: Any, columns: Sequence[Column], dtype: str) -> Any:
-    """Return the columns of a frame as the transformer takes them: numbers in the dtype of the network."""
-    import polars
+def as_input(frame: Any, columns: Sequence[Column]) -> Any:
+    """Return the columns of a frame that the transformer takes.
 
-    kind = polars.Float32 if dtype == "float32" else polars.Float64
-    return frame.select(  # of series, as some names are patterns to polars
-        frame[column.name].cast(kind) if column.kind == NUMBER else frame[column.name] for column in columns
-    )
+    Numbers are prepared in float64, also for a network in float32: scikit-learn's imputer returns nothing else.
+    """
+    return frame[[column.name for column in columns]]  # select() would take some names for patterns

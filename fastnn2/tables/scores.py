@@ -150,6 +150,8 @@ def linear_numbers(X: Array, y: Array, weights: Array | None, test_X: Array) -> 
 
 def hints(summary: Summary) -> list[str]:
     """Return what a user could change, where the scores are poor."""
+    if summary.options["class_weight"] is not None:
+        return []  # the probabilities are then those of other shares of the classes
     is_classification = summary.task == CLASSIFICATION
     score, simple = ("log loss", MOST_FREQUENT) if is_classification else ("RMSE", MEAN)
     reached, constant = summary.scores[NETWORK][score], summary.scores[simple][score]

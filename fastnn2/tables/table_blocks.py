@@ -56,8 +56,8 @@ class Recipe:
         dtype = self.job.options.dtype
         if not len(rows):  # which transformers refuse
             return np.zeros((0, self._width), dtype)
-        prepared: Array = self._transformer.transform(as_input(rows.frame, self._columns, dtype))
-        return prepared
+        prepared: Array = self._transformer.transform(as_input(rows.frame, self._columns))
+        return prepared.astype(dtype, copy=False)
 
     def y(self, rows: Rows) -> Array:
         """Return labels, or numbers on the scale of the network."""

@@ -6,9 +6,9 @@ import numpy as np
 
 from fastnn2.storage.digest import digest
 from fastnn2.tables.rows import rows_with_target
-from fastnn2.tables.split import FEWEST_ROWS
+from fastnn2.tables.split import check_number_of_rows
 from fastnn2.tables.table_error import TableError
-from fastnn2.tables.targets import as_labels, check_classes, find_task
+from fastnn2.tables.targets import as_labels, check_classes
 from fastnn2.tables.train_memory import no_rows
 from fastnn2.tables.training_job import TrainingJob
 
@@ -57,16 +57,13 @@ class TargetSurvey:
                 counted = each.group_by("value").agg(polars.col("count").sum()).sort("value")
                 is_whole = len(counted) <= MOST_VALUES
         if counted is None or not self.n:
-            raise no_rows(job.table, name)
+            raise no_rows(job.table, job)
         count = self.n + without_target
         job.rows |= {"file": count, "without target": without_target}
         job.add_rows_without_target(without_target)
         self._values = counted["value"]
-        job.task, found = find_task(job.target, self._values, job.options.task, is_whole)
-        if found is not None:
-            job.add_note(found)
-        if self.n < FEWEST_ROWS:
-            raise TableError(f"there are {self.n} rows with a target; expected at least {FEWEST_ROWS}")
+        job.find_task(self._values, is_whole)
+        check_number_of_rows(self.n)
         self.classes: Array | None = None
         self.counts: Array | None = None
         if job.is_classification:

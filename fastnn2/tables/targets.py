@@ -97,6 +97,16 @@ def check_classes(labels: Array, name: str) -> None:
         )
 
 
+def check_known_classes(labels: Array, known: Array, path: str) -> None:
+    """Raise TableError if labels of the test in a file are not among the known ones."""
+    unknown = sorted(set(labels.tolist()) - set(known.tolist()), key=str)
+    if unknown:
+        raise TableError(
+            f"{path!r} has the class {unknown[0]!r}, which no row of training has; leave such rows out, or add some to "
+            "the rows of training"
+        )
+
+
 class Scale:
     """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1.
 

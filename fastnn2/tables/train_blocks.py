@@ -12,8 +12,9 @@ from fastnn2.tables.block_run import BlockRun, finish
 from fastnn2.tables.checkpoint_checks import check_same
 from fastnn2.tables.epoch_history import EpochHistory
 from fastnn2.tables.memory_plan import MemoryPlan
-from fastnn2.tables.model_scores import Scores, TestScores, linear_predictions
-from fastnn2.tables.network import STOPPED, make_network
+from fastnn2.tables.model_scores import Scores, TestScores, linear_note, linear_predictions
+from fastnn2.tables.model_size import check_can_be_saved
+from fastnn2.tables.network import STOPPED, check_finite, divergence_told, make_network
 from fastnn2.tables.preparation import as_input, prepare
 from fastnn2.tables.scores import NETWORK
 from fastnn2.tables.split import VALIDATION
@@ -43,13 +44,13 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     job.rows |= {"training": survey.n - len(parts.held_out), "validation": len(parts.validation)}
     job.rows["test"] = len(parts.test)
     _tell_sizes(job, sizes)
-    preparation = prepare(parts.sample.frame.select(job.names), job.features, job.options)
+    preparation = prepare(parts.sample.frame, job.features, job.options)
     for text in preparation.notes:
         job.add_note(text)
-    inputs = as_input(parts.sample.frame, preparation.columns, job.options.dtype)
+    inputs = as_input(parts.sample.frame, preparation.columns)
     X = preparation.transformer.fit_transform(inputs)
     y = survey.goals(parts.sample.target)
-    scale = None if job.is_classification else Scale(y, parts.sample.weights)
+    scale = None if job.is_classification else Scale(y, parts.sample.weights, job.options.dtype)
     recipe = Recipe(job, survey, preparation.transformer, preparation.columns, X.shape[1], scale)
     parts.sample.frame = inputs = None
 
@@ -59,10 +60,15 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     if job.options.class_weight is not None and survey.classes is not None and survey.counts is not None:
         weights = survey.n / (len(survey.classes) * survey.counts)
         network.set_params(class_weight=dict(zip(survey.classes.tolist(), weights.tolist(), strict=True)))
+    if job.options.keep:
+        check_can_be_saved(preparation.transformer, final, X.shape[1])
+    note = linear_note(y if scale is None else None, X)
+    if note is not None:
+        job.add_note(note)
     history = EpochHistory(network.tol, network.n_iter_no_change, job.options.early_stopping)
     if recorded is not None:
         history = recorded.history(history)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, divergence_told(network):
         best_file = None
         if job.options.checkpoint is not None:
             best_file = stack.enter_context(BestFile(job.options.checkpoint, identity, sizes))
@@ -76,6 +82,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     model = Pipeline([("columns", preparation.transformer), ("network", network)])
     test_X, test_y = recipe.X(parts.test), survey.goals(parts.test.target)
     predicted = network.predict_proba(test_X) if scale is None else network.predict(test_X)
+    check_finite(network, predicted)
     tested = TestScores(survey.classes, test_y, parts.test.weights)
     scores: Scores = {NETWORK: tested.of(predicted), **tested.of_constant(y, parts.sample.weights)}
     if ended != STOPPED:

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from fastnn2.tables.model_scores import TestScores, linear_predictions
-from fastnn2.tables.network import STOPPED, fit_network, make_network
+from fastnn2.tables.model_scores import TestScores, linear_note, linear_predictions
+from fastnn2.tables.model_size import check_can_be_saved
+from fastnn2.tables.network import STOPPED, check_finite, fit_network, make_network
 from fastnn2.tables.preparation import Preparation, as_input, prepare
 from fastnn2.tables.rows import Rows, rows_with_target
 from fastnn2.tables.scores import NETWORK
-from fastnn2.tables.split import VALIDATION, check_rows_of_classes, hold_out, validation_fraction
+from fastnn2.tables.split import VALIDATION, check_number_of_rows, check_rows_of_classes, hold_out, validation_fraction
 from fastnn2.tables.summarise import summarise
 from fastnn2.tables.summary import attach
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
-from fastnn2.tables.targets import Scale, as_labels, check_classes, find_task
+from fastnn2.tables.targets import Scale, as_labels, check_classes, check_known_classes
 from fastnn2.tables.training_job import Trained, TrainingJob
 
 Array = np.ndarray[Any, Any]
@@ -29,16 +30,21 @@ def train_in_memory(job: TrainingJob) -> Trained:
     """Train a Pipeline on a table; see :func:`fastnn2.tables.train.train`."""
     training, test = _read(job)
     y, test_y = _targets(job, training), _targets(job, test)
-    preparation = prepare(training.frame.select(job.names), job.features, job.options)
+    preparation = prepare(training.frame, job.features, job.options)
     for text in preparation.notes:
         job.add_note(text)
-    X = preparation.transformer.fit_transform(_inputs(job, training, preparation))
+    X = preparation.transformer.fit_transform(_inputs(training, preparation)).astype(job.options.dtype, copy=False)
     weights = training.weights
     del training
-    scale = None if job.is_classification else Scale(y, weights)
+    scale = None if job.is_classification else Scale(y, weights, job.options.dtype)
     early_stopping = job.options.early_stopping
     fraction = validation_fraction(y if scale is None else None, len(y)) if early_stopping else VALIDATION
     network = make_network(job.task, job.options, early_stopping, fraction)
+    if job.options.keep:
+        check_can_be_saved(preparation.transformer, network, X.shape[1])
+    note = linear_note(y if scale is None else None, X)
+    if note is not None:
+        job.add_note(note)
     begin = time.perf_counter()
     goal = y if scale is None else scale.applied(y, X.dtype)
     network, ended, epochs_here = fit_network(network, X, goal, weights, job.options, job.watch)
@@ -46,8 +52,9 @@ def train_in_memory(job: TrainingJob) -> Trained:
     if scale is not None:
         scale.fold_into(network)
     model = Pipeline([("columns", preparation.transformer), ("network", network)])
-    test_X = preparation.transformer.transform(_inputs(job, test, preparation))
+    test_X = preparation.transformer.transform(_inputs(test, preparation))
     predicted = network.predict_proba(test_X) if scale is None else network.predict(test_X)
+    check_finite(network, predicted)
     classes = network.classes_ if scale is None else None
     tested = TestScores(classes, test_y, test.weights)
     scores = {NETWORK: tested.of(predicted), **tested.of_constant(y, weights)}
@@ -66,9 +73,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     rows = _read_rows(job, job.table)
     job.rows |= {"file": len(rows) + rows.without_target, "without target": rows.without_target}
     job.add_rows_without_target(rows.without_target)
-    job.task, found = find_task(job.target, rows.target, job.options.task)
-    if found is not None:
-        job.add_note(found)
+    job.find_task(rows.target)
     labels = None
     if job.is_classification:
         labels = as_labels(rows.target, job.target)
@@ -81,7 +86,11 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
         return rows.taken(training), rows.taken(test)
     if labels is not None:
         check_rows_of_classes(labels, job.options.early_stopping, has_test=True)
-    return rows, _read_rows(job, job.test)
+    check_number_of_rows(len(rows))
+    test_rows = _read_rows(job, job.test)
+    if labels is not None:
+        check_known_classes(as_labels(test_rows.target, job.target), labels, str(job.test.path))
+    return rows, test_rows
 
 
 def _stop_late(job: TrainingJob, n: int) -> None:
@@ -101,13 +110,14 @@ def _stop_late(job: TrainingJob, n: int) -> None:
 def _read_rows(job: TrainingJob, table: Table) -> Rows:
     rows = rows_with_target(table, Batch(table.read(job.wanted), 0), job.target, job.options.weight)
     if not len(rows):
-        raise no_rows(table, job.target.name)
+        raise no_rows(table, job)
     return rows
 
 
-def no_rows(table: Table, target: str) -> TableError:
+def no_rows(table: Table, job: TrainingJob) -> TableError:
     """Return the error for a table of which no row can be used."""
-    return TableError(f"no row of {str(table.path)!r} has a value of the target {target!r}")
+    weight = "" if job.options.weight is None else f" and a weight {job.options.weight!r} above 0"
+    return TableError(f"no row of {str(table.path)!r} has a value of the target {job.target.name!r}{weight}")
 
 
 def _targets(job: TrainingJob, rows: Rows) -> Array:
@@ -117,5 +127,5 @@ def _targets(job: TrainingJob, rows: Rows) -> Array:
     return numbers
 
 
-def _inputs(job: TrainingJob, rows: Rows, preparation: Preparation) -> Any:
-    return as_input(rows.frame, preparation.columns, job.options.dtype)
+def _inputs(rows: Rows, preparation: Preparation) -> Any:
+    return as_input(rows.frame, preparation.columns)

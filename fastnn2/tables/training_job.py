@@ -11,6 +11,8 @@ from fastnn2.tables.network import Watch
 from fastnn2.tables.options import CLASSIFICATION, TrainingOptions
 from fastnn2.tables.summary import Summary
 from fastnn2.tables.table import Table
+from fastnn2.tables.table_error import TableError
+from fastnn2.tables.targets import find_task
 
 Array = np.ndarray[Any, Any]
 Note = Callable[[str], None]
@@ -90,6 +92,17 @@ class TrainingJob:
         """Tell how many rows are dropped, if any are."""
         if count:
             self.add_note(f"{count:,} rows have no value of the target {self.target.name!r}: they are dropped")
+
+    def find_task(self, values: Any, is_all: bool = True) -> None:
+        """Find the task from the values of the target; see :func:`fastnn2.tables.targets.find_task`."""
+        self.task, found = find_task(self.target, values, self.options.task, is_all)
+        if found is not None:
+            self.add_note(found)
+        if self.options.class_weight is not None and not self.is_classification:
+            raise TableError(
+                f"--class-weight is for classes, and {self.target.name!r} has numbers to predict; leave it out, or "
+                "pass --task classification"
+            )
 
     @property
     def is_classification(self) -> bool:
