@@ -113,6 +113,7 @@ CSV_TABLES = {
     "Latin-1 in the header": BadTable("a.csv", b"pre\xe7o,y\n1,0\n", ("row 1", "0xe7", "UTF-8")),
     "UTF-16": BadTable("a.csv", GOOD.decode().encode("utf-16"), ("UTF-16", "CSV UTF-8")),
     "UTF-32": BadTable("a.csv", GOOD.decode().encode("utf-32"), ("UTF-32", "CSV UTF-8")),
+    "a carriage return in a row": BadTable("a.csv", GOOD + b"7\r8,1\n", ("row 22", "carriage return")),
     "a zero byte": BadTable("a.csv", GOOD + b"7\0,1\n", ("row 22", "zero byte")),
     "text among numbers": BadTable("a.csv", GOOD + b"unknown,1\n", ("row 22", "'a'", "'unknown'", "95", "--drop 'a'")),
     "text among dates": BadTable(

@@ -59,8 +59,8 @@ def _export_onnx(model: Any, summary: Summary | None, path: pathlib.Path) -> lis
         lines += labelled_list("classes", [str(each) for each in classes])
     name = graph.input[0].name
     return lines + labelled_lines(
-        "to call it",
-        f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{{name!r}: …{', …' * (len(inputs) > 1)}}})",
+        "call",
+        f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{{name!r}: ...{', ...' * (len(inputs) > 1)}}})",
     )
 
 
@@ -85,7 +85,7 @@ def _export_c(model: Any, summary: Summary | None, path: pathlib.Path) -> list[s
     lines += _elements("x", found.get("features"), found["inputs"], "")
     is_number = found.get("output") == "identity"
     lines += _elements("y", found.get("classes"), found["outputs"], "predictions" if is_number else "probabilities")
-    return lines + labelled_lines("to compile it", f"cc -std=c99 -O3 -ffp-contract=off -c {path}")
+    return lines + labelled_lines("compile", f"cc -std=c99 -O3 -ffp-contract=off -c {path}")
 
 
 def _elements(array: str, names: list[Any] | None, count: int, what: str) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-WIDTH, LABEL = 80, 14  # columns
+from fastnn2.commands.summary_text import LABEL, WIDTH
+
 MOST_LINES = 4  # of names or labels
 
 
@@ -109,9 +110,9 @@ def labelled_lines(label: str, text: str) -> list[str]:
 
 def labelled_list(label: str, words: list[str], separator: str = ", ") -> list[str]:
     """Return names in at most MOST_LINES lines, and how many there are if that is not all."""
-    short = [textwrap.shorten(word, WIDTH - LABEL, placeholder="…") or "…" for word in words]
+    short = [textwrap.shorten(word, WIDTH - LABEL, placeholder="...") or "..." for word in words]
     count = len(short)
     while len(lines := labelled_lines(label, separator.join(short[:count]))) > MOST_LINES:
         count = count * 3 // 4
-    more = f"… and {len(words) - count:,} more"
+    more = f"... and {len(words) - count:,} more"
     return lines if count == len(words) else [*lines, *labelled_lines("", more)]

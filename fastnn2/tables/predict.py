@@ -36,9 +36,7 @@ def result_names(summary: Summary, proba: bool, keep: Sequence[str] = ()) -> lis
         if name in keep[:place]:
             raise TableError(f"--keep names the column {name!r} twice; leave one out")
         if name in results:
-            raise TableError(
-                f"--keep names the column {name!r}, and so is one of the results called; rename the column"
-            )
+            raise TableError(f"--keep names the column {name!r}, which is the name of a result, too; rename the column")
     return [*keep, *results]
 
 

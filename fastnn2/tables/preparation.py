@@ -9,6 +9,7 @@ from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT, Column
 from fastnn2.tables.options import TrainingOptions
 from fastnn2.tables.summary import Use
 from fastnn2.tables.table_error import TableError
+from fastnn2.tables.text_values import ISO
 
 NAMES = 0.9  # the part of the rows with a text of their own from which a column has names or keys
 FEW_NAMES = 10  # up to so many different texts are categories, as in a table of few rows nearly all texts differ
@@ -73,7 +74,7 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
     if not any(kept.values()):
         raise TableError(f"no column is left to predict from: {'; '.join(notes) or 'there is only the target'}")
     for use, column in zip(uses, columns, strict=True):
-        use.form = column.form
+        use.form = None if column.form == ISO else column.form
     used = [column for column, use in zip(columns, uses, strict=True) if use.width]
     return Preparation(_transformer(kept, categories), used, uses, notes)
 

@@ -23,7 +23,7 @@ class Use:
     width : int
         How many inputs of the network it makes; 0 for one that is not used.
     form : str or None
-        How the text file of the training wrote its values, as `Column.form`.
+        How the text file of the training wrote its values, as `Column.form`; None for dates of ISO 8601.
     """
 
     name: str

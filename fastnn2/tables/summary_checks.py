@@ -7,15 +7,16 @@ import typing
 from typing import Any
 
 from fastnn2.tables.messages import shown
+from fastnn2.tables.options import CLASSIFICATION, REGRESSION
 
 LARGEST = 2**63  # what is above cannot be printed as a float
 # What the dicts of a Summary have, where its types do not say it; there may be more.
 FIELDS: dict[str, dict[str, Any]] = {
-    "rows": {"training": int, "validation": int, "test": int},
+    "rows": {"file": int, "without target": int, "training": int, "validation": int, "test": int},
     "network": {"inputs": int, "hidden": int, "outputs": int, "parameters": int, "dtype": str},
     "training": {
-        "epochs": int, "seconds": float, "rows_per_second": float, "ended": str, "loss": list[float],
-        "validation_loss": list[float], "validation_score": list[float],
+        "epochs": int, "ended": str, "loss": list[float], "validation_loss": list[float],
+        "validation_score": list[float],
     },
 }  # fmt: skip
 
@@ -38,8 +39,10 @@ def check_content(content: Any, summary: type) -> None:
     labels = content["classes"]
     if labels is not None and (len({type(label) for label in labels}) != 1 or not isinstance(labels[0], str | int)):
         raise ValueError(f"its classes are {shown(labels)}; expected texts, integers or booleans")
-    if not content["columns"]:
-        raise ValueError("it has no columns")
+    if content["task"] not in (CLASSIFICATION, REGRESSION):
+        raise ValueError(f"its task is {shown(content['task'])}; expected {CLASSIFICATION} or {REGRESSION}")
+    if "seconds" in content["training"]:
+        raise ValueError("it has the times of the training, which a file does not keep")
 
 
 def _problem(value: Any, hint: Any, what: str) -> str | None:

@@ -142,10 +142,11 @@ def check_records(data: bytes, shape: Shape) -> Chunk | Fault:
     """Return whole records without blank lines, or the first thing that is wrong with them."""
     codes = np.frombuffer(data, np.uint8)
     delimiters = (codes == shape.separator) | (codes == LINE_END)
-    quotes = NO_LINES
+    quotes, inside = NO_LINES, None
     if b'"' in data:
         is_quote = codes == QUOTE
-        delimiters &= ~_inside(is_quote)
+        inside = _inside(is_quote)
+        delimiters &= ~inside
         quotes = np.flatnonzero(is_quote)
     places = np.flatnonzero(delimiters)
     last_values = np.flatnonzero(codes[places] == LINE_END)  # of each line, among all values
@@ -157,6 +158,8 @@ def check_records(data: bytes, shape: Shape) -> Chunk | Fault:
         blank = (lengths == 0) | ((lengths == 1) & (codes[ends - 1] == RETURN))
     ragged = (values != shape.values) & ~blank
     faults = [*_encoding_faults(data), *_quote_faults(codes, quotes, shape)]
+    if data.count(b"\r") != data.count(b"\r\n"):
+        faults += _return_faults(codes, inside)
     if ragged.any():
         line = int(ragged.argmax())
         count = f"{values[line]:,} value{'s' if values[line] > 1 else ''}"
@@ -183,6 +186,17 @@ def _encoding_faults(data: bytes) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             found = f"found the byte 0x{data[error.start]:02x}, which is not UTF-8"
             yield error.start, f"{found}; save the file as 'CSV UTF-8'"
+
+
+def _return_faults(codes: Array, inside: Array | None) -> Iterator[tuple[int, str]]:
+    """Yield the place of the first carriage return that is neither in quotes nor before a line feed."""
+    alone = (codes == RETURN) & (np.append(codes[1:], LINE_END) != LINE_END)
+    places = np.flatnonzero(alone if inside is None else alone & ~inside)
+    if len(places):
+        yield (
+            int(places[0]),
+            "found a carriage return without a line feed; end all lines in the same way, or put the value in quotes",
+        )
 
 
 def _quote_faults(codes: Array, quotes: Array, shape: Shape) -> Iterator[tuple[int, str]]:

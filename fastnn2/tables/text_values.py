@@ -126,9 +126,7 @@ def _is_missing(stripped: Any, missing: frozenset[str]) -> Any:
 
 def _is_in(stripped: Any, words: frozenset[str]) -> Any:
     """Return whether texts that are there are among some words."""
-    import polars
-
-    return stripped.is_in(polars.Series(sorted(words), dtype=polars.String)).fill_null(False)
+    return stripped.is_in(sorted(words)).fill_null(False)
 
 
 def _with_commas() -> frozenset[str]:

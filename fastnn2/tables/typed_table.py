@@ -9,6 +9,9 @@ from fastnn2.blocks.file_status import Status, check_unchanged
 from fastnn2.tables.column_names import UNNAMED, check_names, find_expected, find_kept
 from fastnn2.tables.columns import UNSUPPORTED, Column, named
 from fastnn2.tables.messages import in_one_line
+from fastnn2.tables.parquet_footer import RowGroup, read_row_groups
+from fastnn2.tables.parquet_reads import plan_reads
+from fastnn2.tables.quiet_panics import quiet_panics
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.typed_columns import check_expected, column_of, convert_frame, describe_unsupported
@@ -39,6 +42,7 @@ class TypedTable(Table):
     ) -> None:
         super().__init__(path)
         self._status = Status.of(os.stat(path))
+        self._text_bytes: dict[str, float] = {}
         self._query = self._run(lambda: scan(path))
         schema = dict(self._run(self._query.collect_schema))
         self.count = int(self._run(self._count_rows))
@@ -68,27 +72,43 @@ class TypedTable(Table):
         """Return about how many bytes a value of a column of text has."""
         import polars
 
-        texts = self._collect(self._select([name]).head(SAMPLE_TEXTS)).to_series().cast(polars.String)
-        return float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
+        if name not in self._text_bytes:
+            frame = self._collect(self._select([self._stored[name]]).head(SAMPLE_TEXTS), None)
+            texts = frame.to_series().cast(polars.String)
+            self._text_bytes[name] = float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
+        return self._text_bytes[name]
 
     def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:
         """Yield the rows from number `first` on; see Table."""
-        from polars.selectors import by_name
+        import polars
 
         self.check(names)
         wanted = list(dict.fromkeys([*names, *self._kept]))
         assert self.count is not None
-        for begin in range(first, self.count, rows):
-            # A slice at a time: polars skips what is before it in the same row group, but keeps no more than this.
-            frame = self._collect(self._select(wanted).slice(begin, rows))
+        row_bytes = self.memory_bytes(names) / self.count + self._kept_bytes()
+        stored = [self._stored[name] for name in wanted]
+        by_name = polars.selectors.by_name
+        for read in plan_reads(self._row_groups(), stored, row_bytes, first):
+            queries = [self._select(columns).slice(read.first, read.rows) for columns in read.columns]
+            frame = polars.concat([self._collect(query, read.rows) for query in queries], how="horizontal")
             frame.columns = wanted
-            kept = frame.select(by_name(*self._kept)) if self._kept else None
-            yield Batch(self._convert(frame.select(by_name(*names)), names, begin), begin, kept)
+            for begin in range(0, read.rows, rows):
+                part = frame.slice(begin, rows)
+                kept = part.select(by_name(*self._kept)) if self._kept else None
+                number = read.first + begin
+                yield Batch(self._convert(part.select(by_name(*names)), names, number), number, kept)
+
+    def _kept_bytes(self) -> float:
+        """Return about how many bytes a row of the kept columns takes."""
+        if not self._kept:
+            return 0.0
+        sample = self._collect(self._select([self._stored[name] for name in self._kept]).head(SAMPLE_TEXTS), None)
+        return float(sample.estimated_size()) / max(1, sample.height)
 
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""
         self.check(names)
-        return self._convert(self._collect(self._select(names)), names, 0)
+        return self._convert(self._collect(self._select([self._stored[name] for name in names]), self.count), names, 0)
 
     def _convert(self, frame: Any, names: Sequence[str], first: int) -> Any:
         def fail(place: int, name: str, problem: str) -> NoReturn:
@@ -102,14 +122,28 @@ class TypedTable(Table):
         return int(self._query.select(polars.len()).collect().item())
 
     def _select(self, names: Sequence[str]) -> Any:
+        """Return a query of some columns, by their names in the file."""
         import polars
 
         # polars.col takes "*" and "^...$" for patterns of names
-        return self._query.select(*(polars.selectors.by_name(self._stored[name]) for name in names))
+        return self._query.select(*(polars.selectors.by_name(name) for name in names))
 
-    def _collect(self, query: Any) -> Any:
+    def _row_groups(self) -> list[RowGroup]:
+        """Return the row groups of a Parquet file; all rows of another file, or of one that does not say, are one."""
+        groups = read_row_groups(self.path) or []
+        if sum(group.rows for group in groups) == self.count and all(group.rows > 0 for group in groups):
+            return groups
+        return [RowGroup(self.count or 0, {name: self._status.size // len(self._stored) for name in self._stored})]
+
+    def _collect(self, query: Any, rows: int | None) -> Any:
+        """Return the frame of a query, which has to have some rows; None if any number of them is right."""
         frame = self._run(query.collect)
         self._check_unchanged()
+        if rows is not None and frame.height != rows:
+            raise TableError(
+                f"{str(self.path)!r} cannot be read: found {frame.height:,} rows, expected {rows:,}; it is damaged. "
+                "Write it anew"
+            )
         return frame
 
     def _check_unchanged(self) -> None:
@@ -124,7 +158,8 @@ class TypedTable(Table):
 
         self._check_unchanged()
         try:
-            return query()
+            with quiet_panics():
+                return query()
         except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
             self._check_unchanged()
             raise TableError(
@@ -144,6 +179,6 @@ class TypedTable(Table):
     def _counts_rows(self, name: str) -> bool:
         import polars
 
-        numbers = self._collect(self._select([name])).to_series().cast(polars.Int64)
+        numbers = self._collect(self._select([self._stored[name]]), self.count).to_series().cast(polars.Int64)
         count = polars.int_range(len(numbers), eager=True)
         return not numbers.null_count() and bool(((numbers - numbers[0]) == count).all()) and numbers[0] in (0, 1)

@@ -12,6 +12,7 @@ from data import extra
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fastnn2.tables import parquet_reads
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT, Column
 from fastnn2.tables.open_table import open_table
 from fastnn2.tables.table_error import TableError
@@ -219,7 +220,8 @@ def test_a_pipe_in_the_place_of_a_file_does_not_hang(tmp_path):
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".arrow"])
 @pytest.mark.parametrize("change", ["cut", "removed", "more"])
-def test_a_file_that_changes_while_it_is_read(tmp_path, ending, change):
+def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch, ending, change):
+    monkeypatch.setattr(parquet_reads, "FRAME_BYTES", 1 << 14)
     frame = polars.DataFrame({"a": np.arange(50_000.0), "y": np.arange(50_000) % 2})
     path = next(path for path in write_all(frame, tmp_path) if path.name == f"a{ending}")
     table = open_table(path)
