@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frame_data import as_frame
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -74,13 +75,6 @@ COLUMNS = {
         [math.nan, math.nan],
     ),
 }
-
-
-def as_frame(column):
-    """Return a column as a frame of its library, or as an array (n, 1)."""
-    if isinstance(column, np.ndarray):
-        return column.reshape(-1, 1)
-    return column.rename("a").to_frame()
 
 
 @pytest.mark.parametrize("name", COLUMNS)

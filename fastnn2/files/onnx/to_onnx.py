@@ -30,7 +30,7 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
     A Pipeline may have these steps, in ColumnTransformer and FeatureUnion too: StandardScaler, MinMaxScaler,
     MaxAbsScaler, RobustScaler, Normalizer, SimpleImputer, OneHotEncoder, PolynomialFeatures, PCA, IncrementalPCA,
     TruncatedSVD, the selectors of :mod:`sklearn.feature_selection`, FunctionTransformer without a function, and
-    TextColumns and DateColumns of :mod:`fastnn2.estimators`. Others are refused.
+    NumberColumns, TextColumns and DateColumns of :mod:`fastnn2.estimators`. Others are refused.
 
     It needs the extra ``onnx``: ``pip install 'fastnn2[onnx]'``.
 

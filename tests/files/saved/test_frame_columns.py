@@ -22,9 +22,10 @@ def there_and_back(model, folder):
     return fastnn2.load(folder / "model")
 
 
+@pytest.mark.parametrize("converted", [False, True])
 @pytest.mark.parametrize("name", FRAMES)
-def test_predictions_are_the_same(name, tmp_path):
-    model = frame_data.fitted(FRAMES[name])
+def test_predictions_are_the_same(name, converted, tmp_path):
+    model = frame_data.fitted(FRAMES[name], converted=converted)
     loaded = there_and_back(model, tmp_path)
     assert loaded.feature_names_in_.tolist() == list(frame_data.values())
     assert loaded[:-1].get_feature_names_out().tolist() == model[:-1].get_feature_names_out().tolist()
