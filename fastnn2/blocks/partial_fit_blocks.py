@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import math
 import os
+import pathlib
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -163,7 +165,7 @@ def partial_fit_blocks(
         raise ValueError(f"progress is {progress!r}; expected True, False or None")
     if classes is not None and not is_classifier(estimator):
         raise TypeError(f"classes is given, and the estimator is {type(estimator).__name__}; leave them out")
-    generator = check_random_state(random_state)
+    check_random_state(random_state)
     wanted = as_checkpoint(checkpoint, checkpoint_seconds, resume)
     opened = open_blocks(blocks, target, weight)
     if shuffle and not opened.has_any_order:
@@ -171,19 +173,43 @@ def partial_fit_blocks(
             f"shuffle is True, and the blocks of {type(blocks).__name__} come in one order only; pass a sequence (with "
             "__len__ and __getitem__) or files, or shuffle=False"
         )
-    saver = None if wanted is None else BlockCheckpoints(*wanted)
+    run_on_blocks(estimator, opened, epochs, bool(shuffle), random_state, classes, wanted, progress)
+    return estimator
+
+
+def run_on_blocks(
+    estimator: Any,
+    blocks: LabelledBlocks,
+    epochs: int,
+    shuffle: bool,
+    random_state: Any,
+    classes: Any,
+    checkpoint: tuple[pathlib.Path, float, bool] | None,
+    progress: bool | None,
+    epoch_ended: Callable[[int], bool] | None = None,
+) -> None:
+    """Train as :func:`partial_fit_blocks` does, with checked arguments.
+
+    Parameters
+    ----------
+    checkpoint : tuple or None
+        The file, the seconds between two checkpoints, and whether to go on from it.
+    epoch_ended : callable, optional
+        Called with the number of epochs that are done, also where a run goes on from the end of one; the estimator has
+        their state. It returns whether to go on. No checkpoint of the next epoch is written before it returns.
+    """
+    saver = None if checkpoint is None else BlockCheckpoints(*checkpoint)
     with saver or contextlib.nullcontext(), raising_interrupts(estimator):
-        start = Start(Position(), generator)
+        start = Start(Position(), check_random_state(random_state))
         if saver is not None:
-            start = saver.begin(estimator, opened, epochs, bool(shuffle), random_state, classes)
+            start = saver.begin(estimator, blocks, epochs, shuffle, random_state, classes)
         with drawing_from(estimator, start.of_model), BlockProgress(progress) as bar:
-            run = _Run(estimator, opened, epochs, saver, bar)
+            run = _Run(estimator, blocks, epochs, saver, bar, epoch_ended)
             if is_classifier(estimator):
                 run.classes = classes
                 if classes is None and not hasattr(estimator, "classes_"):
-                    run.classes = _find_classes(opened)
-            run.go_on(start, bool(shuffle))
-    return estimator
+                    run.classes = _find_classes(blocks)
+            run.go_on(start, shuffle)
 
 
 def _check_estimator(estimator: Any) -> None:
@@ -242,9 +268,16 @@ class _Run:
     """Training on all blocks, epoch by epoch."""
 
     def __init__(
-        self, estimator: Any, blocks: LabelledBlocks, epochs: int, saver: BlockCheckpoints | None, bar: BlockProgress
+        self,
+        estimator: Any,
+        blocks: LabelledBlocks,
+        epochs: int,
+        saver: BlockCheckpoints | None,
+        bar: BlockProgress,
+        epoch_ended: Callable[[int], bool] | None,
     ) -> None:
         self._estimator, self._blocks, self._epochs, self._saver, self._bar = estimator, blocks, epochs, saver, bar
+        self._epoch_ended = epoch_ended
         self.classes: Any = None
         self._position = Position()
         self._is_at_position = True  # False from the beginning of a change to its end, as Ctrl-C may come in between
@@ -266,6 +299,8 @@ class _Run:
                 if not has_trained:
                     raise _empty()
                 self._position = Position(self._position.epoch + 1)
+                if self._epoch_ended is not None and not self._epoch_ended(self._position.epoch):
+                    break
         except BaseException:
             self._write_last()
             raise

@@ -1,27 +1,96 @@
-"""``fastnn2 export``: a model as ONNX or as C."""
+"""``fastnn2 export``: a model as ONNX or as C, and how to call what was written."""
 
 import argparse
+import pathlib
+from typing import Any
 
-from fastnn2.commands.table_files import load_model
+from fastnn2.commands.model_text import describe, labelled_lines, labelled_list
+from fastnn2.commands.output import printable
+from fastnn2.commands.table_files import check_extra, check_output, load_model
 from fastnn2.files.c.to_c import to_c
 from fastnn2.files.onnx.to_onnx import to_onnx
 from fastnn2.tables.columns import NUMBER
-from fastnn2.tables.predict import columns_of, summary_or_error
+from fastnn2.tables.near_names import listed
+from fastnn2.tables.predict import columns_of
+from fastnn2.tables.samples import sample_of
+from fastnn2.tables.summary import Summary
 from fastnn2.tables.table_error import TableError
+
+ENDINGS = {"onnx": ".onnx", "c": ".c"}
+RESULTS = {"label": "the class", "probabilities": "one column for each class", "variable": "the predictions"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the model in another format; return the exit code."""
-    model = load_model(options.model)
-    summary = summary_or_error(model, options.model)
-    columns = columns_of(summary)
-    if options.c is not None:
-        others = [column.name for column in columns if column.kind != NUMBER]
+    """Write the model in another format, and print how to call it; return the exit code."""
+    form = "onnx" if options.onnx is not None else "c"
+    path: pathlib.Path = getattr(options, form)
+    if path.suffix.lower() != ENDINGS[form]:
+        raise TableError(f"--{form} {str(path)!r}: expected a name that ends with {ENDINGS[form]}")
+    check_output(path, options.model)
+    model, summary = load_model(options.model)
+    if not describe(model).get("fitted", True):
+        raise TableError(f"{str(options.model)!r} has a model that is not fitted; fit it before it is exported")
+    lines = _export_onnx(model, summary, path) if form == "onnx" else _export_c(model, summary, path)
+    print("\n".join(map(printable, [*labelled_lines("written", str(path)), *lines])))
+    return 0
+
+
+def _export_onnx(model: Any, summary: Summary | None, path: pathlib.Path) -> list[str]:
+    """Write ONNX; return lines that say which inputs and outputs it has."""
+    if isinstance(model, dict):
+        raise TableError("ONNX takes models of classes, and these are parameters as from fastnn2.fit; use --c")
+    sample = None
+    if summary is not None:
+        check_extra("export")
+        sample = sample_of(model, summary)
+    to_onnx(model, path, sample)
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    shape = "each with the shape (rows, 1)" if sample is not None else None
+    inputs = [f"{each.name} ({_type_of(each)})" for each in graph.input]
+    outputs = [f"{each.name} ({_type_of(each)}): {RESULTS[each.name]}" for each in graph.output]
+    lines = labelled_list("inputs", inputs, separator="; ")
+    if shape:
+        lines += labelled_lines("", shape)
+    lines += labelled_list("outputs", outputs, separator="; ")
+    classes = describe(model).get("classes")
+    if classes is not None:
+        lines += labelled_list("classes", [str(each) for each in classes])
+    name = graph.input[0].name
+    return lines + labelled_lines(
+        "call",
+        f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{{name!r}: ...{', ...' * (len(inputs) > 1)}}})",
+    )
+
+
+def _type_of(value: Any) -> str:
+    import onnx
+
+    return str(onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)).lower()
+
+
+def _export_c(model: Any, summary: Summary | None, path: pathlib.Path) -> list[str]:
+    """Write C; return lines that say how to call the function."""
+    if summary is not None:
+        others = [column.name for column in columns_of(summary) if column.kind != NUMBER]
         if others:
             raise TableError(
-                f"C takes numbers alone, and these columns have none: {', '.join(map(repr, others))}; use --onnx"
+                f"C takes numbers alone, and the model needs columns that are none: {listed(others)}; use --onnx, or "
+                "train without them (--drop)"
             )
-        print(to_c(model, options.c))
-        return 0
-    to_onnx(model, options.onnx)
-    return 0
+    declaration = to_c(model, path)
+    found = describe(model)
+    lines = labelled_lines("function", declaration)
+    lines += _elements("x", found.get("features"), found["inputs"], "")
+    is_number = found.get("output") == "identity"
+    lines += _elements("y", found.get("classes"), found["outputs"], "predictions" if is_number else "probabilities")
+    return lines + labelled_lines("compile", f"cc -std=c99 -O3 -ffp-contract=off -c {path}")
+
+
+def _elements(array: str, names: list[Any] | None, count: int, what: str) -> list[str]:
+    """Return lines that say what the elements of an array are."""
+    if names is None:
+        return labelled_lines(array, f"{count:,} number{'' if count == 1 else 's'}{what and ': '}{what}")
+    elements = [f"{array}[{place}] {name}" for place, name in enumerate(names)]
+    return labelled_list(array, elements) + (labelled_lines("", what) if what else [])

@@ -8,9 +8,26 @@ from typing import TextIO
 INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctrl-C
 
 
+def printable(text: str, also: str = "") -> str:
+    """Return a text with escapes for what is not printed, such as control characters, as a terminal would obey them.
+
+    Parameters
+    ----------
+    text : str
+        It may come from a file.
+    also : str
+        Characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in also else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def one_line(message: object) -> str:
-    """Return a message on one line."""
-    return str(message).replace("\r", "\\r").replace("\n", "\\n")
+    """Return a message on one line; what a terminal would obey, such as the codes of colors, is written as escapes."""
+    return printable(str(message))
 
 
 def flush(stream: TextIO | None) -> None:

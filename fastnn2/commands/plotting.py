@@ -32,12 +32,19 @@ def picture_path(options: argparse.Namespace, default: str) -> pathlib.Path | No
     return path
 
 
-def check_picture_writable(path: pathlib.Path) -> None:
-    """Raise ValueError if a picture cannot be saved: matplotlib is missing, or the suffix or the file is wrong."""
+def check_picture_writable(path: pathlib.Path, otherwise: str = "use --no-plot") -> None:
+    """Raise ValueError if a picture cannot be saved: matplotlib is missing, or the suffix or the file is wrong.
+
+    Parameters
+    ----------
+    path : Path
+    otherwise : str
+        How to run the command without a picture.
+    """
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ValueError("a picture needs matplotlib: pip install 'fastnn2[plot]', or use --no-plot") from error
+        raise ValueError(f"a picture needs matplotlib: pip install 'fastnn2[plot]', or {otherwise}") from error
     check_writable(path)
     if path.suffix.lower() not in SUFFIXES:
         expected = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"

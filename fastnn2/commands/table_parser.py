@@ -58,55 +58,74 @@ def _add_train(commands: Any) -> None:
         "train",
         help="train on a file, tell how good the model is, save it",
         formatter_class=Help,
+        usage="%(prog)s FILE --target COLUMN [--out MODEL] [option ...]",
         description="Train a network on the rows of a file to predict one of its columns, test it on rows that are "
-        "held out, and save it. Numbers are standardised, text becomes categories, missing values are allowed.",
+        "held out, and save it. Numbers are standardised, text becomes categories, dates become numbers, and values "
+        "may be missing.",
+        epilog="Example: fastnn2 train houses.csv --target price --drop address --out houses.skops --plot houses.png",
     )
     train.add_argument("file", type=pathlib.Path, metavar="FILE", help=f"the rows: {FILES}")
     train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     train.add_argument("--out", type=pathlib.Path, metavar="MODEL", help="file for the model (default: it is not kept)")
 
     data = train.add_argument_group("rows and columns")
-    data.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave out a column; repeatable")
-    data.add_argument("--weight", metavar="COLUMN", help="the column of the rows' weights")
     data.add_argument(
-        "--task", choices=("classification", "regression"), help="what to learn (default: found from the target)"
+        "--drop", action="append", default=[], metavar="COLUMN", help="leave out a column (may be repeated)"
     )
-    data.add_argument("--test", type=pathlib.Path, metavar="FILE", help="a file with the rows to test the model on")
+    data.add_argument("--weight", metavar="COLUMN", help="a column that says how much each row counts")
     data.add_argument(
-        "--test-size", type=arguments.fraction, default=0.2, metavar="X", help="part of the rows that is held out"
+        "--task",
+        choices=("classification", "regression"),
+        help="learn classes or numbers (default: classes, if the target is text, true or false, or at most 20 "
+        "different integers)",
+    )
+    data.add_argument(
+        "--test", type=pathlib.Path, metavar="FILE", help="a file of rows to test on, so that none are held out"
+    )
+    data.add_argument(
+        "--test-size",
+        type=arguments.fraction,
+        metavar="X",
+        help="part of the rows to hold out for the test (default: 0.2)",
     )
     data.add_argument(
         "--max-categories",
         type=arguments.max_categories,
         default=30,
         metavar="N",
-        help="the most inputs that a column of text becomes; rare texts share none",
+        help="how many of the most frequent texts of a column get an input of the network; the others share none",
     )
     data.add_argument(
         "--memory-limit",
         type=arguments.memory_limit,
         metavar="SIZE",
-        help="the most memory for rows, as 500MB or 2GiB; a larger table is trained in blocks (default: half of what "
-        "is free)",
+        help="the most memory for rows, such as 500MB or 2GiB; a larger table is read again and again, in blocks "
+        "(default: half of what is free)",
     )
 
     network = train.add_argument_group("network and training")
     network.add_argument("--hidden", type=arguments.hidden, default=100, metavar="N", help="number of hidden units")
     network.add_argument("--alpha", type=arguments.alpha, default=1e-4, metavar="X", help="strength of the L2 penalty")
     network.add_argument(
-        "--learning-rate", type=arguments.learning_rate, default=1e-3, metavar="X", help="step size of Adam"
+        "--learning-rate",
+        type=arguments.learning_rate,
+        default=1e-3,
+        metavar="X",
+        help="step size of the optimizer, Adam",
     )
     network.add_argument(
-        "--max-iter", type=arguments.iterations, default=200, metavar="N", help="the most passes over the rows"
+        "--max-iter", type=arguments.iterations, default=200, metavar="N", help="the most epochs: passes over the rows"
     )
     network.add_argument(
         "--batch-size", type=arguments.batch_size, metavar="N", help="rows of a step (default: 200, or all if fewer)"
     )
-    network.add_argument("--class-weight", choices=("balanced",), help="balanced: all classes together weigh the same")
+    network.add_argument(
+        "--class-weight", choices=("balanced",), help="balanced: a rare class counts as much as a frequent one"
+    )
     network.add_argument(
         "--no-early-stopping",
         action="store_true",
-        help="train until the loss stops to fall, without a part of the rows for validation",
+        help="train until the loss no longer falls, and set no rows aside to see when to stop",
     )
     network.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
     network.add_argument(
@@ -120,15 +139,21 @@ def _add_train(commands: Any) -> None:
         help="seed of the split, the weights and the order of rows",
     )
     network.add_argument(
-        "--checkpoint", type=pathlib.Path, metavar="FILE", help="keep the state of the training in this file"
+        "--checkpoint",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="a file for the state of the training, from which --resume goes on",
     )
     network.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
 
     output = train.add_argument_group("output")
     output.add_argument(
-        "--plot", type=pathlib.Path, metavar="FILE", help="save a picture of the training and of the test"
+        "--plot",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="save a picture of the training and of the test (.png, .svg, .pdf or .jpg)",
     )
-    output.add_argument("--json", action="store_true", help="print the summary as JSON")
+    output.add_argument("--json", action="store_true", help="print the summary as JSON, and nothing else")
     train.set_defaults(run=_train, parser=train)
 
 

@@ -32,6 +32,14 @@ CLONES = (
 )
 
 
+class AnotherFit(ValueError):
+    """The file has the checkpoint of another fit; `differences` says what is not the same."""
+
+    def __init__(self, path: str, differences: list[str], action: str) -> None:
+        self.differences = "; ".join(differences)
+        super().__init__(f"{path!r} has the checkpoint of another fit: {self.differences}; {action}")
+
+
 class CheckpointRun:
     """What an estimator has as `_checkpoint_run` while it fits with a Checkpoint.
 
@@ -85,7 +93,7 @@ class CheckpointRun:
             action = "go on with the parameters and data of its fit, or make a new estimator with another file"
             if not goes_on:
                 action = f"choose another file, delete this one, or go on from it with Checkpoint.resume. {CLONES}"
-            raise ValueError(f"{path!r} has the checkpoint of another fit: {'; '.join(differences)}; {action}")
+            raise AnotherFit(path, differences, action)
         if goes_on:
             self._recorded = recorded
 

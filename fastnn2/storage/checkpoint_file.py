@@ -40,16 +40,27 @@ def write(path: pathlib.Path, kind: str, description: dict[str, Any], arrays: di
         file.writelines(pieces)
 
 
-def read(path: pathlib.Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def read(path: pathlib.Path, *kinds: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the description and the arrays, which cannot be written.
+
+    Parameters
+    ----------
+    path : Path
+    *kinds : str
+        Of which the file's must be one.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ValueError
-        It cannot be read, is not a checkpoint of this kind, or is damaged; the message names the file and the fault.
+        It cannot be read, is not a checkpoint of these kinds, or is damaged; the message names the file and the fault.
     """
+    return read_with_kind(path, *kinds)[1:]
+
+
+def read_with_kind(path: pathlib.Path, *kinds: str) -> tuple[str, dict[str, Any], dict[str, Array]]:
+    """Return the kind of a checkpoint, and what :func:`read` returns."""
 
     def check(metadata: dict[str, str]) -> None:
         if metadata.get("fastnn2") != "checkpoint":
@@ -58,14 +69,15 @@ def read(path: pathlib.Path, kind: str) -> tuple[dict[str, Any], dict[str, Array
             raise ValueError(
                 f"is a checkpoint of format {metadata.get('format')!r}; expected {FORMAT}. Upgrade fastnn2"
             )
-        if metadata.get("kind") != kind:
-            raise ValueError(f"is a checkpoint of kind {metadata.get('kind')!r}; expected {kind!r}")
+        if metadata.get("kind") not in kinds:
+            expected = " or ".join(map(repr, kinds))
+            raise ValueError(f"is a checkpoint of kind {metadata.get('kind')!r}; expected {expected}")
 
     try:
         metadata, arrays = tensors.decode(read_file(path, tensors.begins, "a checkpoint of fastnn2"), check)
         if metadata.keys() != {"fastnn2", "format", "kind", "description"}:
             raise ValueError("is damaged: its metadata is not as fastnn2 writes it")
-        return _description(metadata["description"]), arrays
+        return metadata["kind"], _description(metadata["description"]), arrays
     except ValueError as fault:
         raise ValueError(f"the checkpoint {str(path)!r} {fault}") from None
 

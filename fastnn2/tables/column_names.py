@@ -71,6 +71,18 @@ def find_expected(path: str, names: Sequence[str], expected: Sequence[Column]) -
     return [places[column.name] for column in expected]
 
 
+def find_kept(path: str, names: Sequence[str], kept: Sequence[str]) -> list[int]:
+    """Return the place of each column to copy among the names of a file; raise TableError if one is not there once."""
+    for name in kept:
+        if name not in names:
+            raise TableError(
+                f"{path} has no column {name!r} to keep{near_names(name, names) or f'; it has {listed(names)}'}"
+            )
+        if list(names).count(name) > 1:
+            raise TableError(f"{path} has {name!r} as the name of more than one column; rename the others")
+    return [list(names).index(name) for name in kept]
+
+
 def _fail_missing(path: str, names: Sequence[str], missing: list[str]) -> NoReturn:
     if len(missing) == 1:
         near = near_names(missing[0], names)

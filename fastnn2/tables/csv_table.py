@@ -6,10 +6,10 @@ import datetime
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from fastnn2.blocks.file_status import Status, check_unchanged
-from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected
+from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected, find_kept
 from fastnn2.tables.columns import DATE, NUMBER, TEXT, Column, named
 from fastnn2.tables.messages import in_one_line, shown
 from fastnn2.tables.table import Batch, Table
@@ -24,6 +24,14 @@ from fastnn2.tables.text_values import ISO, PLAIN_FORMS
 SAMPLE_TEXTS = 10_000  # that the size of a column's texts is estimated from
 
 
+class Start(NamedTuple):
+    """A place of a text file where reading can begin: the row's number, the byte, and the line."""
+
+    row: int
+    place: int
+    line: int
+
+
 class CsvTable(Table):
     """A CSV or TSV file, which may be compressed by gzip.
 
@@ -34,10 +42,16 @@ class CsvTable(Table):
     separator : str or None
         None finds it.
     expected : sequence of Column or None
+    kept : sequence of str
     """
 
     def __init__(
-        self, path: pathlib.Path, is_compressed: bool, separator: str | None, expected: Sequence[Column] | None
+        self,
+        path: pathlib.Path,
+        is_compressed: bool,
+        separator: str | None,
+        expected: Sequence[Column] | None,
+        kept: Sequence[str] = (),
     ) -> None:
         super().__init__(path)
         self._is_expected = expected is not None
@@ -48,9 +62,12 @@ class CsvTable(Table):
         # For each blank line, the number of rows before it; grows as the file is read for the first time.
         self._blank = array.array("q")
         self._rows_seen = 0
+        self._starts = [Start(0, self._header.size, self._header.line + 1)]
+        self.has_any_order = not is_compressed
         self._text_bytes: dict[str, float] = {}
         where = f"{str(path)!r}, row {self._header.line}"
         names = self._header.names
+        self._kept = dict(zip(kept, find_kept(repr(str(path)), names, kept), strict=True))  # name -> place
         if expected is not None:
             places = find_expected(repr(str(path)), names, expected)
             self.columns = list(expected)
@@ -71,33 +88,51 @@ class CsvTable(Table):
         """Yield the rows from number `first` on; see Table."""
         self.check(names)
         columns = named(self.columns, names)
-        row = 0
-        for chunk in self._chunks():
+        start = self._start_before(first)
+        row = start.row
+        for chunk in self._chunks(start):
             skipped = max(0, first - row)
             if skipped < chunk.rows:
-                frame = self._parse(chunk, [self._places[column.name] for column in columns])
+                places = [self._places[column.name] for column in columns]
+                frame = self._parse(chunk, [*places, *self._kept.values()])
                 frame = frame.slice(skipped)
                 for begin in range(0, len(frame), rows):
-                    part = self._convert(frame.slice(begin, rows), columns, row + skipped + begin)
-                    yield Batch(part, row + skipped + begin)
+                    part = frame.slice(begin, rows)
+                    kept = part.select(**{name: str(k) for name, k in self._kept.items()}) if self._kept else None
+                    number = row + skipped + begin
+                    yield Batch(self._convert(part, columns, number), number, kept)
             row += chunk.rows
         if self.count is None:
             self.count = row
         if not row:
             raise TableError(f"{str(self.path)!r} has a header and no rows; expected rows of values after it")
 
-    def _chunks(self) -> Iterator[Chunk]:
-        """Yield the rows of the file; raise TableError where it is not as it should be."""
+    def _start_before(self, row: int) -> Start:
+        """Return the last place before a row where reading can begin; a file that is compressed has its beginning."""
+        if not self.has_any_order:
+            return self._starts[0]
+        return self._starts[bisect.bisect_right(self._starts, row, key=lambda start: start.row) - 1]
+
+    def _chunks(self, start: Start | None = None) -> Iterator[Chunk]:
+        """Yield the rows of the file from some place on; raise TableError where it is not as it should be."""
         self._check_unchanged()
-        row = 0
+        start = start or self._starts[0]
+        row, line = start.row, start.line
+
+        def fail(fault: Fault) -> NoReturn:
+            raise TableError(f"{str(self.path)!r}, row {start.line + fault.line:,}: {fault.problem}")
+
         with TextStream(self.path, self._is_compressed, self._header.old_lines) as stream:
-            stream.seek(self._header.size)
-            for chunk in read_chunks(stream, self._shape, self._fail):
+            stream.seek(start.place)
+            for chunk in read_chunks(stream, self._shape, fail):
                 if row == self._rows_seen:
                     self._blank.extend((row + chunk.blank).tolist())
                     self._rows_seen += chunk.rows
                 yield chunk
                 row += chunk.rows
+                line += chunk.rows + len(chunk.blank)
+                if row > self._starts[-1].row and chunk.size:
+                    self._starts.append(Start(row, start.place + chunk.size, line))
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
@@ -105,10 +140,6 @@ class CsvTable(Table):
             check_unchanged(self.path, self._status)
         except (ValueError, OSError) as error:
             raise TableError(str(error)) from error
-
-    def _fail(self, fault: Fault) -> NoReturn:
-        line = self._header.line + 1 + fault.line
-        raise TableError(f"{str(self.path)!r}, row {line:,}: {fault.problem}")
 
     def _parse(self, chunk: Chunk, places: list[int]) -> Any:
         """Return columns of a chunk as texts, by their numbers."""

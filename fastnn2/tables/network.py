@@ -1,13 +1,16 @@
 """The network behind the prepared columns: made from the options, fitted, watched."""
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from fastnn2.estimators.checkpoint_run import AnotherFit
 from fastnn2.estimators.checkpoints import Checkpoint
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
+from fastnn2.exceptions import TrainingDiverged
 from fastnn2.tables.options import CLASSIFICATION, TrainingOptions
 
 Array = np.ndarray[Any, Any]
@@ -19,13 +22,19 @@ INTERRUPTED = "Training interrupted by user."  # scikit-learn's warning
 CONVERGED, LIMIT, STOPPED = "converged", "reached --max-iter", "interrupted"
 
 
-def make_network(task: str, options: TrainingOptions, early_stopping: bool, validation_fraction: float) -> Any:
-    """Return the estimator that the options ask for."""
-    settings: dict[str, Any] = {
+def settings_of(options: TrainingOptions) -> dict[str, Any]:
+    """Return the parameters of the estimator that the options name, apart from those of early stopping."""
+    return {
         "hidden_layer_sizes": (options.hidden,), "alpha": options.alpha, "learning_rate_init": options.learning_rate,
         "max_iter": options.max_iter, "batch_size": options.batch_size or "auto", "random_state": options.seed,
-        "early_stopping": early_stopping, "validation_fraction": validation_fraction, "n_threads": options.threads,
+        "n_threads": options.threads,
     }  # fmt: skip
+
+
+def make_network(task: str, options: TrainingOptions, early_stopping: bool, validation_fraction: float) -> Any:
+    """Return the estimator that the options ask for."""
+    settings = settings_of(options)
+    settings |= {"early_stopping": early_stopping, "validation_fraction": validation_fraction}
     if task == CLASSIFICATION:
         return MLPClassifier(class_weight=options.class_weight, **settings)
     return MLPRegressor(**settings)
@@ -33,8 +42,8 @@ def make_network(task: str, options: TrainingOptions, early_stopping: bool, vali
 
 def fit_network(
     network: Any, X: Array, y: Array, weights: Array | None, options: TrainingOptions, watch: Watch
-) -> tuple[Any, str]:
-    """Fit a network, from a checkpoint where that is asked for; return it, and how the fit ended.
+) -> tuple[Any, str, int]:
+    """Fit a network, from a checkpoint where that is asked for; return it, how the fit ended, and the epochs it did.
 
     Ctrl-C ends the fit; the network is that of the last finished epoch, or the best one with early stopping.
 
@@ -45,42 +54,67 @@ def fit_network(
     KeyboardInterrupt
         Ctrl-C came before the end of the first epoch.
     """
-    callbacks: list[Any] = [_Watcher(watch)]
+    watcher = _Watcher(watch)
+    callbacks: list[Any] = [watcher]
     if options.checkpoint is not None:
-        if options.resume and options.checkpoint.exists():
+        if options.checkpoint.exists():
             resumed = Checkpoint.resume(options.checkpoint)
-            resumed.set_params(max_iter=network.max_iter, n_threads=network.n_threads)
-            changed = _differences(resumed.get_params(), network.get_params())
-            if changed:
+            if type(resumed) is not type(network):
                 raise ValueError(
-                    f"{str(options.checkpoint)!r} has the checkpoint of a training with {changed}; pass the same "
-                    "options, or another --checkpoint"
+                    f"the checkpoint {str(options.checkpoint)!r} is of another --task; pass the same one, or another "
+                    "--checkpoint"
                 )
+            resumed.set_params(**network.get_params(deep=False))
             network = resumed
         callbacks.append(Checkpoint(options.checkpoint, CHECKPOINT_SECONDS))
     network.set_callbacks(*callbacks)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        network.fit(X, y, sample_weight=weights)
+        try:
+            with divergence_told(network):
+                network.fit(X, y, sample_weight=weights)
+        except AnotherFit as error:
+            raise ValueError(
+                f"the checkpoint {str(options.checkpoint)!r} is of a training on other rows or columns, or with other "
+                f"options ({error.differences}); pass the same file and options, or another --checkpoint"
+            ) from error
     network.set_callbacks()
     messages = [str(each.message) for each in caught]
     if INTERRUPTED in messages:
         if not network.loss_curve_:
             raise KeyboardInterrupt
-        return network, STOPPED
-    return network, LIMIT if any("Maximum iterations" in message for message in messages) else CONVERGED
+        return network, STOPPED, watcher.count
+    is_limit = any("Maximum iterations" in message for message in messages)
+    return network, LIMIT if is_limit else CONVERGED, watcher.count
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    names = [name for name in wanted if found.get(name) != wanted[name]]
-    return ", ".join(f"{name}={found.get(name)!r} (here {wanted[name]!r})" for name in names)
+@contextlib.contextmanager
+def divergence_told(network: Any) -> Iterator[None]:
+    """Raise TrainingDiverged where scikit-learn finds that the parameters of a network are no longer finite."""
+    try:
+        yield
+    except ValueError as error:
+        if "non-finite" not in str(error):
+            raise
+        raise _diverged(network) from error
+
+
+def check_finite(network: Any, predicted: Array) -> None:
+    """Raise TrainingDiverged if a loss of a trained network or a prediction is not finite."""
+    if not (np.isfinite(network.loss_curve_).all() and np.isfinite(predicted).all()):
+        raise _diverged(network)
+
+
+def _diverged(network: Any) -> TrainingDiverged:
+    losses = np.array(getattr(network, "loss_curve_", []))
+    return TrainingDiverged("the loss or a parameter is no longer finite", {}, losses[np.isfinite(losses)])
 
 
 class _Watcher:
     """scikit-learn's callback that tells the loss and the validation score after each epoch."""
 
     def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+        self._watch, self.count = watch, 0
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
@@ -91,6 +125,7 @@ class _Watcher:
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Tell what an epoch has reached."""
         if context.task_name == "epoch":
+            self.count += 1
             scores = estimator.validation_scores_
             self._watch(estimator.n_iter_, estimator.loss_, scores[-1] if scores else None)
 

@@ -15,7 +15,7 @@ SCANS = {PARQUET: scan_parquet, ARROW: scan_arrow, NPZ: scan_npz}
 TAB_ENDINGS = (".tsv", ".tab", ".tsv.gz", ".tab.gz")
 
 
-def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = None) -> Table:
+def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = None, kept: Sequence[str] = ()) -> Table:
     """Return a file as a table.
 
     Parameters
@@ -26,6 +26,8 @@ def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = Non
     expected : sequence of Column, optional
         The columns that must be there, with their kinds, as a model wants them: others are left out, and values that
         are not of these kinds are errors. Without them kinds are found, which reads a text file once.
+    kept : sequence of str, optional
+        Columns that the caller copies: each batch has them as the file has them, whatever they are, in `Batch.kept`.
 
     Raises
     ------
@@ -44,5 +46,5 @@ def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = Non
     form, is_compressed = find_format(path)
     if form == CSV:
         separator = "\t" if path.name.lower().endswith(TAB_ENDINGS) else None
-        return CsvTable(path, is_compressed, separator, expected)
-    return TypedTable(path, SCANS[form], expected)
+        return CsvTable(path, is_compressed, separator, expected, kept)
+    return TypedTable(path, SCANS[form], expected, kept)

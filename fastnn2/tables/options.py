@@ -37,6 +37,8 @@ class TrainingOptions:
     checkpoint : Path or None
     resume : bool
         Whether to go on from the checkpoint, where there is one.
+    keep : bool
+        Whether the model is to be saved.
     memory_limit : str or None
         The most memory that rows may take, as blocks/memory_limit has it.
     """
@@ -59,4 +61,5 @@ class TrainingOptions:
     seed: int = 0
     checkpoint: pathlib.Path | None = None
     resume: bool = False
+    keep: bool = False
     memory_limit: str | None = None

@@ -6,41 +6,45 @@ from typing import Any
 from fastnn2.tables.columns import Column
 from fastnn2.tables.options import CLASSIFICATION
 from fastnn2.tables.preparation import as_input
-from fastnn2.tables.summary import Summary, summary_of
+from fastnn2.tables.summary import Summary
 from fastnn2.tables.table import Table
 from fastnn2.tables.table_error import TableError
 
 PREDICTION, PROBABILITY = "prediction", "probability_"
+# Of the numbers that are read and prepared at a time. More is not faster, as caches hold less than this.
+BATCH_BYTES = 1 << 25
+MOST_ROWS = 100_000
 
 
 def columns_of(summary: Summary) -> list[Column]:
     """Return the columns that a model predicts from."""
-    return [Column(use.name, use.kind) for use in summary.columns if use.width]
+    return [Column(use.name, use.kind, use.form) for use in summary.columns if use.width]
 
 
-def summary_or_error(model: Any, path: object) -> Summary:
-    """Return the summary of a model; raise TableError if it has none."""
-    summary = summary_of(model)
-    if summary is None:
-        raise TableError(
-            f"{str(path)!r} has a {type(model).__name__} that fastnn2 train did not make, so its columns are not "
-            "known; use it in Python: fastnn2.load"
-        )
-    return summary
+def result_names(summary: Summary, proba: bool, keep: Sequence[str] = ()) -> list[str]:
+    """Return the names of the columns of the predictions, those that are kept first.
 
-
-def result_names(summary: Summary, proba: bool) -> list[str]:
-    """Return the names of the columns of the predictions."""
+    Raises
+    ------
+    TableError
+        There are no probabilities, or two columns would have the same name.
+    """
     if proba and summary.task != CLASSIFICATION:
-        raise TableError("a regression has no probabilities; leave --proba out")
-    return [PREDICTION, *(f"{PROBABILITY}{_text(label)}" for label in (summary.classes or []) if proba)]
+        raise TableError("the model is a regression, which has no probabilities; leave --proba out")
+    results = [PREDICTION, *(f"{PROBABILITY}{_text(label)}" for label in (summary.classes or []) if proba)]
+    for place, name in enumerate(keep):
+        if name in keep[:place]:
+            raise TableError(f"--keep names the column {name!r} twice; leave one out")
+        if name in results:
+            raise TableError(f"--keep names the column {name!r}, which is the name of a result, too; rename the column")
+    return [*keep, *results]
 
 
 def _text(label: Any) -> str:
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 
-def predictions(model: Any, summary: Summary, table: Table, proba: bool, keep: Sequence[str]) -> Iterator[Any]:
+def predictions(model: Any, summary: Summary, table: Table, proba: bool) -> Iterator[Any]:
     """Yield a polars frame for each batch of a table: the kept columns, the prediction, and probabilities if wanted.
 
     Parameters
@@ -49,23 +53,28 @@ def predictions(model: Any, summary: Summary, table: Table, proba: bool, keep: S
     summary : Summary
         Of the model.
     table : Table
-        It has the columns of the model, and those to keep.
+        Opened with the columns of the model, and those to keep.
     proba : bool
-    keep : sequence of str
-        Columns of the table to copy.
     """
     import polars
 
     columns = columns_of(summary)
     names = result_names(summary, proba)
-    wanted = list(dict.fromkeys([*(column.name for column in columns), *keep]))
-    for batch in table.batches(wanted):
-        inputs = as_input(batch.frame, columns, summary.network["dtype"])
-        if summary.task != CLASSIFICATION:
-            results = {PREDICTION: model.predict(inputs)}
-        else:
-            probabilities = model.predict_proba(inputs)
-            labels = model.classes_[probabilities.argmax(axis=1)]
-            results = {PREDICTION: labels.tolist() if labels.dtype == object else labels}
-            results |= dict(zip(names[1:], probabilities.T, strict=False))
-        yield polars.DataFrame({**{name: batch.frame[name] for name in keep}, **results})
+    classes = None if summary.classes is None else polars.Series(summary.classes)
+    for batch in table.batches([column.name for column in columns], rows=_rows_of_batch(summary, len(columns))):
+        inputs = as_input(batch.frame, columns)
+        try:
+            output = model.predict(inputs) if classes is None else model.predict_proba(inputs)
+        except (AttributeError, LookupError, TypeError) as error:  # steps that a stranger's file has in odd states
+            raise TableError(f"the model cannot predict, its file is damaged: {error}") from error
+        results = {PREDICTION: output if classes is None else classes.gather(output.argmax(axis=1))}
+        if proba:
+            results |= dict(zip(names[1:], output.T, strict=True))
+        frame = polars.DataFrame(results)
+        yield frame if batch.kept is None else batch.kept.hstack(frame)
+
+
+def _rows_of_batch(summary: Summary, n_columns: int) -> int:
+    """Return how many rows are read at a time: fewer of a wide table, and of columns that become many inputs."""
+    row_bytes: int = 8 * (n_columns + summary.network["inputs"])
+    return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))

@@ -4,13 +4,19 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from fastnn2.estimators.date_columns import periods_of
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT, Column
 from fastnn2.tables.options import TrainingOptions
 from fastnn2.tables.summary import Use
 from fastnn2.tables.table_error import TableError
+from fastnn2.tables.text_values import ISO
 
 NAMES = 0.9  # the part of the rows with a text of their own from which a column has names or keys
+FEW_NAMES = 10  # up to so many different texts are categories, as in a table of few rows nearly all texts differ
+LARGEST = 1e150  # the square of a larger number, of which a variance is made, may be infinite
 PARTS = {NUMBER: "numbers", TEXT: "texts", BOOLEAN: "texts", DATE: "dates"}
+DROPPED = "dropped: "
+MISSING = "missing: median, and an input that says so"
 
 
 @dataclasses.dataclass
@@ -42,53 +48,69 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
     frame : polars.DataFrame
         As a Batch has it.
     columns : sequence of Column
-        Those of the frame.
+        Of the frame, which may have others.
 
     Raises
     ------
     TableError
-        No column is left.
+        No column is left, or a number is too large.
     """
-    kept: dict[str, list[Column]] = {"numbers": [], "texts": [], "dates": []}
+    kept: dict[str, list[str]] = {"numbers": [], "texts": [], "dates": []}
     uses, notes, categories = [], [], []
     for column in columns:
-        values = frame[column.name]
-        reason = _reason_to_drop(values, column, options.max_categories)
+        values = frame[column.name].alias("values")  # polars takes names such as "^a$" for patterns, also of a Series
+        reason = _reason_to_drop(values, column)
         if reason is not None:
             notes.append(f"column {column.name!r} {reason}: it is dropped")
-            uses.append(Use(column.name, column.kind, f"dropped: {reason}", 0))
+            uses.append(Use(column.name, column.kind, f"{DROPPED}{reason}", 0))
             continue
-        kept[PARTS[column.kind]].append(column)
-        has_missing = values.null_count() > 0
-        missing = "; missing: median, and an input that says so" if has_missing else ""
+        kept[PARTS[column.kind]].append(column.name)
         if column.kind in (TEXT, BOOLEAN):
             found, words = _categories(values, options.max_categories)
             categories.append(found)
             uses.append(Use(column.name, column.kind, words, len(found)))
-        elif column.kind == DATE:
-            has_times = bool((values.dt.truncate("1d") != values).any())
-            waves = f"waves of the year{', the week and the day' if has_times else ' and the week'}"
-            width = 1 + 2 * (2 + has_times) + has_missing
-            uses.append(Use(column.name, column.kind, f"days, standardised, and {waves}{missing}", width))
         else:
-            uses.append(Use(column.name, column.kind, f"standardised{missing}", 1 + has_missing))
+            uses.append(_use_of_numbers(values, column))
     if not any(kept.values()):
         raise TableError(f"no column is left to predict from: {'; '.join(notes) or 'there is only the target'}")
-    used = [column for column in columns if any(column in part for part in kept.values())]
-    names = {part: [column.name for column in columns] for part, columns in kept.items()}
-    return Preparation(_transformer(names, categories, options.dtype), used, uses, notes)
+    for use, column in zip(uses, columns, strict=True):
+        use.form = None if column.form == ISO else column.form
+    used = [column for column, use in zip(columns, uses, strict=True) if use.width]
+    return Preparation(_transformer(kept, categories), used, uses, notes)
 
 
-def _reason_to_drop(values: Any, column: Column, max_categories: int) -> str | None:
-    present = values.drop_nulls()
-    if not len(present):
+def _reason_to_drop(values: Any, column: Column) -> str | None:
+    """Return why a column is of no use, or None."""
+    present = len(values) - values.null_count()
+    if not present:
         return "has no values"
-    distinct = present.n_unique()
-    if distinct == 1 and len(present) == len(values):
-        return "is constant"
-    if column.kind == TEXT and distinct > max_categories and distinct >= NAMES * len(present):
-        return f"has a different text in nearly every row ({distinct:,} of {len(present):,}), as names or keys have"
+    has_missing = present < len(values)
+    if column.kind != TEXT:
+        return "has one value in all rows" if values.min() == values.max() and not has_missing else None
+    distinct = values.n_unique() - has_missing
+    if distinct == 1 and not has_missing:
+        return "has one value in all rows"
+    if distinct > FEW_NAMES and distinct >= NAMES * present:
+        return f"has a different text in nearly every row ({distinct:,} of {present:,}), as names or keys have"
     return None
+
+
+def _use_of_numbers(values: Any, column: Column) -> Use:
+    """Return what becomes of a column of numbers or dates."""
+    has_missing = values.null_count() > 0
+    missing = f"; {MISSING}" if has_missing else ""
+    if column.kind == DATE:
+        has_time = bool((values.dt.truncate("1d") != values).any())
+        waves = " and the ".join(periods_of(has_time)) if not has_time else "year, the week and the day"
+        words = f"days, standardised, and waves of the {waves}{missing}"
+        return Use(column.name, column.kind, words, 1 + 2 * len(periods_of(has_time)) + has_missing)
+    largest = max(-values.min(), values.max())
+    if largest > LARGEST:
+        raise TableError(
+            f"column {column.name!r} has numbers up to {largest:.3g}; expected at most {LARGEST:g}. Correct them, or "
+            f"leave the column out (--drop)"
+        )
+    return Use(column.name, column.kind, f"standardised{missing}", 1 + has_missing)
 
 
 def _categories(values: Any, most: int) -> tuple[list[str], str]:
@@ -96,17 +118,15 @@ def _categories(values: Any, most: int) -> tuple[list[str], str]:
     import polars
 
     texts = values.cast(polars.String).fill_null("")
-    counts = texts.value_counts(sort=False)
-    value, count = counts.columns
-    ordered = counts.sort([count, value], descending=[True, False])[value].to_list()
-    kept = sorted(ordered if len(ordered) <= most else ordered[: most - 1])
-    missing = ", one of them for missing" if "" in kept else ""
-    if len(kept) == len(ordered):
+    counts = texts.value_counts(name="rows").sort(["rows", texts.name], descending=[True, False])
+    kept = sorted(counts[texts.name].head(most).to_list())
+    missing = ", one of them for missing" if "" in kept and values.null_count() else ""
+    if len(kept) == len(counts):
         return kept, f"one-hot: {len(kept)} categories{missing}"
-    return kept, f"one-hot: {len(kept)} of {len(ordered):,} categories{missing}, the others together"
+    return kept, f"one-hot: {len(kept)} of {len(counts):,} categories{missing}, the others together"
 
 
-def _transformer(names: dict[str, list[str]], categories: list[list[str]], dtype: str) -> Any:
+def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> Any:
     """Return a ColumnTransformer for columns of these names, by part."""
     import numpy as np
     from sklearn.compose import ColumnTransformer
@@ -120,25 +140,20 @@ def _transformer(names: dict[str, list[str]], categories: list[list[str]], dtype
         return SimpleImputer(strategy="median", add_indicator=True)
 
     encoder = OneHotEncoder(
-        categories=[np.array(found, dtype=object) for found in categories],
-        handle_unknown="ignore",
-        sparse_output=False,
-        dtype=np.dtype(dtype).type,
+        categories=[np.array(found, dtype=object) for found in categories], handle_unknown="ignore", sparse_output=False
     )
     parts = {
         "numbers": make_pipeline(imputer(), StandardScaler()),
         "texts": make_pipeline(TextColumns(), encoder),
-        "dates": make_pipeline(DateColumns(dtype=dtype), imputer(), StandardScaler()),
+        "dates": make_pipeline(DateColumns(), imputer(), StandardScaler()),
     }
     chosen = [(part, step, names[part]) for part, step in parts.items() if names[part]]
     return ColumnTransformer(chosen, sparse_threshold=0)
 
 
-def as_input(frame: Any, columns: Sequence[Column], dtype: str) -> Any:
-    """Return the columns of a frame as the transformer takes them: numbers in the dtype of the network."""
-    import polars
+def as_input(frame: Any, columns: Sequence[Column]) -> Any:
+    """Return the columns of a frame that the transformer takes.
 
-    kind = polars.Float32 if dtype == "float32" else polars.Float64
-    return frame.select(
-        frame[column.name].cast(kind) if column.kind == NUMBER else frame[column.name] for column in columns
-    )
+    Numbers are prepared in float64, also for a network in float32: scikit-learn's imputer returns nothing else.
+    """
+    return frame[[column.name for column in columns]]  # select() would take some names for patterns

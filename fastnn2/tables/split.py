@@ -19,7 +19,7 @@ def hold_out(labels: Array | None, n: int, options: TrainingOptions) -> tuple[Ar
     Parameters
     ----------
     labels : ndarray or None
-        Of a classification, whose classes have the same shares in both parts.
+        Of a classification, whose classes have the same shares in both parts, and at least one row in each.
     n : int
         The number of rows.
 
@@ -30,27 +30,54 @@ def hold_out(labels: Array | None, n: int, options: TrainingOptions) -> tuple[Ar
     """
     from sklearn.model_selection import train_test_split
 
-    if n < FEWEST_ROWS:
-        raise TableError(f"there are {n} rows with a target; expected at least {FEWEST_ROWS}")
-    size = max(1, int(np.ceil(options.test_size * n)))
+    check_number_of_rows(n)
+    size, n_classes = max(1, int(np.ceil(options.test_size * n))), 1
     if labels is not None:
         check_rows_of_classes(labels, options.early_stopping)
-        size = max(size, len(np.unique(labels)))
-    if n - size < 2 or (labels is not None and n - size < len(np.unique(labels))):
+        n_classes = len(np.unique(labels))
+        size = max(size, n_classes)
+    if n - size < (1 + options.early_stopping) * n_classes:
         raise TableError(
-            f"{size} of {n} rows would be held out for the test, which leaves too few for training; pass a smaller "
+            f"{size:,} of {n:,} rows would be held out for the test, which leaves too few for training; pass a smaller "
             "--test-size, or --test FILE"
         )
     training, test = train_test_split(np.arange(n), test_size=size, random_state=options.seed, stratify=labels)
+    if labels is not None:
+        training, test = _with_all_classes(labels, training, test, 1 + options.early_stopping)
     return np.sort(training), np.sort(test)
+
+
+def check_number_of_rows(n: int) -> None:
+    """Raise TableError if there are too few rows to learn from."""
+    if n < FEWEST_ROWS:
+        rows = "row" if n == 1 else "rows"
+        raise TableError(f"there {'is' if n == 1 else 'are'} {n} {rows} with a target; expected at least {FEWEST_ROWS}")
+
+
+def _with_all_classes(labels: Array, training: Array, test: Array, fewest: int) -> tuple[Array, Array]:
+    """Return the parts with at least `fewest` rows of each class for training, and one for the test.
+
+    scikit-learn's split keeps the shares of the classes, which for a class of a few rows may be none in a part.
+    """
+    _, numbers = np.unique(labels, return_inverse=True)
+    in_test = np.zeros(len(labels), dtype=bool)
+    in_test[test] = True
+    trained, tested = (np.bincount(numbers[part], minlength=numbers.max() + 1) for part in (training, test))
+    for k in np.flatnonzero((tested == 0) | (trained < fewest)):
+        of_class = np.flatnonzero(numbers == k)
+        if tested[k] == 0:
+            in_test[of_class[-1]] = True
+        else:
+            in_test[of_class[in_test[of_class]][: fewest - trained[k]]] = False
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
 def check_rows_of_classes(labels: Array, early_stopping: bool, has_test: bool = False) -> None:
     """Raise TableError if a class has no rows for each part: training, test and, for early stopping, validation."""
     parts = ["training", *([] if has_test else ["the test"]), *(["validation"] if early_stopping else [])]
     classes, counts = np.unique(labels, return_counts=True)
-    if len(parts) > 1 and counts.min() < len(parts):
-        few = classes[counts.argmin()]
+    if counts.min() < len(parts):
+        few = classes.tolist()[counts.argmin()]
         rows = "row" if counts.min() == 1 else "rows"
         also = ", or pass --no-early-stopping" if early_stopping and counts.min() == len(parts) - 1 else ""
         raise TableError(

@@ -4,8 +4,11 @@ import dataclasses
 import json
 from typing import Any
 
+from fastnn2.tables.summary_checks import check_content
+
 FORMAT = 1
 ATTRIBUTE = "table_"  # of the Pipeline
+TIMES = ("seconds", "rows_per_second")  # of a training; they do not travel with the model
 
 
 @dataclasses.dataclass
@@ -19,12 +22,15 @@ class Use:
         In words, such as "standardised", "one-hot: 7 categories" or "dropped: constant".
     width : int
         How many inputs of the network it makes; 0 for one that is not used.
+    form : str or None
+        How the text file of the training wrote its values, as `Column.form`; None for dates of ISO 8601.
     """
 
     name: str
     kind: str
     use: str
     width: int
+    form: str | None = None
 
 
 @dataclasses.dataclass
@@ -50,8 +56,8 @@ class Summary:
     network : dict
         "inputs", "hidden", "outputs", "parameters" and "dtype".
     training : dict
-        "epochs", "seconds", "rows_per_second", "ended" (in words), "loss", "validation_loss" and "validation_score"
-        (the last three are lists with one entry for each epoch, or empty).
+        "epochs", "seconds" and "rows_per_second" (which do not travel), "ended" (in words), "loss", "validation_loss"
+        and "validation_score" (the last three are lists with one entry for each epoch, or empty).
     scores : dict
         For each model, by its name, a score on the test rows by its name; None where it is not defined.
     notes : list of str
@@ -89,18 +95,20 @@ class Summary:
             content = json.loads(text)
             version = content.pop("format")
             if version == FORMAT:
+                check_content(content, cls)
                 content["columns"] = [Use(**column) for column in content["columns"]]
                 return cls(**content)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
                 f"what it says of its training cannot be read ({type(error).__name__}: {error})"
             ) from error
-        raise ValueError(f"what it says of its training has the format {version}; upgrade fastnn2")
+        raise ValueError(f"what it says of its training has the format {version!r}; upgrade fastnn2")
 
 
 def attach(summary: Summary, model: Any) -> None:
-    """Let a Pipeline have its summary."""
-    setattr(model, ATTRIBUTE, summary.to_json())
+    """Let a Pipeline have its summary, without times: a training that is repeated gives the same file."""
+    training = {name: value for name, value in summary.training.items() if name not in TIMES}
+    setattr(model, ATTRIBUTE, dataclasses.replace(summary, training=training).to_json())
 
 
 def summary_of(model: Any) -> Summary | None:

@@ -23,10 +23,13 @@ class Batch(NamedTuple):
         zone: UTC if the file has one). A missing value is null, also where the file has NaN.
     first : int
         The number of the first row; the first one of the table has number 0.
+    kept : polars.DataFrame or None
+        The columns that the caller of open_table keeps, as the file has them: from a text file, texts.
     """
 
     frame: Any
     first: int
+    kept: Any = None
 
 
 class Table(abc.ABC):
@@ -42,12 +45,15 @@ class Table(abc.ABC):
         The number of rows, where it is known. It is, if the caller gave no columns.
     notes : list of str
         What was found and needs no action, such as an unnamed index column, which is left out of `columns`.
+    has_any_order : bool
+        Whether rows can be read from any number on without reading those before.
     """
 
     path: pathlib.Path
     columns: list[Column]
     count: int | None
     notes: list[str]
+    has_any_order = True
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path

@@ -13,9 +13,11 @@ Array = np.ndarray[Any, Any]
 MOST_INTEGERS = 20  # different values of a target of integers that are taken for classes
 MOST_CLASSES = 1000
 LARGEST = 2**53  # of the integers that a Float64 has
+LARGEST_SCALE = {"float64": 1e150, "float32": 1e30}  # of numbers of which weights and squares are made
+COARSEST = 1000  # steps of rounding at the mean that a standard deviation must have, to be predicted to a thousandth
 
 
-def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str | None]:
+def find_task(column: Column, values: Any, wanted: str | None, is_all: bool = True) -> tuple[str, str | None]:
     """Return the task for a target, and a note where it was found, not asked for.
 
     Parameters
@@ -25,6 +27,8 @@ def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str
         Without missing ones, at least one.
     wanted : str or None
         The task that is asked for.
+    is_all : bool
+        Whether these are all values; else the column has more different ones.
 
     Raises
     ------
@@ -52,7 +56,8 @@ def find_task(column: Column, values: Any, wanted: str | None) -> tuple[str, str
             f"the target {column.name!r} has {count} different integers: classification (--task regression for numbers)"
         )
     what = "different integers" if are_integers else "different numbers"
-    return REGRESSION, f"the target {column.name!r} has {count:,} {what}: regression"
+    more = "" if is_all else "more than "
+    return REGRESSION, f"the target {column.name!r} has {more}{count:,} {what}: regression"
 
 
 def _words(column: Column) -> str:
@@ -92,12 +97,53 @@ def check_classes(labels: Array, name: str) -> None:
         )
 
 
-class Scale:
-    """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1."""
+def check_known_classes(labels: Array, known: Array, path: str) -> None:
+    """Raise TableError if labels of the test in a file are not among the known ones."""
+    unknown = sorted(set(labels.tolist()) - set(known.tolist()), key=str)
+    if unknown:
+        raise TableError(
+            f"{path!r} has the class {unknown[0]!r}, which no row of training has; leave such rows out, or add some to "
+            "the rows of training"
+        )
 
-    def __init__(self, y: Array, weights: Array | None) -> None:
+
+class Scale:
+    """The scale of the numbers to predict: the network learns them with mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Of the rows of training.
+    weights : ndarray (n,) or None
+    dtype : {"float64", "float32"}
+        Of the network.
+
+    Raises
+    ------
+    TableError
+        The numbers are all equal, or too large, too small or too near to each other for the dtype.
+    """
+
+    def __init__(self, y: Array, weights: Array | None, dtype: str = "float64") -> None:
         self.mean = float(np.average(y, weights=weights))
-        self.deviation = float(np.sqrt(np.average((y - self.mean) ** 2, weights=weights)))
+        differences = y - self.mean
+        largest = float(np.abs(differences).max())
+        if y.min() == y.max():
+            raise TableError(f"the target is {y[0]:g} in all rows of training; expected different numbers")
+        # The squares of small numbers would be 0, and those of large ones infinite.
+        self.deviation = float(np.sqrt(np.average((differences / largest) ** 2, weights=weights))) * largest
+        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract a number from it, or divide it by one"
+        most = LARGEST_SCALE[dtype]
+        if not 1 / most < self.deviation < most or abs(self.mean) > most:
+            raise TableError(
+                f"the target has the mean {self.mean:.3g} and the standard deviation {self.deviation:.3g}; expected "
+                f"sizes from {1 / most:g} to {most:g} in {dtype}.{remedy}"
+            )
+        if self.deviation < COARSEST * np.finfo(dtype).eps * abs(self.mean):
+            raise TableError(
+                f"the target has the mean {self.mean:.9g} and the standard deviation {self.deviation:.3g}, which is "
+                f"near the rounding of {dtype}.{remedy}"
+            )
 
     def applied(self, y: Array, dtype: Any) -> Array:
         """Return the numbers that the network learns."""

@@ -42,11 +42,14 @@ class Chunk(NamedTuple):
         The number of records.
     blank : array (blank lines,)
         For each blank line that was left out, the number of records before it.
+    size : int
+        The bytes of the stream up to the end of the chunk, from where reading began.
     """
 
     data: bytes
     rows: int
     blank: Array
+    size: int = 0
 
 
 class Fault(NamedTuple):
@@ -71,11 +74,11 @@ def read_chunks(stream: TextStream, shape: Shape, fail: Callable[[Fault], NoRetu
     fail : function
         Is called with what is wrong, and raises TableError.
     """
-    rest, lines = b"", 0
-    size = CHUNK_BYTES * min(MOST_TIMES, 1 + shape.values // MANY_COLUMNS)
+    rest, lines, size = b"", 0, 0
+    block_size = CHUNK_BYTES * min(MOST_TIMES, 1 + shape.values // MANY_COLUMNS)
     waiting = 0  # blank lines of a single column, which count if a value follows
     while True:
-        block = stream.read(size)
+        block = stream.read(block_size)
         data = rest + block
         if data and not block and not data.endswith(b"\n"):
             data += b"\n"
@@ -85,8 +88,9 @@ def read_chunks(stream: TextStream, shape: Shape, fail: Callable[[Fault], NoRetu
             if isinstance(chunk, Fault):
                 fail(Fault(lines + chunk.line, chunk.problem))
             lines += chunk.rows + len(chunk.blank)
+            size += end
             if shape.values > 1:
-                yield chunk
+                yield chunk._replace(size=size)
             else:
                 body = chunk.data.rstrip(b"\r\n")
                 ended = body + b"\n" if body else b""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from fastnn2.blocks.file_status import Status, check_unchanged
-from fastnn2.tables.column_names import UNNAMED, check_names, find_expected
+from fastnn2.tables.column_names import UNNAMED, check_names, find_expected, find_kept
 from fastnn2.tables.columns import UNSUPPORTED, Column, named
 from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.parquet_footer import RowGroup, read_row_groups
@@ -30,10 +30,15 @@ class TypedTable(Table):
     scan : function
         Returns a polars.LazyFrame of the file.
     expected : sequence of Column or None
+    kept : sequence of str
     """
 
     def __init__(
-        self, path: pathlib.Path, scan: Callable[[pathlib.Path], Any], expected: Sequence[Column] | None
+        self,
+        path: pathlib.Path,
+        scan: Callable[[pathlib.Path], Any],
+        expected: Sequence[Column] | None,
+        kept: Sequence[str] = (),
     ) -> None:
         super().__init__(path)
         self._status = Status.of(os.stat(path))
@@ -46,6 +51,8 @@ class TypedTable(Table):
         names = [name.strip() for name in schema]
         self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
         self._dtypes = dict(zip(names, schema.values(), strict=True))
+        find_kept(repr(str(path)), names, kept)
+        self._kept = list(kept)
         if expected is not None:
             find_expected(repr(str(path)), names, expected)
             for column in expected:
@@ -67,7 +74,7 @@ class TypedTable(Table):
 
         if name not in self._text_bytes:
             frame = self._collect(self._select([self._stored[name]]).head(SAMPLE_TEXTS), None)
-            texts = frame.to_series().cast(polars.String)
+            texts = frame.to_series().alias("texts").cast(polars.String)
             self._text_bytes[name] = float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
         return self._text_bytes[name]
 
@@ -76,15 +83,27 @@ class TypedTable(Table):
         import polars
 
         self.check(names)
+        wanted = list(dict.fromkeys([*names, *self._kept]))
         assert self.count is not None
-        row_bytes = self.memory_bytes(names) / self.count
-        stored = [self._stored[name] for name in names]
+        row_bytes = self.memory_bytes(names) / self.count + self._kept_bytes()
+        stored = [self._stored[name] for name in wanted]
+        by_name = polars.selectors.by_name
         for read in plan_reads(self._row_groups(), stored, row_bytes, first):
             queries = [self._select(columns).slice(read.first, read.rows) for columns in read.columns]
             frame = polars.concat([self._collect(query, read.rows) for query in queries], how="horizontal")
+            frame.columns = wanted
             for begin in range(0, read.rows, rows):
-                part = self._convert(frame.slice(begin, rows), names, read.first + begin)
-                yield Batch(part, read.first + begin)
+                part = frame.slice(begin, rows)
+                kept = part.select(by_name(*self._kept)) if self._kept else None
+                number = read.first + begin
+                yield Batch(self._convert(part.select(by_name(*names)), names, number), number, kept)
+
+    def _kept_bytes(self) -> float:
+        """Return about how many bytes a row of the kept columns takes."""
+        if not self._kept:
+            return 0.0
+        sample = self._collect(self._select([self._stored[name] for name in self._kept]).head(SAMPLE_TEXTS), None)
+        return float(sample.estimated_size() / max(1, sample.height))
 
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""

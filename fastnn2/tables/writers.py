@@ -1,24 +1,117 @@
-"""Frames that are written one after the other: to CSV or Parquet, whole or not at all, or as CSV to the terminal."""
+"""Frames that are written one after the other: to CSV, TSV or Parquet, whole or not at all, or as CSV to a stream."""
 
 import contextlib
 import pathlib
-import sys
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastnn2.storage.atomic import replacing
+from fastnn2.tables.table_error import TableError
+
+Write = Callable[[Any], None]  # takes a polars.DataFrame
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+PARQUET = (".parquet", ".pq")
+PART_BYTES = 1 << 25  # of frames in memory that become a part of a Parquet file
+
+
+def check_ending(path: pathlib.Path) -> None:
+    """Raise TableError if the name of a file does not end as one that can be written."""
+    if path.suffix.lower() not in (*SEPARATORS, *PARQUET):
+        raise TableError(
+            f"cannot write {str(path)!r}: expected a name that ends with {', '.join((*SEPARATORS, *PARQUET[:-1]))} or "
+            f"{PARQUET[-1]}"
+        )
 
 
 @contextlib.contextmanager
-def open_writer(path: pathlib.Path | None) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that writes a frame; None writes to standard output."""
-    with contextlib.ExitStack() as stack:
-        file: Any = sys.stdout.buffer if path is None else stack.enter_context(replacing(path))
-        is_first = True
+def open_writer(path: pathlib.Path) -> Iterator[Write]:
+    """Yield a function that writes a frame to a file, which replaces an old one when all are written.
+
+    Parameters
+    ----------
+    path : Path
+        Of :func:`check_ending`.
+    """
+    ending = path.suffix.lower()
+    with replacing(path) as file:
+        if ending in PARQUET:
+            with _parquet_writer(path, file) as write:
+                yield write
+        else:
+            yield text_writer(lambda text: _write_all(file, text), SEPARATORS[ending])
+
+
+def _write_all(file: Any, text: str) -> None:
+    file.write(text.encode())
+
+
+def text_writer(put: Callable[[str], None], separator: str = ",") -> Write:
+    """Return a function that writes a frame as separated values, the first one with a header.
+
+    Parameters
+    ----------
+    put : callable
+        Takes the text. polars has no part in writing to a file: it would hide which error that raises.
+    separator : str
+    """
+    is_first = True
+
+    def write(frame: Any) -> None:
+        nonlocal is_first
+        put(frame.write_csv(include_header=is_first, separator=separator))
+        is_first = False
+
+    return write
+
+
+@contextlib.contextmanager
+def _parquet_writer(path: pathlib.Path, file: Any) -> Iterator[Write]:
+    """Yield a function that takes the frames of a Parquet file; at the end they are written to `file`.
+
+    polars writes a Parquet file in one call. So that not all frames have to be in memory for it, they go to files
+    first, which it then reads and writes as a stream. A query with a generator as its source needs no such files, but
+    polars runs the generator in another thread, where Ctrl-C does not reach it and errors change their type.
+    """
+    import polars
+
+    with tempfile.TemporaryDirectory(prefix=".fastnn2-", dir=path.resolve().parent) as folder:
+        parts: list[pathlib.Path] = []
+        frames: list[Any] = []
+        held = 0
+
+        def write_part() -> None:
+            part = pathlib.Path(folder, f"{len(parts)}.parquet")
+            _run(lambda: polars.concat(frames).write_parquet(part))
+            parts.append(part)
+            frames.clear()
 
         def write(frame: Any) -> None:
-            nonlocal is_first
-            frame.write_csv(file, include_header=is_first)
-            is_first = False
+            nonlocal held
+            frames.append(frame)
+            held += frame.estimated_size()
+            if held >= PART_BYTES:
+                write_part()
+                held = 0
 
         yield write
+        if frames:
+            write_part()
+        whole = parts[0]
+        if len(parts) > 1:
+            whole = pathlib.Path(folder, "whole.parquet")
+            _run(lambda: polars.scan_parquet(parts, glob=False).sink_parquet(whole))
+        with open(whole, "rb") as source:
+            shutil.copyfileobj(source, file)
+
+
+def _run(query: Callable[[], Any]) -> None:
+    """Let polars write a file; an error of the system, such as a full disk, is an OSError however polars wraps it."""
+    import polars
+
+    try:
+        query()
+    except polars.exceptions.PolarsError as error:
+        raise OSError(f"polars cannot write the predictions: {error}") from error

@@ -1,0 +1,118 @@
+"""What a model is that ``fastnn2 train`` did not make, as values and as lines of text for 80 columns."""
+
+import math
+import textwrap
+from typing import Any
+
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
+
+from fastnn2.commands.summary_text import LABEL, WIDTH
+
+MOST_LINES = 4  # of names or labels
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Return what a model is: a dict for JSON, without what it does not have.
+
+    Parameters
+    ----------
+    model : dict, MLPClassifier, MLPRegressor or Pipeline
+    """
+    if isinstance(model, dict):
+        (h, d), o = model["W1"].shape, len(model["W2"])
+        arrays = {name: list(array.shape) for name, array in model.items()}
+        return {"model": "parameters", **_sizes(d, h, o, model["W1"].dtype.name), "arrays": arrays}
+    network = model
+    found: dict[str, Any] = {"model": type(model).__name__}
+    if isinstance(model, Pipeline):
+        steps = list(_steps(model))
+        network = steps[-1][1]
+        found["steps"] = [{"name": name, "class": _class_name(step)} for name, step in steps]
+    found["fitted"] = hasattr(network, "coefs_")
+    if not found["fitted"]:
+        return found | {"hidden": _first(network.hidden_layer_sizes), "activation": network.activation}
+    (d, h), o = network.coefs_[0].shape, network.n_outputs_
+    found |= _sizes(d, h, o, network.coefs_[0].dtype.name)
+    found |= {"activation": network.activation, "output": network.out_activation_}
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        found["features"] = [str(name) for name in names]
+    if is_classifier(network):
+        found["classes"] = network.classes_.tolist()
+    return found | {"solver": network.solver, "iterations": network.n_iter_, "loss": _as_number(network.loss_)}
+
+
+def _steps(model: Any) -> Any:
+    """Yield the names and steps of a Pipeline, and those of a Pipeline that it ends with."""
+    for name, step in model.steps[:-1]:
+        yield name, step
+    name, last = model.steps[-1]
+    if isinstance(last, Pipeline):
+        yield from _steps(last)
+    else:
+        yield name, last
+
+
+def _class_name(step: Any) -> str:
+    return step if isinstance(step, str) else type(step).__name__
+
+
+def _first(sizes: Any) -> Any:
+    return sizes[0] if isinstance(sizes, list | tuple) else sizes
+
+
+def _as_number(value: Any) -> float | None:
+    """Return a number, or None where JSON has none."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _sizes(d: int, h: int, o: int, dtype: str) -> dict[str, Any]:
+    return {"inputs": d, "hidden": h, "outputs": o, "parameters": d * h + h + h * o + o, "dtype": dtype}
+
+
+def description_lines(found: dict[str, Any]) -> list[str]:
+    """Return lines that say what :func:`describe` has found."""
+    called = {"parameters": "parameters as from fastnn2.fit, tanh and logistic"}
+    lines = labelled_lines("model", called.get(found["model"], found["model"]))
+    if "steps" in found:
+        lines += labelled_lines("steps", ", ".join(f"{step['name']} ({step['class']})" for step in found["steps"]))
+    if found.get("fitted") is False:
+        return [
+            *lines,
+            *labelled_lines("network", f"{found['hidden']} hidden units ({found['activation']}); it is not fitted"),
+        ]
+    activation, output = (f" ({found[name]})" if name in found else "" for name in ("activation", "output"))
+    hidden, inputs, outputs = (_count(found[name], name) for name in ("hidden", "inputs", "outputs"))
+    lines += labelled_lines("network", f"{inputs}, {hidden}{activation}, {outputs}{output}, {found['dtype']}")
+    lines += labelled_lines("parameters", f"{found['parameters']:,}")
+    for name, shape in found.get("arrays", {}).items():
+        lines += labelled_lines("", f"{name} ({', '.join(map(str, shape))})")
+    for name in ("features", "classes"):
+        if name in found:
+            lines += labelled_list(name, [str(each) for each in found[name]])
+    if "iterations" in found:
+        loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
+        lines += labelled_lines("training", f"{found['iterations']:,} iterations of {found['solver']}{loss}")
+    return lines
+
+
+def _count(number: int, name: str) -> str:
+    words = {"inputs": "input", "hidden": "hidden unit", "outputs": "output"}
+    return f"{number:,} {words[name]}{'' if number == 1 else 's'}"
+
+
+def labelled_lines(label: str, text: str) -> list[str]:
+    """Return a text behind a label, in lines of at most WIDTH columns."""
+    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False) or [""]
+    return [f"{label if place == 0 else '':<{LABEL}}{part}" for place, part in enumerate(parts)]
+
+
+def labelled_list(label: str, words: list[str], separator: str = ", ") -> list[str]:
+    """Return names in at most MOST_LINES lines, and how many there are if that is not all."""
+    short = [textwrap.shorten(word, WIDTH - LABEL, placeholder="...") or "..." for word in words]
+    count = len(short)
+    while len(lines := labelled_lines(label, separator.join(short[:count]))) > MOST_LINES:
+        count = count * 3 // 4
+    more = f"... and {len(words) - count:,} more"
+    return lines if count == len(words) else [*lines, *labelled_lines("", more)]
