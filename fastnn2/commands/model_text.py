@@ -7,9 +7,11 @@ from typing import Any
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-from fastnn2.commands.summary_text import LABEL, WIDTH
+from fastnn2.commands.summary_text import LABEL, WIDTH, shortened
+from fastnn2.tables.predict import label_text
 
 MOST_LINES = 4  # of names or labels
+LONGEST_WORD = 40
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def description_lines(found: dict[str, Any]) -> list[str]:
         lines += labelled_lines("", f"{name} ({', '.join(map(str, shape))})")
     for name in ("features", "classes"):
         if name in found:
-            lines += labelled_list(name, [str(each) for each in found[name]])
+            lines += labelled_list(name, [label_text(each) for each in found[name]])
     if "iterations" in found:
         loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
         lines += labelled_lines("training", f"{found['iterations']:,} iterations of {found['solver']}{loss}")
@@ -103,16 +105,16 @@ def _count(number: int, name: str) -> str:
 
 
 def labelled_lines(label: str, text: str) -> list[str]:
-    """Return a text behind a label, in lines of at most WIDTH columns."""
-    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False) or [""]
+    """Return a text behind a label, in lines of at most WIDTH columns unless a word, such as a path, is longer."""
+    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
     return [f"{label if place == 0 else '':<{LABEL}}{part}" for place, part in enumerate(parts)]
 
 
-def labelled_list(label: str, words: list[str], separator: str = ", ") -> list[str]:
-    """Return names in at most MOST_LINES lines, and how many there are if that is not all."""
-    short = [textwrap.shorten(word, WIDTH - LABEL, placeholder="...") or "..." for word in words]
+def labelled_list(label: str, words: list[str], separator: str = ", ", rest: str = "in --json") -> list[str]:
+    """Return names in at most MOST_LINES lines, and if that is not all, how many more there are and where."""
+    short = [shortened(word, LONGEST_WORD) for word in words]
     count = len(short)
     while len(lines := labelled_lines(label, separator.join(short[:count]))) > MOST_LINES:
         count = count * 3 // 4
-    more = f"... and {len(words) - count:,} more"
+    more = f"... and {len(words) - count:,} more, {rest}"
     return lines if count == len(words) else [*lines, *labelled_lines("", more)]

@@ -103,7 +103,7 @@ class TypedTable(Table):
         if not self._kept:
             return 0.0
         sample = self._collect(self._select([self._stored[name] for name in self._kept]).head(SAMPLE_TEXTS), None)
-        return float(sample.estimated_size()) / max(1, sample.height)
+        return float(sample.estimated_size() / max(1, sample.height))
 
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""

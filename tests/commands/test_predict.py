@@ -169,12 +169,11 @@ def test_models_that_train_did_not_make(rows, tmp_path, capsys):
 
 def test_a_reader_that_goes_away_is_no_error(rows):
     """Such as head; the exit code is that of the other commands."""
-    process = subprocess.Popen(
-        [*MODULE, "predict", trained("kind"), str(rows)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(PATIENCE) == 1
+    command = [*MODULE, "predict", trained("kind"), str(rows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE) == 1
 
 
 INTERRUPTED = """
