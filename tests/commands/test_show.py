@@ -228,6 +228,20 @@ def test_a_summary_without_its_model(tmp_path, capsys):
         )
 
 
+def test_attributes_that_a_stranger_has_changed(tmp_path, capsys):
+    """What no kernel reads is not checked by load; it is shown where it is what it should be."""
+    model = fastnn2.MLPClassifier(3, solver="lbfgs", random_state=0).fit(X, Y)
+    model.n_iter_, model.loss_, model.solver = "x", [1], None
+    model.classes_ = np.array([b"a", b"b"])
+    fastnn2.save(model, tmp_path / "odd.model")
+    assert "classes    b'a', b'b'" in shown(capsys, tmp_path / "odd.model")
+    content = json.loads(shown(capsys, tmp_path / "odd.model", "--json"))
+    assert (content["iterations"], content["loss"], content["classes"]) == (None, None, ["b'a'", "b'b'"])
+    model = fastnn2.MLPClassifier("x")
+    fastnn2.save(model, tmp_path / "odd.model")
+    assert "it is not fitted" in shown(capsys, tmp_path / "odd.model")
+
+
 def test_a_terminal_gets_no_control_characters(tmp_path, capsys):
     def change(content):
         content.update(file="\x1b[2Jevil.csv", fastnn2="\x9b31m", notes=["\x1b]0;title\x07", "new\nline"])
