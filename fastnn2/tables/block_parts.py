@@ -131,7 +131,9 @@ def _read_rows(job: TrainingJob, table: Table, chosen: Array) -> Rows:
         first += len(rows)
     weights = None if job.options.weight is None else np.concatenate([rows.weights for rows in taken])
     frame = polars.concat([rows.frame for rows in taken], rechunk=True)
-    return Rows(frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0)
+    return Rows(
+        frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0
+    )
 
 
 def _check_classes(survey: TargetSurvey, parts: list[tuple[Rows, str]]) -> None:
