@@ -19,7 +19,7 @@ def text(results):
         [name, f"{row['rows']:,}", f"{row['columns']}", f"{row['inputs']}", kind(row)] for name, row in tables.items()
     ]
     measured_on = (
-        f"Measured {where['date'][:10]} on {where['cores']} cores of an {environment.title(where)}, scikit-learn "
+        f"Measured {where['date'][:10]} on an {environment.title(where)}, scikit-learn "
         f"{where['versions']['scikit-learn']}."
     )
     return "\n\n".join(
@@ -32,7 +32,7 @@ def text(results):
             scores(tables, "error"),
             "**Log loss** of the classes' probabilities:",
             scores(tables, "log loss"),
-            "**Time** of a fit, median over the splits:",
+            "**Time** of a fit, median over the splits, of a processor with one thread:",
             report.table(header(), [[name, *times(row)] for name, row in tables.items()]),
             docs.filled(measured_on),
         ]
