@@ -1,7 +1,7 @@
 """Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/tables.md."""
 
 from bench import docs, environment, report
-from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK
+from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK, TABLES
 
 HEADINGS = {
     NETWORK: "`fastnn2 train`",
@@ -14,7 +14,7 @@ HEADINGS = {
 def text(results):
     """Return the three tables, with what they are of."""
     where = results["environment"]
-    tables = results["tables"]
+    tables = {name: results["tables"][name] for name in TABLES if name in results["tables"]}
     shapes = [
         [name, f"{row['rows']:,}", f"{row['columns']}", f"{row['inputs']}", kind(row)] for name, row in tables.items()
     ]
