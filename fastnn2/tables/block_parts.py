@@ -11,7 +11,6 @@ from fastnn2.tables.split import VALIDATION, check_rows_of_classes
 from fastnn2.tables.table import Table
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.target_survey import TargetSurvey
-from fastnn2.tables.train_memory import no_rows
 from fastnn2.tables.training_job import TrainingJob
 
 Array = np.ndarray[Any, Any]
@@ -114,7 +113,7 @@ def _count_rows(job: TrainingJob, table: Table) -> int:
     names = job.wanted[len(job.names) :]
     count = sum(len(rows_with_target(table, batch, job.target, job.options.weight)) for batch in table.batches(names))
     if not count:
-        raise no_rows(table, job)
+        raise job.no_rows(table)
     return count
 
 
@@ -132,7 +131,7 @@ def _read_rows(job: TrainingJob, table: Table, chosen: Array) -> Rows:
         first += len(rows)
     weights = None if job.options.weight is None else np.concatenate([rows.weights for rows in taken])
     frame = polars.concat([rows.frame for rows in taken], rechunk=True)
-    return Rows(frame, frame[job.target.name], weights, np.concatenate([rows.numbers for rows in taken]), 0)
+    return Rows(frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0)
 
 
 def _check_classes(survey: TargetSurvey, parts: list[tuple[Rows, str]]) -> None:

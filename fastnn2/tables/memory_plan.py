@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from fastnn2.blocks.labelled_blocks import BLOCK_ROWS
 from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, Column
+from fastnn2.tables.table import NUMBER_BYTES
 from fastnn2.tables.training_job import TrainingJob
 
 FRAMES, MATRICES = 2, 4  # copies of the rows that a training has at its peak: as read, and prepared
@@ -35,7 +34,6 @@ class MemoryPlan:
         count = job.table.count
         assert count is not None  # of a table whose columns were found
         self._frame = FRAMES * job.table.memory_bytes(job.wanted) / count
-        self._itemsize = np.dtype(job.options.dtype).itemsize
         most = job.options.max_categories
         widths = [_most_width(column, most) for column in job.features]
         self._count = count
@@ -50,7 +48,7 @@ class MemoryPlan:
         self.block_rows = _bounded(rows / 8, BLOCK_ROWS)  # one is trained on, one or two are read meanwhile
 
     def _bytes_per_row(self, widths: list[int]) -> float:
-        return self._frame + MATRICES * self._itemsize * sum(widths)
+        return self._frame + MATRICES * NUMBER_BYTES * sum(widths)
 
     def _fits_with(self, widths: list[int]) -> bool:
         return self._count * self._bytes_per_row(widths) <= self.limit

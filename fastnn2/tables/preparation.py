@@ -58,7 +58,7 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
     kept: dict[str, list[str]] = {"numbers": [], "texts": [], "dates": []}
     uses, notes, categories = [], [], []
     for column in columns:
-        values = frame[column.name]
+        values = frame[column.name].alias("values")  # polars takes names such as "^a$" for patterns, also of a Series
         reason = _reason_to_drop(values, column)
         if reason is not None:
             notes.append(f"column {column.name!r} {reason}: it is dropped")
@@ -117,9 +117,9 @@ def _categories(values: Any, most: int) -> tuple[list[str], str]:
     """Return the categories of a column that get an input of their own, the most frequent ones, and words on them."""
     import polars
 
-    texts = values.cast(polars.String).fill_null("").alias("text")  # its own name may be a pattern to polars
-    counts = texts.value_counts(name="rows").sort(["rows", "text"], descending=[True, False])
-    kept = sorted(counts["text"].head(most).to_list())
+    texts = values.cast(polars.String).fill_null("")
+    counts = texts.value_counts(name="rows").sort(["rows", texts.name], descending=[True, False])
+    kept = sorted(counts[texts.name].head(most).to_list())
     missing = ", one of them for missing" if "" in kept and values.null_count() else ""
     if len(kept) == len(counts):
         return kept, f"one-hot: {len(kept)} categories{missing}"

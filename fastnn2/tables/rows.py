@@ -53,13 +53,14 @@ def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | N
         A weight is missing or negative.
     """
     frame, numbers = batch.frame, batch.first + np.arange(len(batch.frame))
-    has_target = frame[target.name].is_not_null()
+    # polars takes names such as "^a$" for patterns, also of a Series.
+    has_target = frame[target.name].alias("target").is_not_null()
     without_target = int((~has_target).sum())
     if without_target:
         frame, numbers = frame.filter(has_target), numbers[has_target.to_numpy()]
     weights = None
     if weight is not None:
-        weights = frame[weight].fill_null(-1.0).to_numpy()
+        weights = frame[weight].alias("weight").fill_null(-1.0).to_numpy()
         if len(weights) and weights.min() < 0:
             place = int((weights < 0).argmax())
             found = frame[weight][place]
@@ -69,7 +70,7 @@ def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | N
             )
         if len(weights) and weights.min() == 0:
             frame, numbers, weights = frame.filter(weights > 0), numbers[weights > 0], weights[weights > 0]
-    return Rows(frame, frame[target.name], weights, numbers, without_target)
+    return Rows(frame, frame[target.name].alias("target"), weights, numbers, without_target)
 
 
 def check_weight(column: Column) -> None:

@@ -9,7 +9,6 @@ from fastnn2.tables.rows import rows_with_target
 from fastnn2.tables.split import check_number_of_rows
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.targets import as_labels, check_classes
-from fastnn2.tables.train_memory import no_rows
 from fastnn2.tables.training_job import TrainingJob
 
 Array = np.ndarray[Any, Any]
@@ -57,7 +56,7 @@ class TargetSurvey:
                 counted = each.group_by("value").agg(polars.col("count").sum()).sort("value")
                 is_whole = len(counted) <= MOST_VALUES
         if counted is None or not self.n:
-            raise no_rows(job.table, job)
+            raise job.no_rows(job.table)
         count = self.n + without_target
         job.rows |= {"file": count, "without target": without_target}
         job.add_rows_without_target(without_target)

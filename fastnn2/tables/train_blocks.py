@@ -4,22 +4,17 @@ import contextlib
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from fastnn2.tables.best_file import BestFile, Recorded, identity_of
 from fastnn2.tables.block_parts import Parts, PartSizes, part_sizes, read_parts
 from fastnn2.tables.block_run import BlockRun, finish
 from fastnn2.tables.checkpoint_checks import check_same
+from fastnn2.tables.conclude import Fitted, Samples, check_before_fit, conclude
 from fastnn2.tables.epoch_history import EpochHistory
 from fastnn2.tables.memory_plan import MemoryPlan
-from fastnn2.tables.model_scores import Scores, TestScores, linear_note, linear_predictions
-from fastnn2.tables.model_size import check_can_be_saved
-from fastnn2.tables.network import STOPPED, check_finite, divergence_told, make_network
+from fastnn2.tables.network import divergence_told, make_network
 from fastnn2.tables.preparation import as_input, prepare
-from fastnn2.tables.scores import NETWORK
 from fastnn2.tables.split import VALIDATION
-from fastnn2.tables.summarise import summarise
-from fastnn2.tables.summary import attach
 from fastnn2.tables.table_blocks import OrderedTableBlocks, Recipe, TableBlocks
 from fastnn2.tables.target_survey import TargetSurvey
 from fastnn2.tables.targets import Scale
@@ -48,23 +43,15 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     for text in preparation.notes:
         job.add_note(text)
     inputs = as_input(parts.sample.frame, preparation.columns)
-    X = preparation.transformer.fit_transform(inputs)
-    y = survey.goals(parts.sample.target)
-    scale = None if job.is_classification else Scale(y, parts.sample.weights, job.options.dtype)
+    X = preparation.transformer.fit_transform(inputs).astype(job.options.dtype, copy=False)
+    sample = Samples(X, survey.goals(parts.sample.target), parts.sample.weights)
+    scale = None if job.is_classification else Scale(sample.y, sample.weights, job.options.dtype)
     recipe = Recipe(job, survey, preparation.transformer, preparation.columns, X.shape[1], scale)
-    parts.sample.frame = inputs = None
-
+    test = Samples(recipe.X(parts.test), survey.goals(parts.test.target), parts.test.weights)
+    parts.sample.frame = parts.test.frame = inputs = None
     final = make_network(job.task, job.options, job.options.early_stopping, VALIDATION)
-    network = make_network(job.task, job.options, False, VALIDATION)
-    network.set_params(random_state=np.random.RandomState(job.options.seed))
-    if job.options.class_weight is not None and survey.classes is not None and survey.counts is not None:
-        weights = survey.n / (len(survey.classes) * survey.counts)
-        network.set_params(class_weight=dict(zip(survey.classes.tolist(), weights.tolist(), strict=True)))
-    if job.options.keep:
-        check_can_be_saved(preparation.transformer, final, X.shape[1])
-    note = linear_note(y if scale is None else None, X)
-    if note is not None:
-        job.add_note(note)
+    check_before_fit(job, preparation, final, sample)
+    network = _network_for_blocks(job, survey)
     history = EpochHistory(network.tol, network.n_iter_no_change, job.options.early_stopping)
     if recorded is not None:
         history = recorded.history(history)
@@ -79,19 +66,17 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     finish(network, history, job.rows["training"], final.get_params(deep=False))
     if scale is not None:
         scale.fold_into(network)
-    model = Pipeline([("columns", preparation.transformer), ("network", network)])
-    test_X, test_y = recipe.X(parts.test), survey.goals(parts.test.target)
-    predicted = network.predict_proba(test_X) if scale is None else network.predict(test_X)
-    check_finite(network, predicted)
-    tested = TestScores(survey.classes, test_y, parts.test.weights)
-    scores: Scores = {NETWORK: tested.of(predicted), **tested.of_constant(y, parts.sample.weights)}
-    if ended != STOPPED:
-        class_weight = job.options.class_weight
-        name, linear = linear_predictions(survey.classes, X, y, parts.sample.weights, test_X, class_weight)
-        scores[name] = tested.of(linear)
-    summary = summarise(job, preparation.uses, network, run.seconds, run.epochs_here, ended, scores)
-    attach(summary, model)
-    return Trained(model, summary, test_y, predicted, ended == STOPPED)
+    return conclude(job, preparation, Fitted(network, ended, run.seconds, run.epochs_here), sample, test)
+
+
+def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:
+    """Return the network that partial_fit trains, which knows neither validation nor balanced classes."""
+    network = make_network(job.task, job.options, False, VALIDATION)
+    network.set_params(random_state=np.random.RandomState(job.options.seed))  # blocks take different orders from it
+    if job.options.class_weight is not None and survey.classes is not None and survey.counts is not None:
+        weights = survey.n / (len(survey.classes) * survey.counts)
+        network.set_params(class_weight=dict(zip(survey.classes.tolist(), weights.tolist(), strict=True)))
+    return network
 
 
 def _tell_sizes(job: TrainingJob, sizes: PartSizes) -> None:

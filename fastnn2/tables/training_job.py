@@ -104,6 +104,11 @@ class TrainingJob:
                 "pass --task classification"
             )
 
+    def no_rows(self, table: Table) -> TableError:
+        """Return the error for a table of which no row can be used."""
+        weight = "" if self.options.weight is None else f" and a weight {self.options.weight!r} above 0"
+        return TableError(f"no row of {str(table.path)!r} has a value of the target {self.target.name!r}{weight}")
+
     @property
     def is_classification(self) -> bool:
         """Whether the target has classes."""

@@ -97,7 +97,8 @@ def convert_frame(frame: Any, columns: Sequence[Column], fail: Callable[[int, st
     import polars
 
     converted = []
-    for values, column in zip(frame.get_columns(), columns, strict=True):
+    for found, column in zip(frame.get_columns(), columns, strict=True):
+        values = found.alias("values")  # polars takes names such as "^a$" for patterns, also of a Series
         if column.kind == DATE and values.dtype != polars.Null:
             outside = is_outside(values)
             if outside.any():

@@ -74,7 +74,7 @@ class TypedTable(Table):
 
         if name not in self._text_bytes:
             frame = self._collect(self._select([self._stored[name]]).head(SAMPLE_TEXTS), None)
-            texts = frame.to_series().cast(polars.String)
+            texts = frame.to_series().alias("texts").cast(polars.String)
             self._text_bytes[name] = float(texts.str.len_bytes().sum() or 0) / max(1, len(texts))
         return self._text_bytes[name]
 
@@ -125,8 +125,9 @@ class TypedTable(Table):
         """Return a query of some columns, by their names in the file."""
         import polars
 
-        # polars.col takes "*" and "^...$" for patterns of names
-        return self._query.select(*(polars.selectors.by_name(name) for name in names))
+        # By numbers, as "*" and "^...$" are patterns of names.
+        places = {name: place for place, name in enumerate(self._stored.values())}
+        return self._query.select(polars.nth(*(places[name] for name in names)))
 
     def _row_groups(self) -> list[RowGroup]:
         """Return the row groups of a Parquet file; all rows of another file, or of one that does not say, are one."""

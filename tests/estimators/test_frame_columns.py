@@ -95,6 +95,12 @@ def test_neither_library_is_imported():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
+def test_lazy_frames_are_refused():
+    for step in (TextColumns(), DateColumns(), NumberColumns()):
+        with pytest.raises(TypeError, match=r"X is a LazyFrame, .*: pass X\.collect\(\)"):
+            step.fit(FRAMES["polars"].lazy())
+
+
 def test_arrays_of_one_axis_are_refused():
     for step in (TextColumns(), DateColumns(), NumberColumns()):
         for X in (pd.Series(["2020-01-01"]), pl.Series(["2020-01-01"]), np.array(["2020-01-01"]), ["2020-01-01"]):

@@ -78,6 +78,7 @@ def test_any_number_of_rows(count):
 NOT_NUMBERS = [
     (["1", "2"], "'1'"),
     ([datetime.date(2020, 1, 1), None], r"datetime.date\(2020, 1, 1\)"),
+    ([[1, 2], [3, 4]], r"\[1, 2\]"),
     ([datetime.timedelta(1), None], r"datetime.timedelta\(days=1\)"),
 ]
 

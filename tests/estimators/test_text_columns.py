@@ -65,6 +65,7 @@ COLUMNS = {
         [pd.Series(["x", 3.0, None, True, pd.NA, decimal.Decimal("1.50"), np.str_("y")], dtype=object)],
         ["x", "3", "", "true", "", "1.50", "y"],
     ),
+    "lists": ([pl.Series([[1, 2], [3, 4], None]), pd.Series([[1, 2], [3, 4], None])], ["[1, 2]", "[3, 4]", ""]),
     "missing ones alone": (
         [pd.Series([None, None], dtype=kind) for kind in (float, object, "str", "boolean", "category")]
         + [pl.Series([None, None]), pl.Series([None, None], dtype=pl.String)],
