@@ -33,4 +33,4 @@ def sample_of(model: Any, summary: Summary) -> Any:
     values = {column.name: VALUES[column.kind] for column in columns}
     values |= {column.name: "" for column in columns if column.kind == BOOLEAN and "" in categories[column.name]}
     frame = polars.DataFrame({name: [value] for name, value in values.items()})
-    return as_input(frame, columns, summary.network["dtype"])
+    return as_input(frame, columns)
