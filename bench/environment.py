@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # These make OpenBLAS use kernels for another processor, and every peer with a matrix product look slow.
 OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 # Microarchitectures by family and model, as a virtual machine often hides the processor's own name.
-PROCESSORS = {("25", "17"): "Zen 4", ("6", "85"): "Cascade Lake", ("6", "207"): "Emerald Rapids"}
+PROCESSORS = {("25", "17"): "Zen 4", ("6", "85"): "Cascade Lake", ("6", "207"): "Emerald Rapids", ("26", "2"): "Zen 5"}
 MODEL = re.compile(r"\(family (\w+), model (\w+)\)")
 PACKAGES = ("fastnn2", "numpy", "numba", "llvmlite", "scikit-learn", "scipy", "torch", "jax", "jaxlib")
 

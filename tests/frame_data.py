@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastnn2
-from fastnn2.estimators import DateColumns, TextColumns
+from fastnn2.estimators import DateColumns, NumberColumns, TextColumns
 
 NUMBERS, TEXTS, DATES = ["price", "rooms", "size"], ["city", "garden", "new"], ["sold", "seen"]
 CATEGORIES = [["", "Oslo", "Rome"], ["", "false", "true"], ["false", "true"]]
@@ -68,13 +68,24 @@ def frames():
     }
 
 
+def as_frame(column):
+    """Return a column as a frame of its library, or as an array (n, 1)."""
+    if isinstance(column, np.ndarray):
+        return column.reshape(-1, 1)
+    return column.rename("a").to_frame()
+
+
 def targets():
     return np.arange(N) % 3
 
 
-def pipeline(dtype="float64", columns=(*NUMBERS, *TEXTS, *DATES)):
-    """Return a Pipeline that is not fitted, for some columns of the table."""
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+def pipeline(dtype="float64", columns=(*NUMBERS, *TEXTS, *DATES), converted=False):
+    """Return a Pipeline that is not fitted, for some columns of the table.
+
+    If `converted`, NumberColumns makes an array of the numbers; otherwise scikit-learn does.
+    """
+    numbers = SimpleImputer(strategy="median", add_indicator=True), StandardScaler()
+    numbers = make_pipeline(*[NumberColumns(dtype)] * converted, *numbers)
     kinds = [categories for name, categories in zip(TEXTS, CATEGORIES, strict=True) if name in columns]
     encoder = OneHotEncoder(categories=kinds, handle_unknown="ignore", sparse_output=False, dtype=dtype)
     dates = (DateColumns(dtype), SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
@@ -89,8 +100,13 @@ def pipeline(dtype="float64", columns=(*NUMBERS, *TEXTS, *DATES)):
     return Pipeline([("columns", chosen), ("network", network)])
 
 
-def fitted(X, **options):
-    """Return the Pipeline after a short fit to X, which does not converge."""
+def fit(model, X):
+    """Return a Pipeline for the table after a short fit to X, which does not converge."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline(**options).fit(X, targets())
+        return model.fit(X, targets())
+
+
+def fitted(X, **options):
+    """Return the Pipeline of :func:`pipeline` after a short fit to X."""
+    return fit(pipeline(**options), X)

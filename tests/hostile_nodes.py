@@ -32,6 +32,7 @@ _ARGUMENTS = listed("TupleNode", "builtins.tuple", value(COMMAND))
 _EMPTY = mapping(__id__=70101)
 _REDUCE = {"args": _ARGUMENTS}
 _CLASSIFIER = "fastnn2.estimators.MLPClassifier"
+_DATES, _TEXTS = "fastnn2.estimators.DateColumns", "fastnn2.estimators.TextColumns"
 _ARRAY = node("NdArrayNode", "numpy.ndarray", type="numpy", file="1.npy", __id__=70201)
 
 NODES = (
@@ -80,6 +81,10 @@ NODES = (
     node("ObjectNode", "sklearn.base.BaseEstimator", content=mapping(__setstate__=value(3)), __id__=70407),
     node("ObjectNode", "sklearn.pipeline.x.Pipeline", content=_EMPTY, __id__=70408),
     {**node("ObjectNode", "x.y", content=_EMPTY, __id__=70409), "__module__": "os", "__class__": "path.join"},
+    node("ObjectNode", _DATES, content=mapping(dtype=value("(999999999,)f8")), __id__=70410),
+    node("ObjectNode", _DATES, content=mapping(
+        dtype=value("float64"), n_features_in_=value(10**9), has_time_=_ARRAY), __id__=70411),
+    node("ObjectNode", _TEXTS, content=mapping(transform=node("FunctionNode", "numpy.sin")), __id__=70412),
     node("RandomStateNode", "numpy.random.mtrand.RandomState", __id__=70501, content=mapping(
         bit_generator=value("MT19937"), has_gauss=value(0), gauss=value(0.0),
         state=mapping(__id__=70511, key=_ARRAY, pos=value(10**6)))),

@@ -274,6 +274,31 @@ class Pipeline(Classifier):
         return make_pipeline(columns, network).fit(*self.samples())
 
 
+class Table(Classifier):
+    """A Pipeline of texts and dates."""
+
+    name = "table"
+
+    def model(self):
+        from sklearn.compose import make_column_transformer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder
+
+        import fastnn2
+        from fastnn2.estimators import DateColumns, TextColumns
+
+        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        columns = make_column_transformer((make_pipeline(TextColumns(), encoder), [0, 1]), (DateColumns(), [2, 3]))
+        network = fastnn2.MLPClassifier(4, max_iter=3, random_state=5, n_threads=1)
+        model = make_pipeline(columns, network).fit(*self.samples())
+        model.table_ = '{"a": 1}'
+        return model
+
+    def samples(self):
+        rows = [["x", True, "2024-02-29", "2024-02-29T18:30"], [None, False, "1970-01-01", "1969-12-31"]] * 4
+        return np.array(rows, dtype=object), np.array(["a", "b", "c", "a"] * 2)
+
+
 def with_schema(members, schema):
     """Return members with another schema, and without the arrays that it does not use."""
     text = json.dumps(schema, separators=(",", ":")).encode()
@@ -291,7 +316,10 @@ def _bomb(members, made={}):  # noqa: B006 - kept from one file to the next, as 
     return made["bomb"]
 
 
-FORMATS = {made.name: made for made in (Params(), Classifier(), Pipeline(), Checkpoint("fit"), Checkpoint("estimator"))}
+FORMATS = {
+    made.name: made
+    for made in (Params(), Classifier(), Pipeline(), Table(), Checkpoint("fit"), Checkpoint("estimator"))
+}
 
 
 # One process

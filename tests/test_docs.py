@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import itertools
 import json
 import os
 import pathlib
@@ -35,6 +36,8 @@ README, EVERYTHING = TEXT["README.md"], "\n".join(TEXT.values())
 BY_HAND = [name for name in PAGES if name != "docs/benchmarks.md"]
 
 MOST_LINES, WIDEST = 150, 120
+MOST_COLUMNS = 80  # of a terminal
+ON_FILES = ("train", "predict", "show", "export")
 WORDS = "vector, pair, group, tile, chunk, panel, register block, block, piece, part, batch, job, team"
 GLOSSARY = tuple(WORDS.split(", "))
 NEEDS_BASH = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -74,6 +77,7 @@ def test_pages_are_found():
 NEEDS_EXTRAS = {
     "docs/cluster.md": [("distributed", "dask"), ("dask.dataframe", "dask")],
     "docs/models.md": [("skops", "files"), ("skl2onnx", "onnx")],
+    "docs/tables.md": [("polars", "tables"), ("skops", "tables")],
 }
 
 
@@ -96,7 +100,7 @@ def test_the_main_pages_have_examples():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_say_what_they_are(page):
-    assert {kind for kind, _ in blocks(TEXT[page])} <= {"sh", "python", "pycon", "dockerfile", "c"}
+    assert {kind for kind, _ in blocks(TEXT[page])} <= {"sh", "python", "pycon", "text", "dockerfile", "c"}
     assert TEXT[page].count("```") == 2 * len(blocks(TEXT[page]))
 
 
@@ -128,8 +132,47 @@ def commands_of_fastnn2():
 
 @pytest.mark.parametrize("arguments", commands_of_fastnn2())
 def test_commands_are_accepted(arguments):
-    options = build_parser().parse_args(shlex.split(arguments))
+    command, *words = shlex.split(arguments)
+    if command in ON_FILES and all(word.startswith("--") for word in words):
+        # A command that is spoken of, without its files.
+        assert {*words} <= options_of(command) | {"--help"}
+        return
+    options = build_parser().parse_args([command, *words])
     assert getattr(options, "cpu", None) in (None, *LEVELS)
+
+
+def runnable(text):
+    """Return the blocks of a section that are run: (language, content), without those that install something."""
+    return [(kind, code) for kind, code in blocks(text) if "pip install" not in code]
+
+
+@NEEDS_BASH
+def test_commands_on_files_print_what_the_page_shows(tmp_path):
+    """The worked example, and the error; "..." stands for figures that differ from machine to machine."""
+    for needed in NEEDS_EXTRAS["docs/tables.md"]:
+        extra(*needed)
+    setting = 'fastnn2() { "$FASTNN2_PYTHON" -m fastnn2 "$@" 2>&1; }\n'
+    # Kernels that are compiled would be told of on a terminal only; nothing else may come between the lines.
+    environment = os.environ | {"FASTNN2_PYTHON": sys.executable, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "80"}
+    found = [
+        block
+        for title in ("A worked example", "When something is wrong")
+        for block in runnable(section("docs/tables.md", title))
+    ]
+    assert [kind for kind, _ in found] == ["python", *3 * ["sh", "text"], "sh", "text"]
+    subprocess.run([sys.executable, "-c", found[0][1]], cwd=tmp_path, check=True, timeout=PATIENCE)
+    for (_, command), (_, expected) in itertools.pairwise(found):
+        if not command.startswith("fastnn2 "):
+            continue
+        done = subprocess.run(
+            ["bash", "-c", setting + command], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == (2 if ": error: " in expected else 0), done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= MOST_COLUMNS or done.returncode
+        # The page has long lines, such as those of errors, in several.
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        assert doctest.OutputChecker().check_output(expected, done.stdout, flags), done.stdout
 
 
 @NEEDS_BASH
@@ -300,9 +343,24 @@ def test_every_command_is_described(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert {"moons", "scale", "info", "warmup"} == set(commands)
+    assert {*ON_FILES, "moons", "scale", "info", "warmup"} == set(commands)
     rows = re.findall(r"^\| `fastnn2 (\w+)` \|", section("docs/deployment.md", "The command"), re.MULTILINE)
     assert rows == commands
+
+
+@pytest.mark.parametrize(("command", "title"), [("train", "Options of train"), ("predict", "Predictions")])
+def test_every_option_of_a_command_on_files_is_described(command, title):
+    options = options_of(command)
+    assert "--threads" in options
+    described = spans(" ".join(re.findall(r"^\| (`--[^|]+) \|", section("docs/tables.md", title), re.MULTILINE)))
+    assert {span.split()[0] for span in described if span.startswith("--")} == options
+
+
+def options_of(command):
+    """Return the options of a command, but for --help."""
+    subparsers = next(action for action in build_parser()._actions if isinstance(action.choices, dict))
+    actions = subparsers.choices[command]._actions
+    return {word for action in actions for word in action.option_strings if word.startswith("--")} - {"--help"}
 
 
 def test_every_environment_variable_is_described():

@@ -39,6 +39,7 @@ PUBLIC_MODULES = {
     "fastnn2.estimators.date_columns": "fastnn2.estimators",
     "fastnn2.estimators.mlp": "fastnn2.estimators",
     "fastnn2.estimators.checkpoints": "fastnn2.callbacks",
+    "fastnn2.estimators.number_columns": "fastnn2.estimators",
     "fastnn2.estimators.text_columns": "fastnn2.estimators",
     "fastnn2.functional.predictor": "fastnn2",
 }

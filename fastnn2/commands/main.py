@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -40,39 +41,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print_error(f"{options.parser.prog}: {one_line(message)}")
-        return _run(options)
+        return _run(options, is_process=arguments is None)
 
 
-def _run(options: argparse.Namespace) -> int:
-    """Run a command; turn what it raises into one line on standard error and an exit code."""
+def _run(options: argparse.Namespace, is_process: bool) -> int:
+    """Run a command; turn what it raises into one line on standard error and an exit code.
+
+    Where a process does nothing else, Ctrl-C after the one that has ended the command changes nothing.
+    """
     name = options.parser.prog
-    message: str | None
     try:
         code: int = options.run(options)
+        if is_process and code == INTERRUPTED:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         flush(sys.stdout)
         return code
-    except TrainingInterrupted as error:
-        last = f"; last cost {error.cost_[-1]:.6g}" if len(error.cost_) else ""
-        message, code = f"interrupted after iteration {len(error.cost_):,}{last}", INTERRUPTED
-    except KeyboardInterrupt:
-        message, code = "interrupted", INTERRUPTED
-    except TrainingDiverged as error:
-        message = f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate"
-        code = 1
-    except OSError as error:
-        reader_is_gone = isinstance(error, BrokenPipeError)  # such as that of | head: no message
-        message, code = None if reader_is_gone else f"error: {error}", 1
-    except MemoryError as error:
-        message, code = f"error: {str(error) or 'not enough memory'}", 1
-    except (ImportError, RuntimeError) as error:  # NumPy is too new for Numba; the system refuses threads
-        message, code = f"error: {error}", 1
-    except ValueError as error:
-        message, code = f"error: {error}", 2
+    except BaseException as error:
+        if is_process and _is_interrupt(error):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        told = _told(error)
+        if told is None:
+            raise
+        message, code = told
     with contextlib.suppress(OSError):
         flush(sys.stdout)
-    if message is None:
+    if not message:
         return code
     if code == INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
         name = f"\r\033[K{name}"  # replace the line that has "^C" and the rest of a progress bar or compiler message
     print_error(f"{name}: {one_line(message)}")
     return code
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error comes from Ctrl-C; modules in C that are being imported make an ImportError of it."""
+    if isinstance(error, ImportError):
+        found: BaseException | None = error
+        while found is not None and not isinstance(found, KeyboardInterrupt):
+            found = found.__cause__ or found.__context__
+        return found is not None
+    return isinstance(error, KeyboardInterrupt)
+
+
+def _told(error: BaseException) -> tuple[str, int] | None:
+    """Return what to say of an error and the exit code; None for an error that is a fault of this program.
+
+    There is nothing to say if the reader of the output has gone, as that of ``| head``.
+    """
+    if isinstance(error, TrainingInterrupted):
+        last = f"; last cost {error.cost_[-1]:.6g}" if len(error.cost_) else ""
+        return f"interrupted after iteration {len(error.cost_):,}{last}", INTERRUPTED
+    if _is_interrupt(error):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, TrainingDiverged):
+        return f"error: training diverged at iteration {len(error.cost_):,}; try a smaller --learning-rate", 1
+    if isinstance(error, BrokenPipeError):
+        return "", 1
+    if isinstance(error, MemoryError):
+        return f"error: {str(error) or 'not enough memory'}", 1
+    if isinstance(error, OSError | ImportError | RuntimeError):  # NumPy is too new for Numba; there are no threads
+        return f"error: {error}", 1
+    return (f"error: {error}", 2) if isinstance(error, ValueError) else None

@@ -9,8 +9,8 @@ limit on BLAS threads.
 ``checkpoint_run`` the checkpoints of one fit, ``checkpoint_state`` what is copied of a fit and brought back, and
 ``checkpoint_contents`` what tells one fit from another. ``partial_fit_state`` has the state between two calls of
 ``partial_fit``. ``outside_fit`` has fits whose sums come from a cluster.
-``text_columns`` and ``date_columns`` have the transformers for columns of a table that are not numbers,
-``frame_columns`` the columns of any frame.
+``number_columns``, ``text_columns`` and ``date_columns`` have transformers for frames of any library,
+``frame_columns`` what they share.
 ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
 May import engine and below, not functional.
 """
@@ -18,7 +18,8 @@ May import engine and below, not functional.
 from fastnn2.estimators.date_columns import DateColumns
 from fastnn2.estimators.hook_signatures import TESTED
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
+from fastnn2.estimators.number_columns import NumberColumns
 from fastnn2.estimators.predictor import Predictor
 from fastnn2.estimators.text_columns import TextColumns
 
-__all__ = ["TESTED", "DateColumns", "MLPClassifier", "MLPRegressor", "Predictor", "TextColumns"]
+__all__ = ["TESTED", "DateColumns", "MLPClassifier", "MLPRegressor", "NumberColumns", "Predictor", "TextColumns"]

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from fastnn2.estimators.frame_columns import checked_columns, is_missing, values_of
+from fastnn2.estimators.frame_columns import checked_columns, is_missing, names_of, not_expected, values_of
 
 Array = np.ndarray[Any, Any]
 
@@ -81,9 +81,25 @@ class DateColumns(TransformerMixin, BaseEstimator):
         DateColumns
             Itself.
         """
-        days = self._days(X, reset=True)
-        self.has_time_ = np.array([bool((t[~np.isnan(t)] % 1 != 0).any()) for t in days])
+        self._fitted_days(X)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None) -> Array:
+        """Do what fit and transform do, and read the dates once.
+
+        Parameters
+        ----------
+        X : pandas or polars frame, or array_like (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features_out)
+            As from transform.
+        """
+        return self._as_numbers(self._fitted_days(X))
 
     def transform(self, X: Any) -> Array:
         """Return the columns as numbers.
@@ -98,7 +114,16 @@ class DateColumns(TransformerMixin, BaseEstimator):
             For each column its days, and sine and cosine for each of its periods.
         """
         check_is_fitted(self)
-        days = self._days(X, reset=False)
+        return self._as_numbers(self._days(X, reset=False))
+
+    def _fitted_days(self, X: Any) -> list[Array]:
+        """Learn what fit learns, and return the days of each column (n_samples,)."""
+        days = self._days(X, reset=True)
+        self.has_time_ = np.array([bool((t[~np.isnan(t)] % 1 != 0).any()) for t in days])
+        return days
+
+    def _as_numbers(self, days: list[Array]) -> Array:
+        """Return the days of each column with their sines and cosines (n_samples, n_features_out)."""
         result = np.empty((len(days[0]), self._n_features_out), dtype=self.dtype)
         place = 0
         for t, has_time in zip(days, self.has_time_, strict=True):
@@ -140,8 +165,7 @@ class DateColumns(TransformerMixin, BaseEstimator):
     def _days(self, X: Any, reset: bool) -> list[Array]:
         """Return the days of each column of X (n_samples,)."""
         columns = checked_columns(self, X, reset=reset)
-        names = _check_feature_names_in(self)
-        return [_days_since_1970(_instants(column, name)) for column, name in zip(columns, names, strict=True)]
+        return [_days_since_1970(_instants(column, name)) for column, name in zip(columns, names_of(self), strict=True)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -190,20 +214,20 @@ def _instants(column: Any, name: str) -> Array:
 def _date(value: Any, row: int, name: str) -> datetime.date | None:
     """Return a value as a date, a datetime without a zone, or None."""
     date = value
-    if isinstance(value, str) and value:
-        try:
+    try:
+        if isinstance(value, str):
+            if not value:
+                return None
             date = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            date = None
-    elif value == "" or is_missing(value):
-        return None
-    elif isinstance(value, np.datetime64):
-        date = value.astype("datetime64[us]").item()
+        elif is_missing(value):
+            return None
+        elif isinstance(value, np.datetime64):
+            date = value.astype("datetime64[us]").item()
+        if isinstance(date, datetime.datetime) and date.tzinfo is not None:
+            return date.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # the year in UTC may be 0 or 10000
+        date = None
     if not isinstance(date, datetime.date):
-        raise ValueError(
-            f"column {name!r} has {value!r} in row {row} (the first row is 0), which is not a date; expected dates, or "
-            "texts in ISO 8601 such as 2024-02-29 or 2024-02-29T18:30"
-        )
-    if isinstance(date, datetime.datetime) and date.tzinfo is not None:
-        return date.astimezone(datetime.UTC).replace(tzinfo=None)
+        expected = "dates, or texts in ISO 8601 such as 2024-02-29 or 2024-02-29T18:30"
+        raise not_expected(name, row, value, "a date", expected)
     return date

@@ -6,7 +6,7 @@ Neither library is imported: their frames and columns are known by their methods
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 Array = np.ndarray[Any, Any]
 
@@ -26,6 +26,8 @@ def checked_columns(estimator: Any, X: Any, reset: bool) -> list[Any]:
     -------
     list of Series of pandas, Series of polars, or 1-D arrays
     """
+    if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+        raise TypeError(f"X is a {type(X).__name__}, which has no values yet; expected a frame: pass X.collect()")
     if hasattr(X, "columns") and (hasattr(X, "iloc") or hasattr(X, "get_columns")):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         if X.shape[0] == 0:
@@ -35,6 +37,18 @@ def checked_columns(estimator: Any, X: Any, reset: bool) -> list[Any]:
         X = np.array(X, dtype=object)  # otherwise NumPy would make texts of all values if one is a text
     X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
     return list(X.T)
+
+
+def names_of(estimator: Any) -> list[str]:
+    """Return the names of the columns that an estimator was fitted to, x0, x1, ... where they had none."""
+    return [str(name) for name in _check_feature_names_in(estimator)]
+
+
+def not_expected(name: str, row: int, value: Any, kind: str, expected: str) -> ValueError:
+    """Return the error for a value in a column of another kind."""
+    return ValueError(
+        f"column {name!r} has {value!r} in row {row} (the first row is 0), which is not {kind}; expected {expected}"
+    )
 
 
 def is_polars(column: Any) -> bool:
@@ -50,9 +64,7 @@ def values_of(column: Any) -> Array:
         has_type = column.dtype.is_integer() or column.dtype.is_float() or str(column.dtype) == "Boolean"
         if column.dtype.is_temporal() or (has_type and column.null_count() == 0):
             return np.asarray(column.to_numpy())
-        values = np.empty(len(column), dtype=object)
-        values[:] = column.to_list()
-        return values
+        return np.fromiter(column.to_list(), dtype=object, count=len(column))  # also of lists, which stay lists
     if getattr(column.dtype, "tz", None) is not None:
         column = column.dt.tz_convert(None)  # the same instants in UTC
     return np.asarray(column.to_numpy() if isinstance(column.dtype, np.dtype) else column.to_numpy(dtype=object))

@@ -10,6 +10,8 @@ from fastnn2.estimators.frame_columns import checked_columns, is_missing, is_pol
 
 Array = np.ndarray[Any, Any]
 
+_BOOLEANS = np.array(["false", "true", ""], dtype=object)  # the last one is missing
+
 
 class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Columns of texts, categories and booleans as texts, the same from pandas, polars and NumPy.
@@ -98,9 +100,13 @@ def _texts(column: Any) -> Array:
     if type(column.dtype).__name__ == "CategoricalDtype":
         texts = [*map(_text, column.cat.categories.tolist()), ""]  # the code of a missing value is -1
         return np.asarray(np.array(texts, dtype=object)[column.cat.codes.to_numpy()])
+    if str(column.dtype) == "Boolean":
+        return np.asarray(_BOOLEANS[column.cast(int).fill_null(2).to_numpy()])
+    if str(column.dtype) == "boolean":
+        return np.asarray(_BOOLEANS[column.to_numpy(dtype=np.int8, na_value=2)])
     values = values_of(column)
     if values.dtype.kind == "b":
-        return np.array(["false", "true"], dtype=object)[values.astype(np.int8)]
+        return np.asarray(_BOOLEANS[values.astype(np.int8)])
     if values.dtype.kind in "iuf":
         different, places = np.unique(values, return_inverse=True)
         return np.array([_text(value) for value in different], dtype=object)[places]

@@ -1,5 +1,6 @@
 """Queries of polars on the files that it reads."""
 
+import glob
 import pathlib
 from typing import Any
 
@@ -21,4 +22,4 @@ def scan_arrow(path: pathlib.Path) -> Any:
         is_stream = file.read(len(STREAM_START)) == STREAM_START
     if is_stream:
         return polars.read_ipc_stream(path).lazy()
-    return polars.scan_ipc(path, glob=False)
+    return polars.scan_ipc(glob.escape(str(path)))

@@ -22,7 +22,7 @@ _TIME = (
 MICROSECONDS = 10**6
 # The days of 0001-01-01 and of 10000-01-01, counted from 1970-01-01.
 FIRST_DAY, END_DAY = -719_162, 2_932_897
-PER_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+PER_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6}
 
 
 class Values(NamedTuple):
@@ -65,19 +65,17 @@ def without_nan(numbers: Any) -> Any:
 
 def as_booleans(texts: Any) -> Values:
     """Return "true" and "false", in any case, as Boolean."""
-    import polars
-
     stripped = texts.str.strip_chars()
     lower = stripped.str.to_lowercase()
     true, false = lower == "true", lower == "false"
-    values = true.set(~(true | false), None) if len(texts) else polars.Series(texts.name, [], polars.Boolean)
+    values = _without(true, ~(true | false))
     return Values(values, values.is_null() & ~_is_missing(stripped, MISSING_VALUE))
 
 
 def as_texts(texts: Any) -> Any:
     """Return texts as they are, and null where one says that a value is missing."""
     missing = _is_missing(texts.str.strip_chars(), MISSING)
-    return texts.set(missing, None) if missing.any() else texts
+    return _without(texts, missing) if missing.any() else texts
 
 
 def as_dates(texts: Any, form: str) -> Values:
@@ -106,7 +104,7 @@ def as_dates(texts: Any, form: str) -> Values:
         time = parts.select((seconds * MICROSECONDS + fraction).cast(polars.Duration("us")).alias("time"))["time"]
         dates = dates + time
     outside = is_outside(dates)
-    dates = dates.set(outside, None) if outside.any() else dates
+    dates = _without(dates, outside) if outside.any() else dates
     return Values(dates.rename(texts.name), dates.is_null() & ~_is_missing(stripped, MISSING_VALUE))
 
 
@@ -114,10 +112,19 @@ def is_outside(dates: Any) -> Any:
     """Return whether dates are before the year 1 or after 9999, which Python has no dates for."""
     import polars
 
+    if dates.dtype != polars.Date and dates.dtype.time_unit not in PER_DAY:  # nanoseconds end in 2262
+        return polars.repeat(False, len(dates), eager=True)
     per_day = 1 if dates.dtype == polars.Date else PER_DAY[dates.dtype.time_unit]
     numbers = dates.to_physical()
     outside = (numbers < FIRST_DAY * per_day) | (numbers >= END_DAY * per_day)
     return outside.fill_null(False)
+
+
+def _without(values: Any, places: Any) -> Any:
+    """Return values with null in some places, which are true."""
+    import polars
+
+    return polars.select(polars.when(~places).then(values).alias(values.name)).to_series()
 
 
 def _is_missing(stripped: Any, missing: frozenset[str]) -> Any:

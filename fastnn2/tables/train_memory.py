@@ -1,5 +1,6 @@
 """Training on a table that fits in memory."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -16,6 +17,8 @@ from fastnn2.tables.targets import Scale, as_labels, check_classes, check_known_
 from fastnn2.tables.training_job import Trained, TrainingJob
 
 Array = np.ndarray[Any, Any]
+
+MOST_ROWS_TO_STOP_LATE = 10_000  # as in scikit-learn's HistGradientBoostingClassifier
 
 
 def train_in_memory(job: TrainingJob) -> Trained:
@@ -63,6 +66,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     if job.is_classification:
         labels = as_labels(rows.target, job.target)
         check_classes(labels, job.target.name)
+        _stop_late(job, len(labels))
     elif rows.target.n_unique() < 2:
         raise TableError(f"the target {job.target.name!r} is {rows.target[0]} in all rows; expected different numbers")
     if job.test is None:
@@ -75,6 +79,20 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     if labels is not None:
         check_known_classes(as_labels(test_rows.target, job.target), labels, str(job.test.path))
     return rows, test_rows
+
+
+def _stop_late(job: TrainingJob, n: int) -> None:
+    """Turn early stopping off for classes of a small table.
+
+    The accuracy on some dozens or hundreds of rows for validation has few values, and stays the same for ten epochs
+    long before the network has learnt. (The R2 of a regression has no such steps.)
+    """
+    if job.options.early_stopping and n <= MOST_ROWS_TO_STOP_LATE:
+        job.options = dataclasses.replace(job.options, early_stopping=False)
+        job.add_note(
+            f"no early stopping: {n:,} rows are too few to see on a part of them when to stop (classes need more than "
+            f"{MOST_ROWS_TO_STOP_LATE:,})"
+        )
 
 
 def _read_rows(job: TrainingJob, table: Table) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frame_data import as_frame
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -50,6 +51,7 @@ COLUMNS = {
     ),
     "texts": (
         [make(isoformat(made)) for make in (pd.Series, pl.Series) for made in (MOMENTS, in_zone(3))]
+        + [pd.Series(isoformat(MOMENTS), dtype=kind) for kind in ("string", object, "category")]
         + [np.array(isoformat(in_zone(0)), object)],
         MOMENTS_DAYS,
     ),
@@ -74,13 +76,6 @@ COLUMNS = {
         [math.nan, math.nan],
     ),
 }
-
-
-def as_frame(column):
-    """Return a column as a frame of its library, or as an array (n, 1)."""
-    if isinstance(column, np.ndarray):
-        return column.reshape(-1, 1)
-    return column.rename("a").to_frame()
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -141,6 +136,8 @@ NOT_DATES = [
     (["2020-01-01", "2020-02-30"], "'2020-02-30'"),
     (["2020-01-01", "2020"], "'2020'"),
     (["2020-01-01", "now"], "'now'"),
+    (["2020-01-01", "0001-01-01T00:00+05:00"], r"'0001-01-01T00:00\+05:00'"),
+    ([None, [1]], r"\[1\]"),
     ([None, 3.5], "3.5"),
     ([datetime.time(1), datetime.time(2)], r"datetime.time\(1, 0\)"),
     ([timedelta(1), timedelta(2)], r"datetime.timedelta\(days=1\)"),
@@ -162,6 +159,13 @@ def test_what_is_not_a_date_is_refused(column, value):
             DateColumns().fit(good).transform(bad)
 
 
+def test_fit_transform_learns_what_fit_learns():
+    frame = pl.DataFrame({"a": MOMENTS, "b": DAYS})
+    one, other = DateColumns(), DateColumns()
+    np.testing.assert_array_equal(one.fit_transform(frame), other.fit(frame).transform(frame))
+    assert one.has_time_.tolist() == other.has_time_.tolist() == [True, False]
+
+
 def test_clones_and_pickles():
     frame = pl.DataFrame({"a": MOMENTS})
     step = DateColumns("float32").fit(frame)
@@ -176,6 +180,9 @@ class OfNumbers(DateColumns):
 
     def fit(self, X, y=None):
         return super().fit(as_dates(X), y)
+
+    def fit_transform(self, X, y=None):
+        return super().fit_transform(as_dates(X), y)
 
     def transform(self, X):
         return super().transform(as_dates(X))

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from data import PATIENCE
+from data import DTYPES, PATIENCE
 from frame_data import DATES, NUMBERS, TEXTS
 from sklearn.exceptions import NotFittedError
 
-from fastnn2.estimators import DateColumns, TextColumns
+from fastnn2.estimators import DateColumns, NumberColumns, TextColumns
 
 FRAMES = frame_data.frames()
 
@@ -31,6 +31,17 @@ def test_a_model_takes_frames_of_either_library(name, model):
     other = frame_data.fitted(FRAMES[name])
     assert other.feature_names_in_.tolist() == [*NUMBERS, *TEXTS, *DATES]
     assert other.predict_proba(FRAMES["polars"]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_model_has_the_dtype_that_was_asked_for(name, dtype):
+    """Behind NumberColumns, which round once: the same model from either library."""
+    model = frame_data.fitted(FRAMES[name], dtype=dtype, converted=True)
+    assert model["network"].coefs_[0].dtype == dtype
+    expected = frame_data.fitted(FRAMES["polars"], dtype=dtype, converted=True).predict_proba(FRAMES["polars"])
+    assert expected.dtype == dtype
+    assert model.predict_proba(FRAMES[name]).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -62,7 +73,7 @@ def test_names_and_numbers_of_columns_are_checked(step):
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_results_as_frames(container):
-    for step, names in ((TextColumns(), TEXTS), (DateColumns(), DATES)):
+    for step, names in ((TextColumns(), TEXTS), (DateColumns(), DATES), (NumberColumns(), NUMBERS)):
         frame = FRAMES["polars"][names]
         expected = step.fit_transform(frame)
         found = step.set_output(transform=container).transform(frame)
@@ -76,15 +87,22 @@ def test_neither_library_is_imported():
     code = (
         "import sys\n"
         "sys.modules['pandas'] = sys.modules['polars'] = None\n"
-        "from fastnn2.estimators import DateColumns, TextColumns\n"
+        "from fastnn2.estimators import DateColumns, NumberColumns, TextColumns\n"
+        "assert NumberColumns().fit_transform([[1, None], [3.5, True]]).tolist()[1] == [3.5, 1.0]\n"
         "assert TextColumns().fit_transform([['a', None], [3.0, True]]).tolist() == [['a', ''], ['3', 'true']]\n"
         "assert DateColumns().fit_transform([['1970-01-02'], [None]])[0, 0] == 1\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
+def test_lazy_frames_are_refused():
+    for step in (TextColumns(), DateColumns(), NumberColumns()):
+        with pytest.raises(TypeError, match=r"X is a LazyFrame, .*: pass X\.collect\(\)"):
+            step.fit(FRAMES["polars"].lazy())
+
+
 def test_arrays_of_one_axis_are_refused():
-    for step in (TextColumns(), DateColumns()):
+    for step in (TextColumns(), DateColumns(), NumberColumns()):
         for X in (pd.Series(["2020-01-01"]), pl.Series(["2020-01-01"]), np.array(["2020-01-01"]), ["2020-01-01"]):
             with pytest.raises(ValueError, match=r"2D array, got 1D array instead|2-dimensional container"):
                 step.fit(X)

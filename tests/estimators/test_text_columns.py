@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frame_data import as_frame
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -64,19 +65,13 @@ COLUMNS = {
         [pd.Series(["x", 3.0, None, True, pd.NA, decimal.Decimal("1.50"), np.str_("y")], dtype=object)],
         ["x", "3", "", "true", "", "1.50", "y"],
     ),
+    "lists": ([pl.Series([[1, 2], [3, 4], None]), pd.Series([[1, 2], [3, 4], None])], ["[1, 2]", "[3, 4]", ""]),
     "missing ones alone": (
         [pd.Series([None, None], dtype=kind) for kind in (float, object, "str", "boolean", "category")]
         + [pl.Series([None, None]), pl.Series([None, None], dtype=pl.String)],
         ["", ""],
     ),
 }
-
-
-def as_frame(column):
-    """Return a column as a frame of its library, or as an array (n, 1)."""
-    if isinstance(column, np.ndarray):
-        return column.reshape(-1, 1)
-    return column.rename("a").to_frame()
 
 
 @pytest.mark.parametrize("name", COLUMNS)

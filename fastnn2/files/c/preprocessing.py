@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from fastnn2.estimators import NumberColumns
 from fastnn2.files.c.functions import C_TYPES, constant, numbers, table
 from fastnn2.files.pipelines import is_identity, parts_of
 
@@ -23,8 +24,8 @@ Array = np.ndarray[Any, Any]
 Place = tuple[str, int]  # the array, "x" or "v", and the index
 
 SUPPORTED = (
-    "StandardScaler, SimpleImputer, OneHotEncoder of numbers, and ColumnTransformer and Pipeline of these, with "
-    "'passthrough' and 'drop'"
+    "StandardScaler, SimpleImputer, OneHotEncoder of numbers, NumberColumns, and ColumnTransformer and Pipeline of "
+    "these, with 'passthrough' and 'drop'"
 )
 
 _DENSE = "set sparse_output=False of the encoder, or sparse_threshold=0 of the ColumnTransformer, and fit again"
@@ -110,6 +111,9 @@ class Preprocessing:
         for own_name, step in pipeline.steps:
             columns = self.step(columns, step, f"step {own_name!r} of {name}")
         return columns
+
+    def _take_numbers(self, columns: Columns, step: NumberColumns, name: str) -> Columns:
+        return dataclasses.replace(columns, dtype=np.dtype(step.dtype))
 
     def _scale(self, columns: Columns, scaler: StandardScaler, name: str) -> Columns:
         self._check_computes(columns, scaler, name)
@@ -270,6 +274,7 @@ class Preprocessing:
 
 _STEPS: dict[type, Callable[..., Columns]] = {
     Pipeline: Preprocessing._pipeline,
+    NumberColumns: Preprocessing._take_numbers,
     StandardScaler: Preprocessing._scale,
     SimpleImputer: Preprocessing._impute,
     OneHotEncoder: Preprocessing._encode,

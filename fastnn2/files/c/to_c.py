@@ -45,8 +45,8 @@ def to_c(model: Any, file: str | os.PathLike[str], name: str | None = None) -> s
     ----------
     model : MLPClassifier, MLPRegressor, Pipeline or dict
         A fitted model of fastnn2; or a Pipeline of scikit-learn that ends with one, behind StandardScaler,
-        SimpleImputer, OneHotEncoder of numbers, and ColumnTransformer and Pipeline of these; or a dict of parameters,
-        as from :func:`fastnn2.fit`, whose results are the probabilities of :func:`fastnn2.forward`.
+        SimpleImputer, OneHotEncoder of numbers, NumberColumns, and ColumnTransformer and Pipeline of these; or a dict
+        of parameters, as from :func:`fastnn2.fit`, whose results are the probabilities of :func:`fastnn2.forward`.
     file : str or Path
         It is written whole or not at all.
     name : str, optional

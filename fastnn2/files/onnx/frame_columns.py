@@ -1,15 +1,21 @@
-"""Columns of texts and of dates, as TextColumns and DateColumns take them from a frame, as nodes of ONNX."""
+"""Columns of a frame as NumberColumns, TextColumns and DateColumns take them, as nodes of ONNX."""
 
 from typing import Any
 
 import numpy as np
 
-from fastnn2.estimators import DateColumns, TextColumns
+from fastnn2.estimators import DateColumns, NumberColumns, TextColumns
 from fastnn2.estimators.date_columns import PERIODS, periods_of
 from fastnn2.files.onnx.graph import STRINGS, Graph, Nodes, dtype_of, width_of
 from fastnn2.files.onnx.transformers import refusal
 
 DAYS = np.dtype(np.float64)  # of an input that is a date: days since 1970-01-01, NaN where it is missing
+
+
+def add_number_columns(graph: Graph, step: NumberColumns, tensors: list[Any], what: str) -> Any:
+    """Add numbers and booleans as numbers of the step's dtype; return them as one tensor."""
+    dtype = np.dtype(step.dtype)
+    return graph.joined([graph.cast(graph.numbers([tensor], what), dtype) for tensor in tensors], what)
 
 
 def add_text_columns(graph: Graph, step: TextColumns, tensors: list[Any], what: str) -> Any:

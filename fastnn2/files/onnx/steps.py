@@ -10,8 +10,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn2.estimators import DateColumns, MLPClassifier, MLPRegressor, TextColumns
-from fastnn2.files.onnx.frame_columns import add_date_columns, add_text_columns
+from fastnn2.estimators import DateColumns, MLPClassifier, MLPRegressor, NumberColumns, TextColumns
+from fastnn2.files.onnx.frame_columns import add_date_columns, add_number_columns, add_text_columns
 from fastnn2.files.onnx.graph import Graph
 from fastnn2.files.onnx.network import add_network
 from fastnn2.files.onnx.transformers import TRANSFORMERS, refusal
@@ -94,6 +94,7 @@ def _add_union(graph: Graph, step: FeatureUnion, tensors: list[Any], what: str) 
 ADD = {
     **TRANSFORMERS,
     DateColumns: add_date_columns,
+    NumberColumns: add_number_columns,
     TextColumns: add_text_columns,
     ColumnTransformer: _add_columns,
     FeatureUnion: _add_union,

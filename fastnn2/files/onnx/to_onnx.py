@@ -29,8 +29,10 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
 
     A Pipeline may have these steps, in ColumnTransformer and FeatureUnion too: StandardScaler, MinMaxScaler,
     MaxAbsScaler, RobustScaler, Normalizer, SimpleImputer, OneHotEncoder, PolynomialFeatures, PCA, IncrementalPCA,
-    TruncatedSVD, the selectors of :mod:`sklearn.feature_selection`, and FunctionTransformer without a function. Others
-    are refused. It needs the extra ``onnx``: ``pip install 'fastnn2[onnx]'``.
+    TruncatedSVD, the selectors of :mod:`sklearn.feature_selection`, FunctionTransformer without a function, and
+    NumberColumns, TextColumns and DateColumns of :mod:`fastnn2.estimators`. Others are refused.
+
+    It needs the extra ``onnx``: ``pip install 'fastnn2[onnx]'``.
 
     Parameters
     ----------
@@ -40,10 +42,10 @@ def to_onnx(model: Any, file: str | os.PathLike[str], X: Any = None) -> None:
         An existing file is replaced.
     X : array_like, pandas or polars frame, optional
         Samples of shape (n_samples, n_features), of which only the types are read; a few are enough. An array makes one
-        input, ``X``, and a frame makes one input (samples, 1) for each column that the model uses. By default, a model
-        that was fitted to a frame has one input for each column and another model has ``X``. Their type is then that of
-        the model's parameters, or that of the categories of a OneHotEncoder; integers and columns of another precision
-        need X to keep their type.
+        input, ``X``, and a frame makes one input (samples, 1) for each column that the model uses; that of a date is
+        float64, days since 1970-01-01. By default, a model that was fitted to a frame has one input for each column and
+        another model has ``X``. Their type is then that of the model's parameters, or that of the categories of a
+        OneHotEncoder; integers and columns of another precision need X to keep their type.
 
     Returns
     -------

@@ -21,6 +21,7 @@ OBJECTS = (
     "fastnn2.estimators.DateColumns",
     "fastnn2.estimators.MLPClassifier",
     "fastnn2.estimators.MLPRegressor",
+    "fastnn2.estimators.NumberColumns",
     "fastnn2.estimators.TextColumns",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
@@ -63,6 +64,7 @@ _OF_THE_ROOT = {"protocol", "_skops_version"}
 # The parameters and attributes that only one of our transformers has.
 _FRAME_COLUMNS: dict[str, tuple[str, ...]] = {
     "fastnn2.estimators.DateColumns": ("dtype", "has_time_"),
+    "fastnn2.estimators.NumberColumns": ("dtype",),
     "fastnn2.estimators.TextColumns": (),
 }
 
@@ -301,7 +303,7 @@ class _Check:
             self._check_frame_columns(state, attributes)
 
     def _check_frame_columns(self, state: Any, attributes: dict[str, Any]) -> None:
-        """Check that TextColumns or DateColumns has its own attributes alone, of the right types and sizes."""
+        """Check that one of our transformers has its own attributes alone, of the right types and sizes."""
         own = _FRAME_COLUMNS[node_name(state)]
         known = {*own, "n_features_in_", "feature_names_in_", "_sklearn_version", "_sklearn_output_config"}
         _expect(attributes.keys() <= known, state, f"no attributes but {', '.join(sorted(known))}")

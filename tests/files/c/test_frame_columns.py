@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from c_programs import Collection, compiler, same
+from data import DTYPES
 from frame_data import DATES, NUMBERS, TEXTS
 from sklearn.pipeline import make_pipeline
 
@@ -39,6 +40,15 @@ def test_numbers_of_a_frame(frame, dtype, tmp_path):
     same(collection.load(compiler("gcc"), "-O2", "-march=native")("table", rows), model.predict_proba(frame))
     fastnn2.to_c(model, tmp_path / "table.c")
     assert "    x[1]  rooms\n" in (tmp_path / "table.c").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_in_the_dtype_that_was_asked_for(dtype, tmp_path):
+    model = frame_data.fitted(FRAME, dtype=dtype, columns=NUMBERS, converted=True)
+    collection = Collection(tmp_path)
+    collection.add("table", model, 3, 3, dtype)
+    rows = FRAME.select(NUMBERS).to_numpy().astype(dtype)
+    same(collection.load(compiler("gcc"), "-O2", "-march=native")("table", rows), model.predict_proba(FRAME))
 
 
 def refused(model, message, tmp_path):

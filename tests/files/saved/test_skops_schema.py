@@ -41,6 +41,16 @@ def objects(*nodes, shape):
     return node("NdArrayNode", "numpy.ndarray", type="json", content=list(nodes), shape=shape, __id__=50)
 
 
+def transformer(name, **attributes):
+    return node("ObjectNode", f"fastnn2.estimators.{name}", content=mapping(**attributes), __id__=3)
+
+
+def names(*texts):
+    return objects(*map(value, texts), shape=(len(texts),))
+
+
+DATES = {"dtype": value("float64"), "n_features_in_": value(2), "has_time_": ARRAY}
+TIMES = {"1.npy": Header(np.dtype(bool), (2,))}
 GOOD = {
     "numbers": (value(1.5), {}),
     "a dict": (mapping(a=value(1), b=value("x")), {}),
@@ -52,6 +62,12 @@ GOOD = {
     "a type": (node("TypeNode", "numpy.float64"), {}),
     "an estimator": (node("ObjectNode", "fastnn2.estimators.MLPClassifier", content=mapping(), __id__=3), {}),
     "no cache": (node("ObjectNode", "sklearn.pipeline.Pipeline", content=mapping(memory=value(None)), __id__=3), {}),
+    "dates": (transformer("DateColumns", **DATES, feature_names_in_=names("a", "b")), TIMES),
+    "dates without names": (transformer("DateColumns", **DATES), TIMES),
+    "dates that are not fitted": (transformer("DateColumns", dtype=value("float32")), {}),
+    "numbers of a frame": (transformer("NumberColumns", dtype=value("float32"), n_features_in_=value(2)), {}),
+    "texts": (transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names("a")), {}),
+    "texts that are not fitted": (transformer("TextColumns"), {}),
     "objects": (objects(value("x"), value("y"), shape=(2,)), {}),
     "a matrix of objects": (objects(listed("ListNode", "builtins.list", value(1), __id__=2), shape=(1, 1)), {}),
     "a slice": (node("SliceNode", "builtins.slice", content={"start": None, "stop": 3, "step": None}), {}),
@@ -77,6 +93,28 @@ BAD = {
     "an object as a version": (
         node("ObjectNode", "sklearn.pipeline.Pipeline", content=mapping(_sklearn_version=mapping(__id__=60)), __id__=3),
         {}, "a text as the version",
+    ),
+    "another dtype of dates": (transformer("DateColumns", dtype=value("(9,)f8")), {}, "float64 or float32 as dtype"),
+    "another dtype of numbers": (transformer("NumberColumns", dtype=value("O")), {}, "float64 or float32 as dtype"),
+    "no dtype of dates": (transformer("DateColumns"), {}, "not as skops writes it"),
+    "more of texts": (transformer("TextColumns", transform=node("FunctionNode", "numpy.sin")), {}, "no attributes but"),
+    "times of texts": (transformer("TextColumns", n_features_in_=value(1), has_time_=ARRAY), HEADERS, "no attributes"),
+    "times of another type": (transformer("DateColumns", **DATES), HEADERS, "2 booleans as has_time_"),
+    "times of another number": (
+        transformer("DateColumns", **DATES | {"n_features_in_": value(3)}), TIMES, "3 booleans as has_time_",
+    ),
+    "times without a number": (
+        transformer("DateColumns", dtype=value("float64"), has_time_=ARRAY), TIMES, "not as skops writes it",
+    ),
+    "a number without times": (
+        transformer("DateColumns", dtype=value("float64"), n_features_in_=value(3)), {}, "not as skops writes it",
+    ),
+    "a text as a number": (transformer("TextColumns", n_features_in_=value("1")), {}, "a number of features"),
+    "too many names": (
+        transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names("a", "b")), {}, "1 names",
+    ),
+    "names that are numbers": (
+        transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names(5)), {}, "names that are texts",
     ),
     "too few objects": (objects(value("x"), shape=(10**9,)), {}, "as many objects"),
     "too few objects in lists": (

@@ -21,6 +21,20 @@ WITH_GAPS = np.where(X == 3, np.nan, X)
 CLASSES = np.array(["no", "yes", "maybe", "yes"] * 2)
 
 
+def table():
+    """Return a frame of numbers, texts, booleans and dates, each with a missing value."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "size": [80.0, None, 120.0, 65.0] * 2,
+            "city": ["Oslo", None, "Rome", "Oslo"] * 2,
+            "garden": pd.array([True, False, None, True] * 2, dtype="boolean"),
+            "sold": pd.Series(["2024-02-29 18:30", "2023-08-01", None, "1969-12-24"] * 2, dtype="datetime64[us]"),
+        }
+    )
+
+
 def expected(name):
     """Return what the model predicted when it was written, in its dtype."""
     numbers = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))[name]
@@ -68,14 +82,48 @@ def test_a_pipeline():
     np.testing.assert_allclose(model.predict(WITH_GAPS), expected("pipeline.skops").ravel(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["classifier.skops", "pipeline.skops"])
+def test_a_table():
+    _, model = read("table.skops")
+    assert model.feature_names_in_.tolist() == ["size", "city", "garden", "sold"]
+    assert json.loads(model.table_) == {"target": "price"}
+    np.testing.assert_allclose(model.predict(table()), expected("table.skops").ravel(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["classifier.skops", "pipeline.skops", "table.skops"])
 def test_no_file_has_a_pickle(name):
     with zipfile.ZipFile(FOLDER / name) as file:
         assert {member.rpartition(".")[2] for member in file.namelist()} == {"json", "npy"}
 
 
+def write_table():
+    """Write the file of a table, which came later, and add what its model predicts."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    from fastnn2.estimators import DateColumns, TextColumns
+
+    scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer(
+        (scaled, ["size"]),
+        (make_pipeline(TextColumns(), encoder), ["city", "garden"]),
+        (make_pipeline(DateColumns(), scaled), ["sold"]),
+    )
+    network = fastnn2.MLPRegressor(hidden_layer_sizes=4, solver="lbfgs", random_state=0, max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make_pipeline(columns, network).fit(table(), np.arange(8.0))
+    model.table_ = '{"target": "price"}'
+    fastnn2.save(model, FOLDER / "table.skops")
+    rows = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
+    rows["table.skops"] = [[float(number).hex()] for number in model.predict(table())]
+    (FOLDER / "expected.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
 def write():
-    """Write the files and what their models predict."""
+    """Write the first files and what their models predict."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -105,3 +153,4 @@ def write():
 
 if __name__ == "__main__":
     write()
+    write_table()
