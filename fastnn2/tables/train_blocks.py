@@ -63,7 +63,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
         if job.options.checkpoint is not None:
             best_file = stack.enter_context(BestFile(job.options.checkpoint, identity, sizes))
             best_file.write(history)
-        run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch)
+        run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch, job.tell)
         kind = TableBlocks if job.table.has_any_order else OrderedTableBlocks
         ended = run.run(kind(recipe, parts.held_out, sizes.block), job.table.has_any_order, survey.classes)
     finish(network, history, job.rows["training"], final.get_params(deep=False))

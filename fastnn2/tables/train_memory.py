@@ -33,7 +33,7 @@ def train_in_memory(job: TrainingJob) -> Trained:
     check_before_fit(job, preparation, network, training)
     begin = time.perf_counter()
     goal = y if scale is None else scale.applied(y, X.dtype)
-    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch)
+    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch, job.tell)
     seconds = time.perf_counter() - begin
     if scale is not None:
         scale.fold_into(network)
