@@ -72,7 +72,7 @@ def trained(target, *options, source="mixed"):
     """Return the file of a model of a frame: of :func:`mixed`, or of a real set by its name. It is not changed."""
     folder = tempfile.mkdtemp(prefix="fastnn2-tests-")
     frame = mixed() if source == "mixed" else real(source)
-    others = [name for name in TARGETS if name != target and name in frame.columns]
+    others = [name for name in TARGETS if name != target] if source == "mixed" else []
     frame.drop(others).write_parquet(f"{folder}/rows.parquet")
     arguments = ["train", f"{folder}/rows.parquet", "--target", target, "--out", f"{folder}/a.model", "--max-iter", "3"]
     with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):

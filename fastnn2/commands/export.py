@@ -11,7 +11,7 @@ from fastnn2.files.c.to_c import to_c
 from fastnn2.files.onnx.to_onnx import to_onnx
 from fastnn2.tables.columns import NUMBER
 from fastnn2.tables.near_names import listed
-from fastnn2.tables.predict import columns_of
+from fastnn2.tables.predict import columns_of, label_text
 from fastnn2.tables.samples import sample_of
 from fastnn2.tables.summary import Summary
 from fastnn2.tables.table_error import TableError
@@ -50,13 +50,13 @@ def _export_onnx(model: Any, summary: Summary | None, path: pathlib.Path) -> lis
     shape = "each with the shape (rows, 1)" if sample is not None else None
     inputs = [f"{each.name} ({_type_of(each)})" for each in graph.input]
     outputs = [f"{each.name} ({_type_of(each)}): {RESULTS[each.name]}" for each in graph.output]
-    lines = labelled_list("inputs", inputs, separator="; ")
+    lines = labelled_list("inputs", inputs, "; ", "in the file")
     if shape:
         lines += labelled_lines("", shape)
-    lines += labelled_list("outputs", outputs, separator="; ")
+    lines += labelled_lines("outputs", "; ".join(outputs))
     classes = describe(model).get("classes")
     if classes is not None:
-        lines += labelled_list("classes", [str(each) for each in classes])
+        lines += labelled_list("classes", [label_text(each) for each in classes], rest="in the metadata of the file")
     name = graph.input[0].name
     return lines + labelled_lines(
         "call",
@@ -92,5 +92,7 @@ def _elements(array: str, names: list[Any] | None, count: int, what: str) -> lis
     """Return lines that say what the elements of an array are."""
     if names is None:
         return labelled_lines(array, f"{count:,} number{'' if count == 1 else 's'}{what and ': '}{what}")
-    elements = [f"{array}[{place}] {name}" for place, name in enumerate(names)]
-    return labelled_list(array, elements) + (labelled_lines("", what) if what else [])
+    elements = [f"{array}[{place}] {label_text(name)}" for place, name in enumerate(names)]
+    return labelled_list(array, elements, rest="in the comment at the begin of the file") + (
+        labelled_lines("", what) if what else []
+    )

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an encoding without "µ" is no error
+    if arguments is None:
+        sys.unraisablehook = _hide_interrupts
     parser = build_parser()
     options, unknown = parser.parse_known_args(arguments)
     if options.command is None:
@@ -42,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print_error(f"{options.parser.prog}: {one_line(message)}")
         return _run(options, is_process=arguments is None)
+
+
+def _hide_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Print nothing of a Ctrl-C that comes while Python closes a generator after an earlier one."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(options: argparse.Namespace, is_process: bool) -> int:

@@ -1,15 +1,18 @@
 """What a model is that ``fastnn2 train`` did not make, as values and as lines of text for 80 columns."""
 
-import math
 import textwrap
 from typing import Any
 
+import numpy as np
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-from fastnn2.commands.summary_text import LABEL, WIDTH
+from fastnn2.commands.summary_text import LABEL, WIDTH, shortened
+from fastnn2.tables.predict import label_text
+from fastnn2.tables.summary_checks import LARGEST
 
 MOST_LINES = 4  # of names or labels
+LONGEST_WORD = 40
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -31,16 +34,19 @@ def describe(model: Any) -> dict[str, Any]:
         found["steps"] = [{"name": name, "class": _class_name(step)} for name, step in steps]
     found["fitted"] = hasattr(network, "coefs_")
     if not found["fitted"]:
-        return found | {"hidden": _first(network.hidden_layer_sizes), "activation": network.activation}
+        return found | {"hidden": _first(network.hidden_layer_sizes), "activation": str(network.activation)}
     (d, h), o = network.coefs_[0].shape, network.n_outputs_
     found |= _sizes(d, h, o, network.coefs_[0].dtype.name)
     found |= {"activation": network.activation, "output": network.out_activation_}
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
-        found["features"] = [str(name) for name in names]
+        found["features"] = [str(name) for name in np.ravel(names)]
     if is_classifier(network):
-        found["classes"] = network.classes_.tolist()
-    return found | {"solver": network.solver, "iterations": network.n_iter_, "loss": _as_number(network.loss_)}
+        found["classes"] = [
+            label if isinstance(label, str | int | float) else str(label) for label in network.classes_.tolist()
+        ]
+    iterations, loss = (_as_number(getattr(network, name, None)) for name in ("n_iter_", "loss_"))
+    return found | {"solver": str(network.solver), "iterations": iterations, "loss": loss}
 
 
 def _steps(model: Any) -> Any:
@@ -58,13 +64,16 @@ def _class_name(step: Any) -> str:
     return step if isinstance(step, str) else type(step).__name__
 
 
-def _first(sizes: Any) -> Any:
-    return sizes[0] if isinstance(sizes, list | tuple) else sizes
+def _first(sizes: Any) -> int | None:
+    first = sizes[0] if isinstance(sizes, list | tuple) and sizes else sizes
+    return int(first) if isinstance(first, int) else None
 
 
 def _as_number(value: Any) -> float | None:
-    """Return a number, or None where JSON has none."""
-    return float(value) if value is not None and math.isfinite(value) else None
+    """Return a number; None where JSON has none, or where a stranger's file has something else."""
+    if not isinstance(value, int | float | np.number) or not -LARGEST < value < LARGEST:
+        return None
+    return value.item() if isinstance(value, np.number) else value
 
 
 def _sizes(d: int, h: int, o: int, dtype: str) -> dict[str, Any]:
@@ -90,8 +99,8 @@ def description_lines(found: dict[str, Any]) -> list[str]:
         lines += labelled_lines("", f"{name} ({', '.join(map(str, shape))})")
     for name in ("features", "classes"):
         if name in found:
-            lines += labelled_list(name, [str(each) for each in found[name]])
-    if "iterations" in found:
+            lines += labelled_list(name, [label_text(each) for each in found[name]])
+    if found.get("iterations") is not None:
         loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
         lines += labelled_lines("training", f"{found['iterations']:,} iterations of {found['solver']}{loss}")
     return lines
@@ -103,16 +112,16 @@ def _count(number: int, name: str) -> str:
 
 
 def labelled_lines(label: str, text: str) -> list[str]:
-    """Return a text behind a label, in lines of at most WIDTH columns."""
-    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False) or [""]
+    """Return a text behind a label, in lines of at most WIDTH columns unless a word, such as a path, is longer."""
+    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
     return [f"{label if place == 0 else '':<{LABEL}}{part}" for place, part in enumerate(parts)]
 
 
-def labelled_list(label: str, words: list[str], separator: str = ", ") -> list[str]:
-    """Return names in at most MOST_LINES lines, and how many there are if that is not all."""
-    short = [textwrap.shorten(word, WIDTH - LABEL, placeholder="...") or "..." for word in words]
+def labelled_list(label: str, words: list[str], separator: str = ", ", rest: str = "in --json") -> list[str]:
+    """Return names in at most MOST_LINES lines, and if that is not all, how many more there are and where."""
+    short = [shortened(word, LONGEST_WORD) for word in words]
     count = len(short)
     while len(lines := labelled_lines(label, separator.join(short[:count]))) > MOST_LINES:
         count = count * 3 // 4
-    more = f"... and {len(words) - count:,} more"
+    more = f"... and {len(words) - count:,} more, {rest}"
     return lines if count == len(words) else [*lines, *labelled_lines("", more)]

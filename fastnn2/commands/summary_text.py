@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastnn2.commands.output import one_line
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT
 from fastnn2.tables.options import CLASSIFICATION, REGRESSION
+from fastnn2.tables.predict import label_text
 from fastnn2.tables.summary import Summary, Use
 
 WIDTH = 80
@@ -101,13 +102,9 @@ def _listed(names: Sequence[str]) -> list[str]:
 
 
 def _classes(classes: Sequence[object]) -> str:
-    names = [shortened(_label(label), LONGEST_NAME) for label in classes[:MOST_CLASSES]]
+    names = [shortened(label_text(label), LONGEST_NAME) for label in classes[:MOST_CLASSES]]
     more = f", ... ({len(classes):,} in all)" if len(classes) > MOST_CLASSES else ""
     return ", ".join(names) + more
-
-
-def _label(label: object) -> str:
-    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def _rows(summary: Summary) -> str:

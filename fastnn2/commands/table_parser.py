@@ -25,7 +25,7 @@ def add_table_commands(commands: Any) -> None:
         "--out",
         type=pathlib.Path,
         metavar="FILE",
-        help="file for the predictions, .csv or .parquet (default: print CSV)",
+        help="file for the predictions, .csv, .tsv or .parquet (default: print CSV)",
     )
     predict.add_argument("--proba", action="store_true", help="also write the probability of each class")
     predict.add_argument(

@@ -82,7 +82,7 @@ def read_parts(job: TrainingJob, survey: TargetSurvey, sizes: PartSizes) -> Part
     held_out = 0 if job.test is not None else sizes.test
     chosen = choose_rows(source, survey.n, held_out + sizes.validation + sizes.sample)
     order = np.argsort(chosen)  # of the chosen rows, as they come in the table
-    rows = _read_rows(job, job.table, chosen[order])
+    rows = _read_rows(job, job.table, chosen[order], sizes.block)
     starts = np.array([0, held_out, held_out + sizes.validation])
     part_of = np.searchsorted(starts, order, side="right") - 1
     # A part without rows has the same start as the next one, which searchsorted passes over.
@@ -91,7 +91,7 @@ def read_parts(job: TrainingJob, survey: TargetSurvey, sizes: PartSizes) -> Part
     _check_classes(survey, [(test, "the test"), (validation, "validation")])
     if job.test is not None:
         count = _count_rows(job, job.test)
-        test = _read_rows(job, job.test, np.sort(choose_rows(source, count, min(count, sizes.test))))
+        test = _read_rows(job, job.test, np.sort(choose_rows(source, count, min(count, sizes.test))), sizes.block)
         job.rows["test file"] = count
     return Parts(test, validation, sample, numbers)
 
@@ -117,13 +117,13 @@ def _count_rows(job: TrainingJob, table: Table) -> int:
     return count
 
 
-def _read_rows(job: TrainingJob, table: Table, chosen: Array) -> Rows:
+def _read_rows(job: TrainingJob, table: Table, chosen: Array, at_a_time: int) -> Rows:
     """Return rows by their numbers among those that can be used, which rise."""
     import polars
 
     taken: list[Rows] = []
     first = 0
-    for batch in table.batches(job.wanted):
+    for batch in table.batches(job.wanted, 0, at_a_time):
         rows = rows_with_target(table, batch, job.target, job.options.weight)
         begin, end = np.searchsorted(chosen, [first, first + len(rows)])
         if begin < end:

@@ -98,7 +98,7 @@ class CsvTable(Table):
                 frame = frame.slice(skipped)
                 for begin in range(0, len(frame), rows):
                     part = frame.slice(begin, rows)
-                    kept = part.select(**{name: str(k) for name, k in self._kept.items()}) if self._kept else None
+                    kept = self._select_kept(part)
                     number = row + skipped + begin
                     yield Batch(self._convert(part, columns, number), number, kept)
             row += chunk.rows
@@ -154,6 +154,14 @@ class CsvTable(Table):
             raise TableError(f"{str(self.path)!r} cannot be read: its quotes are not as polars expects them")
         frame.columns = [str(place) for place in wanted]
         return frame
+
+    def _select_kept(self, frame: Any) -> Any:
+        """Return the texts of the columns to keep, or None if there are none."""
+        import polars
+
+        if not self._kept:
+            return None
+        return polars.DataFrame([frame[str(place)].alias(name) for name, place in self._kept.items()])
 
     def _convert(self, frame: Any, columns: list[Column], first: int) -> Any:
         """Return texts as values of the columns' kinds."""

@@ -31,7 +31,7 @@ def result_names(summary: Summary, proba: bool, keep: Sequence[str] = ()) -> lis
     """
     if proba and summary.task != CLASSIFICATION:
         raise TableError("the model is a regression, which has no probabilities; leave --proba out")
-    results = [PREDICTION, *(f"{PROBABILITY}{_text(label)}" for label in (summary.classes or []) if proba)]
+    results = [PREDICTION, *(f"{PROBABILITY}{label_text(label)}" for label in (summary.classes or []) if proba)]
     for place, name in enumerate(keep):
         if name in keep[:place]:
             raise TableError(f"--keep names the column {name!r} twice; leave one out")
@@ -40,7 +40,8 @@ def result_names(summary: Summary, proba: bool, keep: Sequence[str] = ()) -> lis
     return [*keep, *results]
 
 
-def _text(label: Any) -> str:
+def label_text(label: object) -> str:
+    """Return the label of a class as predictions in a text file have it."""
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 

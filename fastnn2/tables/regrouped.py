@@ -1,8 +1,8 @@
 """Batches of a table with as many rows as wanted: those that a file gives have about as many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from fastnn2.tables.table import Batch, Table
+from fastnn2.tables.table import Batch
 
 
 def regrouped(batches: Iterator[Batch], rows: int) -> Iterator[Batch]:
@@ -19,8 +19,3 @@ def regrouped(batches: Iterator[Batch], rows: int) -> Iterator[Batch]:
             waiting = [Batch(whole[rows:], first + rows)] if len(whole) > rows else []
     if waiting:
         yield Batch(polars.concat([each.frame for each in waiting]), waiting[0].first)
-
-
-def read_batch(table: Table, names: Sequence[str], first: int, rows: int) -> Batch:
-    """Return rows from some number on, fewer than wanted only at the end of the table."""
-    return next(regrouped(table.batches(names, first, rows), rows))

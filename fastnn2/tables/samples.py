@@ -5,7 +5,6 @@ from typing import Any
 
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT
 from fastnn2.tables.predict import columns_of
-from fastnn2.tables.preparation import as_input
 from fastnn2.tables.summary import Summary
 
 VALUES = {NUMBER: 0.0, TEXT: "", BOOLEAN: True, DATE: datetime.datetime(2000, 1, 1)}
@@ -32,5 +31,4 @@ def sample_of(model: Any, summary: Summary) -> Any:
             categories = dict(zip(names, steps[-1].categories_, strict=True))
     values = {column.name: VALUES[column.kind] for column in columns}
     values |= {column.name: "" for column in columns if column.kind == BOOLEAN and "" in categories[column.name]}
-    frame = polars.DataFrame({name: [value] for name, value in values.items()})
-    return as_input(frame, columns, summary.network["dtype"])
+    return polars.DataFrame({name: [value] for name, value in values.items()})

@@ -1,7 +1,6 @@
 """Whether what a model file says of its training has the form that it should: the file may be a stranger's."""
 
 import dataclasses
-import math
 import types
 import typing
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from fastnn2.tables.messages import shown
 from fastnn2.tables.options import CLASSIFICATION, REGRESSION
 
-LARGEST = 2**63  # what is above cannot be printed as a float
+LARGEST = 1e300  # an integer beyond the floats cannot be printed as one, and neither NaN nor infinity is below
 # What the dicts of a Summary have, where its types do not say it; there may be more.
 FIELDS: dict[str, dict[str, Any]] = {
     "rows": {"file": int, "without target": int, "training": int, "validation": int, "test": int},
@@ -90,4 +89,4 @@ def _is_scalar_of(value: Any, hint: Any) -> bool:
     if hint is bool or hint is str:
         return isinstance(value, hint)
     is_number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-    return hint in (int, float) and is_number and math.isfinite(value) and abs(value) < LARGEST
+    return hint in (int, float) and is_number and abs(value) < LARGEST

@@ -89,6 +89,10 @@ class Table(abc.ABC):
             changed.
         """
 
+    def slice(self, names: Sequence[str], first: int, rows: int) -> Batch | None:
+        """Return some rows from number `first` on, fewer only at the end, and read no others; None if batches do it."""
+        return None
+
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""
         import polars

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn2.tables.columns import Column
 from fastnn2.tables.preparation import as_input
-from fastnn2.tables.regrouped import read_batch, regrouped
+from fastnn2.tables.regrouped import regrouped
 from fastnn2.tables.rows import Rows, rows_with_target
 from fastnn2.tables.table import Batch
 from fastnn2.tables.target_survey import TargetSurvey
@@ -86,8 +86,14 @@ class TableBlocks:
         return -(-self._table.count // self._rows)
 
     def __getitem__(self, index: int) -> tuple[Array, ...]:
-        batch = read_batch(self._table, self._recipe.names, index * self._rows, self._rows)
+        batch = self._read(index * self._rows)
         return self._recipe.block(batch, self._held_out)
+
+    def _read(self, first: int) -> Batch:
+        names = self._recipe.names
+        return self._table.slice(names, first, self._rows) or next(
+            regrouped(self._table.batches(names, first, self._rows), self._rows)
+        )
 
 
 class OrderedTableBlocks:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastnn2.storage.atomic import replacing
+from fastnn2.tables.messages import in_one_line
 from fastnn2.tables.table_error import TableError
 
 Write = Callable[[Any], None]  # takes a polars.DataFrame
@@ -34,21 +35,25 @@ def open_writer(path: pathlib.Path) -> Iterator[Write]:
     ----------
     path : Path
         Of :func:`check_ending`.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, as on a full disk.
     """
     ending = path.suffix.lower()
-    with replacing(path) as file:
-        if ending in PARQUET:
-            with _parquet_writer(path, file) as write:
-                yield write
-        else:
-            yield text_writer(lambda text: _write_all(file, text), SEPARATORS[ending])
+    try:
+        with replacing(path) as file:
+            if ending in PARQUET:
+                with _parquet_writer(path, file) as write:
+                    yield write
+            else:
+                yield text_writer(lambda text: file.write(text.encode()), SEPARATORS[ending])
+    except OSError as error:
+        raise OSError(f"cannot write {str(path)!r}: {error.strerror or error}; the file is as it was") from error
 
 
-def _write_all(file: Any, text: str) -> None:
-    file.write(text.encode())
-
-
-def text_writer(put: Callable[[str], None], separator: str = ",") -> Write:
+def text_writer(put: Callable[[str], object], separator: str = ",") -> Write:
     """Return a function that writes a frame as separated values, the first one with a header.
 
     Parameters
@@ -57,11 +62,23 @@ def text_writer(put: Callable[[str], None], separator: str = ",") -> Write:
         Takes the text. polars has no part in writing to a file: it would hide which error that raises.
     separator : str
     """
+    import polars
+
     is_first = True
 
     def write(frame: Any) -> None:
         nonlocal is_first
-        put(frame.write_csv(include_header=is_first, separator=separator))
+        try:
+            text = frame.write_csv(include_header=is_first, separator=separator)
+        except polars.exceptions.PolarsError as error:
+            nested = [repr(name) for name, dtype in frame.schema.items() if dtype.is_nested()]
+            if not nested:
+                raise
+            raise TableError(
+                f"text cannot have lists or records, which {', '.join(nested)} has; write .parquet, or leave it out "
+                "of --keep"
+            ) from error
+        put(text)
         is_first = False
 
     return write
@@ -114,4 +131,4 @@ def _run(query: Callable[[], Any]) -> None:
     try:
         query()
     except polars.exceptions.PolarsError as error:
-        raise OSError(f"polars cannot write the predictions: {error}") from error
+        raise OSError(in_one_line(error)) from error

@@ -169,12 +169,59 @@ def test_models_that_train_did_not_make(rows, tmp_path, capsys):
 
 def test_a_reader_that_goes_away_is_no_error(rows):
     """Such as head; the exit code is that of the other commands."""
-    process = subprocess.Popen(
-        [*MODULE, "predict", trained("kind"), str(rows)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    command = [*MODULE, "predict", trained("kind"), str(rows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE) == 1
+
+
+def test_names_that_mean_something_to_polars_or_python(tmp_path, capsys):
+    names = ["self", "*", "^.*$", "frame", "0"]
+    frame = mixed().with_columns(mixed()["key"].alias(name) for name in names)
+    keep = [word for name in names for word in ("--keep", name)]
+    frame.write_csv(tmp_path / "new.csv")
+    frame.write_parquet(tmp_path / "new.parquet")
+    results = [run(capsys, "predict", trained("y"), tmp_path / f"new{end}", *keep) for end in (".csv", ".parquet")]
+    assert results[0] == results[1]
+    assert results[0][1].startswith("self,*,^.*$,frame,0,prediction\n")
+
+
+def test_lists_are_kept_in_parquet_alone(tmp_path, capsys):
+    frame = mixed().with_columns(lists=polars.concat_list("size", "weight"))
+    frame.write_parquet(tmp_path / "new.parquet")
+    arguments = trained("y"), tmp_path / "new.parquet", "--keep", "lists"
+    message = error_of(capsys, *arguments)
+    assert "text cannot have lists or records, which 'lists' has; write .parquet" in message
+    assert run(capsys, "predict", *arguments, "--out", tmp_path / "out.parquet")[0] == 0
+    assert polars.read_parquet(tmp_path / "out.parquet")["lists"].equals(frame["lists"])
+
+
+FULL_DISK = """
+import resource, signal, sys
+from fastnn2.commands.main import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_full_disk_leaves_the_old_file(ending, rows, tmp_path):
+    out = tmp_path / f"out{ending}"
+    out.write_text("old")
+    arguments = ["predict", trained("y"), str(rows), "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *arguments], capture_output=True, text=True, timeout=PATIENCE
     )
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(PATIENCE) == 1
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"fastnn2 predict: error: cannot write '[^\n]*out{ending}': [^\n]+; the file is as it was\n", done.stderr
+    ), done.stderr
+    assert out.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"new.parquet", out.name}
 
 
 INTERRUPTED = """
