@@ -61,7 +61,7 @@ def test_every_format_gives_the_same_model_for_any_threads(tmp_path):
         path = written(frame, tmp_path, name)
         for threads in (1, 2):
             trained, _ = trained_on(path, "kind", max_iter=3, memory_limit=SMALL, threads=threads, drop=("number",))
-            found[name, threads] = [*parameters(trained), trained.predicted]
+            found[name, threads] = (*parameters(trained), trained.predicted)
     expected = found["rows.csv", 1]
     for arrays in found.values():
         assert_same_bits(arrays, expected)
@@ -146,11 +146,11 @@ def test_a_test_file_is_sampled():
 
 def test_faults_of_a_target():
     frame = table_of(N)
-    rare = frame.with_columns(kind=polars.Series(["rare"] * 2 + ["a", "b"] * (N // 2 - 1)))
-    with pytest.raises(TableError, match="'rare' has 2 rows; expected at least 3"):
+    rare = frame.with_columns(kind=polars.Series(["rare"] + ["a", "b"] * (N // 2 - 1) + ["a"]))
+    with pytest.raises(TableError, match="'rare' has 1 row; expected at least 2"):
         trained_on(rare, "kind", memory_limit=SMALL)
-    rare = frame.with_columns(kind=polars.Series(["rare"] * 3 + ["a", "b"] * (N // 2 - 2) + ["a"]))
-    with pytest.raises(TableError, match=r"class 'rare' has 3 of 6,000 rows, and none of the .* rows for"):
+    rare = frame.with_columns(kind=polars.Series(["rare"] * 2 + ["a", "b"] * (N // 2 - 1)))
+    with pytest.raises(TableError, match=r"class 'rare' has 2 of 6,000 rows, and none of the .* rows for"):
         trained_on(rare, "kind", memory_limit=SMALL)
     for values, message in ((polars.lit(1.5), "1.5 in all rows"), (polars.lit("a"), "one class")):
         with pytest.raises(TableError, match=message):
