@@ -1,7 +1,7 @@
 """Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/tables.md."""
 
 from bench import docs, environment, report
-from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK
+from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK, TABLES
 
 HEADINGS = {
     NETWORK: "`fastnn2 train`",
@@ -14,12 +14,12 @@ HEADINGS = {
 def text(results):
     """Return the three tables, with what they are of."""
     where = results["environment"]
-    tables = results["tables"]
+    tables = {name: results["tables"][name] for name in TABLES if name in results["tables"]}
     shapes = [
         [name, f"{row['rows']:,}", f"{row['columns']}", f"{row['inputs']}", kind(row)] for name, row in tables.items()
     ]
     measured_on = (
-        f"Measured {where['date'][:10]} on {where['cores']} cores of an {environment.title(where)}, scikit-learn "
+        f"Measured {where['date'][:10]} on an {environment.title(where)}, scikit-learn "
         f"{where['versions']['scikit-learn']}."
     )
     return "\n\n".join(
@@ -32,7 +32,7 @@ def text(results):
             scores(tables, "error"),
             "**Log loss** of the classes' probabilities:",
             scores(tables, "log loss"),
-            "**Time** of a fit, median over the splits:",
+            "**Time** of a fit, median over the splits, of a processor with one thread:",
             report.table(header(), [[name, *times(row)] for name, row in tables.items()]),
             docs.filled(measured_on),
         ]
