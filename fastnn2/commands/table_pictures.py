@@ -7,6 +7,7 @@ import numpy as np
 
 from fastnn2.commands.output import one_line
 from fastnn2.commands.summary_text import kept_epoch, shortened
+from fastnn2.storage.atomic import replacing
 from fastnn2.tables.options import CLASSIFICATION
 from fastnn2.tables.summary import Summary
 from fastnn2.tables.train import Trained
@@ -23,14 +24,13 @@ NAME = 18  # characters of the name of a class
 
 
 def save_pictures(path: pathlib.Path, trained: Trained) -> None:
-    """Save the curves with a confusion matrix and ROC curves, or with predicted against true numbers.
+    """Save the picture of a training; the suffix of the path chooses the format."""
+    with replacing(path) as file:
+        draw(trained).savefig(file, dpi=110, format=path.suffix[1:].lower())
 
-    Parameters
-    ----------
-    path : Path
-        Its suffix chooses the format.
-    trained : Trained
-    """
+
+def draw(trained: Trained) -> Any:
+    """Return a figure of the curves with a confusion matrix and ROC curves, or with predicted against true numbers."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -39,8 +39,7 @@ def save_pictures(path: pathlib.Path, trained: Trained) -> None:
     figure = Figure(figsize=(15, 4.8) if is_classification else (10.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 3 if is_classification else 2)
-    title = f"{shortened(summary.target, 40)} of {shortened(summary.file, 40)}"
-    figure.suptitle(_plain(title))
+    figure.suptitle(_plain(f"{shortened(summary.target, 40)} of {shortened(summary.file, 40)}"))
     _draw_curves(axes[0], summary)
     if is_classification:
         places = np.searchsorted(trained.model.classes_, trained.y)
@@ -49,7 +48,7 @@ def save_pictures(path: pathlib.Path, trained: Trained) -> None:
         _draw_roc(axes[2], places, trained.predicted, names)
     else:
         _draw_numbers(axes[1], trained.y, trained.predicted, summary)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
 def _plain(text: str) -> str:

@@ -94,8 +94,10 @@ TextColumns.__module__ = "fastnn2.estimators"  # where pickles and model files f
 
 def _texts(column: Any) -> Array:
     """Return a column as an array of texts (n_samples,)."""
+    if is_polars(column):
+        column = column.alias("texts")  # polars takes names such as "^a$" for patterns, also of a Series
     if is_polars(column) and type(column.dtype).__name__ in ("String", "Categorical", "Enum"):
-        texts = column.alias("texts").cast(str)  # polars takes names such as "^a$" for patterns, also of a Series
+        texts = column.cast(str)
         return np.asarray(texts.fill_null("").to_numpy(), dtype=object)
     if type(column.dtype).__name__ == "CategoricalDtype":
         texts = [*map(_text, column.cat.categories.tolist()), ""]  # the code of a missing value is -1
