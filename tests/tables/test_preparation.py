@@ -66,8 +66,9 @@ def test_frames_of_pandas_give_the_same_numbers(seed):
     frame = random_frame(seed)
     preparation, X = prepared(frame)
     used = as_input(frame, preparation.columns)
+    objects = (polars.String, polars.Boolean)
     by_pandas = pd.DataFrame({
-        name: pd.Series(used[name].to_list(), dtype=object if used[name].dtype in (polars.String, polars.Boolean) else None)
+        name: pd.Series(used[name].to_list(), dtype=object if used[name].dtype in objects else None)
         for name in used.columns
     })  # fmt: skip
     assert_allclose(preparation.transformer.transform(by_pandas), X, rtol=1e-12, atol=1e-12)
