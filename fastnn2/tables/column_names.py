@@ -57,13 +57,18 @@ def _is_number(name: str) -> bool:
 
 def find_expected(path: str, names: Sequence[str], expected: Sequence[Column]) -> list[int]:
     """Return the place of each expected column among the names of a file; raise TableError if one is not there once."""
-    missing = [column.name for column in expected if column.name not in names]
+    places: dict[str, int] = {}
+    repeated = set()
+    for place, name in enumerate(names):
+        if places.setdefault(name, place) != place:
+            repeated.add(name)
+    missing = [column.name for column in expected if column.name not in places]
     if missing:
         _fail_missing(path, names, missing)
     for column in expected:
-        if list(names).count(column.name) > 1:
+        if column.name in repeated:
             raise TableError(f"{path} has {column.name!r} as the name of more than one column; rename the others")
-    return [list(names).index(column.name) for column in expected]
+    return [places[column.name] for column in expected]
 
 
 def find_kept(path: str, names: Sequence[str], kept: Sequence[str]) -> list[int]:

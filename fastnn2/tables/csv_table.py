@@ -14,6 +14,7 @@ from fastnn2.tables.columns import DATE, NUMBER, TEXT, Column, named
 from fastnn2.tables.messages import in_one_line, shown
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
+from fastnn2.tables.text_frames import convert_at_once, find_kinds
 from fastnn2.tables.text_header import read_header
 from fastnn2.tables.text_kinds import KIND_NAMES, KindFinder, convert
 from fastnn2.tables.text_records import Chunk, Fault, Shape, parse_records, read_chunks
@@ -167,8 +168,13 @@ class CsvTable(Table):
         import polars
 
         converted = []
-        for column in columns:
-            texts = frame[str(self._places[column.name])]
+        chosen = frame.select(str(self._places[column.name]) for column in columns)
+        at_once = convert_at_once(chosen, [column.kind for column in columns])
+        for column, found in zip(columns, at_once, strict=True):
+            if found is not None:
+                converted.append(found.alias(column.name))
+                continue
+            texts = chosen[str(self._places[column.name])]
             values, wrong = convert(texts, column.kind, column.form)
             for form in self._other_forms(column) if wrong.any() else ():
                 others = convert(texts, column.kind, form)
@@ -196,6 +202,8 @@ class CsvTable(Table):
 
     def _find_columns(self, where: str, names: list[str]) -> None:
         """Look at all values to find kinds; leave out columns without a name that have none of their own."""
+        import polars
+
         finders = [KindFinder(name, self._header.separator) for name in names]
         counts_rows = [names[0] in ("", UNNAMED)] * 2  # from 0 on, from 1 on
         is_last_empty = len(names) > 1 and not names[-1]
@@ -205,11 +213,10 @@ class CsvTable(Table):
         lengths = [0] * len(names)
         for chunk in self._chunks():
             frame = self._parse(chunk, list(range(len(names))))
-            for place, finder in enumerate(finders):
-                texts = frame[str(place)]
-                finder.add(texts, row)
-                if row < SAMPLE_TEXTS:
-                    lengths[place] += int(texts.head(SAMPLE_TEXTS - row).str.len_bytes().sum() or 0)
+            find_kinds(finders, frame, row)
+            if row < SAMPLE_TEXTS:
+                sums = frame.head(SAMPLE_TEXTS - row).select(polars.all().str.len_bytes().sum()).row(0)
+                lengths = [length + found for length, found in zip(lengths, sums, strict=True)]
             counts_rows = [is_so and _counts(frame["0"], row + k) for k, is_so in enumerate(counts_rows)]
             is_last_empty = is_last_empty and frame[str(len(names) - 1)].null_count() == len(frame)
             row += chunk.rows

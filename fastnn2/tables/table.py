@@ -68,8 +68,9 @@ class Table(abc.ABC):
 
     def check(self, names: Sequence[str]) -> None:
         """Raise TableError if there is no column of one of these names, or its values cannot be used."""
+        there = dict.fromkeys(self.names)
         for name in names:
-            if name not in self.names:
+            if name not in there:
                 near = near_names(name, self.names) or f"; it has {listed(self.names)}"
                 raise TableError(f"{str(self.path)!r} has no column {name!r}{near}")
             if name in self._faults:

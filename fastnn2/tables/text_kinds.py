@@ -1,5 +1,6 @@
 """What kind a column of a text file has, which all of its values say together."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastnn2.tables import text_values
@@ -89,6 +90,8 @@ class KindFinder:
         Of the file: a comma in a number is a decimal comma only if it does not separate values.
     """
 
+    MOST = FEW + 1  # different numbers, which tell that they are not few
+
     def __init__(self, name: str, separator: str) -> None:
         self._name = name
         commas = [] if separator == "," else [_Candidate(NUMBER, ",")]
@@ -100,6 +103,42 @@ class KindFinder:
         """Look at more values, of the rows from number `first` on."""
         for candidate in self._candidates:
             candidate.add(texts, first)
+        self._drop_candidates()
+
+    @property
+    def wants_different(self) -> bool:
+        """Whether `add_numbers` needs the different numbers."""
+        return len(self._numbers.different) < self.MOST
+
+    def add_numbers(self, texts: Any, count: int, different: Iterable[float], first: int) -> None:
+        """Look at more values that are finite numbers, or nothing.
+
+        Parameters
+        ----------
+        texts : polars.Series
+        count : int
+            The number of numbers.
+        different : iterable of float
+            Some of the different ones, up to MOST.
+        first : int
+            The number of the first row.
+        """
+        self._numbers.right += count
+        self._numbers.different.update(different)
+        place = None
+        for candidate in self._candidates[1:]:
+            if candidate.kind == NUMBER:
+                candidate.add(texts, first)
+            elif count:
+                candidate.wrong += count
+                if candidate.first_wrong is None:
+                    if place is None:
+                        place = 0 if texts[0] is not None else int(texts.is_not_null().arg_max())
+                    candidate.first_wrong = first + place, texts[place]
+        self._drop_candidates()
+
+    def _drop_candidates(self) -> None:
+        """Leave out the kinds that none of many values has."""
         if any(found.right + found.wrong >= LOOKED_AT for found in self._candidates):
             self._candidates = [found for found in self._candidates if found.right or found is self._numbers]
 

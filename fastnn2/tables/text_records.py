@@ -17,6 +17,8 @@ Array = np.ndarray[Any, Any]
 
 # Read at a time: what a reader of text takes is a multiple of it, and smaller chunks take longer.
 CHUNK_BYTES = 1 << 23
+# More for so many columns, each of which takes time for itself, and this many times as much at most.
+MANY_COLUMNS, MOST_TIMES = 1000, 8
 LONGEST_RECORD = 1 << 26
 QUOTE, LINE_END, RETURN = b'"\n\r'
 
@@ -73,9 +75,10 @@ def read_chunks(stream: TextStream, shape: Shape, fail: Callable[[Fault], NoRetu
         Is called with what is wrong, and raises TableError.
     """
     rest, lines, size = b"", 0, 0
+    block_size = CHUNK_BYTES * min(MOST_TIMES, 1 + shape.values // MANY_COLUMNS)
     waiting = 0  # blank lines of a single column, which count if a value follows
     while True:
-        block = stream.read(CHUNK_BYTES)
+        block = stream.read(block_size)
         data = rest + block
         if data and not block and not data.endswith(b"\n"):
             data += b"\n"

@@ -105,15 +105,6 @@ class TypedTable(Table):
         sample = self._collect(self._select([self._stored[name] for name in self._kept]).head(SAMPLE_TEXTS), None)
         return float(sample.estimated_size() / max(1, sample.height))
 
-    def slice(self, names: Sequence[str], first: int, rows: int) -> Batch:
-        """Return some rows from number `first` on, fewer only at the end."""
-        self.check(names)
-        assert self.count is not None
-        query = self._select([self._stored[name] for name in names]).slice(first, rows)
-        frame = self._collect(query, min(rows, self.count - first))
-        frame.columns = list(names)
-        return Batch(self._convert(frame, names, first), first)
-
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""
         self.check(names)

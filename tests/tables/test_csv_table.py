@@ -106,6 +106,11 @@ def test_a_last_column_without_a_name_and_values_is_left_out(tmp_path):
     assert table.notes == ["the last column, which has no name and no values, is left out"]
 
 
+def test_names_are_no_patterns(tmp_path):
+    table = opened(tmp_path, "*,^a.*$,ab\n1,x,true\n2,y,false\n")
+    assert table.read(table.names[::-1]).rows() == [(True, "x", 1.0), (False, "y", 2.0)]
+
+
 def test_names_that_are_numbers(tmp_path):
     assert opened(tmp_path, "0,1,2\n5,6,7\n").names == ["0", "1", "2"]
     assert opened(tmp_path, "country,2019,2020\nx,6,7\n").names == ["country", "2019", "2020"]
