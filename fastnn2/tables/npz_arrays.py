@@ -72,7 +72,7 @@ def _read_header(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> _Me
 def _check(path: pathlib.Path, members: list[_Member]) -> None:
     """Raise TableError if the arrays make no table, or do not fit in memory."""
     if not members:
-        raise TableError(f"{str(path)!r} has no arrays")
+        raise TableError(f"{str(path)!r} has no arrays; expected some, as np.savez writes them")
     for name, shape, dtype in members:
         if dtype.kind not in KINDS:
             called = {"O": "objects of Python", "c": "complex numbers"}.get(dtype.kind, f"values of dtype {dtype}")

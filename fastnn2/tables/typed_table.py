@@ -47,7 +47,7 @@ class TypedTable(Table):
         schema = dict(self._run(self._query.collect_schema))
         self.count = int(self._run(self._count_rows))
         if not schema or not self.count:
-            raise TableError(f"{str(path)!r} has no {'rows' if schema else 'columns'}")
+            raise TableError(f"{str(path)!r} has no {'rows' if schema else 'columns'}; expected at least one")
         names = [name.strip() for name in schema]
         self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
         self._dtypes = dict(zip(names, schema.values(), strict=True))
@@ -104,6 +104,15 @@ class TypedTable(Table):
             return 0.0
         sample = self._collect(self._select([self._stored[name] for name in self._kept]).head(SAMPLE_TEXTS), None)
         return float(sample.estimated_size() / max(1, sample.height))
+
+    def slice(self, names: Sequence[str], first: int, rows: int) -> Batch:
+        """Return some rows from number `first` on, fewer only at the end."""
+        self.check(names)
+        assert self.count is not None
+        query = self._select([self._stored[name] for name in names]).slice(first, rows)
+        frame = self._collect(query, min(rows, self.count - first))
+        frame.columns = list(names)
+        return Batch(self._convert(frame, names, first), first)
 
     def read(self, names: Sequence[str]) -> Any:
         """Return all rows as one frame, as in a Batch."""
