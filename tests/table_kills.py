@@ -1,6 +1,6 @@
 """Trainings on tables that are killed and go on from their checkpoints; run as a script, of which a test runs a little.
 
-    python tests/table_kills.py FOLDER [ROUNDS]
+    python tests/table_kills.py FOLDER [ROUNDS] [CASE ...]
 
 Each round kills a training of each case at random moments, lets the last attempt end, and compares the file of the
 model with that of a training that was never killed, byte for byte. Processes are forked before polars has threads.
@@ -105,7 +105,7 @@ if __name__ == "__main__":
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     source = random.Random(35)
     for number in range(rounds):
-        for name in CASES:
+        for name in sys.argv[3:] or CASES:
             folder = pathlib.Path(sys.argv[1], f"{name.replace(' ', '-')}-{number}")
             folder.mkdir()
             write_table(folder)

@@ -53,7 +53,7 @@ def _export_onnx(model: Any, summary: Summary | None, path: pathlib.Path) -> lis
     lines = labelled_list("inputs", inputs, "; ", "in the file")
     if shape:
         lines += labelled_lines("", shape)
-    lines += labelled_list("outputs", outputs, separator="; ")
+    lines += labelled_lines("outputs", "; ".join(outputs))
     classes = describe(model).get("classes")
     if classes is not None:
         lines += labelled_list("classes", [label_text(each) for each in classes], rest="in the metadata of the file")

@@ -79,9 +79,7 @@ class BestFile:
         try:
             checkpoint_file.write(self._path, KIND, description, arrays)
         except OSError as error:
-            raise ValueError(
-                f"cannot write {str(self._path)!r}: {error.strerror or error}; the files of the checkpoint are intact"
-            ) from error
+            raise ValueError(f"cannot write the checkpoint {str(self._path)!r}: {error.strerror or error}") from error
 
 
 class Recorded:

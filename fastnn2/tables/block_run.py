@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from fastnn2.blocks.open_blocks import open_blocks
 from fastnn2.blocks.partial_fit_blocks import run_on_blocks
 from fastnn2.tables.best_file import BestFile
 from fastnn2.tables.epoch_history import EpochHistory
-from fastnn2.tables.network import CHECKPOINT_SECONDS, CONVERGED, LIMIT, STOPPED, Watch
+from fastnn2.tables.network import CHECKPOINT_SECONDS, CONVERGED, LIMIT, STOPPED, Tell, Watch, told_of_checkpoints
 from fastnn2.tables.options import TrainingOptions
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +31,8 @@ class BlockRun:
     score : callable or None
     best_file : BestFile or None
     watch : callable
+    tell : callable
+        Called with a note on a checkpoint that cannot be written.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class BlockRun:
         score: Score | None,
         best_file: BestFile | None,
         watch: Watch,
+        tell: Tell,
     ) -> None:
+        self._tell, self._has_told = tell, False
         self._network, self._options, self._history = network, options, history
         self._score, self._best_file, self._watch = score, best_file, watch
         self.epochs_here, self.seconds = 0, 0.0
@@ -62,8 +65,8 @@ class BlockRun:
         seed = np.random.RandomState(self._options.seed)
         begin = time.perf_counter()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
                 run_on_blocks(
                     self._network, open_blocks(blocks), epochs, has_any_order, seed, classes, wanted,
                     False, self._epoch_ended,
@@ -71,8 +74,11 @@ class BlockRun:
         except KeyboardInterrupt:
             if not self._history.losses or not hasattr(self._network, "coefs_"):
                 raise
+            self._history.even()
             return STOPPED
         finally:
+            for text in told_of_checkpoints(caught):
+                self._tell(text)
             self.seconds = time.perf_counter() - begin
         return self._words()
 
@@ -97,10 +103,19 @@ class BlockRun:
         score = None if self._score is None else self._score(network)
         history.add(float(np.mean(losses)), score, network.coefs_ + network.intercepts_)
         if self._best_file is not None:
-            self._best_file.write(history)
+            self._keep(self._best_file)
         self.epochs_here += 1
         self._watch(epochs, history.losses[-1], score)
         return not self._is_over()
+
+    def _keep(self, file: BestFile) -> None:
+        """Write what was reached; where that is impossible, such as on a full disk, training goes on."""
+        try:
+            file.write(self._history)
+        except ValueError as error:
+            if not self._has_told:
+                self._tell(f"{error}. Training goes on, and cannot go on from this checkpoint if it ends early")
+            self._has_told = True
 
 
 def finish(network: Any, history: EpochHistory, rows: int, settings: dict[str, Any]) -> None:

@@ -50,6 +50,11 @@ class EpochHistory:
         if score is not None:
             self.scores.append(score)
 
+    def even(self) -> None:
+        """Forget the loss of an epoch whose score Ctrl-C has kept from being added."""
+        if self.has_scores:
+            del self.losses[len(self.scores) :]
+
     @property
     def best_score(self) -> float | None:
         """The highest score; None without scores."""

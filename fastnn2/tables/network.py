@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from fastnn2.tables.options import CLASSIFICATION, TrainingOptions
 Array = np.ndarray[Any, Any]
 # Called after each epoch with the number of epochs so far, the loss, and the validation score or None.
 Watch = Callable[[int, float, float | None], None]
+
+Tell = Callable[[str], None]  # of a note, a line that does not travel with the model
 
 CHECKPOINT_SECONDS = 30.0
 INTERRUPTED = "Training interrupted by user."  # scikit-learn's warning
@@ -41,7 +43,7 @@ def make_network(task: str, options: TrainingOptions, early_stopping: bool, vali
 
 
 def fit_network(
-    network: Any, X: Array, y: Array, weights: Array | None, options: TrainingOptions, watch: Watch
+    network: Any, X: Array, y: Array, weights: Array | None, options: TrainingOptions, watch: Watch, tell: Tell
 ) -> tuple[Any, str, int]:
     """Fit a network, from a checkpoint where that is asked for; return it, how the fit ended, and the epochs it did.
 
@@ -80,12 +82,20 @@ def fit_network(
             ) from error
     network.set_callbacks()
     messages = [str(each.message) for each in caught]
+    for text in told_of_checkpoints(caught):
+        tell(text)
     if INTERRUPTED in messages:
         if not network.loss_curve_:
             raise KeyboardInterrupt
         return network, STOPPED, watcher.count
     is_limit = any("Maximum iterations" in message for message in messages)
     return network, LIMIT if is_limit else CONVERGED, watcher.count
+
+
+def told_of_checkpoints(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """Return what warnings say of checkpoints that cannot be written."""
+    texts = [str(each.message) for each in caught if issubclass(each.category, RuntimeWarning)]
+    return [text for text in texts if "checkpoint" in text]
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from fastnn2.tables.split import VALIDATION
 from fastnn2.tables.table_blocks import OrderedTableBlocks, Recipe, TableBlocks
 from fastnn2.tables.target_survey import TargetSurvey
 from fastnn2.tables.targets import Scale
+from fastnn2.tables.train_memory import stop_late
 from fastnn2.tables.training_job import Trained, TrainingJob
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,8 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     )
     survey = TargetSurvey(job)
     identity = identity_of(job, survey.digest)
+    if job.is_classification:
+        stop_late(job, survey.n)
     recorded = Recorded.of(job.options)
     sizes = recorded.sizes if recorded is not None else part_sizes(job, plan, survey.n)
     if recorded is not None:
@@ -60,7 +63,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
         if job.options.checkpoint is not None:
             best_file = stack.enter_context(BestFile(job.options.checkpoint, identity, sizes))
             best_file.write(history)
-        run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch)
+        run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch, job.tell)
         kind = TableBlocks if job.table.has_any_order else OrderedTableBlocks
         ended = run.run(kind(recipe, parts.held_out, sizes.block), job.table.has_any_order, survey.classes)
     finish(network, history, job.rows["training"], final.get_params(deep=False))

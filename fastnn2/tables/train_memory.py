@@ -33,7 +33,7 @@ def train_in_memory(job: TrainingJob) -> Trained:
     check_before_fit(job, preparation, network, training)
     begin = time.perf_counter()
     goal = y if scale is None else scale.applied(y, X.dtype)
-    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch)
+    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch, job.tell)
     seconds = time.perf_counter() - begin
     if scale is not None:
         scale.fold_into(network)
@@ -66,7 +66,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     if job.is_classification:
         labels = as_labels(rows.target, job.target)
         check_classes(labels, job.target.name)
-        _stop_late(job, len(labels))
+        stop_late(job, len(labels))
     elif rows.target.n_unique() < 2:
         raise TableError(f"the target {job.target.name!r} is {rows.target[0]} in all rows; expected different numbers")
     if job.test is None:
@@ -81,7 +81,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     return rows, test_rows
 
 
-def _stop_late(job: TrainingJob, n: int) -> None:
+def stop_late(job: TrainingJob, n: int) -> None:
     """Turn early stopping off for classes of a small table.
 
     The accuracy on some dozens or hundreds of rows for validation has few values, and stays the same for ten epochs

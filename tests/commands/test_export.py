@@ -70,11 +70,12 @@ def test_onnx_of_all_kinds_of_columns(target, dtype, tmp_path, capsys):
     printed = exported(capsys, model, "--onnx", path)
     assert_equal_in_onnx(path, model, mixed(), dtype)
     assert "size (double); weight (double); count (double); city (string); is_new (string); sold (double)" in printed
-    assert "each with the shape (rows, 1)" in printed
+    assert "each with the shape (rows, 1) outputs" in printed
     classes = {"kind": "high, low", "rank": "3, 4, 5", "good": "false, true"}
     if target == "y":
         assert "variable" in printed
     else:
+        assert "probabilities (double): one column for each class" in printed or dtype == "float32"
         assert f"classes {classes[target]} call" in printed
 
 

@@ -367,8 +367,8 @@ def test_output_encoding_without_the_micro_sign():
 # Invalid options
 
 WRONG = {
-    "no command": ([], "no command given; expected moons, scale, info or warmup"),
-    "unknown command": (["train"], "'train'"),
+    "no command": ([], "no command given; expected train, predict, show, export, moons, scale, info or warmup"),
+    "unknown command": (["learn"], "'learn'"),
     "unknown option": (["moons", "--speed", "9"], "fastnn2 moons: error: unrecognized arguments: --speed 9"),
     "half an option": (["moons", "--sam", "9"], "fastnn2 moons: error: unrecognized arguments: --sam 9"),
     "option before the command": (["--speed", "moons"], "fastnn2 moons: error: unrecognized arguments: --speed"),

@@ -1,8 +1,12 @@
 """Files of one's own in the commands: CSV and Parquet of the same rows are the same to them."""
 
+import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
+from data import PATIENCE
 from table_data import REAL, mixed, polars, real, run, trained, with_missing
 
 import fastnn2
@@ -72,3 +76,33 @@ def test_predictions_for_files_that_write_dates_in_other_ways(form, tmp_path, ca
     assert results[0] == results[1]
     assert results[0][0] == 0
     assert len(set(results[0][1].splitlines())) > len(few) / 2
+
+
+@pytest.mark.parametrize("missing", ["polars", "skops"])
+def test_without_the_extra(missing, tmp_path, monkeypatch, capsys):
+    model, find_spec = trained("y"), importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    code, out, err = run(capsys, "predict", model, tmp_path / "new.csv")
+    assert (code, out) == (1, "")
+    assert err == f"fastnn2 predict: error: fastnn2 predict needs {missing}: pip install 'fastnn2[tables]'\n"
+
+
+WITHOUT_POLARS = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "polars":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Finder())
+from fastnn2.commands.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_show_needs_no_polars():
+    command = [sys.executable, "-c", WITHOUT_POLARS, "show", trained("y")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "target     y: regression" in done.stdout
