@@ -1,5 +1,6 @@
 """Tables to train on, and trainings of them without the command."""
 
+import gzip
 import pathlib
 import tempfile
 
@@ -30,8 +31,6 @@ def table_of(n, seed=0):
 
 def written(frame, folder, name="rows.parquet"):
     """Write a frame to a file of the format that its name says; return the path."""
-    import gzip
-
     path = pathlib.Path(folder, name)
     if name.endswith(".parquet"):
         frame.write_parquet(path, row_group_size=2000)
