@@ -196,6 +196,9 @@ TYPED_TABLES = {
     ),
     "Arrow of zeros": BadTable("a.arrow", damaged_arrow, ("damaged",)),
     "arrays of objects": BadTable("a.npz", npz(a=np.array([1, "x", None], object)), ("'a'", "objects of Python")),
+    "arrays of no characters": BadTable(
+        "a.npz", npz(a=np.array([0x61, 0x110000], np.uint32).view("<U1")), ("'a'", "no characters")
+    ),
     "arrays of complex numbers": BadTable("a.npz", npz(a=np.array([1j])), ("'a'", "complex")),
     "arrays of other lengths": BadTable("a.npz", npz(a=np.ones(5), y=np.ones(4)), ("'y'", "4", "'a'", "5")),
     "an array without an axis": BadTable("a.npz", npz(a=np.ones(5), y=np.array(3)), ("'y'", "shape ()")),

@@ -1,5 +1,6 @@
 """What the commands on files of one's own have in common: the extras that they need, models, and files to write."""
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -53,5 +54,12 @@ def check_output(path: pathlib.Path, *inputs: pathlib.Path) -> None:
     """Raise ValueError if a file cannot be written, or is one of those that are read."""
     check_writable(as_path(path, "the file"))
     for other in inputs:
-        if path.exists() and other.exists() and path.samefile(other):
+        if is_same(path, other):
             raise ValueError(f"{str(path)!r} would be overwritten, and is read; write to another file")
+
+
+def is_same(first: pathlib.Path, second: pathlib.Path) -> bool:
+    """Return whether two names are those of one file, which need not be there."""
+    with contextlib.suppress(OSError, ValueError):  # there is none, or there cannot be one of this name
+        return first.samefile(second)
+    return first.absolute() == second.absolute()

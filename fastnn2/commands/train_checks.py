@@ -1,10 +1,9 @@
 """What ``fastnn2 train`` checks before any work: options that contradict each other, and files to write."""
 
 import argparse
-import pathlib
 
 from fastnn2.commands.plotting import check_picture_writable
-from fastnn2.commands.table_files import check_extra
+from fastnn2.commands.table_files import check_extra, is_same
 from fastnn2.storage.atomic import as_path, check_writable
 from fastnn2.tables.options import REGRESSION
 
@@ -40,13 +39,7 @@ def _check_files(options: argparse.Namespace) -> None:
             continue
         check_writable(as_path(path, what))
         for other, file in (*read.items(), *list(written.items())[:place]):
-            if file is not None and _is_same(path, file):
+            if file is not None and is_same(path, file):
                 raise ValueError(f"{other} and {what} are both {str(path)!r}, which would be lost; use two files")
     if options.plot is not None:
         check_picture_writable(options.plot, "leave --plot out")
-
-
-def _is_same(first: pathlib.Path, second: pathlib.Path) -> bool:
-    if first.absolute() == second.absolute():
-        return True
-    return first.exists() and second.exists() and first.samefile(second)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.tables.memory_plan import MemoryPlan
+from fastnn2.tables.messages import shown
 from fastnn2.tables.rows import Rows, rows_with_target
 from fastnn2.tables.split import VALIDATION, check_rows_of_classes
 from fastnn2.tables.table import Table
@@ -155,7 +156,8 @@ def _fail_without_rows(survey: TargetSurvey, counts: Array, n: int, words: str) 
     assert survey.classes is not None
     assert survey.counts is not None
     place = int(counts.argmin())
+    label = shown(survey.classes.tolist()[place])
     raise TableError(
-        f"class {survey.classes.tolist()[place]!r} has {survey.counts[place]:,} of {survey.n:,} rows, and none of the "
-        f"{n:,} rows for {words}; leave such rows out, join classes, or take another --seed"
+        f"class {label} has {survey.counts[place]:,} of {survey.n:,} rows, and none of the {n:,} rows for {words}; "
+        "leave such rows out, join classes, or take another --seed"
     )

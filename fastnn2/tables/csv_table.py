@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
+
 from fastnn2.blocks.file_status import Status, check_unchanged
 from fastnn2.tables.column_names import UNNAMED, check_names, check_no_numbers, find_expected, find_kept
 from fastnn2.tables.columns import DATE, NUMBER, TEXT, Column, named
@@ -59,9 +61,10 @@ class CsvTable(Table):
         self._status = Status.of(os.stat(path))
         self._header = read_header(path, is_compressed, separator)
         self._shape = Shape(ord(self._header.separator), len(self._header.names))
-        # For each blank line, the number of rows before it; grows as the file is read for the first time.
-        self._blank = array.array("q")
-        self._rows_seen = 0
+        # The numbers of rows that blank lines come after, and how many blank lines there are up to each of these;
+        # both grow as the file is read for the first time.
+        self._blank_places, self._blank_counts = array.array("q"), array.array("q", [0])
+        self._lines_seen = 0
         self._starts = [Start(0, self._header.size, self._header.line + 1)]
         self.has_any_order = not is_compressed
         self._text_bytes: dict[str, float] = {}
@@ -78,7 +81,7 @@ class CsvTable(Table):
 
     def row_label(self, row: int) -> int:
         """Return the number of a row as a spreadsheet counts, with the header and blank lines."""
-        return self._header.line + 1 + row + bisect.bisect_right(self._blank, row)
+        return self._header.line + 1 + row + self._blank_counts[bisect.bisect_right(self._blank_places, row)]
 
     def text_bytes(self, name: str) -> float:
         """Return about how many bytes a value of a column of text has."""
@@ -125,10 +128,13 @@ class CsvTable(Table):
         with TextStream(self.path, self._is_compressed, self._header.old_lines) as stream:
             stream.seek(start.place)
             for chunk in read_chunks(stream, self._shape, fail):
-                if row == self._rows_seen:
-                    self._blank.extend((row + chunk.blank).tolist())
-                    self._rows_seen += chunk.rows
-                yield chunk
+                if line - self._header.line - 1 == self._lines_seen:
+                    self._lines_seen += chunk.rows + len(chunk.blank)
+                    places, counts = np.unique(row + chunk.blank, return_counts=True)
+                    self._blank_places.extend(places.tolist())
+                    self._blank_counts.extend((self._blank_counts[-1] + counts.cumsum()).tolist())
+                if chunk.rows:  # else it has blank lines alone
+                    yield chunk
                 row += chunk.rows
                 line += chunk.rows + len(chunk.blank)
                 if row > self._starts[-1].row and chunk.size:

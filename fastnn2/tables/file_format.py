@@ -68,8 +68,8 @@ def find_format(path: pathlib.Path) -> tuple[str, bool]:
     if ending not in FORMATS or (is_compressed and FORMATS[ending] != CSV):
         said = _what_it_is(path, start)
         found = f"; it {said[0]}" if said else ""
-        found_ending = f"the ending {''.join(path.suffixes[-2:])!r}" if path.suffix else "no ending"
-        raise TableError(f"{shown} has {found_ending}, which is none of a table{found}; expected {KNOWN}")
+        found_ending = f"the ending {''.join(path.suffixes[-2:])!r}, which no table has" if path.suffix else "no ending"
+        raise TableError(f"{shown} has {found_ending}{found}; expected {KNOWN}")
     if not start:
         raise TableError(f"{shown} is empty; expected {_called(FORMATS[ending])}")
     if is_compressed:

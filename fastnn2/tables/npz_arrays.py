@@ -15,6 +15,7 @@ from fastnn2.threads.memory import available_memory
 KINDS = "biufUM"  # of dtypes: booleans, integers, floats, texts, dates
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 ENDING = ".npy"
+LAST_CHARACTER, SURROGATES = 0x10FFFF, range(0xD800, 0xE000)  # of Unicode; surrogates are no characters
 BOTH = 2  # what arrays take, while columns are made of them
 
 Array = np.ndarray[Any, Any]
@@ -72,7 +73,7 @@ def _read_header(path: pathlib.Path, archive: zipfile.ZipFile, name: str) -> _Me
 def _check(path: pathlib.Path, members: list[_Member]) -> None:
     """Raise TableError if the arrays make no table, or do not fit in memory."""
     if not members:
-        raise TableError(f"{str(path)!r} has no arrays")
+        raise TableError(f"{str(path)!r} has no arrays; expected some, as np.savez writes them")
     for name, shape, dtype in members:
         if dtype.kind not in KINDS:
             called = {"O": "objects of Python", "c": "complex numbers"}.get(dtype.kind, f"values of dtype {dtype}")
@@ -105,6 +106,16 @@ def _columns_of(name: str, array: Array) -> list[tuple[str, Array]]:
     if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] not in ("D", "ms", "us", "ns"):
         array = array.astype("datetime64[us]")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "U" and not _has_characters(array):
+        raise ValueError(f"array {name!r} has texts with numbers that are no characters")
     if array.ndim == 1:
         return [(name, array)]
     return [(f"{name}_{k}", np.ascontiguousarray(array[:, k])) for k in range(array.shape[1])]
+
+
+def _has_characters(texts: Array) -> bool:
+    """Return whether all codes in texts are characters, which NumPy does not check and polars takes for granted."""
+    if not texts.itemsize or not texts.size:
+        return True
+    codes = np.ascontiguousarray(texts).view(np.uint32)
+    return not ((codes > LAST_CHARACTER) | ((codes >= SURROGATES.start) & (codes < SURROGATES.stop))).any()

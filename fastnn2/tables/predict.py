@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastnn2.tables.columns import Column
+import numpy as np
+
+from fastnn2.tables.columns import NUMBER, Column
 from fastnn2.tables.options import CLASSIFICATION
 from fastnn2.tables.preparation import as_input
 from fastnn2.tables.summary import Summary
-from fastnn2.tables.table import Table
+from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
+
+Array = np.ndarray[Any, Any]
 
 PREDICTION, PROBABILITY = "prediction", "probability_"
 # Of the numbers that are read and prepared at a time. More is not faster, as caches hold less than this.
@@ -64,15 +68,35 @@ def predictions(model: Any, summary: Summary, table: Table, proba: bool) -> Iter
     classes = None if summary.classes is None else polars.Series(summary.classes)
     for batch in table.batches([column.name for column in columns], rows=_rows_of_batch(summary, len(columns))):
         inputs = as_input(batch.frame, columns)
-        try:
-            output = model.predict(inputs) if classes is None else model.predict_proba(inputs)
-        except (AttributeError, LookupError, TypeError) as error:  # steps that a stranger's file has in odd states
-            raise TableError(f"the model cannot predict, its file is damaged: {error}") from error
+        with np.errstate(all="ignore"):  # of what overflows, the row and the column are told
+            try:
+                output = model.predict(inputs) if classes is None else model.predict_proba(inputs)
+            except (AttributeError, LookupError, TypeError) as error:  # steps that a stranger's file has in odd states
+                raise TableError(f"the model cannot predict, its file is damaged: {error}") from error
+            except ValueError:
+                _check_finite(model[0].transform(inputs), table, batch, columns)
+                raise
+        _check_finite(output, table, batch, columns)
         results = {PREDICTION: output if classes is None else classes.gather(output.argmax(axis=1))}
         if proba:
             results |= dict(zip(names[1:], output.T, strict=True))
         frame = polars.DataFrame(results)
         yield frame if batch.kept is None else batch.kept.hstack(frame)
+
+
+def _check_finite(results: Array, table: Table, batch: Batch, columns: Sequence[Column]) -> None:
+    """Raise TableError if a row of a batch has results that are not finite, which are of numbers that are too large."""
+    if np.isfinite(results).all():
+        return
+    place = int(np.isfinite(results).reshape(len(results), -1).all(axis=1).argmin())
+    row = {column.name: batch.frame[column.name][place] for column in columns if column.kind == NUMBER}
+    name = max(row, key=lambda name: abs(row[name] or 0.0), default=None)
+    if name is None:
+        raise TableError(f"{table.where(batch.first + place)}: the model has no finite result; its file is damaged")
+    raise TableError(
+        f"{table.where(batch.first + place, name)}: found {row[name]}, for which the model has no finite result; "
+        "correct it, or leave it empty if it is missing"
+    )
 
 
 def _rows_of_batch(summary: Summary, n_columns: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.tables.columns import NUMBER, Column
+from fastnn2.tables.columns import NUMBER, UNSUPPORTED, Column
 from fastnn2.tables.table import Batch, Table
 from fastnn2.tables.table_error import TableError
 
@@ -75,5 +75,5 @@ def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | N
 
 def check_weight(column: Column) -> None:
     """Raise TableError if a column cannot have weights."""
-    if column.kind != NUMBER:
+    if column.kind not in (NUMBER, UNSUPPORTED):  # Table.check says more of what is not supported
         raise TableError(f"the weight {column.name!r} is {column.kind}; expected a column of numbers of 0 or more")

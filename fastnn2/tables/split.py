@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.tables.messages import shown
 from fastnn2.tables.options import TrainingOptions
 from fastnn2.tables.table_error import TableError
 
@@ -87,8 +88,8 @@ def _check_counts(classes: Array, counts: Array, early_stopping: bool, has_test:
         rows = "row" if counts.min() == 1 else "rows"
         also = ", or pass --no-early-stopping" if early_stopping and counts.min() == len(parts) - 1 else ""
         raise TableError(
-            f"class {few!r} has {counts.min()} {rows}; expected at least {len(parts)}, for {', '.join(parts[:-1])} and "
-            f"{parts[-1]}. Leave such rows out, or join classes{also}"
+            f"class {shown(few)} has {counts.min()} {rows}; expected at least {len(parts)}, for "
+            f"{', '.join(parts[:-1])} and {parts[-1]}. Leave such rows out, or join classes{also}"
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.storage.digest import digest
+from fastnn2.tables.messages import shown
 from fastnn2.tables.rows import rows_with_target
 from fastnn2.tables.split import check_number_of_rows
 from fastnn2.tables.table_error import TableError
@@ -98,6 +99,8 @@ class TargetSurvey:
         places = target.replace_strict(self._values, self._numbers, default=None, return_dtype=polars.Int64)
         if places.null_count():
             unknown = target.filter(places.is_null())[0]
-            raise TableError(f"the test has the class {unknown!r}, which no row of training has; leave such rows out")
+            raise TableError(
+                f"the test has the class {shown(unknown)}, which no row of training has; leave such rows out"
+            )
         labels: Array = self.classes[places.to_numpy()]
         return labels

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, Column
+from fastnn2.tables.messages import shown
 from fastnn2.tables.options import CLASSIFICATION, REGRESSION
 from fastnn2.tables.table_error import TableError
 
@@ -87,9 +88,8 @@ def check_classes(labels: Array, name: str) -> None:
     """Raise TableError if labels are of one class, or of too many."""
     classes = np.unique(labels)
     if len(classes) < 2:
-        raise TableError(
-            f"the target {name!r} has one class, {classes.tolist()[0]!r}, in all rows; expected at least two classes"
-        )
+        label = shown(classes.tolist()[0])
+        raise TableError(f"the target {name!r} has one class, {label}, in all rows; expected at least two classes")
     if len(classes) > MOST_CLASSES:
         raise TableError(
             f"the target {name!r} has {len(classes):,} different labels; expected at most {MOST_CLASSES:,} classes. "
@@ -102,8 +102,8 @@ def check_known_classes(labels: Array, known: Array, path: str) -> None:
     unknown = sorted(set(labels.tolist()) - set(known.tolist()), key=str)
     if unknown:
         raise TableError(
-            f"{path!r} has the class {unknown[0]!r}, which no row of training has; leave such rows out, or add some to "
-            "the rows of training"
+            f"{path!r} has the class {shown(unknown[0])}, which no row of training has; leave such rows out, or add "
+            "some to the rows of training"
         )
 
 

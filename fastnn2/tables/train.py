@@ -8,7 +8,7 @@ from fastnn2.tables.network import Watch
 from fastnn2.tables.options import TrainingOptions
 from fastnn2.tables.rows import check_weight
 from fastnn2.tables.table import Table
-from fastnn2.tables.table_error import TableError
+from fastnn2.tables.table_error import TableError, naming
 from fastnn2.tables.train_blocks import train_in_blocks
 from fastnn2.tables.train_memory import train_in_memory
 from fastnn2.tables.training_job import Note, Trained, TrainingJob
@@ -40,14 +40,15 @@ def train(table: Table, options: TrainingOptions, test: Table | None, note: Note
         Ctrl-C came before there was a model.
     """
     is_begun_in_blocks = begun_in_blocks(options)
-    features, target = choose_columns(table, options)
-    job = TrainingJob(table, options, test, note, watch, features, target)
-    for text in table.notes:
-        job.add_note(text)
-    plan = MemoryPlan(job)
-    # A training that goes on does so as it began, however much memory is free now.
-    in_blocks = is_begun_in_blocks if is_begun_in_blocks is not None else not plan.fits
-    return train_in_blocks(job, plan) if in_blocks else train_in_memory(job)
+    with naming(table.path, *([] if test is None else [test.path])):
+        features, target = choose_columns(table, options)
+        job = TrainingJob(table, options, test, note, watch, features, target)
+        for text in table.notes:
+            job.add_note(text)
+        plan = MemoryPlan(job)
+        # A training that goes on does so as it began, however much memory is free now.
+        in_blocks = is_begun_in_blocks if is_begun_in_blocks is not None else not plan.fits
+        return train_in_blocks(job, plan) if in_blocks else train_in_memory(job)
 
 
 def choose_columns(table: Table, options: TrainingOptions) -> tuple[list[Column], Column]:

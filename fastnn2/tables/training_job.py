@@ -91,7 +91,8 @@ class TrainingJob:
     def add_rows_without_target(self, count: int) -> None:
         """Tell how many rows are dropped, if any are."""
         if count:
-            self.add_note(f"{count:,} rows have no value of the target {self.target.name!r}: they are dropped")
+            rows, dropped = ("row has", "it is") if count == 1 else ("rows have", "they are")
+            self.add_note(f"{count:,} {rows} no value of the target {self.target.name!r}: {dropped} dropped")
 
     def find_task(self, values: Any, is_all: bool = True) -> None:
         """Find the task from the values of the target; see :func:`fastnn2.tables.targets.find_task`."""

@@ -47,7 +47,7 @@ class TypedTable(Table):
         schema = dict(self._run(self._query.collect_schema))
         self.count = int(self._run(self._count_rows))
         if not schema or not self.count:
-            raise TableError(f"{str(path)!r} has no {'rows' if schema else 'columns'}")
+            raise TableError(f"{str(path)!r} has no {'rows' if schema else 'columns'}; expected at least one")
         names = [name.strip() for name in schema]
         self._stored = dict(zip(names, schema, strict=True))  # name -> name in the file
         self._dtypes = dict(zip(names, schema.values(), strict=True))

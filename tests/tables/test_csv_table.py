@@ -72,6 +72,18 @@ def test_blank_lines_are_left_out_and_counted(tmp_path):
         table.read(["b"])
 
 
+def test_chunks_of_blank_lines_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_records, "CHUNK_BYTES", 50)
+    rows = "".join(f"{k},1\n" for k in range(30))
+    table = opened(tmp_path, "a,y\n" + rows + "\n" * 300 + "\n".join(rows.split()) + "\n\n" + "x,1\n" + "\n" * 300)
+    assert table.count == 61
+    assert table.read(["y"]).height == 61
+    for row, label in ((0, 2), (29, 31), (30, 332), (59, 361), (60, 363)):
+        assert table.row_label(row) == label
+    with pytest.raises(TableError, match="row 363, column 'a': found 'x'"):
+        table.check(["a"])
+
+
 def test_blank_lines_of_one_column_are_missing_values(tmp_path):
     table = opened(tmp_path, "\na\n\n1\n\n\n2\n\n\n")
     assert table.read(["a"])["a"].to_list() == [None, 1.0, None, None, 2.0]

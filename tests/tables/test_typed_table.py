@@ -226,9 +226,11 @@ def test_memory_of_texts(tmp_path):
 
 def test_panics_are_not_printed(tmp_path):
     code = (
-        "import os\nimport polars\nfrom fastnn2.tables.quiet_panics import quiet_panics\n"
+        "import os, threading, time\nimport polars\nfrom fastnn2.tables.quiet_panics import quiet_panics\n"
         "with quiet_panics():\n    os.write(2, b'kept ')\n"
+        "def write_late():\n    time.sleep(0.05)\n    os.write(2, b'lost, too ')\n"
         "try:\n    with quiet_panics():\n        os.write(2, b'lost ')\n"
+        "        threading.Thread(target=write_late).start()\n"
         "        raise polars.exceptions.PanicException\n"
         "except polars.exceptions.PanicException:\n    os.write(2, b'after')\n"
     )
