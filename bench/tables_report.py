@@ -62,9 +62,9 @@ def scores(tables, score):
         found = [figures[score] for figures in models_of(row)]
         if None in found:
             continue
-        cells = [f"{shown(mean)} ± {shown(deviation)}" for mean, deviation in found]
-        lowest = shown(min(mean for mean, _ in found))
-        rows.append([name] + [bold(cell, cell.startswith(f"{lowest} ")) for cell in cells])
+        lowest = shown(*min(found))[0]
+        cells = [shown(*score) for score in found]
+        rows.append([name] + [bold(f"{mean} ± {deviation}", mean == lowest) for mean, deviation in cells])
     return report.table(header(), rows)
 
 
@@ -72,14 +72,14 @@ def bold(cell, is_best):
     return f"**{cell}**" if is_best else cell
 
 
-def shown(value):
-    """Return a score with about three digits.
+def shown(mean, deviation):
+    """Return a score and its deviation with as many decimals, about three digits of the score.
 
-    >>> [shown(value) for value in (37930.2, 555.3, 26.29, 0.614)]
-    ['37,930', '555', '26.3', '0.614']
+    >>> [shown(*score) for score in ((37930.2, 1200.4), (555.3, 9.4), (26.29, 1.52), (2.278, 0.497), (0.0614, 0.0102))]
+    [('37,930', '1,200'), ('555', '9'), ('26.3', '1.5'), ('2.28', '0.50'), ('0.061', '0.010')]
     """
-    digits = 0 if value >= 100 else 1 if value >= 10 else 3
-    return f"{value:,.{digits}f}"
+    digits = next(digits for digits, least in ((0, 100), (1, 10), (2, 1), (3, -1)) if mean >= least)
+    return f"{mean:,.{digits}f}", f"{deviation:,.{digits}f}"
 
 
 def write(results, path):

@@ -8,14 +8,14 @@ import re
 import pytest
 
 from bench import __main__ as bench_command
-from bench import docs, measure, report, storage
+from bench import docs, measure, report, storage, tables_models, tables_report
 
 ROOT = pathlib.Path(__file__).parents[1]
 RUNS = docs.all_runs(ROOT / "bench" / "results")
 NEWEST, RESULTS = RUNS[0]
 
 
-@pytest.mark.parametrize("name", ["compare.pairs", "docs", "environment", "measure", "storage"])
+@pytest.mark.parametrize("name", ["compare.pairs", "docs", "environment", "measure", "storage", "tables_report"])
 def test_doctests(name):
     result = doctest.testmod(importlib.import_module(f"bench.{name}"))
     assert result.attempted > 0
@@ -29,6 +29,15 @@ def test_doctests(name):
 def test_tables_are_those_of_the_json(run):
     path, results = run
     assert path.with_suffix(".md").read_text(encoding="utf-8") == report.markdown(results)
+
+
+def test_page_on_tables_has_the_results_of_its_json():
+    """Else: python -m bench.tables_models --report --json FILE --docs docs/tables.md."""
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    kept = [storage.read(path) for path in sorted((ROOT / "bench" / "results").glob("tables-*.json"))]
+    assert page in [docs.between(page, "models", tables_report.text(results)) for results in kept]
+    for results in kept:
+        assert all(row["difference"] <= tables_models.CLOSE for row in results["tables"].values())
 
 
 @pytest.mark.parametrize("run", RUNS, ids=[path.stem for path, _ in RUNS])

@@ -12,7 +12,6 @@ from fastnn2.tables.train import train
 
 polars = extra("polars", "tables")
 SMALL = "100kB"  # a limit of memory with which a table of some thousand rows is trained on in blocks
-# Of parameters and scores in blocks that differ in nothing but the file that they come from.
 NAMES_OF_PARAMETERS = ("coefs_", "intercepts_")
 
 
@@ -55,4 +54,4 @@ def trained_on(source, target, test=None, watch=lambda *_: None, **options):
 
 def parameters(trained):
     """Return the parameters of the network of a training."""
-    return [array for name in NAMES_OF_PARAMETERS for array in getattr(trained.model[-1], name)]
+    return tuple(array for name in NAMES_OF_PARAMETERS for array in getattr(trained.model[-1], name))

@@ -28,6 +28,11 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     any other                         as by ``str``
     ================================  ================================
 
+    Parameters
+    ----------
+    missing_texts : tuple of str, default=()
+        Texts that mean a missing value, too, such as ``("NA", "?")``, with or without blanks around them.
+
     Attributes
     ----------
     n_features_in_ : int
@@ -43,6 +48,9 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     array([['Oslo', 'true'],
            ['', 'false']], dtype=object)
     """
+
+    def __init__(self, missing_texts: tuple[str, ...] = ()) -> None:
+        self.missing_texts = missing_texts
 
     def fit(self, X: Any, y: Any = None) -> "TextColumns":
         """Learn the names and the number of the columns.
@@ -77,8 +85,15 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns = checked_columns(self, X, reset=False)
         result = np.empty((len(columns[0]), len(columns)), dtype=object)
         for place, column in enumerate(columns):
-            result[:, place] = _texts(column)
+            result[:, place] = self._without_missing(_texts(column))
         return result
+
+    def _without_missing(self, texts: Array) -> Array:
+        """Return texts with "" in place of those that mean a missing value."""
+        if not self.missing_texts:
+            return texts
+        kept = {text: text if text.strip() not in self.missing_texts else "" for text in set(texts.tolist())}
+        return np.array([kept[text] for text in texts.tolist()], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -110,8 +110,11 @@ def divergence_told(network: Any) -> Iterator[None]:
 
 
 def check_finite(network: Any, predicted: Array) -> None:
-    """Raise TrainingDiverged if a loss of a trained network or a prediction is not finite."""
-    if not (np.isfinite(network.loss_curve_).all() and np.isfinite(predicted).all()):
+    """Raise TrainingDiverged if a loss or a score of a trained network or a prediction is not finite."""
+    curves = (
+        getattr(network, f"{name}_", None) for name in ("loss_curve", "validation_loss_curve", "validation_scores")
+    )
+    if not all(np.isfinite(values).all() for values in (*(curve or [] for curve in curves), predicted)):
         raise _diverged(network)
 
 

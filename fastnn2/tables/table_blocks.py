@@ -86,6 +86,8 @@ class TableBlocks:
         return -(-self._table.count // self._rows)
 
     def __getitem__(self, index: int) -> tuple[Array, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         batch = self._read(index * self._rows)
         return self._recipe.block(batch, self._held_out)
 

@@ -120,3 +120,11 @@ def test_checks_of_scikit_learn():
     results = check_estimator(TextColumns(), expected_failed_checks=EXPECTED_FAILURES, on_skip=None)
     assert {result["check_name"] for result in results if result["status"] == "xfail"} == set(EXPECTED_FAILURES)
     assert sum(result["status"] == "passed" for result in results) > 30
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+def test_texts_that_mean_a_missing_value(library):
+    frame = library.DataFrame({"a": ["NA", " ? ", "b", "NA b"], "b": [True, False, None, True]})
+    texts = TextColumns(missing_texts=("NA", "?", "true")).fit_transform(frame)
+    assert texts.tolist() == [["", ""], ["", "false"], ["b", ""], ["NA b", ""]]
+    assert clone(TextColumns(("NA",))).missing_texts == ("NA",)

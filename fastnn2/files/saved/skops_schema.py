@@ -65,7 +65,7 @@ _OF_THE_ROOT = {"protocol", "_skops_version"}
 _FRAME_COLUMNS: dict[str, tuple[str, ...]] = {
     "fastnn2.estimators.DateColumns": ("dtype", "has_time_"),
     "fastnn2.estimators.NumberColumns": ("dtype",),
-    "fastnn2.estimators.TextColumns": (),
+    "fastnn2.estimators.TextColumns": ("missing_texts",),
 }
 
 # While skops reads a node it takes up to 1 KB, and one of an estimator or a function 4 KB, with skops' list of names.
@@ -309,6 +309,10 @@ class _Check:
         _expect(attributes.keys() <= known, state, f"no attributes but {', '.join(sorted(known))}")
         if "dtype" in own:
             _expect(_value(attributes["dtype"]) in ("float64", "float32"), state, "float64 or float32 as dtype")
+        if "missing_texts" in own:
+            texts = attributes["missing_texts"]
+            _expect(texts["__loader__"] == "TupleNode", state, "a tuple as missing_texts")
+            _expect(all(isinstance(_value(text), str) for text in texts["content"]), state, "texts as missing_texts")
         if attributes.keys() & {"n_features_in_", "feature_names_in_", "has_time_"}:
             count = _value(attributes["n_features_in_"])
             _expect(type(count) is int and count > 0, state, "a number of features")

@@ -27,6 +27,22 @@ def network():
     return fastnn2.MLPClassifier(3, max_iter=20, random_state=0)
 
 
+def test_texts_that_mean_a_missing_value(tmp_path):
+    from onnx.reference import ReferenceEvaluator
+
+    frame = pl.DataFrame({"city": ["a", "NA", "b", "", "?", None], "rank": ["1", "2", "NA", "1", "2", "1"]})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    network = fastnn2.MLPClassifier(3, solver="lbfgs", random_state=0)
+    model = make_pipeline(TextColumns(("NA", "?")), encoder, network).fit(frame, [0, 1, 0, 1, 1, 1])
+    path = tmp_path / "model.onnx"
+    fastnn2.to_onnx(model, path, frame.fill_null(""))
+    inputs = {name: frame[name].fill_null("").to_numpy().astype(object).reshape(-1, 1) for name in frame.columns}
+    for runtime in (session_of(path), ReferenceEvaluator(str(path))):
+        found = runtime.run(None, inputs)[1]
+        np.testing.assert_allclose(found, model.predict_proba(frame), rtol=0, atol=MOST_DIFFERENCE["float64"])
+    assert len(model[1].categories_[0]) == 3
+
+
 def as_input(name, column, kind):
     """Return a column of the table, as a list, as docs/models.md says that a program writes it."""
     if kind == "tensor(string)":

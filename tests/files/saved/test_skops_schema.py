@@ -45,6 +45,12 @@ def transformer(name, **attributes):
     return node("ObjectNode", f"fastnn2.estimators.{name}", content=mapping(**attributes), __id__=3)
 
 
+def texts(missing=("NA", ""), **attributes):
+    return transformer(
+        "TextColumns", missing_texts=listed("TupleNode", "builtins.tuple", *map(value, missing)), **attributes
+    )
+
+
 def names(*texts):
     return objects(*map(value, texts), shape=(len(texts),))
 
@@ -66,8 +72,8 @@ GOOD = {
     "dates without names": (transformer("DateColumns", **DATES), TIMES),
     "dates that are not fitted": (transformer("DateColumns", dtype=value("float32")), {}),
     "numbers of a frame": (transformer("NumberColumns", dtype=value("float32"), n_features_in_=value(2)), {}),
-    "texts": (transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names("a")), {}),
-    "texts that are not fitted": (transformer("TextColumns"), {}),
+    "texts": (texts(n_features_in_=value(1), feature_names_in_=names("a")), {}),
+    "texts that are not fitted": (texts(), {}),
     "objects": (objects(value("x"), value("y"), shape=(2,)), {}),
     "a matrix of objects": (objects(listed("ListNode", "builtins.list", value(1), __id__=2), shape=(1, 1)), {}),
     "a slice": (node("SliceNode", "builtins.slice", content={"start": None, "stop": 3, "step": None}), {}),
@@ -97,8 +103,8 @@ BAD = {
     "another dtype of dates": (transformer("DateColumns", dtype=value("(9,)f8")), {}, "float64 or float32 as dtype"),
     "another dtype of numbers": (transformer("NumberColumns", dtype=value("O")), {}, "float64 or float32 as dtype"),
     "no dtype of dates": (transformer("DateColumns"), {}, "not as skops writes it"),
-    "more of texts": (transformer("TextColumns", transform=node("FunctionNode", "numpy.sin")), {}, "no attributes but"),
-    "times of texts": (transformer("TextColumns", n_features_in_=value(1), has_time_=ARRAY), HEADERS, "no attributes"),
+    "more of texts": (texts(transform=node("FunctionNode", "numpy.sin")), {}, "no attributes but"),
+    "times of texts": (texts(n_features_in_=value(1), has_time_=ARRAY), HEADERS, "no attributes"),
     "times of another type": (transformer("DateColumns", **DATES), HEADERS, "2 booleans as has_time_"),
     "times of another number": (
         transformer("DateColumns", **DATES | {"n_features_in_": value(3)}), TIMES, "3 booleans as has_time_",
@@ -109,12 +115,14 @@ BAD = {
     "a number without times": (
         transformer("DateColumns", dtype=value("float64"), n_features_in_=value(3)), {}, "not as skops writes it",
     ),
-    "a text as a number": (transformer("TextColumns", n_features_in_=value("1")), {}, "a number of features"),
+    "a number as a text": (texts(missing=("NA", 1)), {}, "texts as missing_texts"),
+    "a text as a tuple": (transformer("TextColumns", missing_texts=value("NA")), {}, "a tuple as missing_texts"),
+    "a text as a number": (texts(n_features_in_=value("1")), {}, "a number of features"),
     "too many names": (
-        transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names("a", "b")), {}, "1 names",
+        texts(n_features_in_=value(1), feature_names_in_=names("a", "b")), {}, "1 names",
     ),
     "names that are numbers": (
-        transformer("TextColumns", n_features_in_=value(1), feature_names_in_=names(5)), {}, "names that are texts",
+        texts(n_features_in_=value(1), feature_names_in_=names(5)), {}, "names that are texts",
     ),
     "too few objects": (objects(value("x"), shape=(10**9,)), {}, "as many objects"),
     "too few objects in lists": (

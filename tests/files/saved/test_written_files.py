@@ -108,7 +108,7 @@ def write_table():
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     columns = make_column_transformer(
         (scaled, ["size"]),
-        (make_pipeline(TextColumns(), encoder), ["city", "garden"]),
+        (make_pipeline(TextColumns(("NA",)), encoder), ["city", "garden"]),
         (make_pipeline(DateColumns(), scaled), ["sold"]),
     )
     network = fastnn2.MLPRegressor(hidden_layer_sizes=4, solver="lbfgs", random_state=0, max_iter=30)
