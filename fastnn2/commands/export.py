@@ -1,8 +1,11 @@
 """``fastnn2 export``: a model as ONNX or as C, and how to call what was written."""
 
 import argparse
+import copy
 import pathlib
 from typing import Any
+
+import numpy as np
 
 from fastnn2.commands.model_text import describe, labelled_lines, labelled_list
 from fastnn2.commands.output import printable
@@ -79,6 +82,7 @@ def _export_c(model: Any, summary: Summary | None, path: pathlib.Path) -> list[s
                 f"C takes numbers alone, and the model needs columns that are none: {listed(others)}; use --onnx, or "
                 "train without them (--drop)"
             )
+        model = _in_float64(model)
     declaration = to_c(model, path)
     found = describe(model)
     lines = labelled_lines("function", declaration)
@@ -86,6 +90,15 @@ def _export_c(model: Any, summary: Summary | None, path: pathlib.Path) -> list[s
     is_number = found.get("output") == "identity"
     lines += _elements("y", found.get("classes"), found["outputs"], "predictions" if is_number else "probabilities")
     return lines + labelled_lines("compile", f"cc -std=c99 -O3 -ffp-contract=off -c {path}")
+
+
+def _in_float64(model: Any) -> Any:
+    """Return a copy of a model of a table whose network is float64, as its columns are: predictions are the same."""
+    model = copy.deepcopy(model)
+    network = model[-1]
+    network.coefs_ = [array.astype(np.float64) for array in network.coefs_]
+    network.intercepts_ = [array.astype(np.float64) for array in network.intercepts_]
+    return model
 
 
 def _elements(array: str, names: list[Any] | None, count: int, what: str) -> list[str]:

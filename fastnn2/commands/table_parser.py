@@ -123,7 +123,7 @@ def _add_train(commands: Any) -> None:
         "--class-weight", choices=("balanced",), help="balanced: a rare class counts as much as a frequent one"
     )
     network.add_argument(
-        "--no-early-stopping",
+        "--early-stopping",
         action="store_true",
         help="train until the loss no longer falls, and set no rows aside to see when to stop; so it is for classes in "
         "at most 10,000 rows",

@@ -10,10 +10,12 @@ from fastnn2.tables.options import TrainingOptions
 from fastnn2.tables.summary import Use
 from fastnn2.tables.table_error import TableError
 from fastnn2.tables.text_values import ISO
+from fastnn2.tables.text_values import MISSING as MISSING_IN_FILES
 
 NAMES = 0.9  # the part of the rows with a text of their own from which a column has names or keys
 FEW_NAMES = 10  # up to so many different texts are categories, as in a table of few rows nearly all texts differ
 LARGEST = 1e150  # the square of a larger number, of which a variance is made, may be infinite
+MISSING_TEXTS = tuple(sorted(MISSING_IN_FILES - {""}))  # which a model takes for missing in a frame, as in a file
 PARTS = {NUMBER: "numbers", TEXT: "texts", BOOLEAN: "texts", DATE: "dates"}
 DROPPED = "dropped: "
 MISSING = "missing: median, and an input that says so"
@@ -127,14 +129,17 @@ def _categories(values: Any, most: int) -> tuple[list[str], str]:
 
 
 def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> Any:
-    """Return a ColumnTransformer for columns of these names, by part."""
+    """Return a ColumnTransformer for columns of these names, by part.
+
+    It computes in float64 for a network in float32, too, which cannot tell 1,700,000,000 from the number after it.
+    """
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    from fastnn2.estimators import DateColumns, TextColumns
+    from fastnn2.estimators import DateColumns, NumberColumns, TextColumns
 
     def imputer() -> Any:
         return SimpleImputer(strategy="median", add_indicator=True)
@@ -143,8 +148,8 @@ def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> An
         categories=[np.array(found, dtype=object) for found in categories], handle_unknown="ignore", sparse_output=False
     )
     parts = {
-        "numbers": make_pipeline(imputer(), StandardScaler()),
-        "texts": make_pipeline(TextColumns(), encoder),
+        "numbers": make_pipeline(NumberColumns(), imputer(), StandardScaler()),
+        "texts": make_pipeline(TextColumns(MISSING_TEXTS), encoder),
         "dates": make_pipeline(DateColumns(), imputer(), StandardScaler()),
     }
     chosen = [(part, step, names[part]) for part, step in parts.items() if names[part]]
@@ -152,8 +157,5 @@ def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> An
 
 
 def as_input(frame: Any, columns: Sequence[Column]) -> Any:
-    """Return the columns of a frame that the transformer takes.
-
-    Numbers are prepared in float64, also for a network in float32: scikit-learn's imputer returns nothing else.
-    """
+    """Return the columns of a frame that the transformer takes."""
     return frame[[column.name for column in columns]]  # select() would take some names for patterns
