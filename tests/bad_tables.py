@@ -209,6 +209,9 @@ TYPED_TABLES = {
     "arrays of the same columns": BadTable("a.npz", npz(a=np.ones((5, 2)), a_1=np.ones(5)), ("'a_1'", "two columns")),
     "arrays cut off": BadTable("a.npz", lambda path: cut(path, write_arrays), ("cut off",)),
     "an archive of other files": BadTable("a.npz", zip_of(a_txt="x"), ("'a.txt'", "no array")),
+    "an archive of an array without a whole header": BadTable(
+        "a.npz", zip_of(a_npy=b"\x93NUMPY\1\0\x10\0{'descr': (     \n"), ("cut off or damaged",)
+    ),
     "an archive of no arrays": BadTable("a.npz", zip_of(a_npy="x" * 99), ("cut off or damaged",)),
     "too much for the memory": BadTable("a.npz", lambda path: zip_of(a_npy=huge_header())(path), ("GB of memory",)),
 }

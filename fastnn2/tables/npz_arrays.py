@@ -1,7 +1,10 @@
 """Arrays in an .npz file as columns: one of one axis is a column, one of two axes is a column for each of its own."""
 
+import lzma
 import math
 import pathlib
+import struct
+import tokenize
 import zipfile
 import zlib
 from typing import Any, NamedTuple
@@ -15,6 +18,9 @@ from fastnn2.threads.memory import available_memory
 KINDS = "biufUM"  # of dtypes: booleans, integers, floats, texts, dates
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 ENDING = ".npy"
+# What zipfile, the modules of its compressions, and NumPy, which reads a header as Python, raise for a damaged file.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError, SyntaxError, EOFError,
+           OSError, ValueError, TypeError, LookupError, OverflowError, RuntimeError)  # fmt: skip
 LAST_CHARACTER, SURROGATES = 0x10FFFF, range(0xD800, 0xE000)  # of Unicode; surrogates are no characters
 BOTH = 2  # what arrays take, while columns are made of them
 
@@ -51,7 +57,7 @@ def scan_npz(path: pathlib.Path) -> Any:
                     if name in columns:
                         raise TableError(f"{str(path)!r} has two columns {name!r}; rename one of its arrays")
                     columns[name] = values
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         if isinstance(error, TableError):
             raise
         problem = in_one_line(error)
