@@ -141,7 +141,3 @@ def finish(network: Any, history: EpochHistory, rows: int, settings: dict[str, A
     network.best_loss_ = None if history.has_scores else min(history.losses)
     for name in ("_optimizer", "_random_state", "_best_coefs", "_best_intercepts"):  # of the last block
         vars(network).pop(name, None)
-    # Their order is that of the file, and another one where the training went on from a checkpoint.
-    ordered = sorted(vars(network).items())
-    vars(network).clear()
-    vars(network).update(ordered)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.tables.model_scores import Scores, TestScores, linear_note, linear_predictions
 from fastnn2.tables.model_size import check_can_be_saved
 from fastnn2.tables.network import STOPPED, check_finite
@@ -70,10 +71,15 @@ def conclude(job: TrainingJob, preparation: Preparation, fitted: Fitted, trainin
     scores: Scores = {NETWORK: tested.of(predicted), **tested.of_constant(training.y, training.weights)}
     is_interrupted = fitted.ended == STOPPED
     if not is_interrupted:
-        name, linear = linear_predictions(
-            classes, training.X, training.y, training.weights, test.X, job.options.class_weight
-        )
+        with one_blas_thread():  # so that the scores of the linear model have the same bits each time
+            name, linear = linear_predictions(
+                classes, training.X, training.y, training.weights, test.X, job.options.class_weight
+            )
         scores[name] = tested.of(linear)
+    # The order of attributes is that of the file, and may be another one where the training went on from a checkpoint.
+    ordered = sorted(vars(network).items())
+    vars(network).clear()
+    vars(network).update(ordered)
     summary = summarise(job, preparation.uses, network, fitted.seconds, fitted.epochs, fitted.ended, scores)
     model = Pipeline([("columns", preparation.transformer), ("network", network)])
     attach(summary, model)
