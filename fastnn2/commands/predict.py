@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from fastnn2.codegen.terminal import is_terminal
-from fastnn2.commands.output import printable
+from fastnn2.commands.output import one_line, printable
 from fastnn2.commands.table_files import check_extra, check_output, load_model
 from fastnn2.tables.open_table import open_table
 from fastnn2.tables.predict import columns_of, predictions, result_names
@@ -28,9 +28,13 @@ def run(options: argparse.Namespace) -> int:
     model[-1].n_threads = options.threads
     table = open_table(options.file, expected=columns_of(summary), kept=options.keep)
     to_stdout = contextlib.nullcontext(text_writer(_print))
+    count = 0
     with to_stdout if options.out is None else open_writer(options.out) as write:
         for frame in predictions(model, summary, table, options.proba):
             write(frame)
+            count += len(frame)
+    if options.out is not None:
+        print(f"{count:,} predictions in {one_line(options.out)}")
     return 0
 
 

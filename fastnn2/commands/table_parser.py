@@ -124,9 +124,9 @@ def _add_train(commands: Any) -> None:
     )
     network.add_argument(
         "--early-stopping",
-        action="store_true",
-        help="train until the loss no longer falls, and set no rows aside to see when to stop; so it is for classes in "
-        "at most 10,000 rows",
+        action=argparse.BooleanOptionalAction,
+        help="set a tenth of the rows aside, and stop where the network no longer gets better on them; else where the "
+        "loss no longer falls (default: yes, but for classes in at most 10,000 rows)",
     )
     network.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
     network.add_argument(

@@ -50,7 +50,7 @@ def _training_options(options: argparse.Namespace) -> TrainingOptions:
     settings = {} if options.test_size is None else {"test_size": options.test_size}
     return TrainingOptions(
         target=options.target, drop=tuple(options.drop), weight=options.weight, task=options.task,
-        max_categories=options.max_categories, early_stopping=not options.no_early_stopping, hidden=options.hidden,
+        max_categories=options.max_categories, early_stopping=options.early_stopping, hidden=options.hidden,
         alpha=options.alpha, learning_rate=options.learning_rate, max_iter=options.max_iter,
         batch_size=options.batch_size, class_weight=options.class_weight, dtype=options.dtype, threads=options.threads,
         seed=options.seed, checkpoint=options.checkpoint, resume=options.resume, keep=options.out is not None,

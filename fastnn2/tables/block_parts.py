@@ -39,7 +39,7 @@ def part_sizes(job: TrainingJob, plan: MemoryPlan, n: int) -> PartSizes:
     test = plan.most_test
     held_out = 0 if job.test is not None else min(test, max(1, int(np.ceil(options.test_size * n))))
     validation = 0
-    if options.early_stopping:
+    if options.stops_early:
         validation = min(plan.most_validation, max(2, int(np.ceil(VALIDATION * (n - held_out)))))
     training = n - held_out - validation
     if training < 2:
@@ -78,7 +78,7 @@ def read_parts(job: TrainingJob, survey: TargetSurvey, sizes: PartSizes) -> Part
     """
     if survey.classes is not None and survey.counts is not None:
         few = np.repeat(survey.classes, np.minimum(survey.counts, 3))
-        check_rows_of_classes(few, job.options.early_stopping, has_test=job.test is not None)
+        check_rows_of_classes(few, job.options.stops_early, has_test=job.test is not None)
     source = np.random.default_rng(job.options.seed)
     held_out = 0 if job.test is not None else sizes.test
     chosen = choose_rows(source, survey.n, held_out + sizes.validation + sizes.sample)

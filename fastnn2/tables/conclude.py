@@ -71,11 +71,14 @@ def conclude(job: TrainingJob, preparation: Preparation, fitted: Fitted, trainin
     scores: Scores = {NETWORK: tested.of(predicted), **tested.of_constant(training.y, training.weights)}
     is_interrupted = fitted.ended == STOPPED
     if not is_interrupted:
-        with one_blas_thread():  # so that the scores of the linear model have the same bits each time
-            name, linear = linear_predictions(
-                classes, training.X, training.y, training.weights, test.X, job.options.class_weight
-            )
-        scores[name] = tested.of(linear)
+        try:
+            with one_blas_thread():  # so that the scores of the linear model have the same bits each time
+                name, linear = linear_predictions(
+                    classes, training.X, training.y, training.weights, test.X, job.options.class_weight
+                )
+            scores[name] = tested.of(linear)
+        except KeyboardInterrupt:  # the network has learnt all that it is to learn: it is kept without this yardstick
+            is_interrupted = True
     # The order of attributes is that of the file, and may be another one where the training went on from a checkpoint.
     ordered = sorted(vars(network).items())
     vars(network).clear()

@@ -24,7 +24,8 @@ class TrainingOptions:
         The part of the rows that is held out, above 0 and below 1; not used with a test file.
     max_categories : int
         The most columns that a column of text becomes.
-    early_stopping : bool
+    early_stopping : bool or None
+        None is True, but for classes in a small table.
     hidden, max_iter : int
     alpha, learning_rate : float
     batch_size : int or None
@@ -49,7 +50,7 @@ class TrainingOptions:
     task: str | None = None
     test_size: float = 0.2
     max_categories: int = 30
-    early_stopping: bool = True
+    early_stopping: bool | None = None
     hidden: int = 100
     alpha: float = 1e-4
     learning_rate: float = 1e-3
@@ -63,3 +64,8 @@ class TrainingOptions:
     resume: bool = False
     keep: bool = False
     memory_limit: str | None = None
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether there is a validation part, once that is decided."""
+        return bool(self.early_stopping)

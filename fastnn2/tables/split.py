@@ -36,17 +36,17 @@ def hold_out(labels: Array | None, n: int, options: TrainingOptions) -> tuple[Ar
     if labels is not None:
         # Numbers of classes take a tenth of the time that texts do.
         classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        _check_counts(classes, counts, options.early_stopping, has_test=False)
+        _check_counts(classes, counts, options.stops_early, has_test=False)
         n_classes = len(classes)
         size = max(size, n_classes)
-    if n - size < (1 + options.early_stopping) * n_classes:
+    if n - size < (1 + options.stops_early) * n_classes:
         raise TableError(
             f"{size:,} of {n:,} rows would be held out for the test, which leaves too few for training; pass a smaller "
             "--test-size, or --test FILE"
         )
     training, test = train_test_split(np.arange(n), test_size=size, random_state=options.seed, stratify=numbers)
     if numbers is not None:
-        training, test = _with_all_classes(numbers, training, test, 1 + options.early_stopping)
+        training, test = _with_all_classes(numbers, training, test, 1 + options.stops_early)
     return np.sort(training), np.sort(test)
 
 

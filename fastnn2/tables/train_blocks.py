@@ -18,7 +18,7 @@ from fastnn2.tables.split import VALIDATION
 from fastnn2.tables.table_blocks import OrderedTableBlocks, Recipe, TableBlocks
 from fastnn2.tables.target_survey import TargetSurvey
 from fastnn2.tables.targets import Scale
-from fastnn2.tables.train_memory import stop_late
+from fastnn2.tables.train_memory import choose_early_stopping
 from fastnn2.tables.training_job import Trained, TrainingJob
 
 Array = np.ndarray[Any, Any]
@@ -32,8 +32,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     )
     survey = TargetSurvey(job)
     identity = identity_of(job, survey.digest)
-    if job.is_classification:
-        stop_late(job, survey.n)
+    choose_early_stopping(job, survey.n)
     recorded = Recorded.of(job.options)
     sizes = recorded.sizes if recorded is not None else part_sizes(job, plan, survey.n)
     if recorded is not None:
@@ -52,10 +51,10 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     recipe = Recipe(job, survey, preparation.transformer, preparation.columns, X.shape[1], scale)
     test = Samples(recipe.X(parts.test), survey.goals(parts.test.target), parts.test.weights)
     parts.sample.frame = parts.test.frame = inputs = None
-    final = make_network(job.task, job.options, job.options.early_stopping, VALIDATION)
+    final = make_network(job.task, job.options, job.options.stops_early, VALIDATION)
     check_before_fit(job, preparation, final, sample)
     network = _network_for_blocks(job, survey)
-    history = EpochHistory(network.tol, network.n_iter_no_change, job.options.early_stopping)
+    history = EpochHistory(network.tol, network.n_iter_no_change, job.options.stops_early)
     if recorded is not None:
         history = recorded.history(history)
     with contextlib.ExitStack() as stack, divergence_told(network):

@@ -25,7 +25,7 @@ def train_in_memory(job: TrainingJob) -> Trained:
     """Train a Pipeline on a table; see :func:`fastnn2.tables.train.train`."""
     preparation, training, test = read_and_prepare(job)
     X, y, weights = training.X, training.y, training.weights
-    n, is_classification, early_stopping = len(y), job.is_classification, job.options.early_stopping
+    n, is_classification, early_stopping = len(y), job.is_classification, job.options.stops_early
     scale = None if is_classification else Scale(y, weights, job.options.dtype)
     fraction = validation_fraction(y if is_classification else None, n) if early_stopping else VALIDATION
     job.rows |= {"training": n, "validation": int(np.ceil(fraction * n)) if early_stopping else 0, "test": len(test.y)}
@@ -66,14 +66,14 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     if job.is_classification:
         labels = as_labels(rows.target, job.target)
         check_classes(labels, job.target.name)
-        stop_late(job, len(labels))
     elif rows.target.n_unique() < 2:
         raise TableError(f"the target {job.target.name!r} is {rows.target[0]} in all rows; expected different numbers")
+    choose_early_stopping(job, len(rows))
     if job.test is None:
         training, test = hold_out(labels, len(rows), job.options)
         return rows.taken(training), rows.taken(test)
     if labels is not None:
-        check_rows_of_classes(labels, job.options.early_stopping, has_test=True)
+        check_rows_of_classes(labels, job.options.stops_early, has_test=True)
     check_number_of_rows(len(rows))
     test_rows = _read_rows(job, job.test)
     if labels is not None:
@@ -81,17 +81,20 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     return rows, test_rows
 
 
-def stop_late(job: TrainingJob, n: int) -> None:
-    """Turn early stopping off for classes of a small table.
+def choose_early_stopping(job: TrainingJob, n: int) -> None:
+    """Decide whether a training stops early, where the options leave it open: not for classes of a small table.
 
     The accuracy on some dozens or hundreds of rows for validation has few values, and stays the same for ten epochs
-    long before the network has learnt. (The R2 of a regression has no such steps.)
+    long before the network has learnt: of iris, wine and breast_cancer it made 27, 18 and 8 % errors in place of 6, 1
+    and 3 %. (The R2 of a regression has no such steps.)
     """
-    if job.options.early_stopping and n <= MOST_ROWS_TO_STOP_LATE:
-        job.options = dataclasses.replace(job.options, early_stopping=False)
+    if job.options.early_stopping is not None:
+        return
+    is_late = job.is_classification and n <= MOST_ROWS_TO_STOP_LATE
+    job.options = dataclasses.replace(job.options, early_stopping=not is_late)
+    if is_late:
         job.add_note(
-            f"no early stopping: {n:,} rows are too few to see on a part of them when to stop (classes need more than "
-            f"{MOST_ROWS_TO_STOP_LATE:,})"
+            f"no early stopping, as in {n:,} rows a part for validation tells too little (--early-stopping for one)"
         )
 
 

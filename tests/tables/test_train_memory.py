@@ -38,6 +38,13 @@ def test_numbers_of_a_small_table_stop_early(tmp_path):
     assert not any("early stopping" in note for note in summary.notes)
 
 
+def test_classes_of_a_small_table_may_stop_early(tmp_path):
+    summary = trained_on(tmp_path, np.arange(100) % 2 == 0, early_stopping=True)
+    assert summary.options["early_stopping"]
+    assert summary.rows["validation"] == 8
+    assert not any("early stopping" in note for note in summary.notes)
+
+
 def test_there_is_no_note_where_early_stopping_is_not_wanted(tmp_path):
     summary = trained_on(tmp_path, np.arange(100) % 2 == 0, early_stopping=False)
     assert not any("early stopping" in note for note in summary.notes)
