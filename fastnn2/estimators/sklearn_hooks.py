@@ -209,7 +209,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
                 continues = self._epochs_end(losses.tolist(), n, validation) and not incremental
             if interrupted:
                 raise KeyboardInterrupt
-            if run is not None:
+            if run is not None and continues:  # else `end` says that the fit has converged
                 run.epochs_ended(self, trainer, order, epochs)
             is_stopped = self._subtask_ends(subtask)
         if run is not None:
