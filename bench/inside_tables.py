@@ -1,10 +1,10 @@
 """What the bench of tables imports from fastnn2's private modules; it needs the extra `tables`."""
 
-from fastnn2.tables.open_table import open_table
-from fastnn2.tables.options import TrainingOptions
-from fastnn2.tables.train import choose_columns
-from fastnn2.tables.train_memory import read_and_prepare
-from fastnn2.tables.training_job import TrainingJob
+from fastnn2.tables.reading.open_table import open_table
+from fastnn2.tables.training.options import TrainingOptions
+from fastnn2.tables.training.train import choose_columns
+from fastnn2.tables.training.train_memory import read_and_prepare
+from fastnn2.tables.training.training_job import TrainingJob
 
 __all__ = ["prepared"]
 

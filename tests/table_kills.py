@@ -23,7 +23,7 @@ import numpy as np
 from checkpoint_fits import ended, in_another_process, wait_for_change
 
 from fastnn2.commands.main import main
-from fastnn2.tables import block_run, network
+from fastnn2.tables.training import block_run, network
 
 KILLS = 4
 ROWS = 2500

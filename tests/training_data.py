@@ -7,9 +7,9 @@ import tempfile
 import numpy as np
 from data import extra
 
-from fastnn2.tables.open_table import open_table
-from fastnn2.tables.options import TrainingOptions
-from fastnn2.tables.train import train
+from fastnn2.tables.reading.open_table import open_table
+from fastnn2.tables.training.options import TrainingOptions
+from fastnn2.tables.training.train import train
 
 polars = extra("polars", "tables")
 SMALL = "100kB"  # a limit of memory with which a table of some thousand rows is trained on in blocks

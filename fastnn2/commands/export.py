@@ -12,12 +12,12 @@ from fastnn2.commands.output import printable
 from fastnn2.commands.table_files import check_extra, check_output, load_model
 from fastnn2.files.c.to_c import to_c
 from fastnn2.files.onnx.to_onnx import to_onnx
-from fastnn2.tables.columns import NUMBER
-from fastnn2.tables.near_names import listed
-from fastnn2.tables.predict import columns_of, label_text
-from fastnn2.tables.samples import sample_of
-from fastnn2.tables.summary import Summary
-from fastnn2.tables.table_error import TableError
+from fastnn2.tables.models.predict import columns_of, label_text
+from fastnn2.tables.models.samples import sample_of
+from fastnn2.tables.reading.columns import NUMBER
+from fastnn2.tables.reading.near_names import listed
+from fastnn2.tables.reading.table_error import TableError
+from fastnn2.tables.training.summary import Summary
 
 ENDINGS = {"onnx": ".onnx", "c": ".c"}
 RESULTS = {"label": "the class", "probabilities": "one column for each class", "variable": "the predictions"}

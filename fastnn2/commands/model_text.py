@@ -8,8 +8,8 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from fastnn2.commands.summary_text import LABEL, WIDTH, shortened
-from fastnn2.tables.predict import label_text
-from fastnn2.tables.summary_checks import LARGEST
+from fastnn2.tables.models.predict import label_text
+from fastnn2.tables.training.summary_checks import LARGEST
 
 MOST_LINES = 4  # of names or labels
 LONGEST_WORD = 40

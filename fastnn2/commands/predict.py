@@ -9,10 +9,10 @@ from typing import Any
 from fastnn2.codegen.terminal import is_terminal
 from fastnn2.commands.output import one_line, printable
 from fastnn2.commands.table_files import check_extra, check_output, load_model
-from fastnn2.tables.open_table import open_table
-from fastnn2.tables.predict import columns_of, predictions, result_names
-from fastnn2.tables.table_error import TableError
-from fastnn2.tables.writers import check_ending, open_writer, text_writer
+from fastnn2.tables.models.predict import columns_of, predictions, result_names
+from fastnn2.tables.models.writers import check_ending, open_writer, text_writer
+from fastnn2.tables.reading.open_table import open_table
+from fastnn2.tables.reading.table_error import TableError
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from fastnn2.commands.model_text import describe, description_lines, labelled_li
 from fastnn2.commands.output import printable
 from fastnn2.commands.summary_text import summary_lines
 from fastnn2.commands.table_files import load_model
-from fastnn2.tables.summary import Summary
+from fastnn2.tables.training.summary import Summary
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,10 +5,10 @@ import textwrap
 from collections.abc import Sequence
 
 from fastnn2.commands.output import one_line
-from fastnn2.tables.columns import BOOLEAN, DATE, NUMBER, TEXT
-from fastnn2.tables.options import CLASSIFICATION, REGRESSION
-from fastnn2.tables.predict import label_text
-from fastnn2.tables.summary import Summary, Use
+from fastnn2.tables.models.predict import label_text
+from fastnn2.tables.reading.columns import BOOLEAN, DATE, NUMBER, TEXT
+from fastnn2.tables.training.options import CLASSIFICATION, REGRESSION
+from fastnn2.tables.training.summary import Summary, Use
 
 WIDTH = 80
 LABEL = 11  # columns

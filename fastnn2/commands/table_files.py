@@ -8,10 +8,10 @@ from typing import Any
 
 from fastnn2.files.saved.save import load
 from fastnn2.storage.atomic import as_path, check_writable
-from fastnn2.tables.near_names import near_names
-from fastnn2.tables.summary import Summary
-from fastnn2.tables.table_error import TableError
-from fastnn2.tables.trained_model import checked_summary
+from fastnn2.tables.models.trained_model import checked_summary
+from fastnn2.tables.reading.near_names import near_names
+from fastnn2.tables.reading.table_error import TableError
+from fastnn2.tables.training.summary import Summary
 
 
 def check_extra(command: str, needs_skops: bool = True) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from fastnn2.commands.output import one_line
 from fastnn2.commands.summary_text import kept_epoch, shortened
 from fastnn2.storage.atomic import replacing
-from fastnn2.tables.options import CLASSIFICATION
-from fastnn2.tables.summary import Summary
-from fastnn2.tables.train import Trained
+from fastnn2.tables.training.options import CLASSIFICATION
+from fastnn2.tables.training.summary import Summary
+from fastnn2.tables.training.train import Trained
 
 Array = np.ndarray[Any, Any]
 

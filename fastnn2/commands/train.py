@@ -12,11 +12,11 @@ from fastnn2.commands.table_pictures import save_pictures
 from fastnn2.commands.train_checks import check
 from fastnn2.commands.training_bar import TrainingBar
 from fastnn2.files.saved.save import save
-from fastnn2.tables.open_table import open_table
-from fastnn2.tables.options import TrainingOptions
-from fastnn2.tables.scores import hints
-from fastnn2.tables.table import Table
-from fastnn2.tables.train import Trained, choose_columns, train
+from fastnn2.tables.reading.open_table import open_table
+from fastnn2.tables.reading.table import Table
+from fastnn2.tables.training.options import TrainingOptions
+from fastnn2.tables.training.scores import hints
+from fastnn2.tables.training.train import Trained, choose_columns, train
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import argparse
 from fastnn2.commands.plotting import check_picture_writable
 from fastnn2.commands.table_files import check_extra, is_same
 from fastnn2.storage.atomic import as_path, check_writable
-from fastnn2.tables.options import REGRESSION
+from fastnn2.tables.training.options import REGRESSION
 
 
 def check(options: argparse.Namespace) -> None:

@@ -1,15 +1,5 @@
-"""Tables in files: read and checked, prepared by a Pipeline, trained on, and predicted for.
+"""A person's own tables in files: ``reading`` and checking them, ``training`` on them, and ``models`` made so.
 
-``open_table`` finds the format of a file (``file_format``) and returns a ``table``, whose ``columns`` have a kind and
-whose ``column_names`` are checked; what is wrong is a ``table_error``, with ``near_names`` and other ``messages``. A
-``csv_table`` takes a ``text_stream``, the ``text_header`` and the ``text_records``, finds ``text_kinds`` and converts
-``text_values``, all columns of a chunk at once (``text_frames``). A ``typed_table`` takes a query of ``scans`` or
-``npz_arrays``, plans ``parquet_reads`` by the ``parquet_footer``, runs them in ``quiet_panics``, and converts
-``typed_columns``. ``train`` takes a ``training_job`` by its ``options``: ``train_memory`` where the ``memory_plan``
-says that the ``rows`` fit, else ``train_blocks``, whose ``target_survey`` and ``block_parts`` come before a
-``block_run`` on ``table_blocks``. Both find ``targets``, ``split`` rows, make a ``preparation`` and a ``network``, and
-``conclude`` with ``scores`` and a ``summary``; ``checkpoint_checks`` and a ``best_file`` let them go on. ``predict``
-makes predictions by a ``trained_model``, whose summary passes ``summary_checks``, and ``writers`` write them;
-``samples`` has a row such as it takes. May import blocks, files, functional, estimators and below; polars and skops are
-imported where they are used, so that all else works without them.
+May import blocks, files, functional, estimators and below; polars and skops are imported where they are used, so that
+all else works without them.
 """

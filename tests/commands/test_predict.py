@@ -226,9 +226,9 @@ def test_a_full_disk_leaves_the_old_file(ending, rows, tmp_path):
 
 INTERRUPTED = """
 import os, signal, sys
-from fastnn2.tables import writers
+from fastnn2.tables.models import writers
 from fastnn2.commands.main import main
-import fastnn2.tables.predict as predict
+import fastnn2.tables.models.predict as predict
 from fastnn2.commands import predict as command
 from fastnn2.commands.main import main
 

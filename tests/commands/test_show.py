@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from table_data import TARGETS, mixed, run, trained
 
 import fastnn2
-from fastnn2.tables.summary import ATTRIBUTE
+from fastnn2.tables.training.summary import ATTRIBUTE
 
 
 def shown(capsys, *arguments):

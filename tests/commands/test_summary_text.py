@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from fastnn2.commands.summary_text import WIDTH, duration, kept_epoch, score_lines, summary_lines
-from fastnn2.tables.summary import Summary, Use
+from fastnn2.tables.training.summary import Summary, Use
 
 LONG = "a name that goes on and on " * 5
 NUMBERS = Summary(

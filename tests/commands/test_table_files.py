@@ -10,7 +10,7 @@ from data import PATIENCE
 from table_data import REAL, mixed, polars, real, run, trained, with_missing
 
 import fastnn2
-from fastnn2.tables.summary import ATTRIBUTE
+from fastnn2.tables.training.summary import ATTRIBUTE
 
 
 def model_of(capsys, frame, target, path, write):

@@ -7,8 +7,8 @@ import pytest
 from data import extra
 
 from fastnn2.commands.table_pictures import draw
-from fastnn2.tables.summary import Summary
-from fastnn2.tables.training_job import Trained
+from fastnn2.tables.training.summary import Summary
+from fastnn2.tables.training.training_job import Trained
 
 extra("matplotlib", "plot")
 TRAINING = {"loss": [3.0, 2.0, 1.0], "validation_loss": [], "validation_score": [0.1, 0.9, 0.5]}

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 import fastnn2
 from fastnn2.commands import table_files
 from fastnn2.files.saved import skops_schema
-from fastnn2.tables.options import TrainingOptions
-from fastnn2.tables.split import hold_out
+from fastnn2.tables.training.options import TrainingOptions
+from fastnn2.tables.training.split import hold_out
 
 WIDTH = 80
 ROWS = 3000  # of a real set; scikit-learn's network takes a while
@@ -219,7 +219,7 @@ def test_what_cannot_be_is_said_before_any_work(name, tmp_path, capsys, monkeypa
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     options, message = WRONG[name]
     options = options if "--target" in options else ["--target", "kind", *options]
-    monkeypatch.setattr("fastnn2.tables.network.MLPClassifier.fit", None)  # no work is begun
+    monkeypatch.setattr("fastnn2.tables.training.network.MLPClassifier.fit", None)  # no work is begun
     code, out, err = run(capsys, "train", "rows.csv", *OUT, *options)
     assert (code, out) == (2, "")
     *notes, error = err.splitlines()
@@ -259,7 +259,7 @@ def test_a_model_that_no_file_holds_is_refused_before_training(tmp_path, capsys,
     source = np.random.default_rng(0)
     path = write(tmp_path, polars.DataFrame({f"c{k}": source.normal(size=20) for k in range(1100)}), "rows.parquet")
     monkeypatch.setattr(skops_schema, "MOST_VALUES", 20_000)
-    monkeypatch.setattr("fastnn2.tables.network.MLPRegressor.fit", None)
+    monkeypatch.setattr("fastnn2.tables.training.network.MLPRegressor.fit", None)
     code, _, err = run(capsys, "train", path, "--target", "c0", "--out", tmp_path / "a.model")
     assert code == 2
     assert "a model of 1,099 inputs with their names could not be saved" in err

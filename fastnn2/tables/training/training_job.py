@@ -1,0 +1,126 @@
+"""What a training on a table gets and gives, whichever way it goes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastnn2.tables.reading.columns import Column
+from fastnn2.tables.reading.table import Table
+from fastnn2.tables.reading.table_error import TableError
+from fastnn2.tables.training.network import Watch
+from fastnn2.tables.training.options import CLASSIFICATION, TrainingOptions
+from fastnn2.tables.training.summary import Summary
+from fastnn2.tables.training.targets import find_task
+
+Array = np.ndarray[Any, Any]
+Note = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class Trained:
+    """What a training gives.
+
+    Attributes
+    ----------
+    model : Pipeline
+        It has the summary, too.
+    summary : Summary
+    y : ndarray (n,)
+        Labels or numbers of the test rows.
+    predicted : ndarray
+        For these the probabilities (n, classes), or the numbers (n,).
+    is_interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    model: Any
+    summary: Summary
+    y: Array
+    predicted: Array
+    is_interrupted: bool
+
+
+class TrainingJob:
+    """What a training gets, and what is found on the way.
+
+    Attributes
+    ----------
+    table : Table
+    options : TrainingOptions
+    test : Table or None
+        Rows to test the model on.
+    watch : callable
+        Called after each epoch.
+    features : list of Column
+    target : Column
+    task : str
+        Empty until it is known.
+    notes : list of str
+        Those that were told.
+    rows : dict of str
+        Counts, as the summary has them.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        options: TrainingOptions,
+        test: Table | None,
+        note: Note,
+        watch: Watch,
+        features: list[Column],
+        target: Column,
+    ) -> None:
+        self.table, self.options, self.test, self.watch = table, options, test, watch
+        self.features, self.target, self.task = features, target, ""
+        self._note = note
+        self.notes: list[str] = []
+        self.rows: dict[str, int] = {}
+
+    def tell(self, text: str) -> None:
+        """Tell a note that does not travel with the model: it says something of this machine."""
+        self._note(text)
+
+    def add_note(self, text: str) -> None:
+        """Tell a note, and keep it."""
+        self.notes.append(text)
+        self._note(text)
+
+    def add_rows_without_target(self, count: int) -> None:
+        """Tell how many rows are dropped, if any are."""
+        if count:
+            rows, dropped = ("row has", "it is") if count == 1 else ("rows have", "they are")
+            self.add_note(f"{count:,} {rows} no value of the target {self.target.name!r}: {dropped} dropped")
+
+    def find_task(self, values: Any, is_all: bool = True) -> None:
+        """Find the task from the values of the target; see :func:`fastnn2.tables.training.targets.find_task`."""
+        self.task, found = find_task(self.target, values, self.options.task, is_all)
+        if found is not None:
+            self.add_note(found)
+        if self.options.class_weight is not None and not self.is_classification:
+            raise TableError(
+                f"--class-weight is for classes, and {self.target.name!r} has numbers to predict; leave it out, or "
+                "pass --task classification"
+            )
+
+    def no_rows(self, table: Table) -> TableError:
+        """Return the error for a table of which no row can be used."""
+        weight = "" if self.options.weight is None else f" and a weight {self.options.weight!r} above 0"
+        return TableError(f"no row of {str(table.path)!r} has a value of the target {self.target.name!r}{weight}")
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target has classes."""
+        return self.task == CLASSIFICATION
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns to predict from."""
+        return [column.name for column in self.features]
+
+    @property
+    def wanted(self) -> list[str]:
+        """The names of all columns to read."""
+        return [*self.names, self.target.name, *([] if self.options.weight is None else [self.options.weight])]
