@@ -53,9 +53,11 @@ def _item(label: str, text: str) -> list[str]:
 
 
 def _rows_of_file(summary: Summary) -> str:
-    dropped = summary.rows["without target"]
+    reasons = (("without target", "without a target"), ("without weight", "with the weight 0"))
+    counts = [(summary.rows.get(key, 0), reason) for key, reason in reasons]
+    dropped = " and ".join(f"{count:,} of them {reason}" for count, reason in counts if count)
     words = f"{shortened(summary.file, 50)}, {summary.rows['file']:,} rows"
-    return words if not dropped else f"{words}, {dropped:,} of them without a target: not used"
+    return words if not dropped else f"{words}, {dropped}: not used"
 
 
 def _column_lines(summary: Summary) -> list[str]:

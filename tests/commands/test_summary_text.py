@@ -124,6 +124,9 @@ def test_what_is_not_there():
     assert "rows       8 for training; 2 for the test in t.csv" in lines
     assert "training   1 epoch: interrupted" in lines
     assert kept_epoch(summary) is None
+    summary = dataclasses.replace(summary, rows=rows | {"without weight": 1})
+    first = " ".join(line.strip() for line in summary_lines(summary)[:2])
+    assert "12 rows, 2 of them without a target and 1 of them with the weight 0: not used" in first
 
 
 @pytest.mark.parametrize(

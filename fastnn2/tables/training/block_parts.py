@@ -133,7 +133,7 @@ def _read_rows(job: TrainingJob, table: Table, chosen: Array, at_a_time: int) ->
     weights = None if job.options.weight is None else np.concatenate([rows.weights for rows in taken])
     frame = polars.concat([rows.frame for rows in taken], rechunk=True)
     return Rows(
-        frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0
+        frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0, 0
     )
 
 

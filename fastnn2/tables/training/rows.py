@@ -11,6 +11,8 @@ from fastnn2.tables.reading.table_error import TableError
 
 Array = np.ndarray[Any, Any]
 
+LARGEST_WEIGHT = 1e30  # sums of losses times weights stay finite, in float32, too
+
 
 @dataclasses.dataclass
 class Rows:
@@ -25,8 +27,8 @@ class Rows:
     weights : ndarray (n,) or None
     numbers : ndarray (n,) of int64
         Of the rows in the table.
-    without_target : int
-        How many other rows there were.
+    without_target, without_weight : int
+        How many other rows there were: those without a target, and of the others those with the weight 0.
     """
 
     frame: Any
@@ -34,6 +36,7 @@ class Rows:
     weights: Array | None
     numbers: Array
     without_target: int
+    without_weight: int
 
     def __len__(self) -> int:
         return len(self.target)
@@ -41,7 +44,7 @@ class Rows:
     def taken(self, places: Array) -> "Rows":
         """Return the rows at some places, which rise."""
         weights = None if self.weights is None else self.weights[places]
-        return Rows(self.frame[places], self.target[places], weights, self.numbers[places], 0)
+        return Rows(self.frame[places], self.target[places], weights, self.numbers[places], 0, 0)
 
 
 def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | None) -> Rows:
@@ -50,7 +53,7 @@ def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | N
     Raises
     ------
     TableError
-        A weight is missing or negative.
+        A weight is missing, negative or too large.
     """
     frame, numbers = batch.frame, batch.first + np.arange(len(batch.frame))
     # polars takes names such as "^a$" for patterns, also of a Series.
@@ -58,19 +61,22 @@ def rows_with_target(table: Table, batch: Batch, target: Column, weight: str | N
     without_target = int((~has_target).sum())
     if without_target:
         frame, numbers = frame.filter(has_target), numbers[has_target.to_numpy()]
-    weights = None
+    weights, without_weight = None, 0
     if weight is not None:
         weights = frame[weight].alias("weight").fill_null(-1.0).to_numpy()
-        if len(weights) and weights.min() < 0:
-            place = int((weights < 0).argmax())
+        is_wrong = (weights < 0) | (weights > LARGEST_WEIGHT)
+        if is_wrong.any():
+            place = int(is_wrong.argmax())
             found = frame[weight][place]
             found = "is missing" if found is None else f"is {found}"
             raise TableError(
-                f"{table.where(int(numbers[place]), weight)}: the weight {found}; expected a number of 0 or more"
+                f"{table.where(int(numbers[place]), weight)}: the weight {found}; expected a number from 0 to "
+                f"{LARGEST_WEIGHT:g}"
             )
         if len(weights) and weights.min() == 0:
+            without_weight = int((weights == 0).sum())
             frame, numbers, weights = frame.filter(weights > 0), numbers[weights > 0], weights[weights > 0]
-    return Rows(frame, frame[target.name].alias("target"), weights, numbers, without_target)
+    return Rows(frame, frame[target.name].alias("target"), weights, numbers, without_target, without_weight)
 
 
 def check_weight(column: Column) -> None:

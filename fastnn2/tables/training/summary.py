@@ -48,7 +48,8 @@ class Summary:
     classes : list or None
         Labels of the classes: text, booleans or integers; None for a regression.
     rows : dict
-        "file", "without target", "training", "validation" and "test", each a count.
+        "file", "without target", "without weight" (where there are some), "training", "validation" (some of those for
+        training) and "test", each a count.
     test : str
         Where the test rows come from, in words.
     options : dict

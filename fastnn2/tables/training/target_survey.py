@@ -42,12 +42,13 @@ class TargetSurvey:
         import polars
 
         name, weight = job.target.name, job.options.weight
-        counted, is_whole, sums, without_target = None, True, np.zeros(2), 0
+        counted, is_whole, sums, without_target, without_weight = None, True, np.zeros(2), 0, 0
         self.n = 0
         for batch in job.table.batches(job.wanted[len(job.names) :], 0, SURVEY_ROWS):
             rows = rows_with_target(job.table, batch, job.target, weight)
             self.n += len(rows)
             without_target += rows.without_target
+            without_weight += rows.without_weight
             if rows.target.dtype.is_numeric() and len(rows):
                 numbers = rows.target.to_numpy()
                 sums += numbers.sum(), (numbers * numbers).sum()
@@ -58,9 +59,7 @@ class TargetSurvey:
                 is_whole = len(counted) <= MOST_VALUES
         if counted is None or not self.n:
             raise job.no_rows(job.table)
-        count = self.n + without_target
-        job.rows |= {"file": count, "without target": without_target}
-        job.add_rows_without_target(without_target)
+        job.count_rows(self.n, without_target, without_weight)
         self._values = counted["value"]
         job.find_task(self._values, is_whole)
         check_number_of_rows(self.n)

@@ -65,20 +65,23 @@ def _words(column: Column) -> str:
     return "true or false" if column.kind == BOOLEAN else column.kind
 
 
-def as_labels(values: Any, column: Column) -> Array:
+def as_labels(values: Any, column: Column, known: Array | None = None) -> Array:
     """Return the labels of classes: integers, booleans, or text also for numbers with fractions.
 
     Parameters
     ----------
     values : polars.Series
         Without missing ones.
+    known : ndarray or None
+        Labels of rows of training, for rows of a test: these may have whole numbers alone, where those have fractions.
     """
     if column.kind == BOOLEAN:
         labels: Array = values.to_numpy()
         return labels
     if column.kind == NUMBER:
-        numbers: Array = values.to_numpy()
-        if np.all(np.floor(numbers) == numbers) and np.all(np.abs(numbers) < LARGEST):
+        numbers: Array = values.to_numpy() + 0.0  # of which -0.0 and 0.0 are one class
+        are_integers = np.all(np.floor(numbers) == numbers) and np.all(np.abs(numbers) < LARGEST)
+        if are_integers and (known is None or known.dtype != object):
             return numbers.astype(np.int64)
         return np.array([repr(number) for number in numbers.tolist()], dtype=object)
     return np.array(values.to_list(), dtype=object)

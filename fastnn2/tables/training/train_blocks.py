@@ -38,9 +38,10 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     if recorded is not None:
         check_same(job.options, recorded.differences(identity))
     parts = read_parts(job, survey, sizes)
-    job.rows |= {"training": survey.n - len(parts.held_out), "validation": len(parts.validation)}
+    learnt = survey.n - len(parts.held_out)
+    job.rows |= {"training": learnt + len(parts.validation), "validation": len(parts.validation)}
     job.rows["test"] = len(parts.test)
-    _tell_sizes(job, sizes)
+    _tell_sizes(job, sizes, learnt)
     preparation = prepare(parts.sample.frame, job.features, job.options)
     for text in preparation.notes:
         job.add_note(text)
@@ -65,7 +66,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
         run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch, job.tell)
         kind = TableBlocks if job.table.has_any_order else OrderedTableBlocks
         ended = run.run(kind(recipe, parts.held_out, sizes.block), job.table.has_any_order, survey.classes)
-    finish(network, history, job.rows["training"], final.get_params(deep=False))
+    finish(network, history, learnt, final.get_params(deep=False))
     if scale is not None:
         scale.fold_into(network)
     return conclude(job, preparation, Fitted(network, ended, run.seconds, run.epochs_here), sample, test)
@@ -81,15 +82,15 @@ def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:
     return network
 
 
-def _tell_sizes(job: TrainingJob, sizes: PartSizes) -> None:
-    """Say what the sizes of the parts are, which travels with the model."""
+def _tell_sizes(job: TrainingJob, sizes: PartSizes, learnt: int) -> None:
+    """Say what the sizes of the parts are, of `learnt` rows without those for validation; it travels with the model."""
     test = ""
     if job.rows.get("test file", 0) > job.rows["test"]:
         test = f"; it is tested on a sample of {job.rows['test']:,} of the {job.rows['test file']:,} rows of the test"
-    whole = "all" if sizes.sample == job.rows["training"] else f"a sample of {sizes.sample:,} of the"
+    whole = "all" if sizes.sample == learnt else f"a sample of {sizes.sample:,} of the"
     job.add_note(
         f"trained in blocks of {sizes.block:,} rows; preparation and simple models are fitted to {whole} "
-        f"{job.rows['training']:,} rows of training{test}"
+        f"{learnt:,} rows that the network learns from{test}"
     )
 
 

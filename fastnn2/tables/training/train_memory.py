@@ -54,19 +54,19 @@ def read_and_prepare(job: TrainingJob) -> tuple[Preparation, Samples, Samples]:
         job.add_note(text)
     X = preparation.transformer.fit_transform(as_input(training.frame, preparation.columns))
     test_X = preparation.transformer.transform(as_input(test.frame, preparation.columns))
-    return preparation, _samples(job, training, X), _samples(job, test, test_X)
+    learnt = _samples(job, training, X)
+    return preparation, learnt, _samples(job, test, test_X, learnt.y)
 
 
-def _samples(job: TrainingJob, rows: Rows, X: Array) -> Samples:
-    y = as_labels(rows.target, job.target) if job.is_classification else rows.target.to_numpy()
+def _samples(job: TrainingJob, rows: Rows, X: Array, known: Array | None = None) -> Samples:
+    y = as_labels(rows.target, job.target, known) if job.is_classification else rows.target.to_numpy()
     return Samples(X.astype(job.options.dtype, copy=False), y, rows.weights)
 
 
 def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     """Return the rows for training and for the test, and find the task."""
     rows = _read_rows(job, job.table)
-    job.rows |= {"file": len(rows) + rows.without_target, "without target": rows.without_target}
-    job.add_rows_without_target(rows.without_target)
+    job.count_rows(len(rows), rows.without_target, rows.without_weight)
     job.find_task(rows.target)
     labels = None
     if job.is_classification:
@@ -83,7 +83,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     check_number_of_rows(len(rows))
     test_rows = _read_rows(job, job.test)
     if labels is not None:
-        check_known_classes(as_labels(test_rows.target, job.target), labels, str(job.test.path))
+        check_known_classes(as_labels(test_rows.target, job.target, labels), labels, str(job.test.path))
     return rows, test_rows
 
 

@@ -88,11 +88,16 @@ class TrainingJob:
         self.notes.append(text)
         self._note(text)
 
-    def add_rows_without_target(self, count: int) -> None:
-        """Tell how many rows are dropped, if any are."""
-        if count:
-            rows, dropped = ("row has", "it is") if count == 1 else ("rows have", "they are")
-            self.add_note(f"{count:,} {rows} no value of the target {self.target.name!r}: {dropped} dropped")
+    def count_rows(self, used: int, without_target: int, without_weight: int) -> None:
+        """Keep how many rows the file has, and tell how many are dropped, if any are."""
+        self.rows |= {"file": used + without_target + without_weight, "without target": without_target}
+        if without_weight:
+            self.rows["without weight"] = without_weight
+        reasons = (f"no value of the target {self.target.name!r}", f"the weight {self.options.weight!r} 0")
+        for count, reason in zip((without_target, without_weight), reasons, strict=True):
+            if count:
+                rows, dropped = ("row has", "it is") if count == 1 else ("rows have", "they are")
+                self.add_note(f"{count:,} {rows} {reason}: {dropped} dropped")
 
     def find_task(self, values: Any, is_all: bool = True) -> None:
         """Find the task from the values of the target; see :func:`fastnn2.tables.training.targets.find_task`."""

@@ -54,12 +54,21 @@ def test_targets_of_no_task(kind, wanted, message):
         (BOOLEAN, [True, False], [True, False]),
         (NUMBER, [3.0, -1.0], [3, -1]),
         (NUMBER, [3.0, 0.5], ["3.0", "0.5"]),
+        (NUMBER, [-0.0, 0.0, 0.5], ["0.0", "0.0", "0.5"]),
     ],
 )
 def test_labels(kind, values, expected):
     labels = as_labels(polars.Series(values), Column("y", kind)).tolist()
     assert labels == expected
     assert [type(label) for label in labels] == [type(label) for label in expected]
+
+
+def test_labels_of_a_test_are_like_those_of_training():
+    column, whole = Column("y", NUMBER), polars.Series([1.0, 2.0])
+    fractions = as_labels(polars.Series([1.0, 1.5, 2.0]), column)
+    assert as_labels(whole, column, fractions).tolist() == ["1.0", "2.0"]
+    assert as_labels(whole, column, np.array([1, 2, 3])).tolist() == [1, 2]
+    assert as_labels(whole + 0.5, column, np.array([1, 2])).tolist() == ["1.5", "2.5"]
 
 
 def test_numbers_of_classes():

@@ -51,7 +51,8 @@ def test_blocks_give_nearly_the_scores_of_memory(target, score, options):
     assert simple[0] == simple[1]
     assert blocks.model[-1].get_params() == whole.model[-1].get_params()
     rows = blocks.summary.rows
-    assert rows["training"] + rows["validation"] + rows["test"] == N
+    assert rows["training"] + rows["test"] == N
+    assert rows["training"] == whole.summary.rows["training"]
 
 
 def test_every_format_gives_the_same_model_for_any_threads(tmp_path):
@@ -138,7 +139,7 @@ def test_a_test_file_is_sampled():
     frame, test = table_of(N), table_of(5000, seed=1)
     trained, _ = trained_on(frame, "y", test=test, max_iter=2, memory_limit=SMALL, drop=("kind",))
     rows = trained.summary.rows
-    assert rows["training"] + rows["validation"] == N
+    assert rows["training"] == N
     assert len(trained.y) == rows["test"] == 1000
     assert any("1,000 of the 5,000 rows of the test" in note for note in trained.summary.notes)
     assert set(trained.y) <= set(test["y"])
@@ -174,7 +175,7 @@ def test_rows_without_a_target_are_left_out():
     trained, notes = trained_on(frame, "y", memory_limit=SMALL, max_iter=1, drop=("kind",))
     rows = trained.summary.rows
     assert rows["without target"] == N // 3
-    assert rows["training"] + rows["validation"] + rows["test"] == N - N // 3
+    assert rows["training"] + rows["test"] == N - N // 3
     assert any(note.startswith("2,000 rows have no value") for note in notes)
 
 
