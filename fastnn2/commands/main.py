@@ -36,7 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         sys.unraisablehook = _hide_interrupts
     parser = build_parser()
-    options, unknown = parser.parse_known_args(arguments)
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+    except (KeyboardInterrupt, ImportError) as error:  # some options are checked by modules that take long to import
+        if not _is_interrupt(error):
+            raise
+        if arguments is None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print_error(f"{parser.prog}: interrupted")
+        return INTERRUPTED
     if options.command is None:
         parser.error("no command given; expected train, predict, show, export, moons, scale, info or warmup")
     if unknown:

@@ -26,6 +26,7 @@ import fastnn2
 from fastnn2.codegen import store
 from fastnn2.commands import memory
 from fastnn2.commands.main import main
+from fastnn2.commands.output import INTERRUPTED
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and files")
@@ -599,6 +600,7 @@ LONG = ("moons", "--no-plot", "--iterations", "50000000")  # more than a minute
 INTERRUPT_IN_TRAINING = f"""
 import os, signal, sys, threading
 from fastnn2.commands.main import main
+from fastnn2.commands.output import INTERRUPTED
 from fastnn2.codegen import provider
 
 kernel = provider.kernel
@@ -702,6 +704,7 @@ FEW_KERNELS = """
 import sys
 from fastnn2.commands import info
 from fastnn2.commands.main import main
+from fastnn2.commands.output import INTERRUPTED
 info.RECORDS = ("cost", "update")
 sys.exit(main())
 """
@@ -803,3 +806,14 @@ def test_info_and_warmup_without_a_store(monkeypatch, capsys, store_kernels):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert_one_line(captured.err, "fastnn2 warmup: error: ", "FASTNN2_STORE=off")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ImportError])
+def test_ctrl_c_while_options_are_checked(error, monkeypatch, capsys):
+    def interrupted(text):
+        # Modules in C that are being imported make an ImportError of it.
+        raise error from KeyboardInterrupt()
+
+    monkeypatch.setattr("fastnn2.blocks.memory_limit.as_memory_limit", interrupted)
+    assert main(["train", "rows.csv", "--target", "y", "--memory-limit", "1GB"]) == INTERRUPTED
+    assert tuple(capsys.readouterr()) == ("", "fastnn2: interrupted\n")

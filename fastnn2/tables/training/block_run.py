@@ -72,6 +72,7 @@ class BlockRun:
         wanted = None if checkpoint is None else (checkpoint.absolute(), CHECKPOINT_SECONDS, True)
         seed = np.random.RandomState(self._options.seed)
         begin = time.perf_counter()
+        caught: list[warnings.WarningMessage] | None = None  # a Ctrl-C may come before there is a list
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -85,7 +86,7 @@ class BlockRun:
             self._history.even()
             return STOPPED
         finally:
-            for text in told_of_checkpoints(caught):
+            for text in told_of_checkpoints(caught or []):
                 self._tell(text)
             self.seconds = time.perf_counter() - begin
         return self._words()
