@@ -6,7 +6,7 @@ import stat
 import zipfile
 
 from fastnn2.storage.atomic import READ_FLAGS
-from fastnn2.tables.reading.near_names import near_names
+from fastnn2.tables.reading.messages import near_names
 from fastnn2.tables.reading.table_error import TableError
 
 CSV, PARQUET, ARROW, NPZ = "CSV", "Parquet", "Arrow", "npz"

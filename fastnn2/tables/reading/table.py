@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fastnn2.tables.reading.columns import TEXT, Column
-from fastnn2.tables.reading.near_names import listed, near_names
+from fastnn2.tables.reading.messages import listed, near_names
 from fastnn2.tables.reading.table_error import TableError
 
 # What polars keeps for a number and, in addition to its bytes, for a text.

@@ -145,7 +145,7 @@ class Scale:
                 f"near the rounding of {dtype}.{remedy}"
             )
 
-    def applied(self, y: Array, dtype: Any) -> Array:
+    def transform(self, y: Array, dtype: Any) -> Array:
         """Return the numbers that the network learns."""
         scaled: Array = ((y - self.mean) / self.deviation).astype(dtype)
         return scaled

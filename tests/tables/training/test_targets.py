@@ -83,7 +83,7 @@ def fitted(y, dtype, weights=None):
     scale = Scale(y, weights, dtype)
     network = fastnn2.MLPRegressor(hidden_layer_sizes=8, max_iter=5, random_state=0, tol=0)
     with pytest.warns(match="Maximum iterations"):
-        network.fit(X, scale.applied(y, dtype), sample_weight=weights)
+        network.fit(X, scale.transform(y, dtype), sample_weight=weights)
     return X, network, scale
 
 
@@ -138,4 +138,4 @@ def test_equal_numbers():
 
 def test_scaled_numbers():
     y = np.array([1e300, 3e300]) / 1e200
-    assert_array_equal(Scale(y, None).applied(y, np.float32), np.array([-1, 1], np.float32))
+    assert_array_equal(Scale(y, None).transform(y, np.float32), np.array([-1, 1], np.float32))

@@ -1,4 +1,4 @@
-"""A sample of the rows that a model takes, for what needs their types."""
+"""A row such as a model takes, from which ``to_onnx`` learns the names and types of its inputs."""
 
 import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from fastnn2.tables.training.summary import Summary
 VALUES = {NUMBER: 0.0, TEXT: "", BOOLEAN: True, DATE: datetime.datetime(2000, 1, 1)}
 
 
-def sample_of(model: Any, summary: Summary) -> Any:
+def example_row(model: Any, summary: Summary) -> Any:
     """Return a polars frame with a row such as a model takes.
 
     A column of booleans that had missing values in training is one of texts here, as ONNX has no missing booleans:
