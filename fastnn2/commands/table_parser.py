@@ -135,7 +135,7 @@ def _add_train(commands: Any) -> None:
     network.add_argument(
         "--early-stopping",
         action=argparse.BooleanOptionalAction,
-        help="keep a tenth of the training rows for validation, and stop when the network no longer gets better on them; "
+        help="keep a tenth of the training rows for validation, and stop when the network gets no better on them; "
         "otherwise stop when the loss no longer falls (default: yes, except for classes in at most 10,000 rows)",
     )
     network.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
