@@ -182,7 +182,7 @@ def test_dropped_columns_and_a_repeated_drop(tmp_path, capsys):
 OUT = ["--out", "a.model"]
 WRONG = {
     "target": (["--target", "knd"], r"'rows\.csv' has no column 'knd' \(--target\); did you mean 'kind'\?"),
-    "drop": (["--drop", "c"], r"has no column 'c' \(--drop\)"),
+    "drop": (["--drop", "z"], r"has no column 'z' \(--drop\); it has 'a', 'b', 'kind'"),
     "weight": (["--weight", "A"], r"has no column 'A' \(--weight\); did you mean 'a'\?"),
     "weight of text": (["--weight", "t"], r"the weight 't' is text; expected a column of numbers"),
     "target and drop": (["--drop", "kind"], "column 'kind' is named by --target and by --drop; leave one of the two"),

@@ -145,4 +145,4 @@ def _missing(path: pathlib.Path) -> str:
         names = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         names = []
-    return f"there is no file {str(path)!r}{near_names(path.name, names)}"
+    return f"there is no file {str(path)!r}{near_names(path.name, names) or '; check the name and the folder'}"

@@ -1,7 +1,7 @@
 """Train a network on a table, and tell how good it is."""
 
 from fastnn2.tables.reading.columns import Column
-from fastnn2.tables.reading.messages import near_names
+from fastnn2.tables.reading.messages import listed, near_names
 from fastnn2.tables.reading.table import Table
 from fastnn2.tables.reading.table_error import TableError, naming
 from fastnn2.tables.training.checkpoint_checks import begun_in_blocks
@@ -56,9 +56,11 @@ def choose_columns(table: Table, options: TrainingOptions) -> tuple[list[Column]
     columns = {column.name: column for column in table.columns}
     for what, name in [("target", options.target), ("weight", options.weight), *(("drop", n) for n in options.drop)]:
         if name is not None and name not in columns:
-            raise TableError(f"{str(table.path)!r} has no column {name!r} (--{what}){near_names(name, columns)}")
+            near = near_names(name, columns) or f"; it has {listed(list(columns))}"
+            raise TableError(f"{str(table.path)!r} has no column {name!r} (--{what}){near}")
     if options.weight is not None:
         check_weight(columns[options.weight])
+    table.check([options.target, *([] if options.weight is None else [options.weight])], can_drop=False)
     others = {options.target, options.weight, *options.drop}
     for what, name in (("--weight", options.weight), *(("--drop", name) for name in options.drop)):
         if name == options.target:
