@@ -133,7 +133,7 @@ class Scale:
             raise TableError(f"the target is {y[0]:g} in all rows of training; expected different numbers")
         # The squares of small numbers would be 0, and those of large ones infinite.
         self.deviation = float(np.sqrt(np.average((differences / largest) ** 2, weights=weights))) * largest
-        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract its mean, or divide it by its size"
+        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract its mean, or divide it by a constant"
         most = LARGEST_SCALE[dtype]
         if not 1 / most < self.deviation < most or abs(self.mean) > most:
             raise TableError(

@@ -121,7 +121,7 @@ def test_numbers_that_float32_rounds_away(mean):
     Scale(y, None, "float64")
     with pytest.raises(TableError, match=r"near the rounding of float32\. Pass --dtype float64"):
         Scale(y, None, "float32")
-    with pytest.raises(TableError, match=r"near the rounding of float64\. Subtract a number from it"):
+    with pytest.raises(TableError, match=r"near the rounding of float64\. Subtract its mean"):
         Scale(mean + (y - mean) / 1e5, None, "float64")
 
 
