@@ -153,7 +153,7 @@ OTHER_FILES = {
     "CSV named .arrow": BadTable("a.arrow", GOOD, ("an Arrow file", "does not begin")),
     "CSV named .npz": BadTable("a.npz", GOOD, ("an .npz file", "does not begin")),
     "an empty .parquet": BadTable("a.parquet", b"", ("empty", "Parquet")),
-    "there is no file": BadTable("a.csv", None, ("there is no file",)),
+    "there is no file": BadTable("a.csv", None, ("there is no file", "check the name")),
     "there is no folder": BadTable("no/a.csv", None, ("there is no file", "not a folder")),
     "a folder": BadTable("folder.csv", lambda path: path.mkdir(), ("is a folder", "expected a file")),
     "a file in a file": BadTable("a.csv/b.csv", lambda path: path.parent.write_bytes(GOOD), ("no file",)),

@@ -27,8 +27,10 @@ Y = ("--target", "y")
 
 BAD_TRAININGS = {
     "no such target": BadTraining(GOOD, ("--target", "Y"), ("no column 'Y'", "--target", "did you mean 'y'?")),
-    "no such target, and no near name": BadTraining(GOOD, ("--target", "price"), ("no column 'price'", "--target")),
-    "no such weight": BadTraining(GOOD, (*Y, "--weight", "w"), ("no column 'w'", "--weight")),
+    "no such target, and no near name": BadTraining(
+        GOOD, ("--target", "price"), ("no column 'price'", "--target", "it has 'a', 'b', 'y'")
+    ),
+    "no such weight": BadTraining(GOOD, (*Y, "--weight", "w"), ("no column 'w'", "--weight", "it has 'a', 'b', 'y'")),
     "no such column to drop": BadTraining(
         GOOD, (*Y, "--drop", "bb"), ("no column 'bb'", "--drop", "did you mean 'b'?")
     ),

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.commands.model_text import describe, labelled_lines, labelled_list
+from fastnn2.commands.model_text import describe
 from fastnn2.commands.output import printable
 from fastnn2.commands.table_files import check_extra, check_output, load_model
+from fastnn2.commands.text_lines import labelled_lines, labelled_list
 from fastnn2.files.c.to_c import to_c
 from fastnn2.files.onnx.to_onnx import to_onnx
+from fastnn2.tables.models.example_row import example_row
 from fastnn2.tables.models.predict import columns_of, label_text
-from fastnn2.tables.models.samples import sample_of
 from fastnn2.tables.reading.columns import NUMBER
-from fastnn2.tables.reading.near_names import listed
+from fastnn2.tables.reading.messages import listed
 from fastnn2.tables.reading.table_error import TableError
 from fastnn2.tables.training.summary import Summary
 
@@ -45,7 +46,7 @@ def _export_onnx(model: Any, summary: Summary | None, path: pathlib.Path) -> lis
     sample = None
     if summary is not None:
         check_extra("export")
-        sample = sample_of(model, summary)
+        sample = example_row(model, summary)
     to_onnx(model, path, sample)
     import onnx
 
@@ -106,6 +107,6 @@ def _elements(array: str, names: list[Any] | None, count: int, what: str) -> lis
     if names is None:
         return labelled_lines(array, f"{count:,} number{'' if count == 1 else 's'}{what and ': '}{what}")
     elements = [f"{array}[{place}] {label_text(name)}" for place, name in enumerate(names)]
-    return labelled_list(array, elements, rest="in the comment at the begin of the file") + (
+    return labelled_list(array, elements, rest="in the comment at the beginning of the file") + (
         labelled_lines("", what) if what else []
     )

@@ -1,18 +1,15 @@
-"""What a model is that ``fastnn2 train`` did not make, as values and as lines of text for 80 columns."""
+"""The description of a model that ``fastnn2 train`` did not make, as values and as lines of text."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-from fastnn2.commands.summary_text import LABEL, WIDTH, shortened
+from fastnn2.commands.text_lines import labelled_lines, labelled_list
 from fastnn2.tables.models.predict import label_text
+from fastnn2.tables.training.summary import network_sizes
 from fastnn2.tables.training.summary_checks import LARGEST
-
-MOST_LINES = 4  # of names or labels
-LONGEST_WORD = 40
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -25,7 +22,9 @@ def describe(model: Any) -> dict[str, Any]:
     if isinstance(model, dict):
         (h, d), o = model["W1"].shape, len(model["W2"])
         arrays = {name: list(array.shape) for name, array in model.items()}
-        return {"model": "parameters", **_sizes(d, h, o, model["W1"].dtype.name), "arrays": arrays}
+        parameters = sum(array.size for array in model.values())
+        sizes = {"inputs": d, "hidden": h, "outputs": o, "parameters": parameters, "dtype": model["W1"].dtype.name}
+        return {"model": "parameters", **sizes, "arrays": arrays}
     network = model
     found: dict[str, Any] = {"model": type(model).__name__}
     if isinstance(model, Pipeline):
@@ -35,8 +34,7 @@ def describe(model: Any) -> dict[str, Any]:
     found["fitted"] = hasattr(network, "coefs_")
     if not found["fitted"]:
         return found | {"hidden": _first(network.hidden_layer_sizes), "activation": str(network.activation)}
-    (d, h), o = network.coefs_[0].shape, network.n_outputs_
-    found |= _sizes(d, h, o, network.coefs_[0].dtype.name)
+    found |= network_sizes(network)
     found |= {"activation": network.activation, "output": network.out_activation_}
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
@@ -76,10 +74,6 @@ def _as_number(value: Any) -> float | None:
     return value.item() if isinstance(value, np.number) else value
 
 
-def _sizes(d: int, h: int, o: int, dtype: str) -> dict[str, Any]:
-    return {"inputs": d, "hidden": h, "outputs": o, "parameters": d * h + h + h * o + o, "dtype": dtype}
-
-
 def description_lines(found: dict[str, Any]) -> list[str]:
     """Return lines that say what :func:`describe` has found."""
     called = {"parameters": "parameters as from fastnn2.fit, tanh and logistic"}
@@ -109,19 +103,3 @@ def description_lines(found: dict[str, Any]) -> list[str]:
 def _count(number: int, name: str) -> str:
     words = {"inputs": "input", "hidden": "hidden unit", "outputs": "output"}
     return f"{number:,} {words[name]}{'' if number == 1 else 's'}"
-
-
-def labelled_lines(label: str, text: str) -> list[str]:
-    """Return a text behind a label, in lines of at most WIDTH columns unless a word, such as a path, is longer."""
-    parts = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
-    return [f"{label if place == 0 else '':<{LABEL}}{part}" for place, part in enumerate(parts)]
-
-
-def labelled_list(label: str, words: list[str], separator: str = ", ", rest: str = "in --json") -> list[str]:
-    """Return names in at most MOST_LINES lines, and if that is not all, how many more there are and where."""
-    short = [shortened(word, LONGEST_WORD) for word in words]
-    count = len(short)
-    while len(lines := labelled_lines(label, separator.join(short[:count]))) > MOST_LINES:
-        count = count * 3 // 4
-    more = f"... and {len(words) - count:,} more, {rest}"
-    return lines if count == len(words) else [*lines, *labelled_lines("", more)]

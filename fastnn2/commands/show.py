@@ -3,10 +3,11 @@
 import argparse
 import json
 
-from fastnn2.commands.model_text import describe, description_lines, labelled_lines
+from fastnn2.commands.model_text import describe, description_lines
 from fastnn2.commands.output import printable
 from fastnn2.commands.summary_text import summary_lines
 from fastnn2.commands.table_files import load_model
+from fastnn2.commands.text_lines import labelled_lines
 from fastnn2.tables.training.summary import Summary
 
 

@@ -4,14 +4,12 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from fastnn2.commands.output import one_line
+from fastnn2.commands.text_lines import WIDTH, labelled_lines, shortened
 from fastnn2.tables.models.predict import label_text
 from fastnn2.tables.reading.columns import BOOLEAN, DATE, NUMBER, TEXT
 from fastnn2.tables.training.options import CLASSIFICATION, REGRESSION
-from fastnn2.tables.training.summary import Summary, Use
+from fastnn2.tables.training.summary import ColumnUse, Summary
 
-WIDTH = 80
-LABEL = 11  # columns
 LONGEST_NAME = 24
 MOST_COLUMNS = 20  # with a line of their own; more are grouped by what becomes of them
 MOST_CLASSES = 20
@@ -25,31 +23,17 @@ BEST = {
 def summary_lines(summary: Summary) -> list[str]:
     """Return what is told of a training."""
     return [
-        *_item("file", _rows_of_file(summary)),
-        *_item("target", f"{shortened(summary.target, 40)}: {summary.task}"),
-        *([] if summary.weight is None else _item("weights", shortened(summary.weight, 40))),
+        *labelled_lines("file", _rows_of_file(summary)),
+        *labelled_lines("target", f"{shortened(summary.target, 40)}: {summary.task}"),
+        *([] if summary.weight is None else labelled_lines("weights", shortened(summary.weight, 40))),
         *_column_lines(summary),
-        *([] if summary.classes is None else _item("classes", _classes(summary.classes))),
-        *_item("rows", _rows(summary)),
-        *_item("network", _network(summary)),
-        *_item("training", _training(summary)),
+        *([] if summary.classes is None else labelled_lines("classes", _classes(summary.classes))),
+        *labelled_lines("rows", _rows(summary)),
+        *labelled_lines("network", _network(summary)),
+        *labelled_lines("training", _training(summary)),
         "",
         *score_lines(summary),
     ]
-
-
-def shortened(name: object, most: int) -> str:
-    """Return a name on one line, in at most so many columns."""
-    text = one_line(name)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def _item(label: str, text: str) -> list[str]:
-    """Return a label with its text, on as many lines as that needs."""
-    indent = " " * LABEL
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{label:<{LABEL}}", subsequent_indent=indent, break_on_hyphens=False
-    )
 
 
 def _rows_of_file(summary: Summary) -> str:
@@ -65,7 +49,7 @@ def _column_lines(summary: Summary) -> list[str]:
     dropped = [use for use in summary.columns if not use.width]
     inputs = summary.network["inputs"]
     text = f"{len(used):,} used, as {inputs:,} {'input' if inputs == 1 else 'inputs'} of the network"
-    lines = _item("columns", text + (f"; {len(dropped):,} dropped" if dropped else ""))
+    lines = labelled_lines("columns", text + (f"; {len(dropped):,} dropped" if dropped else ""))
     if len(used) <= MOST_COLUMNS:
         return lines + _lines_of_columns(summary.columns)
     groups: dict[str, list[str]] = {}
@@ -81,7 +65,7 @@ def _column_lines(summary: Summary) -> list[str]:
     return lines + _lines_of_columns(dropped)
 
 
-def _lines_of_columns(uses: Sequence[Use]) -> list[str]:
+def _lines_of_columns(uses: Sequence[ColumnUse]) -> list[str]:
     """Return a line for each column, or more where it says much."""
     names = [shortened(use.name, LONGEST_NAME) for use in uses]
     longest = max(map(len, names), default=0)

@@ -9,7 +9,7 @@ from typing import Any
 from fastnn2.files.saved.save import load
 from fastnn2.storage.atomic import as_path, check_writable
 from fastnn2.tables.models.trained_model import checked_summary
-from fastnn2.tables.reading.near_names import near_names
+from fastnn2.tables.reading.messages import near_names
 from fastnn2.tables.reading.table_error import TableError
 from fastnn2.tables.training.summary import Summary
 

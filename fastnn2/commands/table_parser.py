@@ -29,19 +29,27 @@ def add_table_commands(commands: Any) -> None:
     )
     predict.add_argument("--proba", action="store_true", help="also write the probability of each class")
     predict.add_argument(
-        "--keep", action="append", default=[], metavar="COLUMN", help="a column of FILE to write, too; repeatable"
+        "--keep", action="append", default=[], metavar="COLUMN", help="also write a column of FILE (may be repeated)"
     )
     predict.add_argument(
         "--threads", type=arguments.threads, metavar="N", help="maximum number of threads (default: as many as pay off)"
     )
     predict.set_defaults(run=_predict, parser=predict)
 
-    show = commands.add_parser("show", help="show what a model is, how it was trained and how good it is")
+    show = commands.add_parser(
+        "show",
+        help="show what a model is, how it was trained and how good it was",
+        description="Show what a model is: its columns and sizes, how it was trained, and how good it was.",
+    )
     show.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a file of fastnn2 train or of fastnn2.save")
     show.add_argument("--json", action="store_true", help="print it as JSON")
     show.set_defaults(run=_show, parser=show)
 
-    export = commands.add_parser("export", help="write a model as ONNX or as C")
+    export = commands.add_parser(
+        "export",
+        help="write a model as ONNX or as C",
+        description="Write a model with its preparation of the columns as ONNX or as C, and print how to call it.",
+    )
     export.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a file of fastnn2 train or of fastnn2.save")
     form = export.add_mutually_exclusive_group(required=True)
     form.add_argument(
@@ -56,17 +64,19 @@ def add_table_commands(commands: Any) -> None:
 def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
-        help="train on a file, tell how good the model is, save it",
+        help="train on a file, print how good the model is, save it",
         formatter_class=Help,
         usage="%(prog)s FILE --target COLUMN [--out MODEL] [option ...]",
         description="Train a network on the rows of a file to predict one of its columns, test it on rows that are "
         "held out, and save it. Numbers are standardised, text becomes categories, dates become numbers, and values "
         "may be missing.",
-        epilog="Example: fastnn2 train houses.csv --target price --drop address --out houses.skops --plot houses.png",
+        epilog="Example: fastnn2 train houses.csv --target price --drop address --out houses.model --plot houses.png",
     )
     train.add_argument("file", type=pathlib.Path, metavar="FILE", help=f"the rows: {FILES}")
     train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    train.add_argument("--out", type=pathlib.Path, metavar="MODEL", help="file for the model (default: it is not kept)")
+    train.add_argument(
+        "--out", type=pathlib.Path, metavar="MODEL", help="file for the model (default: it is not saved)"
+    )
 
     data = train.add_argument_group("rows and columns")
     data.add_argument(
@@ -80,7 +90,7 @@ def _add_train(commands: Any) -> None:
         "different integers)",
     )
     data.add_argument(
-        "--test", type=pathlib.Path, metavar="FILE", help="a file of rows to test on, so that none are held out"
+        "--test", type=pathlib.Path, metavar="FILE", help="a file of rows to test on; then no rows are held out"
     )
     data.add_argument(
         "--test-size",
@@ -93,7 +103,7 @@ def _add_train(commands: Any) -> None:
         type=arguments.max_categories,
         default=30,
         metavar="N",
-        help="how many of the most frequent texts of a column get an input of the network; the others share none",
+        help="the most inputs that a column of text becomes, one for each of its most frequent texts",
     )
     data.add_argument(
         "--memory-limit",
@@ -125,8 +135,8 @@ def _add_train(commands: Any) -> None:
     network.add_argument(
         "--early-stopping",
         action=argparse.BooleanOptionalAction,
-        help="set a tenth of the rows aside, and stop where the network no longer gets better on them; else where the "
-        "loss no longer falls (default: yes, but for classes in at most 10,000 rows)",
+        help="keep a tenth of the training rows for validation, and stop when the network gets no better on them; "
+        "otherwise stop when the loss no longer falls (default: yes, except for classes in at most 10,000 rows)",
     )
     network.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the computation")
     network.add_argument(

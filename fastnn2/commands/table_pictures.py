@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from fastnn2.commands.output import one_line
-from fastnn2.commands.summary_text import kept_epoch, shortened
+from fastnn2.commands.summary_text import kept_epoch
+from fastnn2.commands.text_lines import shortened
 from fastnn2.storage.atomic import replacing
+from fastnn2.tables.models.predict import label_text
 from fastnn2.tables.training.options import CLASSIFICATION
 from fastnn2.tables.training.summary import Summary
 from fastnn2.tables.training.train import Trained
@@ -58,7 +60,7 @@ def _plain(text: str) -> str:
 
 def _name(label: object) -> str:
     """Return the name of a class; a long one without its middle, as many begin alike."""
-    text = one_line(str(label).lower() if isinstance(label, bool) else label)
+    text = one_line(label_text(label))
     return _plain(text if len(text) <= NAME else f"{text[: NAME // 2 - 2]}...{text[1 - NAME // 2 :]}")
 
 

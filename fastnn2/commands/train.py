@@ -9,6 +9,7 @@ import numpy as np
 from fastnn2.commands.output import INTERRUPTED, one_line, print_error
 from fastnn2.commands.summary_text import summary_lines
 from fastnn2.commands.table_pictures import save_pictures
+from fastnn2.commands.text_lines import labelled_lines
 from fastnn2.commands.train_checks import check
 from fastnn2.commands.training_bar import TrainingBar
 from fastnn2.files.saved.save import save
@@ -40,7 +41,11 @@ def run(options: argparse.Namespace) -> int:
     if not trained.is_interrupted:
         return 0
     epochs = trained.summary.training["epochs"]
-    kept = f"the model that was reached is in {str(options.out)!r}" if options.out else "the model is not kept (--out)"
+    kept = (
+        f"the model that was reached is in {str(options.out)!r}"
+        if options.out
+        else "the model is not saved (pass --out)"
+    )
     sys.stdout.flush()
     print_error(f"{name}: interrupted after {epochs:,} {'epoch' if epochs == 1 else 'epochs'}; {one_line(kept)}")
     return INTERRUPTED
@@ -81,4 +86,4 @@ def _print_and_save(options: argparse.Namespace, trained: Trained) -> None:
         print()
         for what, path in saved.items():
             if path is not None:
-                print(f"{what:<11}{one_line(path)}")
+                print("\n".join(labelled_lines(what, one_line(path))))

@@ -109,8 +109,7 @@ def test_c_of_the_numbers_of_real_sets(name, target, dtype, tmp_path, capsys):
     drop = [word for column in texts for word in ("--drop", column)]
     model, source = trained(target, *drop, "--dtype", dtype, source=name), tmp_path / "answer.c"
     printed = exported(capsys, model, "--c", source)
-    element = {"float64": "double", "float32": "float"}[dtype]
-    assert f"function void answer(const {element} *x, {element} *y);" in printed
+    assert "function void answer(const double *x, double *y);" in printed  # the columns are prepared in float64
     numbers = frame.drop(*texts, target).cast(polars.Float64)
     assert f"x {', '.join(f'x[{k}] {column}' for k, column in enumerate(numbers.columns))} y" in printed
     assert ("y y[0] No, y[1] Yes probabilities" if name == "Default" else "y 1 number: predictions") in printed
@@ -120,14 +119,10 @@ def test_c_of_the_numbers_of_real_sets(name, target, dtype, tmp_path, capsys):
     rows = np.ascontiguousarray(with_missing(numbers[:200], "").fill_null(float("nan")).to_numpy())
     as_frame = polars.DataFrame(rows, schema=numbers.columns).fill_nan(None)
     expected = pipeline.predict_proba(as_frame) if name == "Default" else pipeline.predict(as_frame).reshape(-1, 1)
-    rows, found = rows.astype(dtype), np.empty(expected.shape, dtype)
+    found = np.empty(expected.shape)
     for row, result in zip(rows, found, strict=True):
         function(ctypes.c_void_p(row.ctypes.data), ctypes.c_void_p(result.ctypes.data))
-    if dtype == "float64":
-        np.testing.assert_array_equal(found, expected)
-    else:
-        # The C computes all steps in float32, and the Pipeline the first ones in float64.
-        assert (abs(found - expected) <= 1e-4 * np.maximum(1, abs(expected))).all()
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_c_is_refused_where_a_column_is_no_number(tmp_path, capsys):

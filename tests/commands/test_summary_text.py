@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 
 from fastnn2.commands.summary_text import WIDTH, duration, kept_epoch, score_lines, summary_lines
-from fastnn2.tables.training.summary import Summary, Use
+from fastnn2.tables.training.summary import ColumnUse, Summary
 
 LONG = "a name that goes on and on " * 5
 NUMBERS = Summary(
     fastnn2="1", file="cars.csv", target="price", task="regression", weight=None,
     columns=[
-        Use("age", "number", "standardised", 1), Use("maker", "text", "one-hot: 3 categories", 3),
-        Use("id", "text", "dropped: has one value in all rows", 0),
+        ColumnUse("age", "number", "standardised", 1), ColumnUse("maker", "text", "one-hot: 3 categories", 3),
+        ColumnUse("id", "text", "dropped: has one value in all rows", 0),
     ],
     classes=None, rows={"file": 1200, "without target": 0, "training": 1000, "validation": 100, "test": 200},
     test="held out", options={}, network={
@@ -78,9 +78,9 @@ def test_scores_of_any_size(value, other):
 
 
 def test_many_columns_are_grouped():
-    columns = [Use(f"number_{k}", "number", "standardised", 1) for k in range(30)]
-    columns += [Use(f"text_{k}", "text", f"one-hot: {k} categories", k) for k in range(2, 12)]
-    columns += [Use("key", "text", "dropped: has no values", 0)]
+    columns = [ColumnUse(f"number_{k}", "number", "standardised", 1) for k in range(30)]
+    columns += [ColumnUse(f"text_{k}", "text", f"one-hot: {k} categories", k) for k in range(2, 12)]
+    columns += [ColumnUse("key", "text", "dropped: has no values", 0)]
     lines = summary_lines(dataclasses.replace(NUMBERS, columns=columns))
     text = " ".join(" ".join(lines).split())
     assert "columns 40 used, as 4 inputs of the network; 1 dropped" in text
@@ -94,7 +94,9 @@ def test_many_columns_are_grouped():
 @pytest.mark.parametrize("n", [2, 60])
 def test_lines_fit_and_obey_nothing(n):
     name = f"\x1b[31m\n\u202e{LONG}"
-    columns = [Use(f"{k}{name}", "text", f"dropped: {LONG}" if k % 3 == 0 else "standardised", k % 3) for k in range(n)]
+    columns = [
+        ColumnUse(f"{k}{name}", "text", f"dropped: {LONG}" if k % 3 == 0 else "standardised", k % 3) for k in range(n)
+    ]
     summary = dataclasses.replace(
         CLASSES, file=name, target=name, weight=name, columns=columns, classes=[f"{k}{name}" for k in range(n)],
         test=name,

@@ -1,4 +1,4 @@
 """Models of tables: ``predict`` makes predictions by a ``trained_model``, and ``writers`` write them.
 
-``samples`` has a row such as the model takes. May import tables.training, tables.reading, files and below.
+``example_row`` makes a row such as a model takes. May import tables.training, tables.reading, files and below.
 """

@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 from typing import NoReturn
 
 from fastnn2.tables.reading.columns import Column
-from fastnn2.tables.reading.near_names import listed, near_names
+from fastnn2.tables.reading.messages import listed, near_names
 from fastnn2.tables.reading.table_error import TableError
 
 # What pandas calls a column without a name.

@@ -6,7 +6,7 @@ import stat
 import zipfile
 
 from fastnn2.storage.atomic import READ_FLAGS
-from fastnn2.tables.reading.near_names import near_names
+from fastnn2.tables.reading.messages import near_names
 from fastnn2.tables.reading.table_error import TableError
 
 CSV, PARQUET, ARROW, NPZ = "CSV", "Parquet", "Arrow", "npz"
@@ -145,4 +145,4 @@ def _missing(path: pathlib.Path) -> str:
         names = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         names = []
-    return f"there is no file {str(path)!r}{near_names(path.name, names)}"
+    return f"there is no file {str(path)!r}{near_names(path.name, names) or '; check the name and the folder'}"

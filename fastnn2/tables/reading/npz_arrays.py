@@ -95,7 +95,7 @@ def _check(path: pathlib.Path, members: list[_Member]) -> None:
         if member.shape[0] != first.shape[0]:
             raise TableError(
                 f"{str(path)!r}: array {member.name!r} has {member.shape[0]:,} rows, and {first.name!r} has "
-                f"{first.shape[0]:,}; expected as many in all arrays"
+                f"{first.shape[0]:,}; expected the same number in all arrays"
             )
     size = BOTH * sum(math.prod(member.shape) * member.dtype.itemsize for member in members)
     available = available_memory()
@@ -113,7 +113,7 @@ def _columns_of(name: str, array: Array) -> list[tuple[str, Array]]:
         array = array.astype("datetime64[us]")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind == "U" and not _has_characters(array):
-        raise ValueError(f"array {name!r} has texts with numbers that are no characters")
+        raise ValueError(f"array {name!r} has texts with codes that are no characters")
     if array.ndim == 1:
         return [(name, array)]
     return [(f"{name}_{k}", np.ascontiguousarray(array[:, k])) for k in range(array.shape[1])]

@@ -1,17 +1,17 @@
 """Open a file as a table, whatever its format is."""
 
+import glob
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from fastnn2.tables.reading.columns import Column
 from fastnn2.tables.reading.csv_table import CsvTable
-from fastnn2.tables.reading.file_format import ARROW, CSV, NPZ, PARQUET, find_format
+from fastnn2.tables.reading.file_format import ARROW, CSV, NPZ, PARQUET, STREAM_START, find_format
 from fastnn2.tables.reading.npz_arrays import scan_npz
-from fastnn2.tables.reading.scans import scan_arrow, scan_parquet
 from fastnn2.tables.reading.table import Table
 from fastnn2.tables.reading.typed_table import TypedTable
 
-SCANS = {PARQUET: scan_parquet, ARROW: scan_arrow, NPZ: scan_npz}
 TAB_ENDINGS = (".tsv", ".tab", ".tsv.gz", ".tab.gz")
 
 
@@ -47,4 +47,25 @@ def open_table(path: str | pathlib.Path, expected: Sequence[Column] | None = Non
     if form == CSV:
         separator = "\t" if path.name.lower().endswith(TAB_ENDINGS) else None
         return CsvTable(path, is_compressed, separator, expected, kept)
-    return TypedTable(path, SCANS[form], expected, kept)
+    return TypedTable(path, _SCANS[form], expected, kept)
+
+
+def _scan_parquet(path: pathlib.Path) -> Any:
+    """Return a query on a Parquet file."""
+    import polars
+
+    return polars.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def _scan_arrow(path: pathlib.Path) -> Any:
+    """Return a query on an Arrow file, or on a stream of Arrow, which is read as a whole."""
+    import polars
+
+    with open(path, "rb") as file:
+        is_stream = file.read(len(STREAM_START)) == STREAM_START
+    if is_stream:
+        return polars.read_ipc_stream(path).lazy()
+    return polars.scan_ipc(glob.escape(str(path)))
+
+
+_SCANS = {PARQUET: _scan_parquet, ARROW: _scan_arrow, NPZ: scan_npz}  # queries of polars, for TypedTable

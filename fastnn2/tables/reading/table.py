@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fastnn2.tables.reading.columns import TEXT, Column
-from fastnn2.tables.reading.near_names import listed, near_names
+from fastnn2.tables.reading.messages import listed, near_names
 from fastnn2.tables.reading.table_error import TableError
 
 # What polars keeps for a number and, in addition to its bytes, for a text.
@@ -66,8 +66,11 @@ class Table(abc.ABC):
         """The names of the columns."""
         return [column.name for column in self.columns]
 
-    def check(self, names: Sequence[str]) -> None:
-        """Raise TableError if there is no column of one of these names, or its values cannot be used."""
+    def check(self, names: Sequence[str], can_drop: bool = True) -> None:
+        """Raise TableError if there is no column of one of these names, or its values cannot be used.
+
+        `can_drop` says whether the message proposes to leave the column out, which the target cannot be.
+        """
         there = dict.fromkeys(self.names)
         for name in names:
             if name not in there:
@@ -76,7 +79,8 @@ class Table(abc.ABC):
             if name in self._faults:
                 row, problem = self._faults[name]
                 place = f"{str(self.path)!r}, column {name!r}" if row is None else self.where(row, name)
-                raise TableError(f"{place}: {problem}")
+                to_drop = f"; or leave the column out (--drop {name!r})" if can_drop else ""
+                raise TableError(f"{place}: {problem}{to_drop}")
 
     @abc.abstractmethod
     def batches(self, names: Sequence[str], first: int = 0, rows: int = 100_000) -> Iterator[Batch]:

@@ -153,7 +153,7 @@ class KindFinder:
                 share = found.right / (found.right + found.wrong)
                 problem = (
                     f"found {shown(value)}, where {_percent(share)} of the values are {KIND_NAMES[found.kind]}; "
-                    f"correct it, leave it empty if it is missing, or leave the column out (--drop {self._name!r})"
+                    "correct it, or leave it empty if it is missing"
                 )
                 return self._unsupported(f"text among {KIND_NAMES[found.kind]}", row, problem)
         numbers = self._numbers

@@ -182,7 +182,7 @@ def _encoding_faults(data: bytes) -> Iterator[tuple[int, str]]:
     """Yield the places of bytes that are no text, and what to say of them."""
     zero = data.find(b"\0")
     if zero >= 0:
-        yield zero, "found a zero byte, expected text; the file is damaged or no text file"
+        yield zero, "found a zero byte, expected text; the file is damaged, or is not a text file"
     if not data.isascii():
         try:
             data.decode("utf-8")

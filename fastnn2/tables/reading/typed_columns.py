@@ -31,7 +31,7 @@ def describe_unsupported(form: str) -> str:
     called |= {"Time": "times of the day", "Duration": "spans of time", "Object": "objects of Python"}
     what = called.get(kind, "such values")
     to_do = "convert it to numbers" if kind in ("Time", "Duration") else "make a column of each value"
-    return f"found {what} ({form}), expected numbers, text, booleans or dates; {to_do}, or leave it out (--drop)"
+    return f"found {what} ({form}), expected numbers, text, booleans or dates; {to_do}"
 
 
 def check_expected(path: str, column: Column, dtype: Any) -> None:

@@ -29,7 +29,7 @@ def best_path(checkpoint: pathlib.Path) -> pathlib.Path:
 
 
 # Options that must be the same where a training goes on; the number of epochs may grow.
-SAME = (
+SAME_OPTIONS = (
     "target", "drop", "weight", "task", "max_categories", "early_stopping", "hidden", "alpha", "learning_rate",
     "batch_size", "class_weight", "dtype", "seed", "test_size",
 )  # fmt: skip
@@ -43,7 +43,7 @@ def identity_of(job: TrainingJob, digest: str) -> dict[str, Any]:
 
 def options_of(options: TrainingOptions) -> dict[str, Any]:
     """Return the options that must be the same, as JSON gives them back."""
-    found = {name: getattr(options, name) for name in SAME}
+    found = {name: getattr(options, name) for name in SAME_OPTIONS}
     return {**found, "drop": list(options.drop)}
 
 

@@ -87,7 +87,7 @@ def read_parts(job: TrainingJob, survey: TargetSurvey, sizes: PartSizes) -> Part
     starts = np.array([0, held_out, held_out + sizes.validation])
     part_of = np.searchsorted(starts, order, side="right") - 1
     # A part without rows has the same start as the next one, which searchsorted passes over.
-    test, validation, sample = (rows.taken(np.flatnonzero(part_of == part)) for part in range(3))
+    test, validation, sample = (rows.take(np.flatnonzero(part_of == part)) for part in range(3))
     numbers = np.sort(np.concatenate([test.numbers, validation.numbers]))
     _check_classes(survey, [(test, "the test"), (validation, "validation")])
     if job.test is not None:
@@ -122,18 +122,18 @@ def _read_rows(job: TrainingJob, table: Table, chosen: Array, at_a_time: int) ->
     """Return rows by their numbers among those that can be used, which rise."""
     import polars
 
-    taken: list[Rows] = []
+    parts: list[Rows] = []
     first = 0
     for batch in table.batches(job.wanted, 0, at_a_time):
         rows = rows_with_target(table, batch, job.target, job.options.weight)
         begin, end = np.searchsorted(chosen, [first, first + len(rows)])
         if begin < end:
-            taken.append(rows.taken(chosen[begin:end] - first))
+            parts.append(rows.take(chosen[begin:end] - first))
         first += len(rows)
-    weights = None if job.options.weight is None else np.concatenate([rows.weights for rows in taken])
-    frame = polars.concat([rows.frame for rows in taken], rechunk=True)
+    weights = None if job.options.weight is None else np.concatenate([rows.weights for rows in parts])
+    frame = polars.concat([rows.frame for rows in parts], rechunk=True)
     return Rows(
-        frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in taken]), 0, 0
+        frame, frame[job.target.name].alias("target"), weights, np.concatenate([rows.numbers for rows in parts]), 0, 0
     )
 
 

@@ -1,4 +1,4 @@
-"""The epochs of a training in blocks: trained, scored, kept, and ended in time."""
+"""The epochs of a training in blocks: each is trained, scored and recorded; early stopping ends them."""
 
 import time
 import warnings
@@ -16,9 +16,9 @@ from fastnn2.tables.training.network import (
     CONVERGED,
     LIMIT,
     STOPPED,
-    Tell,
+    Notify,
     Watch,
-    told_of_checkpoints,
+    checkpoint_warnings,
 )
 from fastnn2.tables.training.options import TrainingOptions
 
@@ -39,7 +39,7 @@ class BlockRun:
     score : callable or None
     best_file : BestFile or None
     watch : callable
-    tell : callable
+    notify : callable
         Called with a note on a checkpoint that cannot be written.
     """
 
@@ -51,9 +51,9 @@ class BlockRun:
         score: Score | None,
         best_file: BestFile | None,
         watch: Watch,
-        tell: Tell,
+        notify: Notify,
     ) -> None:
-        self._tell, self._has_told = tell, False
+        self._notify, self._has_warned = notify, False
         self._network, self._options, self._history = network, options, history
         self._score, self._best_file, self._watch = score, best_file, watch
         self.epochs_here, self.seconds = 0, 0.0
@@ -83,18 +83,18 @@ class BlockRun:
         except KeyboardInterrupt:
             if not self._history.losses or not hasattr(self._network, "coefs_"):
                 raise
-            self._history.even()
+            self._history.drop_unscored()
             return STOPPED
         finally:
-            for text in told_of_checkpoints(caught or []):
-                self._tell(text)
+            for text in checkpoint_warnings(caught or []):
+                self._notify(text)
             self.seconds = time.perf_counter() - begin
-        return self._words()
+        return self._ending()
 
     def _is_over(self) -> bool:
         return self._history.is_converged or len(self._history.losses) >= self._options.max_iter
 
-    def _words(self) -> str:
+    def _ending(self) -> str:
         return CONVERGED if self._history.is_converged else LIMIT
 
     def _epoch_ended(self, epochs: int) -> bool:
@@ -105,29 +105,29 @@ class BlockRun:
                 f"the checkpoint {str(self._options.checkpoint)!r} is {epochs} epochs old, and the file beside it, "
                 f".best, {len(history.losses)}; they belong together. Remove both to begin anew"
             )
-        history.cut(epochs - 1)
+        history.truncate(epochs - 1)
         curve = network.loss_curve_
         assert len(curve) % epochs == 0  # each epoch has the same blocks
         losses = curve[-(len(curve) // epochs) :]
         score = None if self._score is None else self._score(network)
         history.add(float(np.mean(losses)), score, network.coefs_ + network.intercepts_)
         if self._best_file is not None:
-            self._keep(self._best_file)
+            self._write_best(self._best_file)
         self.epochs_here += 1
         self._watch(epochs, history.losses[-1], score)
         return not self._is_over()
 
-    def _keep(self, file: BestFile) -> None:
+    def _write_best(self, file: BestFile) -> None:
         """Write what was reached; where that is impossible, such as on a full disk, training goes on."""
         try:
             file.write(self._history)
         except ValueError as error:
-            if not self._has_told:
-                self._tell(f"{error}. Training goes on, and cannot go on from this checkpoint if it ends early")
-            self._has_told = True
+            if not self._has_warned:
+                self._notify(f"{error}. Training goes on, and cannot go on from this checkpoint if it ends early")
+            self._has_warned = True
 
 
-def finish(network: Any, history: EpochHistory, rows: int, settings: dict[str, Any]) -> None:
+def finish_network(network: Any, history: EpochHistory, rows: int, settings: dict[str, Any]) -> None:
     """Give a network the best parameters and the curves of its epochs, as a fit in memory would leave them.
 
     Parameters

@@ -34,7 +34,7 @@ class EpochHistory:
         self.scores: list[float] = []
         self.best: list[Array] = []
 
-    def cut(self, epochs: int) -> None:
+    def truncate(self, epochs: int) -> None:
         """Forget all after some epochs, which another process had done after its last checkpoint, to do them again.
 
         The best parameters stay. If they are those of a later epoch, that is better than all before, so they are
@@ -50,7 +50,7 @@ class EpochHistory:
         if score is not None:
             self.scores.append(score)
 
-    def even(self) -> None:
+    def drop_unscored(self) -> None:
         """Forget the loss of an epoch whose score Ctrl-C has kept from being added."""
         if self.has_scores:
             del self.losses[len(self.scores) :]
@@ -62,7 +62,7 @@ class EpochHistory:
 
     @property
     def is_converged(self) -> bool:
-        """Whether training has ended."""
+        """Whether too many epochs in a row were no better than the best one before."""
         goals = self.scores if self.has_scores else [-loss for loss in self.losses]
         best, count = -math.inf, 0
         for goal in goals:

@@ -9,7 +9,7 @@ from fastnn2.tables.reading.table import NUMBER_BYTES
 from fastnn2.tables.training.training_job import TrainingJob
 
 FRAMES, MATRICES = 2, 4  # copies of the rows that a training has at its peak: as read, and prepared
-LOOKED_AT = 10_000  # rows by which the width of prepared columns is estimated
+SAMPLE_ROWS = 10_000  # rows by which the width of prepared columns is estimated
 DATE_WIDTH, INDICATOR = 7, 1
 MOST_SAMPLE = 1_000_000  # rows to which the preparation is fitted
 MOST_TEST, MOST_VALIDATION = 200_000, 100_000  # rows that are held out
@@ -38,7 +38,7 @@ class MemoryPlan:
         widths = [_most_width(column, most) for column in job.features]
         self._count = count
         if not self._fits_with(widths):
-            batch = next(job.table.batches(job.names, 0, LOOKED_AT))
+            batch = next(job.table.batches(job.names, 0, SAMPLE_ROWS))
             widths = [_width(batch.frame[column.name], column, most) for column in job.features]
         self.needed = int(count * self._bytes_per_row(widths))
         rows = self.limit / self._bytes_per_row(widths)

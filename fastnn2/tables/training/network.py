@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.codegen import provider
+from fastnn2.engine.mini_batch import epochs_kernel
 from fastnn2.estimators.checkpoint_run import AnotherFit
 from fastnn2.estimators.checkpoints import Checkpoint
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
 from fastnn2.exceptions import TrainingDiverged
+from fastnn2.kernels.shared import tuning
 from fastnn2.tables.training.options import CLASSIFICATION, TrainingOptions
 
 Array = np.ndarray[Any, Any]
 # Called after each epoch with the number of epochs so far, the loss, and the validation score or None.
 Watch = Callable[[int, float, float | None], None]
 
-Tell = Callable[[str], None]  # of a note, a line that does not travel with the model
+Notify = Callable[[str], None]  # shows a note: one line for the user
 
 CHECKPOINT_SECONDS = 30.0
 INTERRUPTED = "Training interrupted by user."  # scikit-learn's warning
@@ -42,8 +45,17 @@ def make_network(task: str, options: TrainingOptions, early_stopping: bool, vali
     return MLPRegressor(**settings)
 
 
+def load_kernels(network: Any, n: int, inputs: int, outputs: int, dtype: str) -> None:
+    """Load or compile the kernels that a network calls when it is trained on n rows."""
+    (hidden,) = network.hidden_layer_sizes
+    batch = min(200 if network.batch_size == "auto" else network.batch_size, n)
+    parts = tuning.count_parts(batch, inputs, hidden, outputs, dtype)
+    for name in ("shuffle", epochs_kernel(parts), "infer"):
+        provider.kernel(name, dtype)
+
+
 def fit_network(
-    network: Any, X: Array, y: Array, weights: Array | None, options: TrainingOptions, watch: Watch, tell: Tell
+    network: Any, X: Array, y: Array, weights: Array | None, options: TrainingOptions, watch: Watch, notify: Notify
 ) -> tuple[Any, str, int]:
     """Fit a network, from a checkpoint where that is asked for; return it, how the fit ended, and the epochs it did.
 
@@ -73,7 +85,7 @@ def fit_network(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            with divergence_told(network):
+            with divergence_as_error(network):
                 network.fit(X, y, sample_weight=weights)
         except AnotherFit as error:
             raise ValueError(
@@ -82,8 +94,8 @@ def fit_network(
             ) from error
     network.set_callbacks()
     messages = [str(each.message) for each in caught]
-    for text in told_of_checkpoints(caught):
-        tell(text)
+    for text in checkpoint_warnings(caught):
+        notify(text)
     if INTERRUPTED in messages:
         if not network.loss_curve_:
             raise KeyboardInterrupt
@@ -92,14 +104,14 @@ def fit_network(
     return network, LIMIT if is_limit else CONVERGED, watcher.count
 
 
-def told_of_checkpoints(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+def checkpoint_warnings(caught: Iterable[warnings.WarningMessage]) -> list[str]:
     """Return what warnings say of checkpoints that cannot be written."""
     texts = [str(each.message) for each in caught if issubclass(each.category, RuntimeWarning)]
     return [text for text in texts if "checkpoint" in text]
 
 
 @contextlib.contextmanager
-def divergence_told(network: Any) -> Iterator[None]:
+def divergence_as_error(network: Any) -> Iterator[None]:
     """Raise TrainingDiverged where scikit-learn finds that the parameters of a network are no longer finite."""
     try:
         yield
@@ -136,7 +148,7 @@ class _Watcher:
         """Do nothing."""
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
-        """Tell what an epoch has reached."""
+        """Report the epoch that has ended."""
         if context.task_name == "epoch":
             self.count += 1
             scores = estimator.validation_scores_

@@ -41,7 +41,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.target)
 
-    def taken(self, places: Array) -> "Rows":
+    def take(self, places: Array) -> "Rows":
         """Return the rows at some places, which rise."""
         weights = None if self.weights is None else self.weights[places]
         return Rows(self.frame[places], self.target[places], weights, self.numbers[places], 0, 0)

@@ -1,4 +1,4 @@
-"""How good a model is on rows that it has not seen, and how good simple models are."""
+"""How good a model is on rows that it has not seen."""
 
 import warnings
 from typing import Any
@@ -9,15 +9,11 @@ from fastnn2.tables.training.options import CLASSIFICATION
 from fastnn2.tables.training.summary import Summary
 
 Array = np.ndarray[Any, Any]
+Scores = dict[str, dict[str, float | None]]  # of models by name, each a score by its name
 
 NETWORK = "network"
 MOST_FREQUENT, MEAN = "most frequent class", "mean"
 LOGISTIC, RIDGE = "LogisticRegression", "Ridge"
-
-FEWEST_LINEAR_ROWS = 1000
-LOGISTIC_WORK = 2_000_000  # numbers times outputs that an iteration looks at
-LOGISTIC_ITERATIONS = 200
-RIDGE_WORK = 200_000_000_000  # products: a few seconds
 
 
 def score_classes(y: Array, probabilities: Array, classes: Array, weights: Array | None) -> dict[str, float | None]:
@@ -84,68 +80,28 @@ def _finite(score: Any) -> float | None:
     return float(score) if np.isfinite(score) else None
 
 
-def frequencies(y: Array, classes: Array, weights: Array | None) -> Array:
-    """Return the share of each class (classes,), which the most frequent class predicts for every row."""
-    shares = np.bincount(np.searchsorted(classes, y), weights=weights, minlength=len(classes))
-    result: Array = shares / shares.sum()
-    return result
-
-
-def linear_rows(n: int, inputs: int, n_classes: int | None) -> int:
-    """Return to how many of n rows of training a linear model is fitted, so that it takes seconds.
+class TestScores:
+    """How good models are on test rows.
 
     Parameters
     ----------
-    n, inputs : int
-    n_classes : int or None
-        None is a regression.
+    classes : ndarray or None
+        All classes, sorted; None for a regression.
+    y : ndarray (n,)
+        Labels, each of them one of the classes, or numbers of the test rows.
+    weights : ndarray (n,) or None
     """
-    # LogisticRegression looks at all numbers for each output in each iteration; Ridge makes a matrix of products once.
-    most = RIDGE_WORK // inputs**2 if n_classes is None else LOGISTIC_WORK // (inputs * _outputs(n_classes))
-    return min(n, max(FEWEST_LINEAR_ROWS, most))
 
+    __test__ = False  # for pytest, as the name begins with Test
 
-def _outputs(n_classes: int) -> int:
-    return 1 if n_classes == 2 else n_classes
+    def __init__(self, classes: Array | None, y: Array, weights: Array | None) -> None:
+        self.classes, self.y, self._weights = classes, y, weights
 
-
-def _sample(y: Array, count: int, has_classes: bool) -> Any:
-    """Return the places of some rows, chosen with a fixed seed; each class has one at least."""
-    if count >= len(y):
-        return slice(None)
-    order = np.random.default_rng(0).permutation(len(y))
-    chosen = order[:count]
-    if has_classes:
-        chosen = np.union1d(chosen, order[np.unique(y[order], return_index=True)[1]])
-    return np.sort(chosen)
-
-
-def linear_classes(X: Array, y: Array, weights: Array | None, test_X: Array, class_weight: str | None) -> Array:
-    """Return the probabilities of a LogisticRegression for rows of a test (n, classes); see :func:`linear_rows`."""
-    from sklearn.linear_model import LogisticRegression
-
-    n_classes = len(np.unique(y))
-    rows = _sample(y, linear_rows(len(X), X.shape[1], n_classes), has_classes=True)
-    X, y, weights = X[rows], y[rows], None if weights is None else weights[rows]
-    work = X.size * _outputs(n_classes)
-    iterations = max(20, min(LOGISTIC_ITERATIONS, LOGISTIC_ITERATIONS * LOGISTIC_WORK // work))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is a yardstick: that it could be a little better needs no warning
-        model = LogisticRegression(max_iter=iterations, class_weight=class_weight).fit(X, y, sample_weight=weights)
-    probabilities: Array = model.predict_proba(test_X)
-    return probabilities
-
-
-def linear_numbers(X: Array, y: Array, weights: Array | None, test_X: Array) -> Array:
-    """Return the predictions of a Ridge regression for rows of a test (n,); see :func:`linear_rows`."""
-    from sklearn.linear_model import Ridge
-
-    rows = _sample(y, linear_rows(len(X), X.shape[1], None), has_classes=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # columns that depend on each other
-        model = Ridge().fit(X[rows], y[rows], sample_weight=None if weights is None else weights[rows])
-    predicted: Array = model.predict(test_X)
-    return predicted
+    def of(self, predicted: Array) -> dict[str, float | None]:
+        """Return the scores of probabilities (n, classes), or of numbers (n,)."""
+        if self.classes is None:
+            return score_numbers(self.y, predicted, self._weights)
+        return score_classes(self.y, predicted, self.classes, self._weights)
 
 
 def hints(summary: Summary) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is told of a training, at its end and by ``fastnn2 show``: it travels in the model file, as the text of JSON."""
+"""The summary of a training, which its end and ``fastnn2 show`` print; the model file has it as JSON."""
 
 import dataclasses
 import json
@@ -12,14 +12,14 @@ TIMES = ("seconds", "rows_per_second")  # of a training; they do not travel with
 
 
 @dataclasses.dataclass
-class Use:
-    """What became of a column.
+class ColumnUse:
+    """How a column is used.
 
     Attributes
     ----------
     name, kind : str
     use : str
-        In words, such as "standardised", "one-hot: 7 categories" or "dropped: constant".
+        In words, such as "standardised", "one-hot: 7 categories" or "dropped: has no values".
     width : int
         How many inputs of the network it makes; 0 for one that is not used.
     form : str or None
@@ -35,7 +35,7 @@ class Use:
 
 @dataclasses.dataclass
 class Summary:
-    """What is told of a training.
+    """The summary of a training.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Summary:
     file, target, task : str
         The name of the file, without its folder; the column; CLASSIFICATION or REGRESSION.
     weight : str or None
-    columns : list of Use
+    columns : list of ColumnUse
     classes : list or None
         Labels of the classes: text, booleans or integers; None for a regression.
     rows : dict
@@ -69,7 +69,7 @@ class Summary:
     target: str
     task: str
     weight: str | None
-    columns: list[Use]
+    columns: list[ColumnUse]
     classes: list[Any] | None
     rows: dict[str, int]
     test: str
@@ -97,7 +97,7 @@ class Summary:
             version = content.pop("format")
             if version == FORMAT:
                 check_content(content, cls)
-                content["columns"] = [Use(**column) for column in content["columns"]]
+                content["columns"] = [ColumnUse(**column) for column in content["columns"]]
                 return cls(**content)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
@@ -106,8 +106,15 @@ class Summary:
         raise ValueError(f"what it says of its training has the format {version!r}; upgrade fastnn2")
 
 
+def network_sizes(network: Any) -> dict[str, Any]:
+    """Return the sizes of a fitted network, as `Summary.network` has them."""
+    (d, h), o = network.coefs_[0].shape, network.n_outputs_
+    parameters = d * h + h + h * o + o
+    return {"inputs": d, "hidden": h, "outputs": o, "parameters": parameters, "dtype": network.coefs_[0].dtype.name}
+
+
 def attach(summary: Summary, model: Any) -> None:
-    """Let a Pipeline have its summary, without times: a training that is repeated gives the same file."""
+    """Give a Pipeline its summary as an attribute, without times, so that a repeated training gives the same file."""
     training = {name: value for name, value in summary.training.items() if name not in TIMES}
     setattr(model, ATTRIBUTE, dataclasses.replace(summary, training=training).to_json())
 

@@ -1,4 +1,4 @@
-"""Whether what a model file says of its training has the form that it should: the file may be a stranger's."""
+"""Checks of a summary that was read from a model file, which may be a stranger's."""
 
 import dataclasses
 import types

@@ -8,7 +8,6 @@ import numpy as np
 from fastnn2.tables.reading.columns import Column
 from fastnn2.tables.reading.table import Batch
 from fastnn2.tables.training.preparation import as_input
-from fastnn2.tables.training.regrouped import regrouped
 from fastnn2.tables.training.rows import Rows, rows_with_target
 from fastnn2.tables.training.target_survey import TargetSurvey
 from fastnn2.tables.training.targets import Scale
@@ -17,8 +16,8 @@ from fastnn2.tables.training.training_job import TrainingJob
 Array = np.ndarray[Any, Any]
 
 
-class Recipe:
-    """How rows become what a network learns.
+class BlockPreparation:
+    """The fitted preparation: makes X, y and weights of rows.
 
     Parameters
     ----------
@@ -62,14 +61,14 @@ class Recipe:
     def y(self, rows: Rows) -> Array:
         """Return labels, or numbers on the scale of the network."""
         goals = self._survey.goals(rows.target)
-        return goals if self._scale is None else self._scale.applied(goals, self.job.options.dtype)
+        return goals if self._scale is None else self._scale.transform(goals, self.job.options.dtype)
 
     def block(self, batch: Batch, held_out: Array) -> tuple[Array, ...]:
         """Return a block of the rows of a batch that are not held out: X, y and the weights, where there are some."""
         rows = rows_with_target(self.job.table, batch, self.job.target, self.job.options.weight)
         begin, end = np.searchsorted(held_out, [batch.first, batch.first + len(batch.frame)])
         if begin < end:
-            rows = rows.taken(np.flatnonzero(~np.isin(rows.numbers, held_out[begin:end])))
+            rows = rows.take(np.flatnonzero(~np.isin(rows.numbers, held_out[begin:end])))
         block = (self.X(rows), self.y(rows))
         return block if rows.weights is None else (*block, rows.weights)
 
@@ -77,9 +76,9 @@ class Recipe:
 class TableBlocks:
     """The blocks of a table, any of which can be read."""
 
-    def __init__(self, recipe: Recipe, held_out: Array, rows: int) -> None:
-        self._recipe, self._held_out, self._rows = recipe, held_out, rows
-        self._table = recipe.job.table
+    def __init__(self, preparation: BlockPreparation, held_out: Array, rows: int) -> None:
+        self._preparation, self._held_out, self._rows = preparation, held_out, rows
+        self._table = preparation.job.table
 
     def __len__(self) -> int:
         assert self._table.count is not None
@@ -89,22 +88,38 @@ class TableBlocks:
         if not 0 <= index < len(self):
             raise IndexError(index)
         batch = self._read(index * self._rows)
-        return self._recipe.block(batch, self._held_out)
+        return self._preparation.block(batch, self._held_out)
 
     def _read(self, first: int) -> Batch:
-        names = self._recipe.names
+        names = self._preparation.names
         return self._table.slice(names, first, self._rows) or next(
-            regrouped(self._table.batches(names, first, self._rows), self._rows)
+            rebatch(self._table.batches(names, first, self._rows), self._rows)
         )
 
 
 class OrderedTableBlocks:
     """The blocks of a table that is read from its beginning, such as a compressed file."""
 
-    def __init__(self, recipe: Recipe, held_out: Array, rows: int) -> None:
-        self._recipe, self._held_out, self._rows = recipe, held_out, rows
+    def __init__(self, preparation: BlockPreparation, held_out: Array, rows: int) -> None:
+        self._preparation, self._held_out, self._rows = preparation, held_out, rows
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        table = self._recipe.job.table
-        for batch in regrouped(table.batches(self._recipe.names, 0, self._rows), self._rows):
-            yield self._recipe.block(batch, self._held_out)
+        table = self._preparation.job.table
+        for batch in rebatch(table.batches(self._preparation.names, 0, self._rows), self._rows):
+            yield self._preparation.block(batch, self._held_out)
+
+
+def rebatch(batches: Iterator[Batch], rows: int) -> Iterator[Batch]:
+    """Yield the rows of batches in batches of `rows` rows, fewer only in the last one; those of a file vary in size."""
+    import polars
+
+    waiting: list[Batch] = []
+    for batch in batches:
+        waiting.append(batch)
+        while sum(len(each.frame) for each in waiting) >= rows:
+            first = waiting[0].first
+            whole = polars.concat([each.frame for each in waiting])
+            yield Batch(whole[:rows], first)
+            waiting = [Batch(whole[rows:], first + rows)] if len(whole) > rows else []
+    if waiting:
+        yield Batch(polars.concat([each.frame for each in waiting]), waiting[0].first)

@@ -74,8 +74,8 @@ class TargetSurvey:
             self._numbers = np.argsort(order)  # of the values among the classes
         elif len(self._values) < 2:
             raise TableError(f"the target {name!r} is {self._values[0]} in all rows; expected different numbers")
-        shown = f"{self.n} {without_target} {sums.tolist()} {None if self.counts is None else counted.rows()}"
-        self.digest = digest(np.frombuffer(shown.encode(), np.uint8))
+        found = f"{self.n} {without_target} {sums.tolist()} {None if self.counts is None else counted.rows()}"
+        self.digest = digest(np.frombuffer(found.encode(), np.uint8))
 
     def goals(self, target: Any) -> Array:
         """Return the labels or the numbers of some rows.

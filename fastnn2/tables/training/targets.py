@@ -53,8 +53,9 @@ def find_task(column: Column, values: Any, wanted: str | None, is_all: bool = Tr
     are_integers = bool(((values.floor() == values) & (values.abs() < LARGEST)).all())
     count = values.n_unique()
     if are_integers and count <= MOST_INTEGERS:
+        found = f"{count} different integer{'' if count == 1 else 's'}"
         return CLASSIFICATION, (
-            f"the target {column.name!r} has {count} different integers: classification (--task regression for numbers)"
+            f"the target {column.name!r} has {found}: classification (--task regression for numbers)"
         )
     what = "different integers" if are_integers else "different numbers"
     more = "" if is_all else "more than "
@@ -135,7 +136,7 @@ class Scale:
             raise TableError(f"the target is {y[0]:g} in all rows of training; expected different numbers")
         # The squares of small numbers would be 0, and those of large ones infinite.
         self.deviation = float(np.sqrt(np.average((differences / largest) ** 2, weights=weights))) * largest
-        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract a number from it, or divide it by one"
+        remedy = " Pass --dtype float64" if dtype == "float32" else " Subtract its mean, or divide it by a constant"
         most = LARGEST_SCALE[dtype]
         if not 1 / most < self.deviation < most or abs(self.mean) > most:
             raise TableError(
@@ -148,7 +149,7 @@ class Scale:
                 f"near the rounding of {dtype}.{remedy}"
             )
 
-    def applied(self, y: Array, dtype: Any) -> Array:
+    def transform(self, y: Array, dtype: Any) -> Array:
         """Return the numbers that the network learns."""
         scaled: Array = ((y - self.mean) / self.deviation).astype(dtype)
         return scaled

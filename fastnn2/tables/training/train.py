@@ -1,22 +1,22 @@
 """Train a network on a table, and tell how good it is."""
 
 from fastnn2.tables.reading.columns import Column
-from fastnn2.tables.reading.near_names import near_names
+from fastnn2.tables.reading.messages import listed, near_names
 from fastnn2.tables.reading.table import Table
 from fastnn2.tables.reading.table_error import TableError, naming
 from fastnn2.tables.training.checkpoint_checks import begun_in_blocks
 from fastnn2.tables.training.memory_plan import MemoryPlan
-from fastnn2.tables.training.network import Watch
+from fastnn2.tables.training.network import Notify, Watch
 from fastnn2.tables.training.options import TrainingOptions
 from fastnn2.tables.training.rows import check_weight
 from fastnn2.tables.training.train_blocks import train_in_blocks
 from fastnn2.tables.training.train_memory import train_in_memory
-from fastnn2.tables.training.training_job import Note, Trained, TrainingJob
+from fastnn2.tables.training.training_job import Trained, TrainingJob
 
 __all__ = ["Trained", "choose_columns", "train"]
 
 
-def train(table: Table, options: TrainingOptions, test: Table | None, note: Note, watch: Watch) -> Trained:
+def train(table: Table, options: TrainingOptions, test: Table | None, notify: Notify, watch: Watch) -> Trained:
     """Train a Pipeline on a table, in memory or, where it does not fit, in blocks.
 
     Parameters
@@ -25,8 +25,8 @@ def train(table: Table, options: TrainingOptions, test: Table | None, note: Note
     options : TrainingOptions
     test : Table or None
         Rows to test the model on; None holds out some rows of the table.
-    note : callable
-        Called with each note, a line on what was found and needs no action, before training begins.
+    notify : callable
+        Called with each note, a line on what was found and needs no action.
     watch : callable
         Called after each epoch, see :data:`fastnn2.tables.training.network.Watch`.
 
@@ -42,7 +42,7 @@ def train(table: Table, options: TrainingOptions, test: Table | None, note: Note
     is_begun_in_blocks = begun_in_blocks(options)
     with naming(table.path, *([] if test is None else [test.path])):
         features, target = choose_columns(table, options)
-        job = TrainingJob(table, options, test, note, watch, features, target)
+        job = TrainingJob(table, options, test, notify, watch, features, target)
         for text in table.notes:
             job.add_note(text)
         plan = MemoryPlan(job)
@@ -56,9 +56,11 @@ def choose_columns(table: Table, options: TrainingOptions) -> tuple[list[Column]
     columns = {column.name: column for column in table.columns}
     for what, name in [("target", options.target), ("weight", options.weight), *(("drop", n) for n in options.drop)]:
         if name is not None and name not in columns:
-            raise TableError(f"{str(table.path)!r} has no column {name!r} (--{what}){near_names(name, columns)}")
+            near = near_names(name, columns) or f"; it has {listed(list(columns))}"
+            raise TableError(f"{str(table.path)!r} has no column {name!r} (--{what}){near}")
     if options.weight is not None:
         check_weight(columns[options.weight])
+    table.check([options.target, *([] if options.weight is None else [options.weight])], can_drop=False)
     others = {options.target, options.weight, *options.drop}
     for what, name in (("--weight", options.weight), *(("--drop", name) for name in options.drop)):
         if name == options.target:

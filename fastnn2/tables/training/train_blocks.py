@@ -1,4 +1,4 @@
-"""Training on a table that does not fit in memory: in blocks, with a few of its rows in memory all the time."""
+"""Training on a table that does not fit in memory: in blocks, with the test, validation and sample rows in memory."""
 
 import contextlib
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 
 from fastnn2.tables.training.best_file import BestFile, Recorded, identity_of
 from fastnn2.tables.training.block_parts import Parts, PartSizes, part_sizes, read_parts
-from fastnn2.tables.training.block_run import BlockRun, finish
+from fastnn2.tables.training.block_run import BlockRun, finish_network
 from fastnn2.tables.training.checkpoint_checks import check_same
-from fastnn2.tables.training.conclude import Fitted, Samples, check_before_fit, conclude
 from fastnn2.tables.training.epoch_history import EpochHistory
+from fastnn2.tables.training.evaluate import FittedNetwork, Samples, check_before_fit, evaluate
 from fastnn2.tables.training.memory_plan import MemoryPlan
-from fastnn2.tables.training.network import divergence_told, make_network
+from fastnn2.tables.training.network import divergence_as_error, make_network
 from fastnn2.tables.training.preparation import as_input, prepare
 from fastnn2.tables.training.split import VALIDATION
-from fastnn2.tables.training.table_blocks import OrderedTableBlocks, Recipe, TableBlocks
+from fastnn2.tables.training.table_blocks import BlockPreparation, OrderedTableBlocks, TableBlocks
 from fastnn2.tables.training.target_survey import TargetSurvey
 from fastnn2.tables.training.targets import Scale
 from fastnn2.tables.training.train_memory import choose_early_stopping
@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     """Train a Pipeline on a table; see :func:`fastnn2.tables.training.train.train`."""
-    job.tell(
+    job.notify(
         f"all rows would take about {shown_size(plan.needed)} of memory, and may take {shown_size(plan.limit)} "
         "(--memory-limit): the network is trained in blocks of rows"
     )
@@ -41,7 +41,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     learnt = survey.n - len(parts.held_out)
     job.rows |= {"training": learnt + len(parts.validation), "validation": len(parts.validation)}
     job.rows["test"] = len(parts.test)
-    _tell_sizes(job, sizes, learnt)
+    _note_sizes(job, sizes, learnt)
     preparation = prepare(parts.sample.frame, job.features, job.options)
     for text in preparation.notes:
         job.add_note(text)
@@ -49,8 +49,8 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     X = preparation.transformer.fit_transform(inputs).astype(job.options.dtype, copy=False)
     sample = Samples(X, survey.goals(parts.sample.target), parts.sample.weights)
     scale = None if job.is_classification else Scale(sample.y, sample.weights, job.options.dtype)
-    recipe = Recipe(job, survey, preparation.transformer, preparation.columns, X.shape[1], scale)
-    test = Samples(recipe.X(parts.test), survey.goals(parts.test.target), parts.test.weights)
+    fitted = BlockPreparation(job, survey, preparation.transformer, preparation.columns, X.shape[1], scale)
+    test = Samples(fitted.X(parts.test), survey.goals(parts.test.target), parts.test.weights)
     parts.sample.frame = parts.test.frame = inputs = None
     final = make_network(job.task, job.options, job.options.stops_early, VALIDATION)
     check_before_fit(job, preparation, final, sample)
@@ -58,18 +58,18 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     history = EpochHistory(network.tol, network.n_iter_no_change, job.options.stops_early)
     if recorded is not None:
         history = recorded.history(history)
-    with contextlib.ExitStack() as stack, divergence_told(network):
+    with contextlib.ExitStack() as stack, divergence_as_error(network):
         best_file = None
         if job.options.checkpoint is not None:
             best_file = stack.enter_context(BestFile(job.options.checkpoint, identity, sizes))
             best_file.write(history)
-        run = BlockRun(network, job.options, history, _scorer(recipe, parts), best_file, job.watch, job.tell)
+        run = BlockRun(network, job.options, history, _scorer(fitted, parts), best_file, job.watch, job.notify)
         kind = TableBlocks if job.table.has_any_order else OrderedTableBlocks
-        ended = run.run(kind(recipe, parts.held_out, sizes.block), job.table.has_any_order, survey.classes)
-    finish(network, history, learnt, final.get_params(deep=False))
+        ended = run.run(kind(fitted, parts.held_out, sizes.block), job.table.has_any_order, survey.classes)
+    finish_network(network, history, learnt, final.get_params(deep=False))
     if scale is not None:
         scale.fold_into(network)
-    return conclude(job, preparation, Fitted(network, ended, run.seconds, run.epochs_here), sample, test)
+    return evaluate(job, preparation, FittedNetwork(network, ended, run.seconds, run.epochs_here), sample, test)
 
 
 def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:
@@ -82,8 +82,8 @@ def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:
     return network
 
 
-def _tell_sizes(job: TrainingJob, sizes: PartSizes, learnt: int) -> None:
-    """Say what the sizes of the parts are, of `learnt` rows without those for validation; it travels with the model."""
+def _note_sizes(job: TrainingJob, sizes: PartSizes, learnt: int) -> None:
+    """Add a note on the sizes of the parts; `learnt` rows are for training without those for validation."""
     test = ""
     if job.rows.get("test file", 0) > job.rows["test"]:
         test = f"; it is tested on a sample of {job.rows['test']:,} of the {job.rows['test file']:,} rows of the test"
@@ -94,11 +94,15 @@ def _tell_sizes(job: TrainingJob, sizes: PartSizes, learnt: int) -> None:
     )
 
 
-def _scorer(recipe: Recipe, parts: Parts) -> Any:
+def _scorer(fitted: BlockPreparation, parts: Parts) -> Any:
     """Return a function that scores a network on the rows for validation; None without such rows."""
     if not len(parts.validation):
         return None
-    X, y, weights = recipe.X(parts.validation), recipe.y(parts.validation), parts.validation.weights
+    X, y, weights = (
+        fitted.X(parts.validation),
+        fitted.y(parts.validation),
+        parts.validation.weights,
+    )
     parts.validation.frame = None
 
     def score(network: Any) -> float:

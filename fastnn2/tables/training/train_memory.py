@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn2.tables.reading.table import Batch, Table
 from fastnn2.tables.reading.table_error import TableError
-from fastnn2.tables.training.conclude import Fitted, Samples, check_before_fit, conclude
+from fastnn2.tables.training.evaluate import FittedNetwork, Samples, check_before_fit, evaluate
 from fastnn2.tables.training.network import fit_network, make_network
 from fastnn2.tables.training.preparation import Preparation, as_input, prepare
 from fastnn2.tables.training.rows import Rows, rows_with_target
@@ -38,12 +38,12 @@ def train_in_memory(job: TrainingJob) -> Trained:
     network = make_network(job.task, job.options, early_stopping, fraction)
     check_before_fit(job, preparation, network, training)
     begin = time.perf_counter()
-    goal = y if scale is None else scale.applied(y, X.dtype)
-    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch, job.tell)
+    goal = y if scale is None else scale.transform(y, X.dtype)
+    network, ended, epochs = fit_network(network, X, goal, weights, job.options, job.watch, job.notify)
     seconds = time.perf_counter() - begin
     if scale is not None:
         scale.fold_into(network)
-    return conclude(job, preparation, Fitted(network, ended, seconds, epochs), training, test)
+    return evaluate(job, preparation, FittedNetwork(network, ended, seconds, epochs), training, test)
 
 
 def read_and_prepare(job: TrainingJob) -> tuple[Preparation, Samples, Samples]:
@@ -77,7 +77,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
     choose_early_stopping(job, len(rows))
     if job.test is None:
         training, test = hold_out(labels, len(rows), job.options)
-        return rows.taken(training), rows.taken(test)
+        return rows.take(training), rows.take(test)
     if labels is not None:
         check_rows_of_classes(labels, job.options.stops_early, has_test=True)
     check_number_of_rows(len(rows))
@@ -88,7 +88,7 @@ def _read(job: TrainingJob) -> tuple[Rows, Rows]:
 
 
 def choose_early_stopping(job: TrainingJob, n: int) -> None:
-    """Decide whether a training stops early, where the options leave it open: not for classes of a small table.
+    """Decide whether a training stops early, where the options leave it open: it does not for classes in a small table.
 
     The accuracy on some dozens or hundreds of rows for validation has few values, and stays the same for ten epochs
     long before the network has learnt: of iris, wine and breast_cancer it made 27, 18 and 8 % errors in place of 6, 1
@@ -100,7 +100,7 @@ def choose_early_stopping(job: TrainingJob, n: int) -> None:
     job.options = dataclasses.replace(job.options, early_stopping=not is_late)
     if is_late:
         job.add_note(
-            f"no early stopping, as in {n:,} rows a part for validation tells too little (--early-stopping for one)"
+            f"no early stopping: a tenth of {n:,} rows is too few to tell when to stop; --early-stopping turns it on"
         )
 
 

@@ -1,7 +1,6 @@
-"""What a training on a table gets and gives, whichever way it goes."""
+"""The inputs and the result of a training on a table, in memory or in blocks."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,23 +8,22 @@ import numpy as np
 from fastnn2.tables.reading.columns import Column
 from fastnn2.tables.reading.table import Table
 from fastnn2.tables.reading.table_error import TableError
-from fastnn2.tables.training.network import Watch
+from fastnn2.tables.training.network import Notify, Watch
 from fastnn2.tables.training.options import CLASSIFICATION, TrainingOptions
 from fastnn2.tables.training.summary import Summary
 from fastnn2.tables.training.targets import find_task
 
 Array = np.ndarray[Any, Any]
-Note = Callable[[str], None]
 
 
 @dataclasses.dataclass
 class Trained:
-    """What a training gives.
+    """The result of a training.
 
     Attributes
     ----------
     model : Pipeline
-        It has the summary, too.
+        It has the summary as an attribute.
     summary : Summary
     y : ndarray (n,)
         Labels or numbers of the test rows.
@@ -43,7 +41,7 @@ class Trained:
 
 
 class TrainingJob:
-    """What a training gets, and what is found on the way.
+    """The inputs of a training, and what is found on the way.
 
     Attributes
     ----------
@@ -58,7 +56,7 @@ class TrainingJob:
     task : str
         Empty until it is known.
     notes : list of str
-        Those that were told.
+        Those that are kept in the model.
     rows : dict of str
         Counts, as the summary has them.
     """
@@ -68,28 +66,28 @@ class TrainingJob:
         table: Table,
         options: TrainingOptions,
         test: Table | None,
-        note: Note,
+        notify: Notify,
         watch: Watch,
         features: list[Column],
         target: Column,
     ) -> None:
         self.table, self.options, self.test, self.watch = table, options, test, watch
         self.features, self.target, self.task = features, target, ""
-        self._note = note
+        self._notify = notify
         self.notes: list[str] = []
         self.rows: dict[str, int] = {}
 
-    def tell(self, text: str) -> None:
-        """Tell a note that does not travel with the model: it says something of this machine."""
-        self._note(text)
+    def notify(self, text: str) -> None:
+        """Show a note that is not kept in the model, as it says something of this machine."""
+        self._notify(text)
 
     def add_note(self, text: str) -> None:
-        """Tell a note, and keep it."""
+        """Show a note, and keep it in the model."""
         self.notes.append(text)
-        self._note(text)
+        self._notify(text)
 
     def count_rows(self, used: int, without_target: int, without_weight: int) -> None:
-        """Keep how many rows the file has, and tell how many are dropped, if any are."""
+        """Keep how many rows the file has, and add notes on those that are dropped."""
         self.rows |= {"file": used + without_target + without_weight, "without target": without_target}
         if without_weight:
             self.rows["without weight"] = without_weight
@@ -111,7 +109,7 @@ class TrainingJob:
             )
 
     def no_rows(self, table: Table) -> TableError:
-        """Return the error for a table of which no row can be used."""
+        """Return the error for a table without usable rows."""
         weight = "" if self.options.weight is None else f" and a weight {self.options.weight!r} above 0"
         return TableError(f"no row of {str(table.path)!r} has a value of the target {self.target.name!r}{weight}")
 

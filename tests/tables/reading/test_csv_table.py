@@ -14,6 +14,8 @@ from fastnn2.tables.reading import text_header, text_records
 from fastnn2.tables.reading.columns import NUMBER, TEXT, Column
 from fastnn2.tables.reading.open_table import open_table
 from fastnn2.tables.reading.table_error import TableError
+from fastnn2.tables.training.options import TrainingOptions
+from fastnn2.tables.training.train import choose_columns
 
 polars = extra("polars", "tables")
 
@@ -202,3 +204,15 @@ def test_first_skips_rows(tmp_path, monkeypatch):
         np.testing.assert_array_equal(found, np.arange(first, 300))
         assert [batch.first for batch in batches] == [int(batch.frame["a"][0]) for batch in batches]
         assert all(len(batch.frame) <= 7 for batch in batches)
+
+
+def test_a_message_on_the_target_does_not_propose_to_drop_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,y\n" + "1,2.5\n" * 20 + "1,unknown\n")
+    table = open_table(path)
+    with pytest.raises(TableError, match=r"'unknown'.* if it is missing; or leave the column out \(--drop 'y'\)$"):
+        table.check(["y"])
+    with pytest.raises(TableError, match=r"'unknown'.* if it is missing$"):
+        table.check(["y"], can_drop=False)
+    with pytest.raises(TableError, match=r"'unknown'.* if it is missing$"):
+        choose_columns(table, TrainingOptions("y"))

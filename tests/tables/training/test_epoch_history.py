@@ -45,6 +45,6 @@ def test_epochs_that_are_done_again_change_nothing(has_scores):
     whole, again = EpochHistory(TOL, MOST, has_scores), EpochHistory(TOL, MOST, has_scores)
     for history, order in ((whole, [0, 1, 2, 3, 4]), (again, [0, 1, 2, 3, 1, 2, 3, 4])):
         for epoch in order:
-            history.cut(epoch)
+            history.truncate(epoch)
             history.add(goals[epoch], goals[epoch] if has_scores else None, [np.full(1, epoch)])
     assert vars(whole) == vars(again)

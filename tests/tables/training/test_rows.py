@@ -34,8 +34,8 @@ def test_rows_without_target_or_weight(tmp_path):
 def test_without_weights(tmp_path):
     rows = rows_of(tmp_path, FRAME, weight=None)
     assert rows.weights is None
-    assert rows.taken([0, 2]).frame["a"].to_list() == [1, 4]
-    assert_array_equal(rows.taken([2]).numbers, [3])
+    assert rows.take([0, 2]).frame["a"].to_list() == [1, 4]
+    assert_array_equal(rows.take([2]).numbers, [3])
 
 
 @pytest.mark.parametrize(("weight", "found"), [(None, "is missing"), (-2.0, r"is -2\.0"), (1e31, r"is 1e\+?31")])

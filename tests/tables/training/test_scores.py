@@ -1,13 +1,11 @@
-"""Scores by hand and by scikit-learn, with weights and with classes that the test lacks; linear models on samples."""
+"""Scores by hand and by scikit-learn, with weights and with classes that the test lacks."""
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn import metrics
-from sklearn.linear_model import LogisticRegression, Ridge
 
-from fastnn2.tables.training import scores
-from fastnn2.tables.training.scores import linear_classes, linear_numbers, linear_rows, score_classes, score_numbers
+from fastnn2.tables.training.scores import score_classes, score_numbers
 
 CLASSES = np.array(["a", "b", "c"], object)
 
@@ -82,43 +80,3 @@ def test_scores_that_are_not_defined():
     assert score_numbers(np.ones(3), np.zeros(3), None) == {"R2": None, "MAE": 1.0, "RMSE": 1.0}
     with np.errstate(over="ignore"):
         assert score_numbers(np.array([0.0, 1]), np.array([1e200, 0]), None)["RMSE"] is None
-
-
-def test_frequencies():
-    y = np.array(["c", "a", "c"], object)
-    assert_array_equal(scores.frequencies(y, CLASSES, None), [1 / 3, 0, 2 / 3])
-    assert_array_equal(scores.frequencies(y, CLASSES, np.array([1.0, 2, 1])), [0.5, 0, 0.5])
-
-
-def test_linear_models_are_those_of_scikit_learn():
-    source = np.random.default_rng(0)
-    X, weights = source.normal(size=(300, 4)), source.uniform(1, 2, size=300)
-    y = CLASSES[np.digitize(X[:, 0] + source.normal(size=300), [-1, 1])]
-    model = LogisticRegression(max_iter=200, class_weight="balanced").fit(X, y, sample_weight=weights)
-    assert_array_equal(linear_classes(X, y, weights, X, "balanced"), model.predict_proba(X))
-    assert_array_equal(linear_numbers(X, X[:, 1], weights, X), Ridge().fit(X, X[:, 1], weights).predict(X))
-
-
-@pytest.mark.parametrize(
-    ("n", "inputs", "n_classes", "rows"),
-    [
-        (500, 10_000, 1000, 500),
-        (10_000_000, 30, None, 10_000_000),
-        (10_000_000, 2000, None, 50_000),
-        (1_000_000, 20, 2, 100_000),
-        (1_000_000, 20, 5, 20_000),
-        (1_000_000, 10_000, 1000, 1000),
-    ],
-)
-def test_rows_of_linear_models(n, inputs, n_classes, rows):
-    assert linear_rows(n, inputs, n_classes) == rows
-
-
-def test_a_sample_has_every_class(monkeypatch):
-    monkeypatch.setattr(scores, "LOGISTIC_WORK", 1)
-    monkeypatch.setattr(scores, "FEWEST_LINEAR_ROWS", 30)
-    source = np.random.default_rng(0)
-    X, y = source.normal(size=(1000, 2)), np.repeat(CLASSES, [998, 1, 1])
-    probabilities = linear_classes(X, y, None, X, None)
-    assert probabilities.shape == (1000, 3)
-    assert_array_equal(probabilities, linear_classes(X, y, None, X, None))

@@ -12,7 +12,7 @@ NUMBERS = TrainingOptions(target="y")
 
 
 def options(**settings):
-    return TrainingOptions(target="y", **settings)
+    return TrainingOptions(target="y", **{"early_stopping": True, **settings})
 
 
 @pytest.mark.parametrize(("n", "size", "expected"), [(100, 0.2, 20), (11, 0.25, 3), (10, 1e-9, 1), (50, 0.9, 45)])

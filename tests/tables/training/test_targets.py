@@ -92,7 +92,7 @@ def fitted(y, dtype, weights=None):
     scale = Scale(y, weights, dtype)
     network = fastnn2.MLPRegressor(hidden_layer_sizes=8, max_iter=5, random_state=0, tol=0)
     with pytest.warns(match="Maximum iterations"):
-        network.fit(X, scale.applied(y, dtype), sample_weight=weights)
+        network.fit(X, scale.transform(y, dtype), sample_weight=weights)
     return X, network, scale
 
 
@@ -130,7 +130,7 @@ def test_numbers_that_float32_rounds_away(mean):
     Scale(y, None, "float64")
     with pytest.raises(TableError, match=r"near the rounding of float32\. Pass --dtype float64"):
         Scale(y, None, "float32")
-    with pytest.raises(TableError, match=r"near the rounding of float64\. Subtract a number from it"):
+    with pytest.raises(TableError, match=r"near the rounding of float64\. Subtract its mean"):
         Scale(mean + (y - mean) / 1e5, None, "float64")
 
 
@@ -147,4 +147,4 @@ def test_equal_numbers():
 
 def test_scaled_numbers():
     y = np.array([1e300, 3e300]) / 1e200
-    assert_array_equal(Scale(y, None).applied(y, np.float32), np.array([-1, 1], np.float32))
+    assert_array_equal(Scale(y, None).transform(y, np.float32), np.array([-1, 1], np.float32))

@@ -16,8 +16,7 @@ from fastnn2.tables.training.block_parts import PartSizes, choose_rows, part_siz
 from fastnn2.tables.training.memory_plan import MemoryPlan
 from fastnn2.tables.training.options import TrainingOptions
 from fastnn2.tables.training.preparation import prepare
-from fastnn2.tables.training.regrouped import regrouped
-from fastnn2.tables.training.table_blocks import OrderedTableBlocks, Recipe, TableBlocks
+from fastnn2.tables.training.table_blocks import BlockPreparation, OrderedTableBlocks, TableBlocks, rebatch
 from fastnn2.tables.training.target_survey import TargetSurvey
 from fastnn2.tables.training.train import choose_columns
 from fastnn2.tables.training.training_job import TrainingJob
@@ -81,9 +80,9 @@ def test_each_row_is_in_one_part_or_in_one_block(name, tmp_path):
     parts = read_parts(job, survey, part_sizes(job, plan, survey.n))
     preparation = prepare(parts.sample.frame, job.features, job.options)
     X = preparation.transformer.fit_transform(parts.sample.frame)
-    recipe = Recipe(job, survey, preparation.transformer, preparation.columns, X.shape[1], None)
+    fitted = BlockPreparation(job, survey, preparation.transformer, preparation.columns, X.shape[1], None)
     kind = TableBlocks if job.table.has_any_order else OrderedTableBlocks
-    blocks = list(kind(recipe, parts.held_out, plan.block_rows))
+    blocks = list(kind(fitted, parts.held_out, plan.block_rows))
     assert len(blocks) == N // ROWS_IN_BLOCK
     trained = np.concatenate([y for _, y in blocks])
     held_out = [rows.target.to_numpy() for rows in (parts.test, parts.validation)]
@@ -108,11 +107,11 @@ def test_chosen_rows_are_different_and_spread():
 
 
 @pytest.mark.parametrize("sizes", [[5, 5, 5], [1, 20, 2], [4, 0, 4, 4, 1], [30]])
-def test_batches_are_regrouped(sizes):
+def test_rebatch(sizes):
     frame = polars.DataFrame({"a": np.arange(sum(sizes))})
     ends = np.cumsum(sizes)
     batches = [Batch(frame[int(end) - size : int(end)], int(end) - size) for size, end in zip(sizes, ends, strict=True)]
-    found = list(regrouped(iter(batches), 4))
+    found = list(rebatch(iter(batches), 4))
     assert [batch.first for batch in found] == list(range(0, len(frame), 4))
     assert all(len(batch.frame) == 4 for batch in found[:-1])
     assert polars.concat([batch.frame for batch in found]).equals(frame)

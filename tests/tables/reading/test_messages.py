@@ -1,7 +1,6 @@
-"""Names that a message offers for one that is not there."""
+"""Values, errors and names in messages of one line."""
 
-from fastnn2.tables.reading.messages import in_one_line, shown
-from fastnn2.tables.reading.near_names import listed, near_names
+from fastnn2.tables.reading.messages import in_one_line, listed, near_names, shown
 
 
 def test_near_names():
