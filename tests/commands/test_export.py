@@ -133,6 +133,14 @@ def test_c_is_refused_where_a_column_is_no_number(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["a.c"]
 
 
+def test_a_file_of_c_has_the_name_of_a_function(tmp_path, capsys):
+    params, _ = fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 0.3, 2, 1)
+    fastnn2.save(params, tmp_path / "other.model")
+    message = error_of(capsys, tmp_path / "other.model", "--c", tmp_path / "int.c")
+    assert message.endswith("is 'int', a word that C or C++ has a meaning for; choose another name\n")
+    assert not (tmp_path / "int.c").exists()
+
+
 def test_models_that_train_did_not_make(tmp_path, capsys):
     params, _ = fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 0.3, 2, 1)
     classifier = fastnn2.MLPClassifier(2, solver="lbfgs", random_state=0).fit([[0.0], [1.0]], ["no", "yes"])
