@@ -26,10 +26,7 @@ Array = np.ndarray[Any, Any]
 
 def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     """Train a Pipeline on a table; see :func:`fastnn2.tables.training.train.train`."""
-    job.notify(
-        f"all rows would take about {shown_size(plan.needed)} of memory, and may take {shown_size(plan.limit)} "
-        "(--memory-limit): the network is trained in blocks of rows"
-    )
+    job.notify(_reason(plan))
     survey = TargetSurvey(job)
     identity = identity_of(job, survey.digest)
     choose_early_stopping(job, survey.n)
@@ -69,6 +66,17 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     if scale is not None:
         scale.fold_into(network)
     return evaluate(job, preparation, FittedNetwork(network, ended, run.seconds, run.epochs_here), sample, test)
+
+
+def _reason(plan: MemoryPlan) -> str:
+    """Return a note on why the network is trained in blocks."""
+    if plan.fits:
+        return "the training goes on in blocks of rows, as it began"
+    needed, limit = shown_size(plan.needed), shown_size(plan.limit)
+    return (
+        f"all rows would take about {needed} of memory, more than the {limit} that they may take (--memory-limit): the "
+        "network is trained in blocks of rows"
+    )
 
 
 def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:
