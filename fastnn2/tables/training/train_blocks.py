@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.tables.training.best_file import BestFile, Recorded, identity_of
+from fastnn2.tables.training.best_file import BestFile, SavedBest, identity_of
 from fastnn2.tables.training.block_parts import Parts, PartSizes, part_sizes, read_parts
 from fastnn2.tables.training.block_run import BlockRun, finish_network
 from fastnn2.tables.training.checkpoint_checks import check_same
@@ -30,7 +30,7 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     survey = TargetSurvey(job)
     identity = identity_of(job, survey.digest)
     choose_early_stopping(job, survey.n)
-    recorded = Recorded.of(job.options)
+    recorded = SavedBest.of(job.options)
     sizes = recorded.sizes if recorded is not None else part_sizes(job, plan, survey.n)
     if recorded is not None:
         check_same(job.options, recorded.differences(identity))
