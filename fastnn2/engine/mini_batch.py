@@ -36,6 +36,11 @@ INPUT_TILES = ("X_tile", "Y_tile", "weight_tile")  # what a thread lays out of i
 TILES = (*INPUT_TILES, "A1", "dZ2", "scratch")
 
 
+def epochs_kernel(parts: int) -> str:
+    """Return the name of the kernel for a network whose hidden units are in so many parts."""
+    return "epochs" if parts == 1 else "unit_epochs"
+
+
 class MiniBatchTrainer:
     """Stochastic gradient descent over one set of samples; or only the gradient of its loss, for L-BFGS.
 
@@ -256,7 +261,7 @@ class MiniBatchTrainer:
         return team
 
     def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
-        kernel = provider.kernel("epochs" if self.parts == 1 else "unit_epochs", self.Y.dtype)
+        kernel = provider.kernel(epochs_kernel(self.parts), self.Y.dtype)
         record = EpochsRecord if self.parts == 1 else UnitEpochsRecord
         arrays.keep_mode = self.keep_mode
         return Team(kernel, lambda thread, size: record(**self._fields(arrays, thread, size)), arrays.control, threads)

@@ -70,6 +70,7 @@ SIGNATURES = {
     "sklearn.utils._param_validation:Interval": "type left right * closed",
     "sklearn.utils._param_validation:StrOptions": "options * deprecated",
     "sklearn.utils.parallel:_get_threadpool_controller": "",
+    "sklearn.utils.validation:_check_feature_names_in": "estimator input_features * generate_names",
 }  # fmt: skip
 
 # Class -> attributes of its objects.

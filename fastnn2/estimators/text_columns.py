@@ -11,6 +11,7 @@ from fastnn2.estimators.frame_columns import checked_columns, is_missing, is_pol
 Array = np.ndarray[Any, Any]
 
 _BOOLEANS = np.array(["false", "true", ""], dtype=object)  # the last one is missing
+_WORDS = ("false", "true")
 
 
 class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -32,6 +33,10 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     missing_texts : tuple of str, default=()
         Texts that mean a missing value, too, such as ``("NA", "?")``, with or without blanks around them.
+        With ``""`` among them, blanks alone mean one.
+    booleans : bool, default=False
+        Whether all columns are of booleans, so that texts such as ``"TRUE"`` and ``" False"``, as files have them, are
+        ``"true"`` and ``"false"``.
 
     Attributes
     ----------
@@ -49,8 +54,9 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
            ['', 'false']], dtype=object)
     """
 
-    def __init__(self, missing_texts: tuple[str, ...] = ()) -> None:
+    def __init__(self, missing_texts: tuple[str, ...] = (), booleans: bool = False) -> None:
         self.missing_texts = missing_texts
+        self.booleans = booleans
 
     def fit(self, X: Any, y: Any = None) -> "TextColumns":
         """Learn the names and the number of the columns.
@@ -85,15 +91,21 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns = checked_columns(self, X, reset=False)
         result = np.empty((len(columns[0]), len(columns)), dtype=object)
         for place, column in enumerate(columns):
-            result[:, place] = self._without_missing(_texts(column))
+            result[:, place] = self._as_meant(_texts(column))
         return result
 
-    def _without_missing(self, texts: Array) -> Array:
-        """Return texts with "" in place of those that mean a missing value."""
-        if not self.missing_texts:
+    def _as_meant(self, texts: Array) -> Array:
+        """Return texts with "" in place of those that mean a missing value, and booleans in their own words."""
+        if not self.missing_texts and not self.booleans:
             return texts
-        kept = {text: text if text.strip() not in self.missing_texts else "" for text in set(texts.tolist())}
-        return np.array([kept[text] for text in texts.tolist()], dtype=object)
+        meant = {text: self._meant(text) for text in set(texts.tolist())}
+        return np.array([meant[text] for text in texts.tolist()], dtype=object)
+
+    def _meant(self, text: str) -> str:
+        stripped = text.strip()
+        if stripped in self.missing_texts:
+            return ""
+        return stripped.lower() if self.booleans and stripped.lower() in _WORDS else text
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

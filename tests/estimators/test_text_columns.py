@@ -128,3 +128,14 @@ def test_texts_that_mean_a_missing_value(library):
     texts = TextColumns(missing_texts=("NA", "?", "true")).fit_transform(frame)
     assert texts.tolist() == [["", ""], ["", "false"], ["b", ""], ["NA b", ""]]
     assert clone(TextColumns(("NA",))).missing_texts == ("NA",)
+    blanks = library.DataFrame({"a": ["", "  ", " b "]})
+    assert TextColumns(("NA",)).fit_transform(blanks).ravel().tolist() == ["", "  ", " b "]
+    assert TextColumns(("NA", "")).fit_transform(blanks).ravel().tolist() == ["", "", " b "]
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+def test_booleans_as_files_write_them(library):
+    frame = library.DataFrame({"a": ["TRUE", " False", "NA", None, "truth"], "b": [True, False, None, True, None]})
+    texts = TextColumns(("NA",), booleans=True).fit_transform(frame)
+    assert texts.T.tolist() == [["true", "false", "", "", "truth"], ["true", "false", "", "true", ""]]
+    assert TextColumns().fit_transform(frame)[0].tolist() == ["TRUE", "true"]

@@ -21,18 +21,25 @@ def add_number_columns(graph: Graph, step: NumberColumns, tensors: list[Any], wh
 def add_text_columns(graph: Graph, step: TextColumns, tensors: list[Any], what: str) -> Any:
     """Add texts, which are as they are, booleans and integers as texts; return them as one tensor."""
     texts = graph.joined([_as_texts(graph, tensor, what) for tensor in tensors], what)
-    missing = [text for text in step.missing_texts if text]
-    if not missing:
+    # ONNX has no operator for blanks: they have to be as they are in these texts, without.
+    meant = {"": tuple(text for text in step.missing_texts if text)}
+    if step.booleans:
+        meant |= {"true": ("True", "TRUE"), "false": ("False", "FALSE")}
+    if not any(meant.values()):
         return texts
 
     def write(nodes: Nodes) -> None:
-        is_missing = ""
-        for text in missing:
-            found = nodes.node("Equal", nodes.inputs[0], nodes.constant(np.array([text], dtype=object)))
-            is_missing = nodes.node("Or", is_missing, found) if is_missing else found
-        nodes.end(nodes.node("Where", is_missing, nodes.constant(np.array([""], dtype=object)), nodes.inputs[0]))
+        result = nodes.inputs[0]
+        for text, others in meant.items():
+            found = ""
+            for other in others:
+                is_other = nodes.node("Equal", nodes.inputs[0], nodes.constant(np.array([other], dtype=object)))
+                found = nodes.node("Or", found, is_other) if found else is_other
+            if found:
+                result = nodes.node("Where", found, nodes.constant(np.array([text], dtype=object)), result)
+        nodes.end(result)
 
-    return graph.add("MissingTexts", [texts], [("texts", STRINGS, width_of(texts))], write)[0]
+    return graph.add("MeantTexts", [texts], [("texts", STRINGS, width_of(texts))], write)[0]
 
 
 def _as_texts(graph: Graph, tensor: Any, what: str) -> Any:

@@ -65,7 +65,7 @@ _OF_THE_ROOT = {"protocol", "_skops_version"}
 _FRAME_COLUMNS: dict[str, tuple[str, ...]] = {
     "fastnn2.estimators.DateColumns": ("dtype", "has_time_"),
     "fastnn2.estimators.NumberColumns": ("dtype",),
-    "fastnn2.estimators.TextColumns": ("missing_texts",),
+    "fastnn2.estimators.TextColumns": ("missing_texts", "booleans"),
 }
 
 # While skops reads a node it takes up to 1 KB, and one of an estimator or a function 4 KB, with skops' list of names.
@@ -313,6 +313,7 @@ class _Check:
             texts = attributes["missing_texts"]
             _expect(texts["__loader__"] == "TupleNode", state, "a tuple as missing_texts")
             _expect(all(isinstance(_value(text), str) for text in texts["content"]), state, "texts as missing_texts")
+            _expect(type(_value(attributes["booleans"])) is bool, state, "a boolean as booleans")
         if attributes.keys() & {"n_features_in_", "feature_names_in_", "has_time_"}:
             count = _value(attributes["n_features_in_"])
             _expect(type(count) is int and count > 0, state, "a number of features")

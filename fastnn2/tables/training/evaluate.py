@@ -10,7 +10,7 @@ from fastnn2._version import __version__
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.tables.training.baselines import constant_scores, linear_note, linear_predictions
 from fastnn2.tables.training.model_size import check_can_be_saved
-from fastnn2.tables.training.network import STOPPED, check_finite
+from fastnn2.tables.training.network import STOPPED, check_finite, load_kernels
 from fastnn2.tables.training.preparation import Preparation
 from fastnn2.tables.training.scores import NETWORK, Scores, TestScores
 from fastnn2.tables.training.summary import ColumnUse, Summary, attach, network_sizes
@@ -45,12 +45,20 @@ class FittedNetwork:
 
 
 def check_before_fit(job: TrainingJob, preparation: Preparation, network: Any, training: Samples) -> None:
-    """Raise TableError if the model could not be saved in the end; add a note if the linear model gets a sample."""
+    """Raise TableError if the model could not be saved in the end; add a note if the linear model gets a sample.
+
+    Kernels are loaded or compiled here, before the time of training begins.
+    """
     if job.options.keep:
         check_can_be_saved(preparation.transformer, network, training.X.shape[1])
     note = linear_note(training.y if job.is_classification else None, training.X)
     if note is not None:
         job.add_note(note)
+    n_classes = len(np.unique(training.y)) if job.is_classification else 1
+    outputs = n_classes if n_classes > 2 else 1
+    load_kernels(
+        network, job.rows["training"] - job.rows["validation"], training.X.shape[1], outputs, job.options.dtype
+    )
 
 
 def evaluate(

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from fastnn2.codegen import provider
+from fastnn2.engine.mini_batch import epochs_kernel
 from fastnn2.estimators.checkpoint_run import AnotherFit
 from fastnn2.estimators.checkpoints import Checkpoint
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
 from fastnn2.exceptions import TrainingDiverged
+from fastnn2.kernels.shared import tuning
 from fastnn2.tables.training.options import CLASSIFICATION, TrainingOptions
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +43,15 @@ def make_network(task: str, options: TrainingOptions, early_stopping: bool, vali
     if task == CLASSIFICATION:
         return MLPClassifier(class_weight=options.class_weight, **settings)
     return MLPRegressor(**settings)
+
+
+def load_kernels(network: Any, n: int, inputs: int, outputs: int, dtype: str) -> None:
+    """Load or compile the kernels that a network calls when it is trained on n rows."""
+    (hidden,) = network.hidden_layer_sizes
+    batch = min(200 if network.batch_size == "auto" else network.batch_size, n)
+    parts = tuning.count_parts(batch, inputs, hidden, outputs, dtype)
+    for name in ("shuffle", epochs_kernel(parts), "infer"):
+        provider.kernel(name, dtype)
 
 
 def fit_network(

@@ -7,7 +7,7 @@ from typing import Any
 from fastnn2.estimators.date_columns import periods_of
 from fastnn2.tables.reading.columns import BOOLEAN, DATE, NUMBER, TEXT, Column
 from fastnn2.tables.reading.table_error import TableError
-from fastnn2.tables.reading.text_values import ISO
+from fastnn2.tables.reading.text_values import ISO, MISSING_VALUE
 from fastnn2.tables.reading.text_values import MISSING as MISSING_IN_FILES
 from fastnn2.tables.training.options import TrainingOptions
 from fastnn2.tables.training.summary import ColumnUse
@@ -15,8 +15,9 @@ from fastnn2.tables.training.summary import ColumnUse
 NAMES_SHARE = 0.9  # a column in which at least this part of the rows has a text of its own has names or keys
 FEW_NAMES = 10  # this many different texts are always categories: in a table of few rows nearly all texts differ
 LARGEST = 1e150  # the square of a larger number, of which a variance is made, may be infinite
-MISSING_TEXTS = tuple(sorted(MISSING_IN_FILES - {""}))  # which a model takes for missing in a frame, as in a file
-PARTS = {NUMBER: "numbers", TEXT: "texts", BOOLEAN: "texts", DATE: "dates"}
+MISSING_TEXTS = tuple(sorted(MISSING_IN_FILES))  # which a model takes for missing in a frame, as in a file
+MISSING_BOOLEANS = tuple(sorted(MISSING_VALUE))
+PARTS = {NUMBER: "numbers", TEXT: "texts", BOOLEAN: "booleans", DATE: "dates"}
 DROPPED = "dropped: "
 MISSING = "missing: median, and an input that says so"
 
@@ -57,8 +58,9 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
     TableError
         No column is left, or a number is too large.
     """
-    kept: dict[str, list[str]] = {"numbers": [], "texts": [], "dates": []}
-    uses, notes, categories = [], [], []
+    kept: dict[str, list[str]] = {part: [] for part in PARTS.values()}
+    categories: dict[str, list[list[str]]] = {part: [] for part in PARTS.values()}
+    uses, notes = [], []
     for column in columns:
         values = frame[column.name].alias("values")  # polars takes names such as "^a$" for patterns, also of a Series
         reason = _reason_to_drop(values, column)
@@ -69,7 +71,7 @@ def prepare(frame: Any, columns: Sequence[Column], options: TrainingOptions) -> 
         kept[PARTS[column.kind]].append(column.name)
         if column.kind in (TEXT, BOOLEAN):
             found, words = _categories(values, options.max_categories)
-            categories.append(found)
+            categories[PARTS[column.kind]].append(found)
             uses.append(ColumnUse(column.name, column.kind, words, len(found)))
         else:
             uses.append(_use_of_numbers(values, column))
@@ -128,8 +130,8 @@ def _categories(values: Any, most: int) -> tuple[list[str], str]:
     return kept, f"one-hot: {len(kept)} of {len(counts):,} categories{missing}, the others together"
 
 
-def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> Any:
-    """Return a ColumnTransformer for columns of these names, by part.
+def _transformer(names: dict[str, list[str]], categories: dict[str, list[list[str]]]) -> Any:
+    """Return a ColumnTransformer for columns of these names and categories, by part.
 
     It computes in float64 for a network in float32, too, which cannot tell 1,700,000,000 from the number after it.
     """
@@ -144,12 +146,14 @@ def _transformer(names: dict[str, list[str]], categories: list[list[str]]) -> An
     def imputer() -> Any:
         return SimpleImputer(strategy="median", add_indicator=True)
 
-    encoder = OneHotEncoder(
-        categories=[np.array(found, dtype=object) for found in categories], handle_unknown="ignore", sparse_output=False
-    )
+    def encoder(part: str) -> Any:
+        found = [np.array(each, dtype=object) for each in categories[part]]
+        return OneHotEncoder(categories=found, handle_unknown="ignore", sparse_output=False)
+
     parts = {
         "numbers": make_pipeline(NumberColumns(), imputer(), StandardScaler()),
-        "texts": make_pipeline(TextColumns(MISSING_TEXTS), encoder),
+        "texts": make_pipeline(TextColumns(MISSING_TEXTS), encoder("texts")),
+        "booleans": make_pipeline(TextColumns(MISSING_BOOLEANS, booleans=True), encoder("booleans")),
         "dates": make_pipeline(DateColumns(), imputer(), StandardScaler()),
     }
     chosen = [(part, step, names[part]) for part, step in parts.items() if names[part]]

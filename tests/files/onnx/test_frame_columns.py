@@ -43,6 +43,22 @@ def test_texts_that_mean_a_missing_value(tmp_path):
     assert len(model[1].categories_[0]) == 3
 
 
+def test_booleans_as_files_write_them(tmp_path):
+    from onnx.reference import ReferenceEvaluator
+
+    values = ["TRUE", "False", "true", "", "NA", "FALSE"]
+    frame = pl.DataFrame({"sold": values})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    network = fastnn2.MLPClassifier(3, solver="lbfgs", random_state=0)
+    model = make_pipeline(TextColumns(("NA",), booleans=True), encoder, network).fit(frame, [0, 1, 0, 1, 1, 1])
+    path = tmp_path / "model.onnx"
+    fastnn2.to_onnx(model, path, frame)
+    for runtime in (session_of(path), ReferenceEvaluator(str(path))):
+        found = runtime.run(None, {"sold": np.array(values, dtype=object).reshape(-1, 1)})[1]
+        np.testing.assert_allclose(found, model.predict_proba(frame), rtol=0, atol=MOST_DIFFERENCE["float64"])
+    assert model[1].categories_[0].tolist() == ["", "false", "true"]
+
+
 def as_input(name, column, kind):
     """Return a column of the table, as a list, as docs/models.md says that a program writes it."""
     if kind == "tensor(string)":

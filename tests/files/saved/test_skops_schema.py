@@ -45,10 +45,9 @@ def transformer(name, **attributes):
     return node("ObjectNode", f"fastnn2.estimators.{name}", content=mapping(**attributes), __id__=3)
 
 
-def texts(missing=("NA", ""), **attributes):
-    return transformer(
-        "TextColumns", missing_texts=listed("TupleNode", "builtins.tuple", *map(value, missing)), **attributes
-    )
+def texts(missing=("NA", ""), booleans=False, **attributes):
+    missing_texts = listed("TupleNode", "builtins.tuple", *map(value, missing))
+    return transformer("TextColumns", missing_texts=missing_texts, booleans=value(booleans), **attributes)
 
 
 def names(*texts):
@@ -74,6 +73,7 @@ GOOD = {
     "numbers of a frame": (transformer("NumberColumns", dtype=value("float32"), n_features_in_=value(2)), {}),
     "texts": (texts(n_features_in_=value(1), feature_names_in_=names("a")), {}),
     "texts that are not fitted": (texts(), {}),
+    "texts of booleans": (texts(booleans=True), {}),
     "objects": (objects(value("x"), value("y"), shape=(2,)), {}),
     "a matrix of objects": (objects(listed("ListNode", "builtins.list", value(1), __id__=2), shape=(1, 1)), {}),
     "a slice": (node("SliceNode", "builtins.slice", content={"start": None, "stop": 3, "step": None}), {}),
@@ -103,6 +103,7 @@ BAD = {
     "another dtype of dates": (transformer("DateColumns", dtype=value("(9,)f8")), {}, "float64 or float32 as dtype"),
     "another dtype of numbers": (transformer("NumberColumns", dtype=value("O")), {}, "float64 or float32 as dtype"),
     "no dtype of dates": (transformer("DateColumns"), {}, "not as skops writes it"),
+    "a number for texts of booleans": (texts(booleans=1), {}, "a boolean as booleans"),
     "more of texts": (texts(transform=node("FunctionNode", "numpy.sin")), {}, "no attributes but"),
     "times of texts": (texts(n_features_in_=value(1), has_time_=ARRAY), HEADERS, "no attributes"),
     "times of another type": (transformer("DateColumns", **DATES), HEADERS, "2 booleans as has_time_"),

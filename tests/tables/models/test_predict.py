@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from table_data import TARGETS, mixed, polars, trained
+from table_data import TARGETS, mixed, polars, run, trained
 
 import fastnn2
 from fastnn2.tables.models import predict
@@ -107,3 +107,36 @@ def test_ties_are_decided_as_by_the_pipeline(tmp_path):
     found = polars.concat(predictions(model, summary, table, False))["prediction"].to_numpy()
     assert_array_equal(found, model.predict(mixed()))
     assert np.unique(found).tolist() == [3]
+
+
+CSV = """size,sold,city,y
+1,TRUE,Oslo,1
+2,FALSE,Rome,2
+3, true,?,3
+4,False,  ,4
+5,NA,Oslo,5
+6,?,None,6
+7,-,Rome,7
+8,,NA,8
+9,TRUE ,Oslo,9
+10,false,Rome,10
+11,True,,11
+12,FALSE,Oslo,12
+"""
+
+
+@pytest.mark.parametrize("markers", [[], ["NA"], ["NA", "?", "-", ""]])
+def test_frames_of_a_text_file_have_the_predictions_of_the_command(markers, tmp_path, capsys):
+    """Booleans in any case, blanks, and missing values of which the library that reads the frame knows some."""
+    import pandas
+
+    path, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    path.write_text(CSV)
+    options = ("--target", "y", "--out", tmp_path / "model", "--task", "regression", "--max-iter", 9)
+    assert run(capsys, "train", path, *options)[0] == 0
+    assert run(capsys, "predict", tmp_path / "model", path, "--out", out)[0] == 0
+    expected = polars.read_csv(out)["prediction"].to_numpy()
+    model = fastnn2.load(tmp_path / "model")
+    assert len(model[0].named_transformers_["booleans"][-1].categories_[0]) == 3
+    assert_array_equal(model.predict(polars.read_csv(path, null_values=markers)), expected)
+    assert_array_equal(model.predict(pandas.read_csv(path, na_values=markers, keep_default_na=False)), expected)
