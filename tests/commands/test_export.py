@@ -128,7 +128,10 @@ def test_c_of_the_numbers_of_real_sets(name, target, dtype, tmp_path, capsys):
 def test_c_is_refused_where_a_column_is_no_number(tmp_path, capsys):
     (tmp_path / "a.c").write_text("old")
     message = error_of(capsys, trained("y"), "--c", tmp_path / "a.c")
-    assert "columns that are none: 'city', 'is_new', 'sold'; use --onnx, or train without them (--drop)" in message
+    assert (
+        "these columns of the model are not: 'city', 'is_new', 'sold'; use --onnx, or train without them (--drop)"
+        in message
+    )
     assert (tmp_path / "a.c").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.c"]
 
