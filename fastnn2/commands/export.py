@@ -80,7 +80,7 @@ def _export_c(model: Any, summary: Summary | None, path: pathlib.Path) -> list[s
         others = [column.name for column in columns_of(summary) if column.kind != NUMBER]
         if others:
             raise TableError(
-                f"C takes numbers alone, and the model needs columns that are none: {listed(others)}; use --onnx, or "
+                f"C takes numbers only, and these columns of the model are not: {listed(others)}; use --onnx, or "
                 "train without them (--drop)"
             )
         model = _in_float64(model)

@@ -15,8 +15,8 @@ MOST_COLUMNS = 20  # with a line of their own; more are grouped by what becomes 
 MOST_CLASSES = 20
 MANY = {NUMBER: "numbers", DATE: "dates", TEXT: "text", BOOLEAN: "true and false"}
 BEST = {
-    CLASSIFICATION: "best is an accuracy and AUC of 1 (AUC by chance: 0.5), and a log loss of 0",
-    REGRESSION: "best is an R2 of 1 (of the mean: 0), and an MAE and RMSE of 0",
+    CLASSIFICATION: "the best accuracy and AUC are 1 (AUC by chance: 0.5), the best log loss is 0",
+    REGRESSION: "the best R2 is 1 (the mean has 0), the best MAE and RMSE are 0",
 }
 
 
@@ -115,7 +115,7 @@ def _training(summary: Summary) -> str:
         words += f" in {duration(training['seconds'])}, {training['rows_per_second']:,.0f} rows/s"
     kept = kept_epoch(summary)
     words += f": {training['ended']}"
-    return words if kept is None else f"{words}; kept is epoch {kept:,}, the best on validation"
+    return words if kept is None else f"{words}; epoch {kept:,} is kept, the best on validation"
 
 
 def kept_epoch(summary: Summary) -> int | None:

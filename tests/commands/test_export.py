@@ -128,9 +128,20 @@ def test_c_of_the_numbers_of_real_sets(name, target, dtype, tmp_path, capsys):
 def test_c_is_refused_where_a_column_is_no_number(tmp_path, capsys):
     (tmp_path / "a.c").write_text("old")
     message = error_of(capsys, trained("y"), "--c", tmp_path / "a.c")
-    assert "columns that are none: 'city', 'is_new', 'sold'; use --onnx, or train without them (--drop)" in message
+    assert (
+        "these columns of the model are not: 'city', 'is_new', 'sold'; use --onnx, or train without them (--drop)"
+        in message
+    )
     assert (tmp_path / "a.c").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.c"]
+
+
+def test_a_file_of_c_has_the_name_of_a_function(tmp_path, capsys):
+    params, _ = fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 0.3, 2, 1)
+    fastnn2.save(params, tmp_path / "other.model")
+    message = error_of(capsys, tmp_path / "other.model", "--c", tmp_path / "int.c")
+    assert message.endswith("is 'int', a word that C or C++ has a meaning for; choose another name\n")
+    assert not (tmp_path / "int.c").exists()
 
 
 def test_models_that_train_did_not_make(tmp_path, capsys):

@@ -47,13 +47,13 @@ def test_numbers():
         "  id     text     dropped: has one value in all rows",
         "rows       1,000 for training, 100 of them to stop early; 200 for the test",
         "network    4 inputs, 100 hidden units, 1 output: 601 numbers in float64",
-        "training   3 epochs in 0.5 s, 6,000 rows/s: converged; kept is epoch 2, the best",
+        "training   3 epochs in 0.5 s, 6,000 rows/s: converged; epoch 2 is kept, the best",
         "           on validation",
         "",
         "test on 200 rows       R2        MAE     RMSE",
         "  network          0.9877      12.30   45,679",
         "  mean             0.0000   1,234.50   99,999",
-        "  best is an R2 of 1 (of the mean: 0), and an MAE and RMSE of 0",
+        "  the best R2 is 1 (the mean has 0), the best MAE and RMSE are 0",
     ]
 
 
@@ -62,7 +62,7 @@ def test_scores_of_classes():
         "test on 200 rows        accuracy   balanced accuracy      AUC   log loss",
         "  network                 1.0000              0.5000   0.9000     0.1235",
         "  most frequent class     0.5100              0.5000        -     0.1235",
-        "  best is an accuracy and AUC of 1 (AUC by chance: 0.5), and a log loss of 0",
+        "  the best accuracy and AUC are 1 (AUC by chance: 0.5), the best log loss is 0",
     ]
 
 

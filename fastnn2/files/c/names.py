@@ -36,10 +36,10 @@ LIBRARY = frozenset(
 
 def check_identifier(name: str, source: str) -> None:
     """Raise ValueError if a name cannot be that of a function in C and in C++; `source` says where it is from."""
-    expected = "expected a letter and then letters, digits and single underscores; pass another name="
+    expected = "expected a letter and then letters, digits and single underscores; choose another name"
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
         raise ValueError(f"{source} is {name!r}, which C and C++ do not take as the name of a function; {expected}")
     if name in RESERVED or re.fullmatch(r"u?int\w*_t|U?INT\w*", name):
-        raise ValueError(f"{source} is {name!r}, a word that C or C++ has a meaning for; pass another name=")
+        raise ValueError(f"{source} is {name!r}, a word that C or C++ has a meaning for; choose another name")
     if name in LIBRARY or (name[-1] in "fl" and name[:-1] in LIBRARY):
-        raise ValueError(f"{source} is {name!r}, a function of the C library; pass another name=")
+        raise ValueError(f"{source} is {name!r}, a function of the C library; choose another name")

@@ -82,8 +82,8 @@ class BestFile:
             raise ValueError(f"cannot write the checkpoint {str(self._path)!r}: {error.strerror or error}") from error
 
 
-class Recorded:
-    """What a file beside a checkpoint has.
+class SavedBest:
+    """The content of a file beside a checkpoint.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Recorded:
             raise self._damaged()
 
     @classmethod
-    def of(cls, options: TrainingOptions) -> "Recorded | None":
+    def of(cls, options: TrainingOptions) -> "SavedBest | None":
         """Return what the file has that a training goes on from; None where it begins anew."""
         if options.checkpoint is None or not best_path(options.checkpoint).exists():
             return None

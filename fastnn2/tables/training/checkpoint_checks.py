@@ -4,10 +4,10 @@ from typing import Any
 
 from fastnn2.blocks.partial_fit_checkpoints import KIND as IN_BLOCKS
 from fastnn2.estimators.checkpoint_run import KIND as IN_MEMORY
-from fastnn2.estimators.checkpoint_state import Recorded as RecordedFit
+from fastnn2.estimators.checkpoint_state import Recorded
 from fastnn2.storage import checkpoint_file
 from fastnn2.storage.lock import FileLock
-from fastnn2.tables.training.best_file import Recorded, best_path, options_of
+from fastnn2.tables.training.best_file import SavedBest, best_path, options_of
 from fastnn2.tables.training.network import settings_of
 from fastnn2.tables.training.options import TrainingOptions
 
@@ -36,13 +36,13 @@ def begun_in_blocks(options: TrainingOptions) -> bool | None:
         kind, *recorded = checkpoint_file.read_with_kind(path, IN_BLOCKS, IN_MEMORY)
         kinds[path] = kind
     if best in found:
-        recorded_best = Recorded(path)
+        recorded_best = SavedBest(path)
     if not options.resume:
         raise ValueError(
             f"there is a checkpoint {str(found[0])!r} already; pass --resume to go on from it, or {REMEDY}"
         )
     if path in found and kinds[path] == IN_MEMORY:
-        fit = RecordedFit(path, *recorded)
+        fit = Recorded(path, *recorded)
         check_same(options, _differences(fit.parameters, settings_of(options)))
         _check_epochs(options, max(fit.parameters["max_iter"], fit.state["n_iter_"]))
         return False

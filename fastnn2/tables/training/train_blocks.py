@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.tables.training.best_file import BestFile, Recorded, identity_of
+from fastnn2.tables.training.best_file import BestFile, SavedBest, identity_of
 from fastnn2.tables.training.block_parts import Parts, PartSizes, part_sizes, read_parts
 from fastnn2.tables.training.block_run import BlockRun, finish_network
 from fastnn2.tables.training.checkpoint_checks import check_same
@@ -26,14 +26,11 @@ Array = np.ndarray[Any, Any]
 
 def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     """Train a Pipeline on a table; see :func:`fastnn2.tables.training.train.train`."""
-    job.notify(
-        f"all rows would take about {shown_size(plan.needed)} of memory, and may take {shown_size(plan.limit)} "
-        "(--memory-limit): the network is trained in blocks of rows"
-    )
+    job.notify(_reason(plan))
     survey = TargetSurvey(job)
     identity = identity_of(job, survey.digest)
     choose_early_stopping(job, survey.n)
-    recorded = Recorded.of(job.options)
+    recorded = SavedBest.of(job.options)
     sizes = recorded.sizes if recorded is not None else part_sizes(job, plan, survey.n)
     if recorded is not None:
         check_same(job.options, recorded.differences(identity))
@@ -70,6 +67,17 @@ def train_in_blocks(job: TrainingJob, plan: MemoryPlan) -> Trained:
     if scale is not None:
         scale.fold_into(network)
     return evaluate(job, preparation, FittedNetwork(network, ended, run.seconds, run.epochs_here), sample, test)
+
+
+def _reason(plan: MemoryPlan) -> str:
+    """Return a note on why the network is trained in blocks."""
+    if plan.fits:
+        return "the training goes on in blocks of rows, as it began"
+    needed, limit = shown_size(plan.needed), shown_size(plan.limit)
+    return (
+        f"all rows would take about {needed} of memory, more than the {limit} that they may take (--memory-limit): the "
+        "network is trained in blocks of rows"
+    )
 
 
 def _network_for_blocks(job: TrainingJob, survey: TargetSurvey) -> Any:

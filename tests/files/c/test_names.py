@@ -22,5 +22,5 @@ def test_names(name):
     ],
 )
 def test_names_that_are_refused(name):
-    with pytest.raises(ValueError, match=re.escape(f"the name is {name!r}, ") + ".*pass another name="):
+    with pytest.raises(ValueError, match=re.escape(f"the name is {name!r}, ") + ".*choose another name"):
         names.check_identifier(name, "the name")

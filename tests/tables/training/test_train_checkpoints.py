@@ -75,6 +75,7 @@ def test_a_training_in_blocks_goes_on_in_blocks_with_any_memory(begun, tmp_path)
     shutil.copytree(begun["blocks"], tmp_path, dirs_exist_ok=True)
     file = tmp_path / "a.ckpt"
     found, notes = trained_on(tmp_path / "rows.csv", "y", checkpoint=file, resume=True, **{**SETTINGS, "max_iter": 2})
+    assert "the training goes on in blocks of rows, as it began" in notes
     assert any("trained in blocks" in note for note in notes)
     assert found.summary.training["epochs"] == 2
 
