@@ -202,7 +202,7 @@ WRONG = {
     "no folder of plot": (["--plot", "no/a.png"], "is not a folder"),
     "no folder of checkpoint": (["--checkpoint", "no/a"], "is not a folder"),
     "a folder": (["--out", "."], r"--out is '\.', a folder; expected the path of a file"),
-    "a weight": (["--weight", "b"], r"'rows\.csv', row 2, column 'b': the weight is -?\d\S*; expected a number of 0"),
+    "a weight": (["--weight", "b"], r"'rows\.csv', row 2, column 'b': the weight is -?\d\S*; expected a number from 0"),
     "test size": (["--test-size", "0.99"], "40 of 40 rows would be held out for the test, which leaves too few"),
     "new class": (["--test", "other.csv"], r"'other\.csv' has the class 'z', which no row of training has"),
 }
