@@ -32,7 +32,7 @@ def text(results):
             scores(tables, "error"),
             "**Log loss** of the classes' probabilities:",
             scores(tables, "log loss"),
-            "**Time** of a fit, median over the splits, of a processor with one thread:",
+            "**Processor time** of a fit with one thread, median over the splits:",
             report.table(header(), [[name, *times(row)] for name, row in tables.items()]),
             docs.filled(measured_on),
         ]
