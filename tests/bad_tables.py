@@ -101,6 +101,9 @@ CSV_TABLES = {
     "a row too long": BadTable("a.csv", GOOD + b"7,0,5\n" + rows(3), ("row 22", "3 values", "expected 2")),
     "a row too long after blank lines": BadTable("a.csv", b"\n" + GOOD + b"\n\n7,0,5\n", ("row 25", "3 values")),
     "a row too short and one too long": BadTable("a.csv", GOOD + b"7\n8,0,5\n", ("row 22", "1 value,")),
+    "a title above the names": BadTable(
+        "a.csv", b"Houses of 2024\n\n" + GOOD, ("row 3", "2 values", "remove a title above the names of the columns")
+    ),
     "a row too long with quotes": BadTable("a.csv", b'a,y\n"1,5\n",0\n"2",1,"x"\n', ("row 3", "3 values")),
     "a row with a blank only": BadTable("a.csv", GOOD + b" \n" + rows(3), ("row 22", "1 value,")),
     "a quote not closed": BadTable("a.csv", GOOD + b'"7,0\n' + rows(3), ("row 22", "quote", "not closed")),

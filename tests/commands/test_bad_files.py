@@ -34,6 +34,7 @@ USED_BY_PREDICT = {
 # What only `Table.check` or a sum over all columns tells.
 OTHER_PARTS = {
     "no header": ("no column 'a'",),
+    "a title above the names": ("no column 'a'",),
     "duplicate names": ("'a'", "more than one column"),
     "text among numbers": ("row 22", "'a'", "'unknown'", "numbers"),
     "text among dates": ("'a'", "2024-01-01", "numbers"),

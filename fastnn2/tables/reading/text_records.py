@@ -167,7 +167,8 @@ def check_records(data: bytes, shape: Shape) -> Chunk | Fault:
         line = int(ragged.argmax())
         count = f"{values[line]:,} value{'s' if values[line] > 1 else ''}"
         # At the end of the line, so that a wrong quote in it comes first.
-        faults.append((int(ends[line]), f"found {count}, expected {shape.values:,} as in the header; correct the row"))
+        remedy = "correct the row" if shape.values > 1 else "remove a title above the names of the columns"
+        faults.append((int(ends[line]), f"found {count}, expected {shape.values:,} as in the header; {remedy}"))
     if faults:
         place, problem = min(faults)
         return Fault(int(np.searchsorted(ends, place)), problem)
