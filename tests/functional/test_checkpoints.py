@@ -118,14 +118,18 @@ def finish(process):
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_run_that_is_killed_again_and_again(path):
     """Each fourth run has a full disk: its checkpoints fail, and the last good one stays."""
-    source, iterations, done = random.Random(0), 200_000, [0]
-    expected = finish(train_in_a_process(None, iterations, None))
+    source, iterations, done = random.Random(0), 400_000, [0]
+    process = train_in_a_process(None, iterations, None)
+    assert process.stdout.readline() == "ready\n"
+    started = time.monotonic()
+    expected = finish(process)
+    seconds = time.monotonic() - started
     for kill in range(KILLS):
         is_full = kill % 4 == 3 and path.exists()
         process = train_in_a_process(str(path), iterations, 4000 if is_full else None)
         try:
             assert process.stdout.readline() == "ready\n"
-            time.sleep(source.random() * 0.5)
+            time.sleep(source.random() * seconds / 8)
         finally:
             process.kill()
             process.communicate(timeout=PATIENCE)
@@ -134,7 +138,7 @@ def test_a_run_that_is_killed_again_and_again(path):
             assert done[-1] == done[-2]
     print(f"iterations in the checkpoint after each kill: {done}")
     assert done == sorted(done)
-    assert len(set(done)) > KILLS / 3
+    assert len(set(done)) > 3  # 10 to 15 of them on a quiet machine
     assert finish(train_in_a_process(str(path), iterations, None)) == expected
     assert done_in(path) == iterations
 
