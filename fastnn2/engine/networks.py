@@ -1,4 +1,4 @@
-"""Many training runs of fit side by side: each is trained by one thread, and the threads take the next one that is left.
+"""Many training runs of fit side by side: each is trained by one thread, and threads take the next one that is left.
 
 Runs of one dtype are trained by one call of the kernel (:mod:`fastnn2.kernels.loops.networks`), in slabs if they are
 many. While the threads train a slab, the caller prepares the next one, and completes the one before. Runs that would be
@@ -6,7 +6,6 @@ left to some of the threads at the end, and very wide ones, have all threads one
 :mod:`full_batch` (see :func:`fastnn2.engine.shares.runs_to_share`).
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,10 +13,11 @@ import numpy as np
 
 from fastnn2.codegen import provider
 from fastnn2.engine.full_batch import MIN_WORK_FOR_TEAM, count_threads, job_class
-from fastnn2.engine.layout import aligned_zeros, pack_params, padded_length, to_groups
+from fastnn2.engine.layout import aligned_zeros
+from fastnn2.engine.network_run import NetworkRun, Samples
 from fastnn2.engine.sample_layout import SampleLayout, sample_layout
 from fastnn2.engine.shares import runs_to_share
-from fastnn2.exceptions import Params, TrainingDiverged, TrainingInterrupted
+from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
 from fastnn2.kernels.shared.record import RecordTable, address
 from fastnn2.kernels.shared.records import DTYPES, NetworkJobRecord, NetworksRecord
@@ -31,103 +31,6 @@ SLAB = 4096  # the most records that there are at once: about 1.5 MB
 # Runs of less work than this, on average, take Python more than a hundredth of their time to prepare. Their slabs begin
 # with FIRST_SLAB runs and grow, so that the threads begin early, and all but the first are prepared meanwhile.
 SHORT_RUN_WORK, FIRST_SLAB = 50_000_000, 128
-
-
-@dataclasses.dataclass(slots=True)
-class Samples:
-    """Numbers of samples as a kernel reads them: a matrix (rows, n) of the dtype of the run, or groups.
-
-    Attributes
-    ----------
-    array : ndarray
-        A matrix with any strides that are multiples of the item size, or flat groups.
-    address : int
-    stride, step : int
-        The distances of two rows and of two samples, in numbers; 0 for groups.
-    """
-
-    array: Array
-    address: int
-    stride: int
-    step: int
-
-    @classmethod
-    def in_groups(cls, groups: Array) -> "Samples":
-        """Return samples that are laid out."""
-        return cls(groups, address(groups), 0, 0)
-
-    @classmethod
-    def in_rows(cls, matrix: Array) -> "Samples":
-        """Return samples as columns of a matrix."""
-        (stride, step), size = matrix.strides, matrix.itemsize
-        return cls(matrix, address(matrix), stride // size, step // size)
-
-    def groups(self, n_threads: int | None) -> Array:
-        """Return them in groups."""
-        return to_groups(self.array, self.array.dtype, n_threads)[0] if self.step else self.array
-
-
-@dataclasses.dataclass(slots=True)
-class NetworkRun:
-    """A run of one network, and what it has reached.
-
-    Attributes
-    ----------
-    index : int
-        Among all runs.
-    shape : tuple
-        (d, h, o, n)
-    X, Y : Samples
-    weights : Samples or None
-    learning_rate, alpha, total_weight : float
-    iterations : int
-    costs : ndarray
-        (iterations,), or (1,) for the last one alone, or (0,) where there is none.
-    packed : ndarray or None
-        The initial parameters, which those that were reached replace; None until they are needed.
-    completed : int
-        Iterations.
-    outcome : int
-        See :mod:`fastnn2.kernels.shared.control_words`; RUNNING before, and where the run was stopped.
-    result : object
-        For the caller, once it has one.
-    """
-
-    index: int
-    shape: tuple[int, int, int, int]
-    X: Samples
-    Y: Samples
-    weights: Samples | None
-    learning_rate: float
-    alpha: float
-    total_weight: float
-    iterations: int
-    costs: Array
-    packed: Array | None = None
-    completed: int = 0
-    outcome: int = control_words.RUNNING
-    result: Any = None
-
-    @property
-    def dtype(self) -> "np.dtype[Any]":
-        """Return the dtype of the run."""
-        return self.X.array.dtype
-
-    @property
-    def work(self) -> int:
-        """Return about how many multiplications the run takes."""
-        d, h, o, n = self.shape
-        return self.iterations * tuning.work_of_iteration(d, n, h, o)
-
-    @property
-    def keeps_costs(self) -> bool:
-        """Return whether all costs are kept, not only the last one."""
-        return len(self.costs) == self.iterations
-
-    def finite_costs(self) -> Array:
-        """Return the costs of the completed iterations, or the last one of them, where there are any."""
-        count = self.completed + (self.outcome == control_words.PARAMS_NOT_FINITE)
-        return self.costs if count >= len(self.costs) else self.costs[:count]
 
 
 def run_networks(
@@ -195,6 +98,7 @@ class TeamChoice:
         self._known: dict[Any, bool | None] = {}  # many runs are alike
 
     def __call__(self, run: NetworkRun) -> bool | None:
+        """Return the choice for a run."""
         key = run.shape, run.iterations, run.dtype
         if key not in self._known:
             self._known[key] = self._choose(*key)
@@ -223,17 +127,9 @@ def _run_by_all(run: NetworkRun, n_threads: int | None) -> bool:
     except TrainingDiverged as error:
         params, costs = error.params, error.cost_
         outcome = int(job.control[control_words.OUTCOME])
-    _write_result(run, params, costs)
+    run.write_result(params, costs)
     run.completed, run.outcome = int(job.control[control_words.COMPLETED]), outcome
     return False
-
-
-def _write_result(run: NetworkRun, params: Params, costs: Array) -> None:
-    run.packed[:] = pack_params(params, run.dtype)
-    if run.keeps_costs:
-        run.costs[: len(costs)] = costs
-    else:
-        run.costs[:] = costs[-1:]
 
 
 class Pool:
@@ -305,9 +201,7 @@ class Pool:
         return max((rows * tuning.count_groups(n, self.dtype) * lanes for rows, n in shapes), default=0)
 
     def _record(self, thread: int, threads: int) -> NetworksRecord:
-        buffers = {
-            name: aligned_zeros(padded_length(size, dtype), dtype) for name, (size, dtype) in self._sizes.items()
-        }
+        buffers = {name: aligned_zeros(size, dtype) for name, (size, dtype) in self._sizes.items()}
         return NetworksRecord(
             control=self.controls[0], networks=self.table.words, networks_count=len(self.runs),
             own_control=self.controls[1 + thread], **buffers,

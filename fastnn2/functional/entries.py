@@ -50,12 +50,12 @@ def each_once(
 ) -> list[Value]:
     """Return ``convert(i, value, is_repeated)`` of each value, called once for those that are the same object.
 
-    `keys`, if given, also must be the same.
+    There is at least one value. `keys`, if given, also must be the same.
     """
     values = list(values)
-    found = list(map(id, values)) if keys is None else list(zip(map(id, values), keys, strict=True))
-    if found.count(found[0] if found else None) == len(found):  # one for all, as most arguments are
-        return [convert(0, values[0], len(values) > 1)] * len(values) if values else []
+    found: list[Any] = list(map(id, values)) if keys is None else list(zip(map(id, values), keys, strict=True))
+    if found.count(found[0]) == len(found):  # one for all, as most arguments are
+        return [convert(0, values[0], len(values) > 1)] * len(values)
     counts, kept, converted = Counter(found), dict[Any, Value](), list[Value]()
     for i, (key, value) in enumerate(zip(found, values, strict=True)):
         if counts[key] == 1:
