@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+
 Value = TypeVar("Value")
 
 
@@ -40,9 +42,34 @@ class Argument:
             )
         return [check(self._value, self.name)] * networks
 
-    def objects(self, networks: int, check: Callable[[Any, str], Value]) -> list[Value]:
-        """Return ``check(value, name)`` of each network, one and the same where values are the same object."""
-        return each_once(self.values(networks), lambda i, value, _: check(value, self.name_of(i)))
+    def objects(
+        self, networks: int, check: Callable[[int, Any, str], Value], least_axes: int, keys: Iterable[Any] | None = None
+    ) -> list[Value]:
+        """Return ``check(i, value, name)`` of each network; see :func:`each_once`.
+
+        If an entry has fewer axes than `least_axes`, the list was probably meant as one value for all networks.
+        """
+
+        def convert(i: int, value: Any, _: bool) -> Value:
+            try:
+                return check(i, value, self.name_of(i))
+            except (TypeError, ValueError) as error:
+                if self.count is None or value is None or _count_axes(value) >= least_axes:
+                    raise
+                raise type(error)(
+                    f"{error}. The list {self.name} has one entry for each network; for one {self.name} for all "
+                    f"of them pass np.asarray({self.name})"
+                ) from error
+
+        return each_once(self.values(networks), convert, keys)
+
+
+def _count_axes(value: Any) -> int:
+    """Return how many axes a value has; 2 for rows of different lengths."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return 2
 
 
 def each_once(

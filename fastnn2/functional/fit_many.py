@@ -134,12 +134,17 @@ def fit_many(
         costs == "all", n_threads,
     )  # fmt: skip
     interrupted = run_networks(runs, n_threads, progress, prepare, _complete) if runs else False
-    diverged = [i for i, run in enumerate(runs) if _has_diverged(run)]
-    if interrupted or (diverged and on_divergence == "raise"):
-        _complete(runs)
-        results: Results = [run.result if run.outcome == control_words.FINISHED else None for run in runs]
-        if interrupted:
-            raise _interrupted(results)
+    while True:
+        try:
+            _complete(runs)
+            diverged = [i for i, run in enumerate(runs) if _has_diverged(run)]
+            results: Results = [run.result if run.outcome == control_words.FINISHED else None for run in runs]
+            break
+        except KeyboardInterrupt:  # start again: what is trained is kept
+            interrupted = True
+    if interrupted:
+        raise _interrupted(results)
+    if diverged and on_divergence == "raise":
         raise _diverged(runs, diverged, results)
     if diverged:
         warnings.warn(

@@ -37,19 +37,19 @@ def as_runs(
     units = size.numbers(networks, checks.as_hidden_size)
     counts = count.numbers(networks, checks.as_iterations)
     alphas = penalty.numbers(networks, checks.as_non_negative_float)
-    inputs = X.objects(networks, checks.as_matrix)
-    targets = Y.objects(networks, lambda value, name: checks.as_targets(value, name, None))
+    inputs = X.objects(networks, lambda _, value, name: checks.as_matrix(value, name), 2)
+    targets = Y.objects(networks, lambda _, value, name: checks.as_targets(value, name, None), 1)
     dtypes = each_once(inputs, lambda i, array, _: checks.choose_dtype(array, dtype))
     ns = [x.shape[1] for x in inputs]
     for i, (y, n) in enumerate(zip(targets, ns, strict=True)):
         if y.shape[1] != n:
             checks.check_sample_count(y, Y.name_of(i), n, inputs[i], X.name_of(i))
 
-    def cast_weights(i: int, value: Any, _: bool) -> tuple[Array, float] | None:
-        cast = checks.as_weights(value, ns[i], dtypes[i], weights.name_of(i))
+    def cast_weights(i: int, value: Any, name: str) -> tuple[Array, float] | None:
+        cast = checks.as_weights(value, ns[i], dtypes[i], name)
         return None if cast is None else (cast[np.newaxis], checks.total_weight(cast, ns[i]))
 
-    weight_sums = each_once(weights.values(networks), cast_weights, zip(dtypes, ns, strict=True))
+    weight_sums = weights.objects(networks, cast_weights, 1, zip(dtypes, ns, strict=True))
     shapes = [(x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True)]
     initial = InitialParams(inits, states, shapes, dtypes)
     input_samples, target_samples = ManySamples(inputs, dtypes, n_threads), ManySamples(targets, dtypes, n_threads)
