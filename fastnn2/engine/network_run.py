@@ -78,6 +78,8 @@ class NetworkRun:
         See :mod:`fastnn2.kernels.shared.control_words`; RUNNING before, and where the run was stopped.
     result : object
         For the caller, once it has one.
+    work : int
+        About how many multiplications the run takes.
     """
 
     index: int
@@ -95,12 +97,11 @@ class NetworkRun:
     completed: int = 0
     outcome: int = control_words.RUNNING
     result: Any = None
+    work: int = dataclasses.field(init=False)
 
-    @property
-    def work(self) -> int:
-        """Return about how many multiplications the run takes."""
+    def __post_init__(self) -> None:
         d, h, o, n = self.shape
-        return self.iterations * tuning.work_of_iteration(d, n, h, o)
+        self.work = self.iterations * tuning.work_of_iteration(d, n, h, o)
 
     @property
     def keeps_costs(self) -> bool:
