@@ -149,8 +149,12 @@ def texts_in(column: Any, name: str) -> list[str | None]:
     Booleans are "true" and "false", 3 and 3.0 are "3". An empty text is a category.
     """
     if column.dtype.is_float() if is_polars(column) else column.dtype.kind == "f":
-        column = numbers_of(column, name).astype(np.float64)  # the text of 0.1 differs between float32 and float64
-    texts: list[str | None] = texts_of(column).tolist()
+        with np.errstate(over="ignore"):  # of types that are wider
+            column = numbers_of(column, name).astype(np.float64)  # the text of 0.1 differs between float32 and float64
+    try:
+        texts: list[str | None] = texts_of(column).tolist()
+    except ValueError as error:  # an integer of thousands of digits
+        raise ValueError(f"column {name!r} has a value that is no text: {error}; expected categories") from error
     empty = [row for row, text in enumerate(texts) if not text]
     if empty:
         values = values_of(column)

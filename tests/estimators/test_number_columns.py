@@ -99,6 +99,11 @@ def test_a_number_that_float64_cannot_hold_is_refused(value):
         NumberColumns().fit_transform(frame)
 
 
+def test_a_long_value_is_cut_short():
+    with pytest.raises(ValueError, match=rf"column 'x0' has '{'a' * 99}… in row 0 \(the first"):
+        NumberColumns().fit_transform([["a" * 1000]])
+
+
 def test_another_dtype_is_refused():
     with pytest.raises(ValueError, match="The 'dtype' parameter of NumberColumns must be a str among"):
         NumberColumns("float16").fit([[1.0]])

@@ -186,6 +186,11 @@ def test_an_integer_too_large_for_float64():
         tc.numbers_in(column, "a")
 
 
+def test_an_integer_too_long_for_a_text():
+    with pytest.raises(ValueError, match=r"column 'a' has a value that is no text: .*; expected categories"):
+        tc.texts_in(pd.Series(["b", 10**5000], dtype=object), "a")
+
+
 @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.coo_array, sparse.lil_array])
 def test_sparse_tables_are_refused(make):
     with pytest.raises(TypeError, match=r"X is a sparse \w+ of shape \(2, 2\); .*: pass X.toarray\(\)"):
