@@ -5,6 +5,7 @@ To kernels all arrays are flat. Unless a comment says otherwise, what belongs to
 """
 
 from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Records, Words
+from fastnn2.kernels.shared.tabular_records import JobsRecord, TabularOutputsRecord, TabularRecord
 
 DTYPES = ("float64", "float32")
 
@@ -392,5 +393,8 @@ RECORDS: dict[str, type[Record]] = {
     "epochs": EpochsRecord,
     "unit_epochs": UnitEpochsRecord,
     "infer": InferRecord,
+    "jobs": JobsRecord,
+    "tabular": TabularRecord,
+    "tabular_outputs": TabularOutputsRecord,
     "shuffle": ShuffleRecord,
 }
