@@ -74,3 +74,17 @@ class TabularShape:
         views["b1"] = views["b1"][0]
         views["b2"] = packed[offsets["b2"] : offsets["b2"] + self.o]
         return views
+
+    @property
+    def E_count(self) -> int:
+        """Return the numbers of E, (p, T + 1, H)."""
+        return self.p * (self.bins + 1) * self.units
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a record that describe the network."""
+        offsets = self.offsets()
+        return {
+            "d": self.d, "p": self.p, "q": self.q, "o": self.o, "units": self.units, "v_offset": offsets["V"],
+            "c_offset": offsets["C"], "b_offset": offsets["b1"], "w2_offset": offsets["W2"],
+            "b2_offset": offsets["b2"],
+        }  # fmt: skip
