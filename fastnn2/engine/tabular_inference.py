@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import provider
+from fastnn2.engine.encoded_rows import EncodedRows
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.engine.samples import count_threads
 from fastnn2.engine.tabular_shape import TabularShape
-from fastnn2.engine.tabular_training import EncodedRows, allocate_batch, work_of_sample
+from fastnn2.engine.tabular_training import allocate_batch, work_of_sample
 from fastnn2.kernels.shared import control_words
 from fastnn2.kernels.shared.tabular_records import TabularOutputsRecord
 from fastnn2.threads.team import Team, is_short_job, run_team
@@ -45,7 +46,7 @@ class TabularNetworks:
 
     def outputs(self, samples: EncodedRows, n_threads: int | None = None) -> Array:
         """Return the outputs (members, n, o) for encoded rows of the dtype of the networks."""
-        n, shape = len(samples), self._shape
+        n, shape = samples.n, self._shape
         out = np.empty((self._members, n, shape.o), dtype=shape.dtype)
         batches, work = -(-n // BATCH), n * self._members * work_of_sample(shape)
         threads = count_threads(work, batches, n_threads, WORK_PER_THREAD)

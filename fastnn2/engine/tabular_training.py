@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import provider
+from fastnn2.engine.encoded_rows import EncodedRows
 from fastnn2.engine.layout import aligned_zeros
 from fastnn2.engine.samples import count_threads
 from fastnn2.engine.tabular_shape import TabularShape
@@ -18,35 +19,6 @@ from fastnn2.threads.team import Team, monitor, run_team
 Array = np.ndarray[Any, Any]
 
 WORK_OF_LOOKUP = 3  # multiplications of a unit that take as long as the look-ups of a binned feature
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodedRows:
-    """Rows of a table as the kernels read them, C-contiguous.
-
-    Attributes
-    ----------
-    numbers : ndarray (n, d)
-    rows : ndarray (n, p) of uint32
-        The row of V of each binned feature.
-    fractions : ndarray (n, p)
-    categories : ndarray (n, q) of uint32
-        The row of C of each category.
-    """
-
-    numbers: Array
-    rows: Array
-    fractions: Array
-    categories: Array
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of a record."""
-        return {
-            "X": self.numbers, "rows": self.rows, "fractions": self.fractions, "categories": self.categories
-        }  # fmt: skip
 
 
 @dataclasses.dataclass
