@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from fastnn2.engine.encoded_rows import EncodedRows
 from fastnn2.engine.schedule import cosine_rates
@@ -97,6 +97,7 @@ class Tabular(BaseEstimator):
         self, X: Any, Y: Array, sample_weight: Any, loss: int, classes: Array | None
     ) -> Self:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
+        check_consistent_length(X, Y)
         weights, kept = self._weights(sample_weight, len(Y))
         if kept is not None:
             X, Y, weights = rows_of_table(X, kept), Y[kept], weights[kept]

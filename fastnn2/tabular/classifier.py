@@ -141,6 +141,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         self
         """
         y = column_or_1d(y, warn=True)
+        if not len(y):
+            raise ValueError("y has no samples; expected a class for each row of X")
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
         numbers = encoder.transform(y)
@@ -182,7 +184,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         -------
         ndarray (n_samples,)
         """
-        predicted: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        places = self.predict_proba(X).argmax(axis=1)
+        predicted: Array = self.classes_[places]
         return predicted
 
 
