@@ -93,18 +93,14 @@ class Tabular(BaseEstimator):
         tags.input_tags.sparse = False
         return tags
 
-    def _fit_rows(
-        self, X: Any, Y: Array, sample_weight: Any, loss: int, classes: Array | None
-    ) -> Self:
+    def _fit_rows(self, X: Any, Y: Array, sample_weight: Any, loss: int, classes: Array | None) -> Self:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
         check_consistent_length(X, Y)
         weights, kept = self._weights(sample_weight, len(Y))
         if kept is not None:
             X, Y, weights = rows_of_table(X, kept), Y[kept], weights[kept]
             classes = None if classes is None else classes[kept]
-        self.encoder_ = TableEncoder(
-            self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype
-        )
+        self.encoder_ = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
         samples = self.encoder_.fit_encode(X, owner=self)
         n, encoder, dtype = samples.n, self.encoder_, np.dtype(self.dtype)
         shape = TabularShape(
