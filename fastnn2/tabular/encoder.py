@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Tags, TargetTags
 
+from fastnn2.engine.encoded_rows import EncodedRows
 from fastnn2.tabular import bins, categories, scaling
 from fastnn2.tabular.categorical_features import categorical_mask, plain_choice
-from fastnn2.tabular.encoded_rows import EncodedRows
 from fastnn2.tabular.table_columns import finite_float64, numbers_in, table_columns, texts_in, value_kinds
 
 Array = np.ndarray[Any, Any]
@@ -98,6 +98,12 @@ class TableEncoder:
     def category_rows(self) -> int:
         """Return the number of rows of the table of categories."""
         return sum(map(categories.count_rows, self.categories))
+
+    @property
+    def zero_rows(self) -> Array:
+        """Return which rows of the table of categories begin at 0 (category_rows,): those of rare and missing values."""
+        masks = [np.arange(categories.count_rows(known)) >= len(known) for known in self.categories]
+        return np.concatenate([np.zeros(0, dtype=bool), *masks])
 
     def fit_encode(self, table: Any, owner: Any = None) -> EncodedRows:
         """Learn how the columns of a table are encoded, and return its rows.
