@@ -126,8 +126,8 @@ class TunedBoosting:
 def lightgbm(cut):
     try:
         from lightgbm import LGBMClassifier, LGBMRegressor
-    except ImportError:
-        raise Unavailable("lightgbm is not installed") from None
+    except ImportError as error:
+        raise Unavailable(f"{error.name} is not installed") from None
     kind = LGBMClassifier if cut.is_classification else LGBMRegressor
     return kind(random_state=cut.seed, n_jobs=ALL_CORES, verbose=-1)
 
@@ -135,8 +135,8 @@ def lightgbm(cut):
 def catboost(cut):
     try:
         from catboost import CatBoostClassifier, CatBoostRegressor
-    except ImportError:
-        raise Unavailable("catboost is not installed") from None
+    except ImportError as error:
+        raise Unavailable(f"{error.name} is not installed") from None
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
@@ -151,8 +151,8 @@ def catboost(cut):
 def realmlp(cut):
     try:
         from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
-    except ImportError:
-        raise Unavailable("pytabkit is not installed") from None
+    except ImportError as error:
+        raise Unavailable(f"{error.name} is not installed") from None
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
