@@ -154,13 +154,15 @@ def realmlp(cut):
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed") from None
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer
 
     kind = RealMLP_TD_Classifier if cut.is_classification else RealMLP_TD_Regressor
     model = kind(device="cpu", n_threads=ALL_CORES, random_state=cut.seed)
-    # It takes categories from the frame, and no missing numbers.
-    columns = prepared(numbers_without_missing(), FunctionTransformer()).set_output(transform="pandas")
-    return make_pipeline(columns, model)
+    return make_pipeline(with_categories_only_missing(), model)
+
+
+def with_categories_only_missing():
+    """Return what RealMLP needs: a frame in which no number is missing, with its categories as they are."""
+    return prepared(numbers_without_missing(), "passthrough").set_output(transform="pandas")
 
 
 def category_names(frame):

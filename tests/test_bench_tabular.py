@@ -223,6 +223,14 @@ def test_catboost_gets_texts_for_missing_categories(cut):
     assert (texts == "missing").sum() == cut.X["colour"].isna().sum() > 0
 
 
+def test_realmlp_gets_numbers_without_missing_ones_and_categories(cut):
+    columns = tabular_peers.with_categories_only_missing().fit_transform(cut.X)
+    numbers = columns.select_dtypes("number")
+    assert numbers.shape == (len(cut.X), 3)
+    assert numbers.notna().all(axis=None)
+    pd.testing.assert_series_equal(columns["colour"], cut.X["colour"])
+
+
 @pytest.mark.parametrize("name", ["lightgbm", "catboost", "realmlp"])
 def test_peers_of_other_packages(name, cut, monkeypatch):
     package = {"realmlp": "pytabkit"}.get(name, name)
