@@ -27,6 +27,7 @@ from fastnn2.kernels.simd.target import choose
 MODULES = {
     **dict.fromkeys(("epochs", "unit_epochs", "infer", "shuffle"), "estimator_entries"),
     "networks": "networks_entries",
+    **dict.fromkeys(("jobs", "tabular", "tabular_outputs"), "tabular_entries"),
     **dict.fromkeys(("block_sums", "narrow_sums", "descend", "lay_out", "loss_sums", "mean_gradient"), "block_entries"),
 }
 

@@ -131,6 +131,20 @@ class NetworksProgress(Progress):
         self.update()
 
 
+class EpochsProgress(Progress):
+    """A bar that counts the epochs of several jobs side by side; `controls` has a row of control words for each."""
+
+    unit = " epochs"
+
+    def __init__(self, controls: np.ndarray[Any, Any], epochs: int, progress: bool | None) -> None:
+        self._controls = controls
+        super().__init__(controls[0], epochs * len(controls), progress)
+
+    def done(self) -> int:
+        """Return how many epochs are done, of all jobs together."""
+        return int(self._controls[:, control_words.COMPLETED].sum())
+
+
 class _NoLock:
     """Replaces the lock that all bars of tqdm share. If a signal left that one locked, every later bar would hang."""
 

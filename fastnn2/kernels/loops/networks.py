@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from fastnn2.kernels.loops.jobs import call_entry
 from fastnn2.kernels.loops.team import atomic_add, atomic_load
 from fastnn2.kernels.shared.control_words import (
     ABANDONED,
@@ -43,18 +44,6 @@ def record_at(typingctx, records, index):
         return builder.gep(args[0], [builder.mul(index, ir.IntType(64)(len(records.places)))])
 
     return records(records, index), codegen
-
-
-@intrinsic
-def call_entry(typingctx, address, job):
-    """Call the entry at an address with a record."""
-
-    def codegen(context, builder, signature, args):
-        function_type = ir.FunctionType(ir.VoidType(), [args[1].type])
-        builder.call(builder.inttoptr(args[0], function_type.as_pointer()), [args[1]])
-        return context.get_dummy_value()
-
-    return types.void(address, job), codegen
 
 
 @njit(**INLINE)

@@ -5,6 +5,7 @@ To kernels all arrays are flat. Unless a comment says otherwise, what belongs to
 """
 
 from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Records, Words
+from fastnn2.kernels.shared.tabular_records import JobsRecord, TabularOutputsRecord, TabularRecord
 
 DTYPES = ("float64", "float32")
 
@@ -118,7 +119,7 @@ class NetworksRecord(Record):
     The buffers are for this thread, each as large as any of the networks needs it.
     """
 
-    rows = NetworkJobRecord
+    row_class = NetworkJobRecord
 
     control: Ints  # of all threads, see control_words
     networks: Records  # (networks,)
@@ -392,5 +393,8 @@ RECORDS: dict[str, type[Record]] = {
     "epochs": EpochsRecord,
     "unit_epochs": UnitEpochsRecord,
     "infer": InferRecord,
+    "jobs": JobsRecord,
+    "tabular": TabularRecord,
+    "tabular_outputs": TabularOutputsRecord,
     "shuffle": ShuffleRecord,
 }

@@ -1,0 +1,183 @@
+"""What TabularClassifier and TabularRegressor have in common: the fit of an ensemble, and its outputs."""
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from fastnn2.engine.encoded_rows import EncodedRows
+from fastnn2.engine.schedule import cosine_rates
+from fastnn2.engine.tabular_inference import TabularNetworks
+from fastnn2.engine.tabular_shape import TabularShape
+from fastnn2.engine.tabular_training import Recipe, train_members
+from fastnn2.tabular.encoder import TableEncoder
+from fastnn2.tabular.members import new_members
+
+Array = np.ndarray[Any, Any]
+
+BETA_1, EPSILON = 0.9, 1e-8  # of Adam
+DROPOUT = 0.15  # "auto", of a classifier with bins
+FEWEST_TO_HOLD_OUT = 50  # rows from which on "auto" holds some out
+
+
+class Tabular(BaseEstimator):
+    """An ensemble of networks with one hidden layer, on raw tables."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "n_bins": [Interval(Integral, 0, 255, closed="both")],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "max_categories": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "keep_best": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "random_state": ["random_state"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "progress": ["boolean", None],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int,
+        hidden_size: int,
+        n_bins: int,
+        categorical_features: Any,
+        max_categories: int,
+        learning_rate_init: float,
+        beta_2: float,
+        max_iter: int,
+        batch_size: Any,
+        dropout: Any,
+        keep_best: Any,
+        validation_fraction: float,
+        dtype: str,
+        random_state: Any,
+        n_threads: int | None,
+        progress: bool | None,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.hidden_size = hidden_size
+        self.n_bins = n_bins
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+        self.learning_rate_init = learning_rate_init
+        self.beta_2 = beta_2
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.dropout = dropout
+        self.keep_best = keep_best
+        self.validation_fraction = validation_fraction
+        self.dtype = dtype
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.progress = progress
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: tables may have missing values and categories."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.sparse = False
+        return tags
+
+    def _fit_rows(
+        self, X: Any, Y: Array, sample_weight: Any, loss: int, classes: Array | None
+    ) -> Self:
+        """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
+        check_consistent_length(X, Y)
+        weights, kept = self._weights(sample_weight, len(Y))
+        if kept is not None:
+            X, Y, weights = rows_of_table(X, kept), Y[kept], weights[kept]
+            classes = None if classes is None else classes[kept]
+        self.encoder_ = TableEncoder(
+            self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype
+        )
+        samples = self.encoder_.fit_encode(X, owner=self)
+        n, encoder, dtype = samples.n, self.encoder_, np.dtype(self.dtype)
+        shape = TabularShape(
+            encoder.d, encoder.p, encoder.q, encoder.bins, encoder.category_rows, self.hidden_size, Y.shape[1], dtype
+        )
+        held_fraction = self.validation_fraction if self._keeps_best(n) else 0.0
+        members = new_members(
+            self.n_estimators, check_random_state(self.random_state), shape, encoder.zero_rows, n, classes,
+            held_fraction)  # fmt: skip
+        batch = self._batch(n, len(members[0].order))
+        steps = self.max_iter * -(-len(members[0].order) // batch)
+        recipe = Recipe(
+            loss, self.max_iter, batch, round(256 * self._dropout(classes is not None)),
+            cosine_rates(steps, self.learning_rate_init, BETA_1, self.beta_2), BETA_1, self.beta_2, EPSILON,
+        )  # fmt: skip
+        interrupted = train_members(
+            shape, samples, np.ascontiguousarray(Y, dtype=dtype),
+            None if weights is None else np.ascontiguousarray(weights, dtype=dtype), members, recipe, self.n_threads,
+            self.progress)  # fmt: skip
+        self.params_ = [{name: view.copy() for name, view in shape.views(one.params).items()} for one in members]
+        self.loss_curves_ = [one.losses.tolist() for one in members]
+        self.validation_loss_curves_ = [one.held_losses.tolist() for one in members] if held_fraction else None
+        self.n_iter_ = max(len(one.losses) for one in members)
+        self._loss = loss
+        if interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=3)
+        return self
+
+    def _weights(self, sample_weight: Any, n: int) -> tuple[Any, Array | None]:
+        """Return the weights, None if all are 1, and the rows with a weight above 0, None if all are."""
+        if sample_weight is None:
+            return None, None
+        weights = _check_sample_weight(sample_weight, np.empty((n, 0)), ensure_non_negative=True)
+        kept = np.flatnonzero(weights)
+        if not len(kept):
+            raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+        return weights, None if len(kept) == n else kept
+
+    def _keeps_best(self, n: int) -> bool:
+        return n >= FEWEST_TO_HOLD_OUT if isinstance(self.keep_best, str) else bool(self.keep_best)
+
+    def _batch(self, n: int, n_training: int) -> int:
+        wanted = min(max(n // 32, 32), 200) if isinstance(self.batch_size, str) else int(self.batch_size)
+        return min(wanted, n_training)
+
+    def _dropout(self, is_classifier: bool) -> float:
+        if not isinstance(self.dropout, str):
+            return float(self.dropout)
+        return DROPOUT if is_classifier and self.encoder_.p and self.n_bins else 0.0
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the outputs of each member (members, n, o)."""
+        check_is_fitted(self)
+        samples: EncodedRows = self.encoder_.encode(X, owner=self)
+        return self._networks().outputs(samples, self.n_threads)
+
+    def _networks(self) -> TabularNetworks:
+        """Return the networks as the kernel takes them."""
+        encoder, first = self.encoder_, self.params_[0]
+        dtype = first["W1"].dtype
+        shape = TabularShape(
+            encoder.d, encoder.p, encoder.q, encoder.bins, encoder.category_rows, len(first["b1"]), len(first["b2"]),
+            dtype)  # fmt: skip
+        packed = []
+        for params in self.params_:
+            packed.append(np.zeros(shape.count, dtype=dtype))
+            for name, view in shape.views(packed[-1]).items():
+                view[...] = params[name]
+        return TabularNetworks(shape, packed, self._loss)
+
+
+def rows_of_table(X: Any, rows: Array) -> Any:
+    """Return some rows of a table."""
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(X, rows)
