@@ -16,7 +16,6 @@ INGREDIENTS = {
     "no dropout": {"dropout": 0.0},
     "one network": {"n_estimators": 1},
     "last epoch": {"keep_best": False},
-    "constant rate": {"learning_rate": "constant"},
     "beta_2 0.999": {"beta_2": 0.999},
     "batches of 200": {"batch_size": 200},
     "float64": {"dtype": "float64"},
@@ -38,8 +37,8 @@ class Model(NamedTuple):
 def recipe(cut, **changes):
     try:
         from fastnn2 import TabularClassifier, TabularRegressor
-    except ImportError:
-        raise Unavailable("this fastnn2 has no TabularClassifier and TabularRegressor") from None
+    except ImportError as error:
+        raise Unavailable(str(error)) from None
     kind = TabularClassifier if cut.is_classification else TabularRegressor
     if unknown := sorted(set(changes) - set(kind().get_params())):
         raise Unavailable(f"{kind.__name__} has no argument {', '.join(unknown)}")
@@ -176,6 +175,31 @@ def with_missing_as_text(frame):
     )
 
 
+class ConstantRate:
+    """The recipe with the same learning rate in all steps after the warm-up, for which it has no argument."""
+
+    def __init__(self, cut):
+        self.model = recipe(cut)
+
+    def fit(self, X, y):
+        """Fit the recipe without the fall of its cosine; return self."""
+        from unittest.mock import patch
+
+        import numpy as np
+
+        with patch("fastnn2.engine.schedule.cosine", np.ones_like):
+            self.model.fit(X, y)
+        return self
+
+    def predict(self, X):
+        """Return the numbers that the recipe predicts."""
+        return self.model.predict(X)
+
+    def predict_proba(self, X):
+        """Return the probabilities that the recipe predicts."""
+        return self.model.predict_proba(X)
+
+
 def variant(changes):
     return lambda cut: recipe(cut, **changes)
 
@@ -191,4 +215,5 @@ PEERS = {
     "realmlp": Model("RealMLP", realmlp),
 }
 VARIANTS = {name: Model(name, variant(changes)) for name, changes in INGREDIENTS.items()}
+VARIANTS["constant rate"] = Model("constant rate", ConstantRate)
 MODELS = PEERS | VARIANTS

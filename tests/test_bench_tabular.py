@@ -136,7 +136,8 @@ def test_tables_and_models_by_default():
     assert tabular.parse(["--opened"]).tables == list(tabular_sets.COUNTED)
     assert set(tabular.parse(["--further"]).tables) == {*tabular_sets.SETTLED, *tabular_sets.FURTHER}
     assert tabular.parse([]).models == list(tabular_peers.PEERS)
-    assert tabular.parse(["--ingredients"]).models == [RECIPE, *tabular_peers.INGREDIENTS]
+    assert tabular.parse(["--ingredients"]).models == [RECIPE, *tabular_peers.VARIANTS]
+    assert {*tabular_peers.INGREDIENTS, "constant rate"} == set(tabular_peers.VARIANTS)
     assert tabular.parse(["--ingredients", "--model", "no bins"]).models == ["no bins"]
 
 
@@ -252,6 +253,20 @@ def test_an_ingredient_that_the_estimator_does_not_know_is_named(cut, monkeypatc
     assert isinstance(tabular_peers.VARIANTS["no bins"].make(cut), Known)
     with pytest.raises(Unavailable, match="Known has no argument dropout"):
         tabular_peers.VARIANTS["no dropout"].make(cut)
+
+
+def test_a_constant_rate_is_one_without_its_cosine(cut, monkeypatch):
+    from fastnn2.engine import schedule
+
+    class Rates:
+        def fit(self, X, y):
+            self.rates = schedule.cosine_rates(100, 0.01, beta_1=0.0, beta_2=0.0)
+
+    monkeypatch.setattr(tabular_peers, "recipe", lambda cut: Rates())
+    model = tabular_peers.VARIANTS["constant rate"].make(cut).fit(cut.X, cut.y)
+    np.testing.assert_allclose(model.model.rates[:5], [0.0025, 0.005, 0.0075, 0.01, 0.01])
+    np.testing.assert_allclose(model.model.rates[5:], 0.01)
+    assert schedule.cosine_rates(100, 0.01, 0.0, 0.0)[-1] < 1e-4  # the schedule is as before
 
 
 # A run
