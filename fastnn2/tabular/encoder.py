@@ -101,7 +101,7 @@ class TableEncoder:
 
     @property
     def zero_rows(self) -> Array:
-        """Return which rows of the table of categories begin at 0 (category_rows,): those of rare and missing values."""
+        """Return which rows of categories begin at 0 (category_rows,): those of rare and of missing values."""
         masks = [np.arange(categories.count_rows(known)) >= len(known) for known in self.categories]
         return np.concatenate([np.zeros(0, dtype=bool), *masks])
 
