@@ -56,19 +56,19 @@ def shape_of(d, p, q, *, bins=4, category_rows=None, h=9, o=1, dtype="float64"):
     return TabularShape(d, p, q, bins, 3 * q if category_rows is None else category_rows, h, o, np.dtype(dtype))
 
 
-def problem(shape, n, loss="log_loss", *, weighted=False, seed=0, one_bin=False):
+def problem(shape, n, loss="log_loss", *, weighted=False, seed=0, one_bin=False, missing=0.1):
     """Return a random problem.
 
-    A tenth of the binned values is missing, and with `one_bin` all others are in bin 0. The last category row is never
-    seen, if there are others. Parameters of missing values are zero, as they are initially. Some sample weights are
-    zero, but not the first.
+    A part `missing` of the binned values is missing, and with `one_bin` all others are in bin 0. Where none is missing,
+    the parameters of missing values are zero, as they are initially. The last category row is never seen, if there are
+    others. Some sample weights are zero, but not the first.
     """
     source = np.random.default_rng([seed, shape.d, shape.p, shape.q, shape.h, n])
     dtype, d, p, q, o, T, K = shape.dtype, shape.d, shape.p, shape.q, shape.o, shape.bins, shape.category_rows
     numbers = source.standard_normal((n, d)).astype(dtype)
     t = source.integers(0, 1 if one_bin else T, (n, p))
     fractions = source.choice([0.0, 1.0, 0.5, 0.3125, 0.84375], (n, p)).astype(dtype)
-    is_missing = source.random((n, p)) < 0.1
+    is_missing = source.random((n, p)) < missing
     t[is_missing], fractions[is_missing] = T, 1.0
     categories = source.integers(0, max(1, K - 1), (n, q))
     Y = {
@@ -84,7 +84,8 @@ def problem(shape, n, loss="log_loss", *, weighted=False, seed=0, one_bin=False)
     W = source.standard_normal((rows, shape.h)) / np.sqrt(terms)
     binned = W[d : rows - K].reshape(p, T + 1, shape.h)
     binned /= np.sqrt(T)
-    binned[:, T] = 0.0
+    if missing == 0:
+        binned[:, T] = 0.0
     params = {
         "W": W,
         "b1": source.standard_normal(shape.h) / 2,
@@ -97,6 +98,14 @@ def problem(shape, n, loss="log_loss", *, weighted=False, seed=0, one_bin=False)
     x = reference.encode(numbers.astype(float), t, fractions.astype(float), categories, T, K)
     rounded = {name: value.astype(dtype).astype(float) for name, value in params.items()}
     return Problem(shape, loss, samples, x, Y, rounded, weights.astype(dtype) if weighted else None)
+
+
+def noisy_problem(shape, n, **options):
+    """Return a problem of two classes that follow the first number but for noise: longer trainings overfit."""
+    one = problem(shape, n, "log_loss", **options)
+    noise = np.random.default_rng(0).standard_normal((n, 1))
+    one.Y[:] = one.samples.numbers[:, :1] + 0.7 * noise > 0
+    return one
 
 
 def pack(shape, params):
@@ -158,10 +167,15 @@ def training_fields(
     }  # fmt: skip
 
 
-def train(problem, **options):
-    """Train by the kernel; return the fields of its record, some of which it has written."""
-    fields = training_fields(problem, **options)
+def run_training(problem, fields):
+    """Call the kernel with a record of these fields, some of which it writes."""
     provider.kernel("tabular", problem.shape.dtype)(TabularRecord(**fields))
+
+
+def train(problem, **options):
+    """Train by the kernel; return the fields of its record."""
+    fields = training_fields(problem, **options)
+    run_training(problem, fields)
     return fields
 
 
@@ -213,7 +227,7 @@ def step_magnitudes(problem, mask):
     y, cache = reference.forward(x, params, problem.loss, mask)
     _, of_A1, of_Z2, of_y, is_near = forward_magnitudes(problem, mask)
     dZ2, of_dZ2 = w[:, None] * abs(y - Y), w[:, None] * (of_y + abs(Y))
-    back = w[:, None] * abs(((y - Y) @ params["W2"])) * mask
+    back = w[:, None] * abs((y - Y) @ params["W2"]) * mask
     of_dZ1 = mask * ((cache["Z1"] > 0) | is_near) * (of_dZ2 @ abs(params["W2"]))
     of_dZ1 += np.where(is_near, back, 0.0) / TOLERANCE[problem.shape.dtype.name]
     gradients = {
@@ -233,3 +247,56 @@ LOSS_MAGNITUDES = {
     "squared_error": lambda Y, y, of_y, of_Z2: (0.5 * (Y - y) ** 2 + abs(Y - y) * (of_y + abs(Y))) / Y.shape[1],
     "poisson": lambda Y, y, of_y, of_Z2: Y * (abs(np.log(np.where(Y == 0, 1, Y) / y)) + 1 + of_y / y) + Y + of_y,
 }
+
+
+# A step worked by hand, with T = 2 bins and two category rows; the third unit is off. Encoded rows are
+#
+#     x = [[2, 1, 1/2, 0, 1, 0], [-1, 0, 0, 1, 0, 1]]: bin 1 and a missing value, categories 0 and 1
+#     Z1 = [[3, 2, -1], [1, 3, -1]]   y = [3/2, -3/2]   y - Y = [1, -2]   losses 1/2 and 2
+#
+# and with a first step of Adam of the rate 1 with betas (1/2, 3/4) and epsilon 1/2, p becomes p - g / (|g| + 1).
+HAND = {
+    "loss": 2.5,
+    "gradients": {
+        "dW": np.array(
+            [[2, -2, 0], [0.5, -0.5, 0], [0.25, -0.25, 0], [-1, 1, 0], [0.5, -0.5, 0], [-1, 1, 0]], dtype=float
+        ),
+        "db1": np.array([-0.5, 0.5, 0.0]),
+        "dW2": np.array([[0.5, -2.0, 0.0]]),
+        "db2": np.array([-0.5]),
+    },
+    "params": {
+        "W": np.array(
+            [
+                [1 / 3, -1 / 3, 0],
+                [2 / 3, 1 / 3, 0],
+                [9 / 5, 21 / 5, 0],
+                [1 / 2, 1 / 2, 0],
+                [-1 / 3, 4 / 3, 0],
+                [7 / 2, -1 / 2, 0],
+            ]
+        ),
+        "b1": np.array([-2 / 3, 2 / 3, -1]),
+        "W2": np.array([[2 / 3, -1 / 3, 7]]),
+        "b2": np.array([5 / 6]),
+    },
+    "E": np.array([[0, 0, 0], [2 / 3, 1 / 3, 0], [0, 0, 0]]),
+    "options": {"rates": 1.0, "betas": (0.5, 0.75), "epsilon": 0.5},
+}
+
+
+def hand_problem(dtype):
+    """Return the problem of the step worked by hand."""
+    samples = EncodedRows(
+        np.array([[2.0], [-1.0]], dtype), np.array([[1], [2]], np.uint32), np.array([[0.5], [1.0]], dtype),
+        np.array([[0], [1]], np.uint32),
+    )  # fmt: skip
+    params = {
+        "W": np.array([[1, -1, 0], [1, 0, 0], [2, 4, 0], [0, 1, 0], [0, 1, 0], [3, 0, 0]], dtype=float),
+        "b1": np.array([-1.0, 1.0, -1.0]),
+        "W2": np.array([[1.0, -1.0, 7.0]]),
+        "b2": np.array([0.5]),
+    }
+    x = np.array([[2, 1, 0.5, 0, 1, 0], [-1, 0, 0, 1, 0, 1]])
+    shape = shape_of(1, 1, 1, bins=2, category_rows=2, h=3, o=1, dtype=dtype)
+    return Problem(shape, "squared_error", samples, x, np.full((2, 1), 0.5, dtype), params, None)
