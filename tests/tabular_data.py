@@ -3,11 +3,12 @@
 A problem has encoded rows as the kernels read them, and the same rows as the specification multiplies them.
 """
 
+import concurrent.futures
 import dataclasses
 from typing import Any
 
 import numpy as np
-from data import TOLERANCE
+from data import PATIENCE, TOLERANCE
 
 from fastnn2.codegen import provider
 from fastnn2.engine.encoded_rows import EncodedRows
@@ -300,3 +301,31 @@ def hand_problem(dtype):
     x = np.array([[2, 1, 0.5, 0, 1, 0], [-1, 0, 0, 1, 0, 1]])
     shape = shape_of(1, 1, 1, bins=2, category_rows=2, h=3, o=1, dtype=dtype)
     return Problem(shape, "squared_error", samples, x, np.full((2, 1), 0.5, dtype), params, None)
+
+
+def outputs_fields(problems, batch):
+    """Return the fields of a record for the outputs of the networks of several problems of one shape.
+
+    The samples are those of the first one. `out` (members, n, o) begins as NaN.
+    """
+    first = problems[0]
+    shape, dtype, members = first.shape, first.shape.dtype, len(problems)
+    stride, E_stride = shape.count + tuning.group_size(dtype), shape.E_count + tuning.group_size(dtype)
+    params, E = aligned_zeros(members * stride, dtype), aligned_zeros(members * E_stride, dtype)
+    for member, one in enumerate(problems):
+        packed = pack(shape, one.params)
+        params[member * stride :][: shape.count] = packed
+        E[member * E_stride :][: shape.E_count] = sums_of_bins(shape, packed).ravel()
+    return {
+        **shape.fields(), **first.samples.fields(), **allocate_batch(shape, batch), "n": first.n, "batch": batch,
+        "loss": LOSSES[first.loss], "members": members, "params": params, "stride": stride, "E": E,
+        "E_stride": E_stride, "out": np.full((members, first.n, shape.o), np.nan, dtype),
+        "control": aligned_zeros(control_words.CONTROL_SIZE, np.int64),
+    }  # fmt: skip
+
+
+def run_in_threads(kernel, records):
+    """Call a kernel with each record, in a thread of its own each."""
+    with concurrent.futures.ThreadPoolExecutor(len(records)) as pool:
+        for future in [pool.submit(kernel, record) for record in records]:
+            future.result(PATIENCE)

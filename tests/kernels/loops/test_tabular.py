@@ -269,7 +269,7 @@ def stop_when(one, fields, has_come):
 
 def test_a_training_that_is_stopped_keeps_whole_epochs():
     one = problem(shape_of(3, 2, 1, h=60), 200)
-    fields = training_fields(one, batch=16, epochs=1_000_000, rates=1e-3)
+    fields = training_fields(one, batch=16, epochs=100_000, rates=1e-3)
     stop_when(one, fields, lambda: fields["control"][control_words.COMPLETED] >= 2)
     done = fields["control"][control_words.COMPLETED]
     expected = train(one, batch=16, epochs=done, rates=1e-3)
