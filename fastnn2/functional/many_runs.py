@@ -1,0 +1,154 @@
+"""From the arguments of fit_many to the runs of its networks; all checks are made here, before any work."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn2.engine.layout import BLOCK_BYTES, is_finite, to_groups
+from fastnn2.engine.networks import NetworkRun, Samples
+from fastnn2.functional import checks
+from fastnn2.functional.entries import Argument, count_networks, each_once
+from fastnn2.functional.initial import check_init, initial_params
+
+Array = np.ndarray[Any, Any]
+IsValid = Callable[[Array], bool]
+
+
+def as_runs(
+    X: Any, Y: Any, learning_rate: Any, hidden_size: Any, iterations: Any, init: Any, random_state: Any, alpha: Any,
+    sample_weight: Any, dtype: Any, keeps_all_costs: bool, n_threads: int | None,
+) -> tuple[list[NetworkRun], Callable[[Sequence[NetworkRun]], None]]:  # fmt: skip
+    """Return the runs of fit_many, and a function that gives some of them their initial parameters.
+
+    Raise an error that names the entry where an argument is invalid.
+    """
+    weights = Argument("sample_weight", _by_network(sample_weight))
+    X, Y = Argument("X", X), Argument("Y", Y)
+    rate, size = Argument("learning_rate", learning_rate), Argument("hidden_size", hidden_size)
+    count, penalty = Argument("number_of_iterations", iterations), Argument("alpha", alpha)
+    inits, states = Argument("init", init), Argument("random_state", random_state)
+    networks = count_networks((X, Y, rate, size, count, inits, states, penalty, weights))
+
+    rates = rate.numbers(networks, checks.as_positive_float)
+    units = size.numbers(networks, checks.as_hidden_size)
+    counts = count.numbers(networks, checks.as_iterations)
+    alphas = penalty.numbers(networks, checks.as_non_negative_float)
+    inputs = X.objects(networks, checks.as_matrix)
+    targets = Y.objects(networks, lambda value, name: checks.as_targets(value, name, None))
+    dtypes = each_once(inputs, lambda i, array, _: checks.choose_dtype(array, dtype))
+    ns = [x.shape[1] for x in inputs]
+    for i, (y, n) in enumerate(zip(targets, ns, strict=True)):
+        if y.shape[1] != n:
+            checks.check_sample_count(y, Y.name_of(i), n, inputs[i], X.name_of(i))
+
+    def cast_weights(i: int, value: Any, _: bool) -> tuple[Array, float] | None:
+        cast = checks.as_weights(value, ns[i], dtypes[i], weights.name_of(i))
+        return None if cast is None else (cast[np.newaxis], checks.total_weight(cast, ns[i]))
+
+    weight_sums = each_once(weights.values(networks), cast_weights, zip(dtypes, ns, strict=True))
+    shapes = [(x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True)]
+    initial = InitialParams(inits, states, shapes, dtypes)
+    input_samples = _samples(X, inputs, dtypes, n_threads)
+    target_samples = _samples(Y, targets, dtypes, n_threads, checks.is_in_unit_interval)
+    weight_samples = each_once(
+        weight_sums,
+        lambda i, value, is_repeated: (
+            None if value is None else _as_samples(value[0], dtypes[i], is_repeated, n_threads)
+        ),
+    )
+    runs = [
+        NetworkRun(
+            i, (d, h, o, n), input_samples[i], target_samples[i], weight_samples[i], rates[i], alphas[i],
+            float(n) if weight_sum is None else weight_sum[1], counts[i],
+            np.empty(counts[i] if keeps_all_costs else min(counts[i], 1)),
+        )
+        for i, ((d, h, o), n, weight_sum) in enumerate(zip(shapes, ns, weight_sums, strict=True))
+    ]  # fmt: skip
+    initial.draw_shared(runs)
+    return runs, initial.draw
+
+
+def _by_network(sample_weight: Any) -> Any:
+    """Return weights (networks, n) as a list, and others as they are."""
+    if sample_weight is None or isinstance(sample_weight, list | tuple):
+        return sample_weight
+    array = checks.as_real_array(sample_weight, "sample_weight")
+    return list(array) if array.ndim == 2 else array
+
+
+class InitialParams:
+    """The initial parameters of all networks, which are checked at once, and drawn when they are needed."""
+
+    def __init__(
+        self, inits: Argument, states: Argument, shapes: Sequence[tuple[int, int, int]], dtypes: Sequence[Any]
+    ) -> None:
+        networks = len(shapes)
+        self._inits, self._states = inits.values(networks), states.values(networks)
+        self._shapes, self._dtypes = shapes, dtypes
+        each_once(self._states, lambda i, state, _: checks.check_random_state(state, states.name_of(i)))
+        self._given = each_once(
+            self._inits,
+            lambda i, init, _: check_init(init, shapes[i], dtypes[i], "X, hidden_size and Y", inits.name_of(i)),
+            zip(shapes, dtypes, strict=True),
+        )
+        self._is_one_seed = states.count is None and isinstance(states.values(1)[0], int)
+        self._drawn: dict[Any, Array] = {}  # by what the parameters follow from, if all networks have one seed
+
+    def draw_shared(self, runs: Sequence[NetworkRun]) -> None:
+        """Draw from generators that the caller has given, in the order of the runs, as networks may share them."""
+        self.draw([run for run in runs if not isinstance(self._states[run.index], int | np.integer | None)])
+
+    def draw(self, runs: Sequence[NetworkRun]) -> None:
+        """Give runs their initial parameters, each an array of its own."""
+        for run in runs:
+            if run.packed is None:
+                run.packed = self._of(run.index)
+
+    def _of(self, i: int) -> Array:
+        if self._given[i] is not None:
+            return self._given[i].copy()
+        init, shape, dtype = self._inits[i], self._shapes[i], self._dtypes[i]
+        key = init, shape, dtype
+        if key in self._drawn:
+            return self._drawn[key].copy()
+        drawn = initial_params(init, checks.as_random_source(self._states[i]), shape, dtype)
+        if self._is_one_seed:
+            self._drawn[key] = drawn.copy()
+        return drawn
+
+
+def _samples(
+    argument: Argument, arrays: Sequence[Array], dtypes: Sequence[Any], n_threads: int | None,
+    is_valid: IsValid | None = None,
+) -> list[Samples]:  # fmt: skip
+    """Return X or Y of each network as the kernel reads it; those of several networks are laid out once."""
+
+    def convert(i: int, array: Array, is_repeated: bool) -> Samples:
+        if is_valid is not None and not _all_blocks(array, is_valid):
+            checks.check_in_unit_interval(array, argument.name_of(i))
+        samples = _as_samples(array, dtypes[i], is_repeated, n_threads)
+        if is_valid is None and not _all_blocks(samples.array, is_finite):
+            checks.check_finite(array, argument.name_of(i), dtypes[i])
+        return samples
+
+    return each_once(arrays, convert, dtypes)
+
+
+def _as_samples(array: Array, dtype: Any, is_repeated: bool, n_threads: int | None) -> Samples:
+    if is_repeated:
+        return Samples.in_groups(to_groups(array, dtype, n_threads, lambda _: True)[0])
+    itemsize, (rows, step) = array.itemsize, array.strides
+    is_readable = array.dtype == dtype and array.flags.aligned and rows and step
+    if not is_readable or rows % itemsize or step % itemsize:
+        with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is found
+            array = array.astype(dtype)
+    return Samples.in_rows(array)
+
+
+def _all_blocks(array: Array, is_valid: IsValid) -> bool:
+    """Return whether all blocks of an array are valid."""
+    if array.nbytes <= BLOCK_BYTES:
+        return is_valid(array)
+    step = max(1, BLOCK_BYTES * array.shape[-1] // array.nbytes)
+    return all(is_valid(array[..., first : first + step]) for first in range(0, array.shape[-1], step))
