@@ -48,7 +48,7 @@ def beside_processes(crowd, rounds, say):
     row = {
         **described(crowd), "own": crowd.is_own, "fastnn2": measure.summary(own), "processes": measure.summary(theirs),
         "ratio": measure.ratio(own, theirs), "ratios": measure.quartiles(measure.ratios_by_round(own, theirs)),
-        "fastest": min(own) / min(theirs),  # other work on the machine slows threads that keep to no core more
+        "fastest": min(own) / min(theirs),  # the rounds that other work on the machine disturbed least
     }  # fmt: skip
     say(
         f"  {line_of(crowd)}: fit_many {statistics.median(own):.3f} s, the kernel calls in two processes "

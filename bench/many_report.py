@@ -34,7 +34,7 @@ def alone(rows):
             f"**Overhead.** The whole call with 2 threads, and the same kernel calls in two processes that never meet "
             f"and find all laid out: networks {first['title']}, {first['iterations']} iterations, {first['dtype']}. "
             f"Medians of {first['fastnn2']['rounds']} rounds, with the same bits; and the ratio of the fastest rounds, "
-            "as other work on the machine slows threads more than processes that keep to a core each."
+            "which other work on the machine disturbed least."
         ),
         report.table(["samples", "networks", "`fit_many`", "kernel calls", "ratio", "fastest rounds", "wanted"], cells),
     ]

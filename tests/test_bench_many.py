@@ -10,7 +10,7 @@ import pytest
 from data import DTYPES, PATIENCE, extra
 
 import fastnn2
-from bench import jax_crowd, many, many_parts, many_report, memory, storage
+from bench import docs, jax_crowd, many, many_parts, many_report, memory, storage
 from bench.cases import Case
 from bench.crowds import Crowd
 from bench.kernel_calls import KernelCalls
@@ -19,7 +19,8 @@ from bench.together import Processes
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = Case(37, 3, 4, iterations=6)
 CROWDS = [Crowd(SMALL, 5, dtype, is_own) for dtype in DTYPES for is_own in (False, True)]
-KEPT = sorted((ROOT / "bench" / "results").glob("many-*.json"))
+KEPT = [path for path in sorted((ROOT / "bench" / "results").glob("many-*.json")) if "alone" in storage.read(path)]
+PAGES = [path for path in sorted((ROOT / "docs").glob("*.md")) if "<!-- many:start -->" in path.read_text("utf-8")]
 
 
 # What is asserted
@@ -115,6 +116,13 @@ def test_tables_can_be_made_of_what_is_kept(path):
     text = many_report.text(found)
     assert "nan" not in text
     assert text.count("| 10,000 |") == 2
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.stem for path in PAGES])
+def test_page_has_the_results_of_its_json(path):
+    """Else: python -m bench.many --report --json FILE --docs docs/many-networks.md."""
+    page = path.read_text(encoding="utf-8")
+    assert page in [docs.between(page, "many", many_report.text(storage.read(kept))) for kept in KEPT]
 
 
 def test_a_quick_run_replaces_no_figures(capsys):
