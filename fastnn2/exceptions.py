@@ -51,6 +51,6 @@ class TrainingDiverged(_Stopped, ValueError):
     cost_ : ndarray
         The finite costs up to then, float64.
     results : list or None
-        After ``fit_many``: ``(params, cost_)`` of each network, None where it diverged. `params` and `cost_` are those of
-        the first that did.
+        After ``fit_many``: ``(params, cost_)`` of each network, None where it diverged. `params` and `cost_` are those
+        of the first that did.
     """

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+
 Value = TypeVar("Value")
 
 
@@ -40,9 +42,34 @@ class Argument:
             )
         return [check(self._value, self.name)] * networks
 
-    def objects(self, networks: int, check: Callable[[Any, str], Value]) -> list[Value]:
-        """Return ``check(value, name)`` of each network, one and the same where values are the same object."""
-        return each_once(self.values(networks), lambda i, value, _: check(value, self.name_of(i)))
+    def objects(
+        self, networks: int, check: Callable[[int, Any, str], Value], least_axes: int, keys: Iterable[Any] | None = None
+    ) -> list[Value]:
+        """Return ``check(i, value, name)`` of each network; see :func:`each_once`.
+
+        If an entry has fewer axes than `least_axes`, the list was probably meant as one value for all networks.
+        """
+
+        def convert(i: int, value: Any, _: bool) -> Value:
+            try:
+                return check(i, value, self.name_of(i))
+            except (TypeError, ValueError) as error:
+                if self.count is None or value is None or _count_axes(value) >= least_axes:
+                    raise
+                raise type(error)(
+                    f"{error}. The list {self.name} has one entry for each network; for one {self.name} for all "
+                    f"of them pass np.asarray({self.name})"
+                ) from error
+
+        return each_once(self.values(networks), convert, keys)
+
+
+def _count_axes(value: Any) -> int:
+    """Return how many axes a value has; 2 for rows of different lengths."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return 2
 
 
 def each_once(
@@ -50,12 +77,12 @@ def each_once(
 ) -> list[Value]:
     """Return ``convert(i, value, is_repeated)`` of each value, called once for those that are the same object.
 
-    `keys`, if given, also must be the same.
+    There is at least one value. `keys`, if given, also must be the same.
     """
     values = list(values)
-    found = list(map(id, values)) if keys is None else list(zip(map(id, values), keys, strict=True))
-    if found.count(found[0] if found else None) == len(found):  # one for all, as most arguments are
-        return [convert(0, values[0], len(values) > 1)] * len(values) if values else []
+    found: list[Any] = list(map(id, values)) if keys is None else list(zip(map(id, values), keys, strict=True))
+    if found.count(found[0]) == len(found):  # one for all, as most arguments are
+        return [convert(0, values[0], len(values) > 1)] * len(values)
     counts, kept, converted = Counter(found), dict[Any, Value](), list[Value]()
     for i, (key, value) in enumerate(zip(found, values, strict=True)):
         if counts[key] == 1:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastnn2.engine.layout import param_views
-from fastnn2.engine.networks import NetworkRun, run_networks
+from fastnn2.engine.network_run import NetworkRun
+from fastnn2.engine.networks import run_networks
 from fastnn2.engine.training_run import diverged_message
 from fastnn2.exceptions import Params, Results, TrainingDiverged, TrainingInterrupted
 from fastnn2.functional import checks
@@ -133,17 +134,22 @@ def fit_many(
         costs == "all", n_threads,
     )  # fmt: skip
     interrupted = run_networks(runs, n_threads, progress, prepare, _complete) if runs else False
-    diverged = [i for i, run in enumerate(runs) if _has_diverged(run)]
-    if interrupted or (diverged and on_divergence == "raise"):
-        _complete(runs)
-        results: Results = [run.result if run.outcome == control_words.FINISHED else None for run in runs]
-        if interrupted:
-            raise _interrupted(results)
+    while True:
+        try:
+            _complete(runs)
+            diverged = [i for i, run in enumerate(runs) if _has_diverged(run)]
+            results: Results = [run.result if run.outcome == control_words.FINISHED else None for run in runs]
+            break
+        except KeyboardInterrupt:  # start again: what is trained is kept
+            interrupted = True
+    if interrupted:
+        raise _interrupted(results)
+    if diverged and on_divergence == "raise":
         raise _diverged(runs, diverged, results)
     if diverged:
         warnings.warn(
-            f"{_count_and_list(diverged, len(runs))} diverged: a cost or a parameter is no longer finite. They have their "
-            "last finite parameters and costs. Try smaller learning rates or scale the inputs",
+            f"{_count_and_list(diverged, len(runs))} diverged: a cost or a parameter is no longer finite. They have "
+            "their last finite parameters and costs. Try smaller learning rates or scale the inputs",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -157,15 +163,16 @@ def _has_diverged(run: NetworkRun) -> bool:
 def _complete(runs: Sequence[NetworkRun]) -> None:
     """Give runs that are over their results."""
     for run in runs:
-        if run.result is None and run.packed is not None and run.outcome != control_words.RUNNING:
+        if run.result is None and run.outcome != control_words.RUNNING:
             d, h, o, _ = run.shape
             run.result = param_views(run.packed, d, h, o), run.finite_costs()
+            run.release()
 
 
 def _interrupted(results: Results) -> TrainingInterrupted:
     done = sum(result is not None for result in results)
     message = (
-        f"stopped after {done} of {len(results)} networks; the error's .results have theirs, and None for those that are "
+        f"stopped after {done} of {len(results)} networks; the error's .results have theirs, and None for each that is "
         "not finished"
     )
     return TrainingInterrupted(message, {}, np.empty(0), results)

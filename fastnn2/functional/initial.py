@@ -1,5 +1,6 @@
 """The parameters that a run begins with."""
 
+import functools
 import math
 from typing import Any
 
@@ -44,13 +45,18 @@ def initial_params(init: Any, source: Any, shape: tuple[int, int, int], dtype: A
     """
     if isinstance(init, dict):
         return np.asarray(source)
-    d, h, o = shape
     if source is None:
         source = np.random.RandomState()
-    scales = (math.sqrt(2 / d), math.sqrt(2 / h)) if init == "he" else (0.01, 0.01)
-    normal = source.standard_normal(h * d + o * h)
-    flat = np.zeros(count_params(d, h, o), dtype=dtype)
-    W1, W2 = weights_of(d, h, o)
-    np.multiply(normal[: h * d], scales[0], out=flat[W1], casting="unsafe")  # cast after the product
-    np.multiply(normal[h * d :], scales[1], out=flat[W2], casting="unsafe")
+    first, count, (W1, W2), scales = _plan(init, *shape)
+    normal = source.standard_normal(count)
+    flat = np.zeros(count_params(*shape), dtype=dtype)
+    np.multiply(normal[:first], scales[0], out=flat[W1], casting="unsafe")  # cast after the product
+    np.multiply(normal[first:], scales[1], out=flat[W2], casting="unsafe")
     return flat
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(init: str, d: int, h: int, o: int) -> tuple[int, int, tuple[slice, slice], tuple[float, float]]:
+    """Return the number of weights in W1, and in both, where they are among the parameters, and their scales."""
+    scales = (math.sqrt(2 / d), math.sqrt(2 / h)) if init == "he" else (0.01, 0.01)
+    return h * d, h * d + o * h, weights_of(d, h, o), scales

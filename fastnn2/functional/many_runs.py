@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from fastnn2.engine.layout import BLOCK_BYTES, is_finite, to_groups
-from fastnn2.engine.networks import NetworkRun, Samples
+from fastnn2.engine.network_run import NOT_DRAWN, NetworkRun
 from fastnn2.functional import checks
 from fastnn2.functional.entries import Argument, count_networks, each_once
 from fastnn2.functional.initial import check_init, initial_params
+from fastnn2.functional.many_samples import ManySamples
 
 Array = np.ndarray[Any, Any]
-IsValid = Callable[[Array], bool]
+
+NO_WEIGHTS = np.empty((1, 0))
 
 
 def as_runs(
@@ -29,44 +30,48 @@ def as_runs(
     count, penalty = Argument("number_of_iterations", iterations), Argument("alpha", alpha)
     inits, states = Argument("init", init), Argument("random_state", random_state)
     networks = count_networks((X, Y, rate, size, count, inits, states, penalty, weights))
+    if networks == 0:
+        return [], lambda runs: None
 
     rates = rate.numbers(networks, checks.as_positive_float)
     units = size.numbers(networks, checks.as_hidden_size)
     counts = count.numbers(networks, checks.as_iterations)
     alphas = penalty.numbers(networks, checks.as_non_negative_float)
-    inputs = X.objects(networks, checks.as_matrix)
-    targets = Y.objects(networks, lambda value, name: checks.as_targets(value, name, None))
+    inputs = X.objects(networks, lambda _, value, name: checks.as_matrix(value, name), 2)
+    targets = Y.objects(networks, lambda _, value, name: checks.as_targets(value, name, None), 1)
     dtypes = each_once(inputs, lambda i, array, _: checks.choose_dtype(array, dtype))
     ns = [x.shape[1] for x in inputs]
     for i, (y, n) in enumerate(zip(targets, ns, strict=True)):
         if y.shape[1] != n:
             checks.check_sample_count(y, Y.name_of(i), n, inputs[i], X.name_of(i))
 
-    def cast_weights(i: int, value: Any, _: bool) -> tuple[Array, float] | None:
-        cast = checks.as_weights(value, ns[i], dtypes[i], weights.name_of(i))
+    def cast_weights(i: int, value: Any, name: str) -> tuple[Array, float] | None:
+        cast = checks.as_weights(value, ns[i], dtypes[i], name)
         return None if cast is None else (cast[np.newaxis], checks.total_weight(cast, ns[i]))
 
-    weight_sums = each_once(weights.values(networks), cast_weights, zip(dtypes, ns, strict=True))
+    weight_sums = weights.objects(networks, cast_weights, 1, zip(dtypes, ns, strict=True))
     shapes = [(x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True)]
     initial = InitialParams(inits, states, shapes, dtypes)
-    input_samples = _samples(X, inputs, dtypes, n_threads)
-    target_samples = _samples(Y, targets, dtypes, n_threads, checks.is_in_unit_interval)
-    weight_samples = each_once(
-        weight_sums,
-        lambda i, value, is_repeated: (
-            None if value is None else _as_samples(value[0], dtypes[i], is_repeated, n_threads)
-        ),
-    )
+    input_samples, target_samples = ManySamples(inputs, dtypes, n_threads), ManySamples(targets, dtypes, n_threads)
+    input_samples.check_finite(X)
+    target_samples.check_in_unit_interval(Y)
+    weight_samples = ManySamples([NO_WEIGHTS if one is None else one[0] for one in weight_sums], dtypes, n_threads)
     runs = [
         NetworkRun(
-            i, (d, h, o, n), input_samples[i], target_samples[i], weight_samples[i], rates[i], alphas[i],
-            float(n) if weight_sum is None else weight_sum[1], counts[i],
-            np.empty(counts[i] if keeps_all_costs else min(counts[i], 1)),
-        )
+            i, (d, h, o, n), dtypes[i], rates[i], alphas[i], float(n) if weight_sum is None else weight_sum[1],
+            counts[i], np.empty(counts[i] if keeps_all_costs else min(counts[i], 1)), NOT_DRAWN)
         for i, ((d, h, o), n, weight_sum) in enumerate(zip(shapes, ns, weight_sums, strict=True))
     ]  # fmt: skip
     initial.draw_shared(runs)
-    return runs, initial.draw
+
+    def prepare(some: Sequence[NetworkRun]) -> None:
+        initial.draw(some)
+        for run in some:
+            i = run.index
+            run.X, run.Y = input_samples.of(i), target_samples.of(i)
+            run.weights = None if weight_sums[i] is None else weight_samples.of(i)
+
+    return runs, prepare
 
 
 def _by_network(sample_weight: Any) -> Any:
@@ -102,12 +107,13 @@ class InitialParams:
     def draw(self, runs: Sequence[NetworkRun]) -> None:
         """Give runs their initial parameters, each an array of its own."""
         for run in runs:
-            if run.packed is None:
+            if run.packed is NOT_DRAWN:
                 run.packed = self._of(run.index)
 
     def _of(self, i: int) -> Array:
-        if self._given[i] is not None:
-            return self._given[i].copy()
+        given = self._given[i]
+        if given is not None:
+            return given.copy()
         init, shape, dtype = self._inits[i], self._shapes[i], self._dtypes[i]
         key = init, shape, dtype
         if key in self._drawn:
@@ -116,39 +122,3 @@ class InitialParams:
         if self._is_one_seed:
             self._drawn[key] = drawn.copy()
         return drawn
-
-
-def _samples(
-    argument: Argument, arrays: Sequence[Array], dtypes: Sequence[Any], n_threads: int | None,
-    is_valid: IsValid | None = None,
-) -> list[Samples]:  # fmt: skip
-    """Return X or Y of each network as the kernel reads it; those of several networks are laid out once."""
-
-    def convert(i: int, array: Array, is_repeated: bool) -> Samples:
-        if is_valid is not None and not _all_blocks(array, is_valid):
-            checks.check_in_unit_interval(array, argument.name_of(i))
-        samples = _as_samples(array, dtypes[i], is_repeated, n_threads)
-        if is_valid is None and not _all_blocks(samples.array, is_finite):
-            checks.check_finite(array, argument.name_of(i), dtypes[i])
-        return samples
-
-    return each_once(arrays, convert, dtypes)
-
-
-def _as_samples(array: Array, dtype: Any, is_repeated: bool, n_threads: int | None) -> Samples:
-    if is_repeated:
-        return Samples.in_groups(to_groups(array, dtype, n_threads, lambda _: True)[0])
-    itemsize, (rows, step) = array.itemsize, array.strides
-    is_readable = array.dtype == dtype and array.flags.aligned and rows and step
-    if not is_readable or rows % itemsize or step % itemsize:
-        with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is found
-            array = array.astype(dtype)
-    return Samples.in_rows(array)
-
-
-def _all_blocks(array: Array, is_valid: IsValid) -> bool:
-    """Return whether all blocks of an array are valid."""
-    if array.nbytes <= BLOCK_BYTES:
-        return is_valid(array)
-    step = max(1, BLOCK_BYTES * array.shape[-1] // array.nbytes)
-    return all(is_valid(array[..., first : first + step]) for first in range(0, array.shape[-1], step))

@@ -1,7 +1,7 @@
 """Many networks in one call: an array of job records, of which the threads of a team take the next.
 
-A network is trained by one thread, by the kernel that trains it alone (:mod:`train`), which is called by its address. So
-its bits are those of a run of its own, and networks of all shapes, narrow or not, are trained in one call.
+A network is trained by one thread, with the kernel that trains it alone (:mod:`train`), which is called by its address.
+So its bits are those of a run of its own, and networks of all shapes, narrow or not, are trained in one call.
 
 Buffers belong to threads. A thread takes a network, writes the addresses of its buffers to the network's record, lays
 the samples out, unless they already are, and copies the initial parameters; then it calls the kernel, and copies the
