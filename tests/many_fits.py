@@ -85,10 +85,10 @@ def wide_network(seed=0):
     assert tuning.train_kernel(d, h, o) == "train_wide"
     source = np.random.default_rng(seed)
     X, Y = source.standard_normal((d, n)), (source.standard_normal((o, n)) > 0).astype(float)
-    return dict(
-        X=X, Y=Y, learning_rate=0.01, hidden_size=h, number_of_iterations=3, init="he", random_state=seed, alpha=0.5,
-        sample_weight=source.uniform(0.5, 2.0, n),
-    )  # fmt: skip
+    return {
+        "X": X, "Y": Y, "learning_rate": 0.01, "hidden_size": h, "number_of_iterations": 3, "init": "he",
+        "random_state": seed, "alpha": 0.5, "sample_weight": source.uniform(0.5, 2.0, n),
+    }  # fmt: skip
 
 
 def own_fit(arguments, **options):

@@ -91,6 +91,8 @@ class InitialParams:
         networks = len(shapes)
         self._inits, self._states = inits.values(networks), states.values(networks)
         self._shapes, self._dtypes = shapes, dtypes
+        inits.check_no_array()
+        states.check_no_array()
         each_once(self._states, lambda i, state, _: checks.check_random_state(state, states.name_of(i)))
         self._given = each_once(
             self._inits,

@@ -1,15 +1,15 @@
-"""fastnn2.fit_many: each network has the bits of its own fit, whatever the others are and whichever thread trains it."""
+"""fastnn2.fit_many: each network has the bits of its own fit, whatever the others are and which thread trains it."""
 
 import numpy as np
 import pytest
 from array_forms import FORMS, KINDS
 from data import DTYPES, RATE, assert_same_bits, problem
-from many_fits import check, own_fit, together, wide_network
 from many_fits import THREADS as FEW_THREADS
+from many_fits import check, own_fit, together, wide_network
 
 import fastnn2
 from fastnn2.engine import networks
-from fastnn2.functional import many_runs
+from fastnn2.functional import many_runs, many_samples
 from fastnn2.kernels.shared import tuning
 
 X, Y, INIT, WEIGHTS = problem(2, 5, 1, 60)
@@ -71,10 +71,10 @@ def test_the_shapes_use_every_kernel_and_both_ways_to_keep_parameters():
 
 @pytest.mark.parametrize("n_threads", FEW_THREADS)
 def test_wide_networks_among_others(n_threads):
-    small = dict(
-        X=X, Y=Y, learning_rate=RATE, hidden_size=5, number_of_iterations=7, init="small", random_state=1, alpha=0.0,
-        sample_weight=None,
-    )  # fmt: skip
+    small = {
+        "X": X, "Y": Y, "learning_rate": RATE, "hidden_size": 5, "number_of_iterations": 7, "init": "small",
+        "random_state": 1, "alpha": 0.0, "sample_weight": None,
+    }  # fmt: skip
     mixed = [small, wide_network(0), small | {"X": X.astype("float32")}, wide_network(1), small | {"alpha": 1.0}]
     expected = [own_fit(arguments)[0] for arguments in mixed]
     assert_same(together(mixed, n_threads=n_threads), expected)
@@ -123,14 +123,15 @@ def test_read_only_samples_and_parameters_are_not_written():
     for array in arrays[:3]:
         array.flags.writeable = False
     x, y, weights = arrays[:3]
+    halves = x[:, ::2], y[:, ::2], weights[::2]
     results = fastnn2.fit_many(
-        [x, x[:, ::2]], [y, y[:, ::2]], RATE, 5, 9, init=INIT, sample_weight=[weights, weights[::2]]
+        [x, halves[0]], [y, halves[1]], RATE, 5, 9, init=INIT, sample_weight=[weights, halves[2]]
     )
     assert_same(
         results,
         [
             fastnn2.fit(x, y, RATE, 5, 9, init=INIT, sample_weight=weights),
-            fastnn2.fit(x[:, ::2], y[:, ::2], RATE, 5, 9, init=INIT, sample_weight=weights[::2]),
+            fastnn2.fit(halves[0], halves[1], RATE, 5, 9, init=INIT, sample_weight=halves[2]),
         ],
     )
     for array, before in zip(arrays, kept, strict=True):
@@ -213,9 +214,9 @@ def test_dtype_of_all_networks(dtype):
 
 def test_shared_samples_are_laid_out_once(monkeypatch):
     """One value for all, or the same object in several places of a list; in each dtype that it is needed in."""
-    laid_out, to_groups = [], many_runs.to_groups
+    laid_out, to_groups = [], many_samples.to_groups
     monkeypatch.setattr(
-        many_runs, "to_groups", lambda array, *rest: laid_out.append(array.shape) or to_groups(array, *rest)
+        many_samples, "to_groups", lambda array, *rest: laid_out.append(array.shape) or to_groups(array, *rest)
     )
     fastnn2.fit_many(X, Y, [RATE] * 5, 5, 3, sample_weight=WEIGHTS)
     assert sorted(laid_out) == [(1, 60), (1, 60), (2, 60)]
@@ -236,9 +237,11 @@ def test_shared_samples_are_laid_out_once(monkeypatch):
 
 
 def test_samples_of_one_network_are_not_copied_before_it_is_trained():
-    run = many_runs.as_runs(
+    runs, prepare = many_runs.as_runs(
         [X, X[:, ::-1]], [Y, Y[:]], RATE, 5, 3, "he", 3, 0.0, None, None, True, None
-    )[0][1]  # fmt: skip
+    )  # fmt: skip
+    prepare(runs)
+    run = runs[1]
     assert np.shares_memory(run.X.array, X)
     assert np.shares_memory(run.Y.array, Y)
 

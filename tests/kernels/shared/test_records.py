@@ -84,7 +84,8 @@ def test_the_kernel_of_networks_writes_the_addresses_of_a_thread_and_what_a_netw
     """It does not write what Python asks for, so that a record could be used again."""
     written = fields_used(networks, ast.Store, "network")
     assert written - {"completed", "outcome", "last_cost"} == {
-        "control", "params", "params_of_thread_0", "l2", "gradients", "A1", "dZ2", "scratch", "X", "Y", "weights", "costs",
+        "control", "params", "params_of_thread_0", "l2", "gradients", "A1", "dZ2", "scratch", "X", "Y", "weights",
+        "costs",
     }  # fmt: skip
 
 
