@@ -40,7 +40,7 @@ class Argument:
 
     def check_no_array(self) -> None:
         """Raise TypeError if the value for all networks is an array or range, which was probably meant as a list."""
-        if self.count is None and (getattr(self._value, "ndim", 0) or isinstance(self._value, range)):
+        if self.count is None and (getattr(self._value, "ndim", 0) > 0 or isinstance(self._value, range)):
             raise TypeError(
                 f"{self.name} is of type {type(self._value).__name__}; expected one value for all networks, or a list "
                 f"with one for each: pass {self.name}=list({self.name})"

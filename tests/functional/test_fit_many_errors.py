@@ -186,7 +186,6 @@ def test_lists_of_different_lengths(arguments, found):
         (np.arange, "ndarray"),
         (lambda n: pandas.Series([1] * n), "Series"),
         (range, "range"),
-        (pandas.Index, "RangeIndex"),
     ],
 )
 def test_an_array_in_the_place_of_a_list(name, make, kind):
