@@ -33,8 +33,8 @@ class RecordType(types.Type):
             "reals*": types.CPointer(real),
             "words*": types.CPointer(types.uint32),
         }
-        if record.rows is not None:
-            kinds["records*"] = RecordType(record.rows, real)  # as a pointer to the first one
+        if record.row_class is not None:
+            kinds["records*"] = RecordType(record.row_class, real)  # as a pointer to the first one
         self.fields = {name: kinds[kind] for name, kind in record.kinds.items()}
         self.places = {name: place for place, name in enumerate(self.fields)}
         super().__init__(f"{record.__name__}({real})")

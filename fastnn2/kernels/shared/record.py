@@ -41,14 +41,14 @@ class Record:
     kinds : dict
         The name of each field -> "int", "float", "ints*", "floats*", "reals*", "words*" or "records*", in the order of
         the words.
-    rows : type of Record or None
+    row_class : type of Record or None
         The class of its `Records`.
     address : int
         Where the words are.
     """
 
     kinds: ClassVar[dict[str, str]] = {}
-    rows: "ClassVar[type[Record] | None]" = None
+    row_class: "ClassVar[type[Record] | None]" = None
     _words: ClassVar[struct.Struct]
     _pointers: ClassVar[list[int]]  # the words that are addresses
     _places: ClassVar[dict[str, tuple[struct.Struct, int, bool]]]  # of each field: its word, where, whether an address

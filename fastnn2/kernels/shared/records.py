@@ -118,7 +118,7 @@ class NetworksRecord(Record):
     The buffers are for this thread, each as large as any of the networks needs it.
     """
 
-    rows = NetworkJobRecord
+    row_class = NetworkJobRecord
 
     control: Ints  # of all threads, see control_words
     networks: Records  # (networks,)
