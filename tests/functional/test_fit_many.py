@@ -237,13 +237,15 @@ def test_shared_samples_are_laid_out_once(monkeypatch):
 
 
 def test_samples_of_one_network_are_not_copied_before_it_is_trained():
+    weights = np.ones((2, 60))
     runs, prepare = many_runs.as_runs(
-        [X, X[:, ::-1]], [Y, Y[:]], RATE, 5, 3, "he", 3, 0.0, None, None, True, None
+        [X, X[:, ::-1]], [Y, Y[:]], RATE, 5, 3, "he", 3, 0.0, weights, None, True, None
     )  # fmt: skip
     prepare(runs)
     run = runs[1]
     assert np.shares_memory(run.X.array, X)
     assert np.shares_memory(run.Y.array, Y)
+    assert np.shares_memory(run.weights.array, weights)
 
 
 # Random states
