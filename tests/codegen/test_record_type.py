@@ -239,7 +239,7 @@ def test_fields_that_a_kernel_writes_are_in_the_words(record_class, dtype):
 class Rows(Record):
     """Records of which a kernel takes one after the other."""
 
-    rows = Kinds
+    row_class = Kinds
 
     records: Records
     count: Int
