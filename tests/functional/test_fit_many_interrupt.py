@@ -226,7 +226,7 @@ def test_signal_between_any_two_bytecodes(is_short, expected, kind, monkeypatch)
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_copies_keep_the_results(duplicate, expected, monkeypatch):
-    monkeypatch.setattr(module, "_has_diverged", lambda run: signal.raise_signal(signal.SIGINT) or monkeypatch.undo())
+    monkeypatch.setattr(module, "_has_diverged", lambda run: monkeypatch.undo() or signal.raise_signal(signal.SIGINT))
     with pytest.raises(fastnn2.TrainingInterrupted) as caught:
         train()
     error = duplicate(caught.value)
