@@ -95,7 +95,7 @@ class MiniBatchTrainer:
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
         self._last_run: tuple[int, RunArrays | None] = 0, None  # the mini-batches before a run, and its arrays
-        self.is_persistent = False
+        self.is_persistent = self.is_stopped = False
         self.has_slow_workers = False  # for short runs; a long one finds out for itself
         self._waiting: tuple[Team, RunArrays] | None = None
         d, h, o = network.d, network.h, network.o
@@ -206,7 +206,7 @@ class MiniBatchTrainer:
         losses : ndarray
             float64; for each completed epoch, the mean loss over its samples, with the L2 penalty.
         interrupted : bool
-            Whether Ctrl-C was pressed; the parameters are then those after the last complete mini-batch.
+            Whether Ctrl-C was pressed, or :meth:`stop` was called; the parameters are then those after the last complete mini-batch.
         """
         network = self.network
         epochs = len(rates) // self.n_batches
@@ -225,8 +225,9 @@ class MiniBatchTrainer:
             self._end_waiting_team()
             arrays = RunArrays(rates, order, epochs)
             self._last_run = self._last_run[0], arrays
+            self._heed_stop(arrays)
             interrupted = run_team(self._new_team(threads, arrays), is_short, epochs, progress=False)
-            return self._losses(), interrupted
+            return self._losses(), interrupted or self.is_stopped
 
         interrupted = False
         try:
@@ -240,7 +241,18 @@ class MiniBatchTrainer:
             if not isinstance(error, KeyboardInterrupt):
                 raise
             interrupted = True
-        return self._losses(), interrupted
+        return self._losses(), interrupted or self.is_stopped
+
+    def stop(self) -> None:
+        """Let the present run, and all further ones, end after a mini-batch as after Ctrl-C; any thread may call it."""
+        self.is_stopped = True
+        arrays = self._last_run[1]
+        if arrays is not None:
+            self._heed_stop(arrays)
+
+    def _heed_stop(self, arrays: "RunArrays") -> None:
+        if self.is_stopped:
+            arrays.control[control_words.STOP] = 1
 
     def _prepare_waiting_team(self, threads: int, rates: Array, order: Array | None, epochs: int) -> Team:
         """Return the team that waits, or a new one, with the records of a run."""
@@ -258,6 +270,7 @@ class MiniBatchTrainer:
                     job.write(**self._fields(arrays, thread, len(team.jobs)))
                 arrays.keep_mode = self.keep_mode
         self._last_run = self._last_run[0], arrays
+        self._heed_stop(arrays)
         return team
 
     def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
