@@ -27,8 +27,8 @@ class CheckedData(NamedTuple):
 
     def set_attributes(self, model: Any) -> tuple[Any, Any]:
         """Give a model the attributes, as objects of its own; return X and y."""
-        if self.is_reset:
-            vars(model).pop("feature_names_in_", None)
+        if self.is_reset and "feature_names_in_" not in self.attributes:
+            vars(model).pop("feature_names_in_", None)  # those of a fit before
         for name, value in self.attributes.items():
             setattr(model, name, value.copy() if isinstance(value, np.ndarray) else value)
         binarizer = self.attributes.get("_label_binarizer")
@@ -79,8 +79,8 @@ class CheckedInputs:
         if model.warm_start and (hasattr(model, "coefs_") or hasattr(model, "classes_")):
             # They are compared with those of the fit before.
             safe_X, safe_y = checked(X, "X"), checked(y, "y")
-            found = model._validate_input(safe_X, safe_y, False, reset=not hasattr(model, "coefs_"))
-            return CheckedData(*found, {}, is_reset=False)
+            X, y = model._validate_input(safe_X, safe_y, False, reset=not hasattr(model, "coefs_"))
+            return CheckedData(X, y, {}, is_reset=False)
         kind = type(model), bool(model.warm_start)
         key = id(X), id(y), kind
         if key not in self._data:

@@ -5,6 +5,7 @@ through the warnings of their threads alone, and those of other threads are filt
 """
 
 import contextlib
+import os
 import threading
 import warnings
 import weakref
@@ -70,6 +71,20 @@ def collecting() -> Iterator[None]:
             if not _users and _changed is not None:
                 _changed.__exit__(None, None, None)
                 _changed = None
+
+
+def _end_in_child() -> None:
+    """Forget the calls of other threads, which a forked child does not have, and a lock that one of them may hold."""
+    global _lock, _changed
+    _lock = threading.Lock()
+    _users.clear()
+    if _changed is not None and _here.found is None:
+        _changed.__exit__(None, None, None)
+        _changed = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_end_in_child)
 
 
 @contextlib.contextmanager

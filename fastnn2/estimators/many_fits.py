@@ -16,7 +16,6 @@ import sklearn
 
 from fastnn2.engine.samples import count_threads
 from fastnn2.estimators import collected_warnings
-from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.checked_inputs import CheckedData, CheckedInputs
 from fastnn2.estimators.mlp import MLPClassifier, MLPRegressor
 from fastnn2.estimators.seats import Seat
@@ -117,7 +116,7 @@ def chains_of(jobs: list[Job]) -> list[list[Job]]:
 def _generator(job: Job) -> Any:
     """Return what tells the random state of a fit from those of others."""
     random_state = job.model.random_state
-    if random_state is None or random_state is np.random:
+    if random_state is None:
         random_state = np.random.mtrand._rand
     if isinstance(random_state, np.random.RandomState):
         return "shared", id(getattr(random_state, "_bit_generator", random_state))
@@ -148,7 +147,7 @@ def run(jobs: list[Job], n_threads: int | None) -> None:
         for seat in seats:
             seat.stop()
 
-    with collected_warnings.collecting(), one_blas_thread() if len(beside) > 1 else contextlib.nullcontext():
+    with collected_warnings.collecting():
         if threads < 2 or not run_beside(work, threads, stop):
             work(0)
     if in_caller:

@@ -15,7 +15,7 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.engine.mini_batch import MiniBatchTrainer
-from fastnn2.engine.orders import shuffled_orders
+from fastnn2.engine.orders import Shuffler
 from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
 from fastnn2.estimators.checked_inputs import CheckedData
@@ -199,6 +199,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
         # Parameters are copied back after each epoch only if validation or a callback reads them: the copies would take
         # 4 % of a short fit.
         is_read_between_epochs = validation is not None or getattr(self, "_task", None) is not None
+        shuffled = Shuffler(self._random_state, n, trainer.Y.dtype)
         self.n_iter_ = 0
         continues, is_stopped = True, False
         if run is not None:
@@ -210,7 +211,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
                 epochs = run.limited(epochs)
             orders = None
             if self.shuffle:
-                orders = shuffled_orders(order, epochs, self._random_state, trainer.Y.dtype)
+                orders = shuffled(order, epochs)
                 order = orders[-1]
             check_batch_weights(trainer, orders)
             rates = learning_rates(self._optimizer, epochs, trainer.n_batches, self.t_, n)

@@ -55,6 +55,6 @@ def run_beside(work: Callable[[int], None], threads: int, stop: Callable[[], Non
             if process != os.getpid():
                 raise
             raised.append(error)
-    for error in (*failures, *raised):
-        raise error
+    for failure in (*failures, *raised):
+        raise failure
     return len(started)
