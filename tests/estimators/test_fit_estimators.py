@@ -1,6 +1,7 @@
 """Many estimators in one call: each is the model of its own fit; errors, warnings, random states, signals, forks."""
 
 import contextlib
+import copy
 import os
 import signal
 import sys
@@ -61,17 +62,10 @@ def assert_same(found, expected, what=""):
 
 def fitted(models, inputs):
     """Return copies of the models, fitted one after the other by their own fit."""
-    copies = [copied(model) for model in models]
+    copies = [copy.deepcopy(model) for model in models]
     for model, arguments in zip(copies, inputs, strict=True):
         model.fit(*arguments)
     return copies
-
-
-def copied(model):
-    """Return a copy with the same fitted attributes."""
-    import copy
-
-    return copy.deepcopy(model)
 
 
 INPUTS = {
@@ -159,7 +153,7 @@ def mixture():
 def test_each_model_is_that_of_its_own_fit(n_threads, mixture):
     before = count_threads()
     originals, inputs, expected = mixture
-    models = [copied(model) for model in originals]
+    models = [copy.deepcopy(model) for model in originals]
     assert fit_estimators(models, *in_lists(inputs), n_threads=n_threads) is models
     assert_ended(before, count_threads)
     for number, (model, own) in enumerate(zip(models, expected, strict=True)):
@@ -281,7 +275,7 @@ WRONG = {
         new(), (X, y, np.ones((2, 70))), ValueError, r"sample_weight has shape \(2, 70\), .* expected \(n_samples,\)",
     ),
     "a parameter": (with_third(MLPClassifier(alpha=-1)), (X, y), ValueError, r"^estimators\[2\]: The 'alpha' param"),
-    "layers": (with_third(MLPClassifier((3, 4))), (X, y), ValueError, r"^estimators\[2\]: hidden_layer_sizes is \(3, 4"),
+    "layers": (with_third(MLPClassifier((3, 4))), (X, y), ValueError, r"^estimators\[2\]: hidden_layer_sizes is \(3,"),
     "no units": (with_third(MLPClassifier((0,))), (X, y), ValueError, r"^estimators\[2\]: hidden_layer_sizes is \(0,"),
     "NaN": (new(), ([X, X, NAN], y), ValueError, r"^estimators\[2\]: Input X contains NaN"),
     "shared NaN": (new(), (NAN, y), ValueError, r"^estimators\[0\]: Input X contains NaN"),
@@ -290,7 +284,7 @@ WRONG = {
     "lengths": (new(), (X, [y, y, y[:-1]]), ValueError, r"^estimators\[2\]: .*inconsistent numbers of samples"),
     "length of weights": (new(), (X, y, WEIGHTS[1:]), ValueError, r"^estimators\[0\]: sample_weight.shape == \(69,\)"),
     "class_weight": (
-        with_third(MLPClassifier(class_weight={7: 2.0})), (X, y), ValueError, r"^estimators\[2\]: class_weight has \[7\]",
+        with_third(MLPClassifier(class_weight={7: 2.0})), (X, y), ValueError, r"^estimators\[2\]: class_weight has",
     ),
 }  # fmt: skip
 
@@ -313,7 +307,7 @@ def test_number_of_threads_is_checked(n_threads):
 
 def test_warm_start_with_other_classes_or_features():
     model = MLPClassifier(3, max_iter=5, random_state=0, warm_start=True).fit(X, y)
-    before = copied(model)
+    before = copy.deepcopy(model)
     with pytest.raises(ValueError, match=r"^estimators\[1\]: warm_start can only be used where"):
         fit_estimators([*new(1), model], X, [y, y + 1])
     with pytest.raises(ValueError, match=r"^estimators\[1\]: X has 3 features"):
@@ -392,7 +386,7 @@ def test_warnings_of_checks_name_the_entry():
 
 
 def test_warnings_of_other_threads_are_shown_as_ever():
-    fits, shown, end = threading.Event(), [], threading.Event()
+    fits, end = threading.Event(), threading.Event()
 
     class Looking(MLPClassifier):
         def fit(self, X, y):
@@ -569,7 +563,7 @@ def test_interrupt(n_threads, solver):
     else:
         options, data = LONG, (X, y)
     warm = MLPClassifier(3, max_iter=5, random_state=0, warm_start=True, solver=solver).fit(*data)
-    before_warm = copied(warm)
+    before_warm = copy.deepcopy(warm)
     warm.max_iter = before_warm.max_iter = 10_000_000
     warm.set_params(tol=0.0, n_iter_no_change=10_000_000, max_fun=10_000_000)
     models = [MLPClassifier(3, max_iter=3, random_state=0), MLPClassifier(3, max_iter=3, random_state=1)]
@@ -633,6 +627,7 @@ print(digests() == expected, os.waitpid(child, 0)[1])
 """
 FORK_AMID = """
 import threading
+digests()  # a module that is being imported while a process is forked can be imported by neither child
 end, found = threading.Event(), []
 def work():
     while not end.is_set():
