@@ -172,8 +172,7 @@ def _fit(job: Job, seat: Seat) -> None:
     except Exception as error:
         job.error = error
     except BaseException:
-        vars(model).clear()
-        vars(model).update(before)
+        model.__dict__, job.is_done = before, False
         raise
 
 

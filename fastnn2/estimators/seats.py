@@ -6,16 +6,22 @@ from fastnn2.engine.mini_batch import MiniBatchTrainer
 class Seat:
     """What an estimator has as `_seat` while it fits beside others; one fit follows the other on it.
 
-    Attributes
+    Parameters
     ----------
-    n_threads : int or None
-        The most threads of a fit, in place of the estimator's own parameter.
+    most_threads : int or None
+        Of a fit; None leaves that to the estimator.
     """
 
-    def __init__(self, n_threads: int | None) -> None:
-        self.n_threads = n_threads
+    def __init__(self, most_threads: int | None) -> None:
+        self._most_threads = most_threads
         self._trainer: MiniBatchTrainer | None = None
         self._is_stopped = False
+
+    def n_threads(self, own: int | None) -> int | None:
+        """Return the parameter of a fit, where `own` is that of the estimator."""
+        if own is None or self._most_threads is None:
+            return own or self._most_threads
+        return min(own, self._most_threads)
 
     def take(self, trainer: MiniBatchTrainer) -> None:
         """Name the trainer of the fit, before it runs."""

@@ -85,7 +85,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
             )
 
     def _most_threads(self) -> int | None:
-        return self.n_threads if self._seat is None else self._seat.n_threads
+        return self.n_threads if self._seat is None else self._seat.n_threads(self.n_threads)
 
     # Forward
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:

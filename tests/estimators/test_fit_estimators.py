@@ -16,7 +16,7 @@ import pandas
 import pytest
 import sklearn
 import sklearn.neural_network as theirs
-from data import PATIENCE, assert_ended
+from data import PATIENCE, assert_ended, extra
 from scipy.sparse import csc_array, csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -58,6 +58,10 @@ def assert_same(found, expected, what=""):
         assert_same(vars(found), vars(expected), what)
     else:
         assert found == expected or (found != found and expected != expected), what
+
+
+def new(count=3, **options):
+    return [MLPClassifier(3, max_iter=5, random_state=seed, **options) for seed in range(count)]
 
 
 def fitted(models, inputs):
@@ -160,6 +164,14 @@ def test_each_model_is_that_of_its_own_fit(n_threads, mixture):
         assert_same(model, own, f"estimators[{number}]")
 
 
+def test_frames_of_polars():
+    polars = extra("polars", "tables")
+    frame = polars.DataFrame({name: X[:, place] for place, name in enumerate("abcd")})
+    expected = fitted(new(2), [(frame, polars.Series("y", y))] * 2)
+    for model, own in zip(fit_estimators(new(2), frame, polars.Series("y", y)), expected, strict=True):
+        assert_same(model, own)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
 @pytest.mark.parametrize("name", INPUTS)
 def test_shared_data(name, n_threads):
@@ -242,10 +254,6 @@ def test_shared_random_states_are_drawn_from_in_the_order_of_the_list(kind, n_th
 
 
 # Errors before any work
-
-
-def new(count=3, **options):
-    return [MLPClassifier(3, max_iter=5, random_state=seed, **options) for seed in range(count)]
 
 
 def with_third(model):
