@@ -33,13 +33,13 @@ class _User:
 
 
 _here, _lock, _users = _Here(), threading.Lock(), weakref.WeakSet[_User]()
-_changed: "warnings.catch_warnings[Any] | None" = None  # while it is set, it holds the filters from before
+_changed: contextlib.ExitStack | None = None  # while it is set, it holds the filters from before
 
 
 def _begin() -> None:
     global _changed
-    changed = warnings.catch_warnings()
-    changed.__enter__()
+    changed = contextlib.ExitStack()
+    changed.enter_context(warnings.catch_warnings())
     show = warnings.showwarning
 
     def keep(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
@@ -69,7 +69,7 @@ def collecting() -> Iterator[None]:
         with _lock:
             _users.discard(user)
             if not _users and _changed is not None:
-                _changed.__exit__(None, None, None)
+                _changed.close()
                 _changed = None
 
 
@@ -79,7 +79,7 @@ def _end_in_child() -> None:
     _lock = threading.Lock()
     _users.clear()
     if _changed is not None and _here.found is None:
-        _changed.__exit__(None, None, None)
+        _changed.close()
         _changed = None
 
 

@@ -28,11 +28,13 @@ def fit_estimators(estimators: Any, X: Any, y: Any, sample_weight: Any = None, *
         same object twice is an error. Of estimators that share a RandomState, or draw from NumPy's global one
         (``random_state=None``), each draws what it would in a loop, so they are fitted one after the other. Estimators
         with callbacks, ``verbose``, or of a subclass are fitted in the calling thread, after the others.
-    X, y : array_like or sparse, or a list or tuple of them
-        As ``fit`` takes them. A list or tuple has one entry for each estimator, and anything else, such as an array of
-        shape (n_samples, n_features), is one value for all: pass ``np.asarray(rows)`` for a list of rows.
-    sample_weight : array_like, or a list or tuple of them, optional
-        The same; also an array of shape (estimators, n_samples). An entry may be None.
+    X : array_like or sparse (n_samples, n_features), or a list or tuple of them
+        As ``fit`` takes it. A list or tuple has one entry for each estimator, and anything else, such as an array or a
+        frame, is one value for all: pass ``np.asarray(rows)`` for a list of rows.
+    y : array_like (n_samples,) or (n_samples, n_outputs), or a list or tuple of them
+        The same.
+    sample_weight : array_like (n_samples,), or a list or tuple of them, optional
+        The same, or an array of shape (estimators, n_samples). An entry may be None.
     n_threads : int or None, default=None
         The most threads. None takes the usable cores, and 1 inside a worker of joblib. The models do not depend on it.
 
