@@ -12,6 +12,7 @@ from fastnn2.blocks.memory_limit import as_memory_limit
 from fastnn2.blocks.read_ahead import ReadAhead
 from fastnn2.codegen import provider
 from fastnn2.codegen import store as kernel_store
+from fastnn2.codegen.loader import Kernel
 from fastnn2.codegen.processor import Processor
 from fastnn2.commands.out_of_core import read_speed
 from fastnn2.engine.full_batch import SampleParallelJob
@@ -31,6 +32,7 @@ fit_blocks_module = importlib.import_module("fastnn2.blocks.fit_blocks")
 __all__ = [
     "INLINE",
     "VECTOR_BYTES",
+    "Kernel",
     "Objective",
     "Processor",
     "ReadAhead",
