@@ -153,15 +153,19 @@ def comparison(results):
             f"lowest mean of a row is bold. {' '.join(ABOUT.split())}"
         ),
         score_table(tables, models, "error", 100),
-        "**Log loss** of the classes' probabilities:",
-        score_table(tables, models, "log loss", 1),
+    ]
+    if any(entry["classes"] for _, entry in tables):
+        paragraphs += ["**Log loss** of the classes' probabilities:", score_table(tables, models, "log loss", 1)]
+    paragraphs += [
         docs.filled(
             "**Over the tables**: geometric means of ratios, each with its 95 % interval by a bootstrap over tables "
             "and splits. A model is compared in the tables and splits that it has; times are those of a fit."
         ),
     ]
+    groups = {group_of(name) for name, _ in tables}
     for title, names in OVERALL.items():
-        paragraphs += overall(results, title, names, models)
+        if {group_of(name) for name in names} <= groups:
+            paragraphs += overall(results, title, names, models)
     paragraphs += [
         "**Time of a whole fit**, from the frame; median over the splits:",
         time_table(tables, models, seconds),
@@ -227,8 +231,6 @@ def titles(models):
 def overall(results, title, names, models):
     """Return a title and a table with a row for each model: against the MLP, and against boosting."""
     measured = [name for name in names if name in results["tables"]]
-    if not measured:
-        return [] if title == "Further tables" else [f"{title}: not measured."]
     rows = [
         [
             MODELS[model].title,
@@ -303,6 +305,9 @@ def picture(results, path):
         axis.errorbar(taken, 100 * mean, whiskers, fmt="o", color=colour, markerfacecolor=filled, capsize=3, lw=0.8)
         axis.annotate(MODELS[model].title, (taken, 100 * mean), xytext=(6, 6), textcoords="offset points", fontsize=8)
     axis.set_xscale("log")
+    for formatted in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        formatted("{x:g}")
+    axis.margins(x=0.15)
     axis.set_xlabel("time of a fit, scikit-learn's MLP = 1")
     axis.set_ylabel("errors, scikit-learn's MLP = 100")
     axis.set_title(f"Geometric means over {len(names)} tables; whiskers: 95 % of a bootstrap")
