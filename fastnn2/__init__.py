@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.reference import sigmoid
+    from fastnn2.tabular import TabularClassifier, TabularRegressor
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
     "TrainingDiverged",
     "TrainingInterrupted",
     "__version__",
@@ -58,6 +61,8 @@ __all__ = [
 _MODULES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "TabularClassifier": "tabular",
+    "TabularRegressor": "tabular",
     "init_params": "functional.steps",
     "sigmoid": "reference",
     "backward": "functional.steps",

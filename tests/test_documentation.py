@@ -187,6 +187,7 @@ BELOW = {
     "engine": ENGINE,
     "functional": FUNCTIONAL,
     "estimators": FUNCTIONAL,
+    "tabular": ("estimators", *FUNCTIONAL),
     "files": FILES,
     "displays": FILES,
     "blocks": FILES,
@@ -251,7 +252,7 @@ def test_a_room_says_what_lives_there_and_what_it_may_import(room):
         assert re.search(r"[Mm]ay import|[Ii]mports nothing", docstring), room
 
 
-@pytest.mark.parametrize("room", ["blocks", "dask", "displays", "engine", "estimators", *TABLES])
+@pytest.mark.parametrize("room", ["blocks", "dask", "displays", "engine", "estimators", "tabular", *TABLES])
 def test_a_room_names_its_modules(room):
     docstring = docstring_of(f"fastnn2.{room}")
     names = [path.stem for path in PACKAGE.joinpath(*room.split(".")).glob("*.py") if path.stem != "__init__"]

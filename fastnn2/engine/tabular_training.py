@@ -37,6 +37,8 @@ class Member:
         Of the random numbers, from 0 to 2^63 - 1.
     losses, held_losses : ndarray
         Of the completed epochs.
+    is_finite : bool
+        Whether no loss and no parameter was infinite or NaN, which ends a training.
     """
 
     params: Array
@@ -45,6 +47,7 @@ class Member:
     seed: int
     losses: Array = dataclasses.field(default_factory=lambda: np.zeros(0))
     held_losses: Array = dataclasses.field(default_factory=lambda: np.zeros(0))
+    is_finite: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,4 +165,8 @@ class _MemberJob:
         member = self._member
         member.losses, member.held_losses = self._losses[:completed], self._held_losses[:completed]
         is_best = len(member.held) > 0 and completed > 0
+        member.is_finite = self._control[control_words.OUTCOME] not in (
+            control_words.COST_NOT_FINITE,
+            control_words.PARAMS_NOT_FINITE,
+        ) and (not is_best or bool(np.isfinite(member.held_losses).any()))
         member.params = self._best if is_best else self._params

@@ -82,7 +82,7 @@ class NumberColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         columns = checked_columns(self, X, reset=False)
-        found = [_numbers(column, name) for column, name in zip(columns, names_of(self), strict=True)]
+        found = [numbers_of(column, name) for column, name in zip(columns, names_of(self), strict=True)]
         result = np.empty((len(found[0]), len(found)), dtype=self.dtype)
         for first in range(0, len(result), ROWS):
             rows = slice(first, first + ROWS)
@@ -100,8 +100,8 @@ class NumberColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 NumberColumns.__module__ = "fastnn2.estimators"  # where pickles and model files find it
 
 
-def _numbers(column: Any, name: str) -> Array:
-    """Return a column as an array of numbers or booleans (n_samples,)."""
+def numbers_of(column: Any, name: str, expected: str = "numbers or booleans") -> Array:
+    """Return a column as an array of numbers or booleans (n_samples,); `expected` is for the error."""
     if is_polars(column):
         if column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null"):
             return np.asarray((column if column.dtype.is_float() else column.cast(float)).to_numpy())
@@ -110,12 +110,20 @@ def _numbers(column: Any, name: str) -> Array:
     values = values_of(column)
     if values.dtype.kind in "biuf":
         return values
-    return np.array([_number(value, row, name) for row, value in enumerate(values.tolist())], dtype=np.float64)
+    return np.array(
+        [_number(value, row, name, expected) for row, value in enumerate(values.tolist())], dtype=np.float64
+    )
 
 
-def _number(value: Any, row: int, name: str) -> float:
+def _number(value: Any, row: int, name: str, expected: str) -> float:
     if is_missing(value):
         return np.nan
     if not isinstance(value, _NUMBERS):
-        raise not_expected(name, row, value, "a number", "numbers or booleans")
-    return float(value)
+        raise not_expected(name, row, value, "a number", expected)
+    try:
+        return float(value)
+    except (OverflowError, ValueError):  # an integer of 400 digits, or decimal's signaling NaN
+        raise ValueError(
+            f"column {name!r} has a {type(value).__name__} in row {row} (the first row is 0) that float64 cannot hold; "
+            "expected numbers up to 1.8e308: divide the column, or take its logarithm"
+        ) from None

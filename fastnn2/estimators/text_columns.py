@@ -91,7 +91,7 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns = checked_columns(self, X, reset=False)
         result = np.empty((len(columns[0]), len(columns)), dtype=object)
         for place, column in enumerate(columns):
-            result[:, place] = self._as_meant(_texts(column))
+            result[:, place] = self._as_meant(texts_of(column))
         return result
 
     def _as_meant(self, texts: Array) -> Array:
@@ -119,7 +119,7 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 TextColumns.__module__ = "fastnn2.estimators"  # where pickles and model files find it
 
 
-def _texts(column: Any) -> Array:
+def texts_of(column: Any) -> Array:
     """Return a column as an array of texts (n_samples,)."""
     if is_polars(column):
         column = column.alias("texts")  # polars takes names such as "^a$" for patterns, also of a Series

@@ -2,11 +2,11 @@
 
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
@@ -16,7 +16,7 @@ from fastnn2.engine.tabular_inference import TabularNetworks
 from fastnn2.engine.tabular_shape import TabularShape
 from fastnn2.engine.tabular_training import Recipe, train_members
 from fastnn2.tabular.encoder import TableEncoder
-from fastnn2.tabular.members import new_members
+from fastnn2.tabular.members import count_held, new_members
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +25,7 @@ DROPOUT = 0.15  # "auto", of a classifier with bins
 FEWEST_TO_HOLD_OUT = 50  # rows from which on "auto" holds some out
 
 
-class Tabular(BaseEstimator):
+class Tabular(BaseEstimator):  # type: ignore[misc]
     """An ensemble of networks with one hidden layer, on raw tables."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -93,67 +93,83 @@ class Tabular(BaseEstimator):
         tags.input_tags.sparse = False
         return tags
 
-    def _fit_rows(
-        self, X: Any, Y: Array, sample_weight: Any, loss: int, classes: Array | None
-    ) -> Self:
+    def _used_rows(self, X: Any, y: Array, sample_weight: Any) -> tuple[Any, Array, Array | None]:
+        """Return the rows, the targets and the weights of samples with a weight above 0; None if all weigh the same.
+
+        Weights are divided by the largest one. Those that the dtype does not hold beside it are 0.
+        """
+        check_consistent_length(X, y)
+        if sample_weight is None:
+            return X, y, None
+        weights = _check_sample_weight(sample_weight, np.empty((len(y), 0)), ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+        weights = (weights / weights.max()).astype(self.dtype)
+        kept = np.flatnonzero(weights >= np.finfo(self.dtype).tiny)
+        if len(kept) < len(y):
+            X, y, weights = _safe_indexing(X, kept), y[kept], weights[kept]
+        return X, y, None if (weights == 1).all() else weights
+
+    def _fit_rows(self, X: Any, Y: Array, weights: Array | None, loss: int, classes: Array | None) -> None:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
-        check_consistent_length(X, Y)
-        weights, kept = self._weights(sample_weight, len(Y))
-        if kept is not None:
-            X, Y, weights = rows_of_table(X, kept), Y[kept], weights[kept]
-            classes = None if classes is None else classes[kept]
-        self.encoder_ = TableEncoder(
-            self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype
-        )
+        n, dtype = len(Y), np.dtype(self.dtype)
+        held_fraction = self._held_fraction(n, classes)
+        self.encoder_ = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
         samples = self.encoder_.fit_encode(X, owner=self)
-        n, encoder, dtype = samples.n, self.encoder_, np.dtype(self.dtype)
-        shape = TabularShape(
-            encoder.d, encoder.p, encoder.q, encoder.bins, encoder.category_rows, self.hidden_size, Y.shape[1], dtype
-        )
-        held_fraction = self.validation_fraction if self._keeps_best(n) else 0.0
+        shape = self._shape(self.hidden_size, Y.shape[1], dtype)
         members = new_members(
-            self.n_estimators, check_random_state(self.random_state), shape, encoder.zero_rows, n, classes,
+            self.n_estimators, check_random_state(self.random_state), shape, self.encoder_.zero_rows, n, classes,
             held_fraction)  # fmt: skip
-        batch = self._batch(n, len(members[0].order))
-        steps = self.max_iter * -(-len(members[0].order) // batch)
+        n_training = len(members[0].order)
+        batch = self._batch(n, n_training)
+        steps = self.max_iter * -(-n_training // batch)
         recipe = Recipe(
-            loss, self.max_iter, batch, round(256 * self._dropout(classes is not None)),
+            loss, self.max_iter, batch, self._drop(classes is not None),
             cosine_rates(steps, self.learning_rate_init, BETA_1, self.beta_2), BETA_1, self.beta_2, EPSILON,
         )  # fmt: skip
         interrupted = train_members(
-            shape, samples, np.ascontiguousarray(Y, dtype=dtype),
-            None if weights is None else np.ascontiguousarray(weights, dtype=dtype), members, recipe, self.n_threads,
+            shape, samples, np.ascontiguousarray(Y, dtype=dtype), weights, members, recipe, self.n_threads,
             self.progress)  # fmt: skip
+        for number, member in enumerate(members):
+            if not member.is_finite:
+                raise ValueError(
+                    f"the training of network {number} has numbers that are not finite in epoch "
+                    f"{len(member.losses) + 1}; learning_rate_init is {self.learning_rate_init}: lower it"
+                )
         self.params_ = [{name: view.copy() for name, view in shape.views(one.params).items()} for one in members]
         self.loss_curves_ = [one.losses.tolist() for one in members]
         self.validation_loss_curves_ = [one.held_losses.tolist() for one in members] if held_fraction else None
         self.n_iter_ = max(len(one.losses) for one in members)
         self._loss = loss
         if interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
-        return self
+            warnings.warn("Training interrupted by user.", stacklevel=4)  # where fit is called, through its decorator
 
-    def _weights(self, sample_weight: Any, n: int) -> tuple[Any, Array | None]:
-        """Return the weights, None if all are 1, and the rows with a weight above 0, None if all are."""
-        if sample_weight is None:
-            return None, None
-        weights = _check_sample_weight(sample_weight, np.empty((n, 0)), ensure_non_negative=True)
-        kept = np.flatnonzero(weights)
-        if not len(kept):
-            raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
-        return weights, None if len(kept) == n else kept
-
-    def _keeps_best(self, n: int) -> bool:
-        return n >= FEWEST_TO_HOLD_OUT if isinstance(self.keep_best, str) else bool(self.keep_best)
+    def _held_fraction(self, n: int, classes: Array | None) -> float:
+        """Return the share of samples that each network holds out, 0 for none."""
+        is_auto = isinstance(self.keep_best, str)
+        if not (n >= FEWEST_TO_HOLD_OUT if is_auto else self.keep_best):
+            return 0.0
+        if count_held(n, classes, self.validation_fraction).any():
+            return float(self.validation_fraction)
+        if is_auto:
+            return 0.0
+        of_each = "" if classes is None else " of each class"
+        raise ValueError(
+            f"keep_best is True, and validation_fraction, {self.validation_fraction}, of {n} samples holds out "
+            f"none{of_each}; pass more samples, a larger fraction, or keep_best=False"
+        )
 
     def _batch(self, n: int, n_training: int) -> int:
         wanted = min(max(n // 32, 32), 200) if isinstance(self.batch_size, str) else int(self.batch_size)
         return min(wanted, n_training)
 
-    def _dropout(self, is_classifier: bool) -> float:
-        if not isinstance(self.dropout, str):
-            return float(self.dropout)
-        return DROPOUT if is_classifier and self.encoder_.p and self.n_bins else 0.0
+    def _drop(self, is_classifier: bool) -> int:
+        """Return of 256 hidden units how many are dropped; never all of them."""
+        if isinstance(self.dropout, str):
+            share = DROPOUT if is_classifier and self.encoder_.p and self.n_bins else 0.0
+        else:
+            share = self.dropout
+        return min(round(256 * share), 255)
 
     def _outputs(self, X: Any) -> Array:
         """Return the outputs of each member (members, n, o)."""
@@ -163,21 +179,16 @@ class Tabular(BaseEstimator):
 
     def _networks(self) -> TabularNetworks:
         """Return the networks as the kernel takes them."""
-        encoder, first = self.encoder_, self.params_[0]
-        dtype = first["W1"].dtype
-        shape = TabularShape(
-            encoder.d, encoder.p, encoder.q, encoder.bins, encoder.category_rows, len(first["b1"]), len(first["b2"]),
-            dtype)  # fmt: skip
+        first = self.params_[0]
+        shape = self._shape(len(first["b1"]), len(first["b2"]), first["W1"].dtype)
         packed = []
         for params in self.params_:
-            packed.append(np.zeros(shape.count, dtype=dtype))
+            packed.append(np.zeros(shape.count, dtype=shape.dtype))
             for name, view in shape.views(packed[-1]).items():
                 view[...] = params[name]
         return TabularNetworks(shape, packed, self._loss)
 
-
-def rows_of_table(X: Any, rows: Array) -> Any:
-    """Return some rows of a table."""
-    from sklearn.utils import _safe_indexing
-
-    return _safe_indexing(X, rows)
+    def _shape(self, h: int, o: int, dtype: Any) -> TabularShape:
+        """Return the shape of a network with h hidden units and o outputs for the rows of the encoder."""
+        encoder = self.encoder_
+        return TabularShape(encoder.d, encoder.p, encoder.q, encoder.bins, encoder.category_rows, h, o, dtype)

@@ -8,6 +8,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
 
 from fastnn2.estimators.labels import weights_of_classes
 from fastnn2.kernels.shared import choices
@@ -16,7 +17,7 @@ from fastnn2.tabular.base import Tabular
 Array = np.ndarray[Any, Any]
 
 
-class TabularClassifier(ClassifierMixin, Tabular):
+class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
     """Classes from a raw table, by the mean of a few networks with one hidden layer.
 
     A network sees each number itself, and a piecewise-linear function of it, which it learns; each category has
@@ -45,12 +46,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
     batch_size : int or "auto", default="auto"
         Rows of a mini-batch; "auto" is a 32nd of the rows, within 32 and 200.
     dropout : float or "auto", default="auto"
-        The share of hidden units that are dropped in training, in steps of 1/256; "auto" is 0.15 with bins.
+        The share of hidden units that are dropped in training, in steps of 1/256 and below 1; "auto" is 0.15 with bins.
     keep_best : bool or "auto", default="auto"
         Whether each network holds out rows of its own and keeps the parameters of its best epoch on them; otherwise
         those of the last epoch. "auto" does with 50 rows or more.
     validation_fraction : float, default=0.15
-        The share of each class that is held out.
+        The share of each class that is held out, rounded; at least one row of each stays in training.
     class_weight : dict, "balanced" or None, default=None
         The weight of each sample is multiplied by that of its class.
     dtype : {"float32", "float64"}, default="float32"
@@ -123,7 +124,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         )  # fmt: skip
         self.class_weight = class_weight
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TabularClassifier":
         """Fit the networks.
 
@@ -146,18 +147,22 @@ class TabularClassifier(ClassifierMixin, Tabular):
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
         numbers = encoder.transform(y)
-        self.classes_ = encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}; expected two or more classes")
+        labels = encoder.classes_.tolist()
+        if len(labels) < 2:
+            raise ValueError(f"y has one class, {labels[0]!r}; expected two or more classes")
         if self.class_weight is not None:
-            by_class = weights_of_classes(
-                self.class_weight, self.classes_.tolist(), lambda: np.bincount(numbers, minlength=len(self.classes_))
-            )
-            sample_weight = by_class[numbers] if sample_weight is None else by_class[numbers] * sample_weight
-        if len(self.classes_) == 2:
-            return self._fit_rows(X, numbers[:, np.newaxis] == 1, sample_weight, choices.LOG_LOSS, numbers)
-        one_hot = numbers[:, np.newaxis] == np.arange(len(self.classes_))
-        return self._fit_rows(X, one_hot, sample_weight, choices.CROSS_ENTROPY, numbers)
+            weights = _check_sample_weight(sample_weight, numbers[:, np.newaxis], dtype=np.float64)
+            used = numbers[weights > 0]  # "balanced" counts these
+            by_class = weights_of_classes(self.class_weight, labels, lambda: np.bincount(used, minlength=len(labels)))
+            sample_weight = weights * by_class[numbers]
+        X, numbers, weights = self._used_rows(X, numbers, sample_weight)
+        self.classes_ = encoder.classes_
+        if len(labels) == 2:
+            self._fit_rows(X, numbers[:, np.newaxis], weights, choices.LOG_LOSS, numbers)
+        else:
+            one_hot = numbers[:, np.newaxis] == np.arange(len(labels))
+            self._fit_rows(X, one_hot, weights, choices.CROSS_ENTROPY, numbers)
+        return self
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class: the mean over the networks.

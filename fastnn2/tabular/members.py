@@ -40,26 +40,28 @@ def new_members(
     return members
 
 
+def count_held(n: int, classes: Array | None, held_fraction: float) -> Array:
+    """Return how many samples of each class are held out, of all n if there are no classes; never all of a class."""
+    counts = np.array([n]) if classes is None else np.bincount(classes)
+    held: Array = np.clip(np.rint(held_fraction * counts), 0, np.maximum(counts - 1, 0)).astype(np.int64)
+    return held
+
+
 def split(
     n: int, classes: Array | None, held_fraction: float, random_state: np.random.RandomState
 ) -> tuple[Array, Array]:
     """Return the samples to train on, in a random order, and those to hold out.
 
-    Of each class the same share is held out, rounded; so one that has a single sample stays in training.
+    Of each class the same share is held out, rounded, and at least one sample stays in training.
     """
     order = random_state.permutation(n)
-    if held_fraction == 0:
-        return order, np.zeros(0, dtype=np.int64)
-    if classes is None:
-        is_held = np.arange(n) < round(held_fraction * n)
-    else:
-        of_order = classes[order]
-        counts = np.bincount(of_order)
-        by_class = np.argsort(of_order, kind="stable")
-        starts = np.repeat(np.cumsum(counts) - counts, counts)
-        wanted = np.repeat(np.rint(held_fraction * counts), counts)
-        is_held = np.empty(n, dtype=bool)
-        is_held[by_class] = np.arange(n) - starts < wanted
+    wanted = count_held(n, classes, held_fraction)
+    of_order = np.zeros(n, dtype=np.int64) if classes is None else classes[order]
+    counts = np.bincount(of_order)
+    by_class = np.argsort(of_order, kind="stable")
+    rank = np.empty(n, dtype=np.int64)  # of a sample among those of its class, in the random order
+    rank[by_class] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    is_held = rank < wanted[of_order]
     return order[~is_held], order[is_held]
 
 

@@ -8,12 +8,13 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
 from fastnn2.kernels.shared import choices
+from fastnn2.tabular import scaling
 from fastnn2.tabular.base import Tabular
 
 Array = np.ndarray[Any, Any]
 
 
-class TabularRegressor(RegressorMixin, Tabular):
+class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]
     """A number from a raw table, by the mean of a few networks with one hidden layer.
 
     The networks and their training are those of :class:`TabularClassifier`.
@@ -42,12 +43,12 @@ class TabularRegressor(RegressorMixin, Tabular):
     batch_size : int or "auto", default="auto"
         Rows of a mini-batch; "auto" is a 32nd of the rows, within 32 and 200.
     dropout : float or "auto", default="auto"
-        The share of hidden units that are dropped in training, in steps of 1/256; "auto" is 0.
+        The share of hidden units that are dropped in training, in steps of 1/256 and below 1; "auto" is 0.
     keep_best : bool or "auto", default="auto"
         Whether each network holds out rows of its own and keeps the parameters of its best epoch on them; otherwise
         those of the last epoch. "auto" does with 50 rows or more.
     validation_fraction : float, default=0.15
-        The share of the rows that is held out.
+        The share of the rows that is held out, rounded; at least one row stays in training.
     dtype : {"float32", "float64"}, default="float32"
         Of the networks.
     random_state : int, RandomState or None, default=None
@@ -62,7 +63,8 @@ class TabularRegressor(RegressorMixin, Tabular):
     params_, encoder_, loss_curves_, validation_loss_curves_, n_iter_, n_features_in_, feature_names_in_
         As of :class:`TabularClassifier`. Squared errors are those of the standardised target, divided by 2.
     target_mean_, target_scale_ : float
-        What targets are standardised by; with the Poisson loss they are divided by the scale, their mean.
+        What targets are standardised by; the scale is 0 if they are all the same. With the Poisson loss they are
+        divided by the scale, their mean.
 
     Examples
     --------
@@ -110,7 +112,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         )  # fmt: skip
         self.loss = loss
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TabularRegressor":
         """Fit the networks.
 
@@ -129,23 +131,22 @@ class TabularRegressor(RegressorMixin, Tabular):
         """
         y = column_or_1d(y, warn=True)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        weights, kept = self._weights(sample_weight, len(y))
-        used, used_weights = (y, weights) if kept is None else (y[kept], weights[kept])
-        mean = float(np.average(used, weights=used_weights))
+        X, y, weights = self._used_rows(X, y, sample_weight)
+        exponent = scaling.safe_exponent(float(abs(y).max()))
+        y = scaling.divided(y, exponent)
         if self.loss == "poisson":
-            if used.min() < 0 or mean == 0:
+            if y.min() < 0 or y.max() == 0:
+                found = np.ldexp(y.min(), exponent) if y.min() < 0 else "only zeros"
                 raise ValueError(
-                    f"loss is 'poisson', and y has {used.min() if used.min() < 0 else 'only zeros'}; expected numbers of "
-                    "0 or more, not all 0"
+                    f"loss is 'poisson', and y has {found}; expected numbers of 0 or more, not all of them 0"
                 )
-            self.target_mean_, self.target_scale_ = 0.0, mean
-            loss = choices.POISSON
+            mean, scale, loss = 0.0, float(np.average(y, weights=weights)), choices.POISSON
         else:
-            deviation = float(np.sqrt(np.average((used - mean) ** 2, weights=used_weights)))
-            self.target_mean_, self.target_scale_ = mean, deviation or 1.0
+            mean, scale = _mean_and_deviation(y, weights)
             loss = choices.SQUARED_ERROR
-        targets = ((y - self.target_mean_) / self.target_scale_)[:, np.newaxis]
-        return self._fit_rows(X, targets, sample_weight, loss, None)
+        self.target_mean_, self.target_scale_ = float(np.ldexp(mean, exponent)), float(np.ldexp(scale, exponent))
+        self._fit_rows(X, ((y - mean) / (scale or 1.0))[:, np.newaxis], weights, loss, None)
+        return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the mean of the networks' values.
@@ -167,6 +168,13 @@ class TabularRegressor(RegressorMixin, Tabular):
         values = self._outputs(X)[:, :, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
         mean = values.mean(axis=0)
         return (mean, values.std(axis=0)) if return_std else mean
+
+
+def _mean_and_deviation(y: Array, weights: Array | None) -> tuple[float, float]:
+    """Return the weighted mean and standard deviation of targets (n,); the latter is exactly 0 if all are the same."""
+    shifts = y - y[0]  # small where all targets are large
+    shift = np.average(shifts, weights=weights)
+    return float(y[0] + shift), float(np.sqrt(np.average((shifts - shift) ** 2, weights=weights)))
 
 
 TabularRegressor.__module__ = "fastnn2.tabular"  # the public name, which pickles contain

@@ -95,6 +95,15 @@ def test_neither_library_is_imported():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("step", [TextColumns(), NumberColumns()], ids=str)
+def test_frames_without_columns_and_columns_of_one_name_are_refused(step):
+    for frame in (pd.DataFrame(index=range(3)), pl.DataFrame()):
+        with pytest.raises(ValueError, match=f"X has 0 (rows|columns); {type(step).__name__} expects at least one"):
+            step.fit(frame)
+    with pytest.raises(ValueError, match="X has 2 columns of the name 'b'; expected a name for each column: rename"):
+        step.fit(pd.DataFrame(np.ones((1, 3)), columns=["b", "a", "b"]))
+
+
 def test_lazy_frames_are_refused():
     for step in (TextColumns(), DateColumns(), NumberColumns()):
         with pytest.raises(TypeError, match=r"X is a LazyFrame, .*: pass X\.collect\(\)"):

@@ -92,6 +92,18 @@ def test_what_is_not_a_number_is_refused(make, column, value):
         NumberColumns().fit(good).transform(bad)
 
 
+@pytest.mark.parametrize("value", [10**400, decimal.Decimal("sNaN"), fractions.Fraction(10**400, 3)])
+def test_a_number_that_float64_cannot_hold_is_refused(value):
+    frame = pd.DataFrame({"age": pd.Series([1, value], dtype=object)})
+    with pytest.raises(ValueError, match=r"column 'age' has a \w+ in row 1 .* that float64 cannot hold; expected"):
+        NumberColumns().fit_transform(frame)
+
+
+def test_a_long_value_is_cut_short():
+    with pytest.raises(ValueError, match=rf"column 'x0' has '{'a' * 99}… in row 0 \(the first"):
+        NumberColumns().fit_transform([["a" * 1000]])
+
+
 def test_another_dtype_is_refused():
     with pytest.raises(ValueError, match="The 'dtype' parameter of NumberColumns must be a str among"):
         NumberColumns("float16").fit([[1.0]])

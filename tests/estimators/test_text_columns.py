@@ -38,7 +38,7 @@ COLUMNS = {
     ),
     "integers": (
         [pd.Series([3, -1, 0, 3], dtype=kind) for kind in ("int64", "Int64", "int8", object, "category", float)]
-        + [pl.Series([3, -1, 0, 3], dtype=kind) for kind in (pl.Int64, pl.Int16, pl.Float64, pl.Float32)],
+        + [pl.Series([3, -1, 0, 3], dtype=kind) for kind in (pl.Int64, pl.Int16, pl.Int128, pl.Float64, pl.Float32)],
         ["3", "-1", "0", "3"],
     ),
     "integers with missing ones": (
