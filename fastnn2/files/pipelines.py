@@ -8,12 +8,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fastnn2.estimators import MLPClassifier, MLPRegressor
+from fastnn2.tabular import TabularClassifier, TabularRegressor
 
-EXPECTED = "fastnn2's MLPClassifier or MLPRegressor, or a scikit-learn Pipeline that ends with one"
+MLPS = (MLPClassifier, MLPRegressor)
+TABULAR = (TabularClassifier, TabularRegressor)
 PASSES_ON = (None, "passthrough")
 
 
-def network_in(model: Any, what: str = "it", also_expected: str = "") -> Any:
+def network_in(model: Any, what: str = "it", also_expected: str = "", kinds: tuple[type, ...] = MLPS) -> Any:
     """Return the estimator of ours that a model is, or that a Pipeline ends with.
 
     Parameters
@@ -23,6 +25,8 @@ def network_in(model: Any, what: str = "it", also_expected: str = "") -> Any:
         What the model is called in a message.
     also_expected : str
         What else the caller takes, for the end of the message.
+    kinds : tuple of classes
+        Of the estimators that the caller takes.
 
     Raises
     ------
@@ -32,12 +36,16 @@ def network_in(model: Any, what: str = "it", also_expected: str = "") -> Any:
     last = model
     while type(last) is Pipeline:
         last = last.steps[-1][1] if last.steps else None
-    if type(last) in (MLPClassifier, MLPRegressor):
+    if type(last) in kinds:
         return last
     found = type(last).__module__.split(".")[0] + "." + type(last).__name__
     if last is not model:
         found = f"a Pipeline that ends with {found}"
-    raise TypeError(f"{what} is {found}; expected {EXPECTED}{also_expected}{_hint(last)}")
+    *others, name = [kind.__name__ for kind in kinds]
+    raise TypeError(
+        f"{what} is {found}; expected fastnn2's {', '.join(others)} or {name}, or a scikit-learn Pipeline that ends "
+        f"with one{also_expected}{_hint(last)}"
+    )
 
 
 def _hint(model: Any) -> str:
@@ -45,6 +53,8 @@ def _hint(model: Any) -> str:
         return f". Convert it first: fastnn2.{type(model).__name__}.from_sklearn(model)"
     if hasattr(model, "best_estimator_"):
         return ". Pass its best_estimator_"
+    if type(model) in TABULAR:
+        return ". A model that takes raw tables is kept by fastnn2.save alone"
     return ""
 
 

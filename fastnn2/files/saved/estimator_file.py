@@ -14,10 +14,9 @@ import numpy as np
 import sklearn
 
 from fastnn2._version import __version__
-from fastnn2.files.pipelines import network_in
 from fastnn2.files.saved import plain_zip
 from fastnn2.files.saved.array_header import read_header
-from fastnn2.files.saved.network_state import check_network, from_stored, to_stored
+from fastnn2.files.saved.network_state import check_network, dtype_of, from_stored, saved_network_in, to_stored
 from fastnn2.files.saved.plain_zip import INFO, SCHEMA
 from fastnn2.files.saved.skops_schema import TRUSTED, check_schema, normalized, read_schema, refused_names
 from fastnn2.files.saved.versions import check_version
@@ -46,8 +45,7 @@ def to_bytes(model: Any) -> bytes:
         It has something that a file may not have.
     """
     stored = to_stored(model)
-    network = network_in(stored)
-    check_network(network)
+    network = saved_network_in(stored)
     skops = _skops("fastnn2.save")
     if getattr(network, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in network._skl_callbacks)
@@ -71,9 +69,8 @@ def to_bytes(model: Any) -> bytes:
         )
     text, files = normalized(schema)
     members = {SCHEMA: text, **{new: old[name] for name, new in files.items()}}
-    coefs = getattr(network, "coefs_", None)
     info = {
-        "class": type(model).__name__, "dtype": coefs[0].dtype.name if coefs else None, "format": FORMAT,
+        "class": type(model).__name__, "dtype": dtype_of(network), "format": FORMAT,
         "version": VERSION, "fastnn2": __version__, "scikit-learn": sklearn.__version__, "skops": skops.__version__,
         "numpy": np.__version__,
     }  # fmt: skip
@@ -116,11 +113,10 @@ def from_bytes(data: bytes) -> Any:
     except Exception as error:  # objects of all kinds get their state from a file that anybody may have written
         raise ValueError(f"skops cannot read it ({type(error).__name__}: {error}){_versions(info, skops)}") from error
     try:
-        network = network_in(model)
+        network = saved_network_in(model)
         from_stored(model)
         check_network(network)
-        coefs = getattr(network, "coefs_", None)
-        if (info["class"], info["dtype"]) != (type(model).__name__, coefs[0].dtype.name if coefs else None):
+        if (info["class"], info["dtype"]) != (type(model).__name__, dtype_of(network)):
             raise ValueError(f"it says that it has a {reprlib.repr(info['class'])} of {reprlib.repr(info['dtype'])}")
     except (AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"its model is not complete ({type(error).__name__}: {error})") from error

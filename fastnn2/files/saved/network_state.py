@@ -13,9 +13,15 @@ from sklearn.preprocessing import LabelBinarizer
 
 from fastnn2.estimators import MLPClassifier
 from fastnn2.estimators.networks import ACTIVATIONS, LOSSES
-from fastnn2.files.pipelines import network_in
+from fastnn2.files.pipelines import MLPS, TABULAR, network_in
+from fastnn2.files.saved import tabular_state
 
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+
+
+def saved_network_in(model: Any) -> Any:
+    """Return the estimator of ours that a model is, or that a Pipeline ends with, of any kind that files keep."""
+    return network_in(model, kinds=(*MLPS, *TABULAR))
 
 
 def _replaced(model: Any, network: Any) -> Any:
@@ -35,15 +41,18 @@ def _shallow_copy(model: Any) -> Any:
 
 
 def to_stored(model: Any) -> Any:
-    """Return the model in the form that a file keeps; the model is as it was."""
-    network = _shallow_copy(network_in(model))
+    """Return the model in the form that a file keeps, after :func:`check_network`; the model is as it was."""
+    network = _shallow_copy(saved_network_in(model))
     attributes = vars(network)
+    if _has_another_optimizer(attributes):
+        del attributes["_optimizer"]
+    check_network(network)
+    if type(network) in TABULAR:
+        tabular_state.to_stored(attributes)
     for name in _CURVES:
         curve = attributes.get(name)
         if isinstance(curve, list) and curve and all(type(number) is float for number in curve):
             attributes[name] = np.array(curve)
-    if _has_another_optimizer(attributes):
-        del attributes["_optimizer"]
     if isinstance(attributes.get("class_weight"), dict):
         attributes["class_weight"] = list(attributes["class_weight"].items())
     return _replaced(model, network)
@@ -63,7 +72,10 @@ def _has_another_optimizer(attributes: dict[str, Any]) -> bool:
 
 def from_stored(model: Any) -> None:
     """Bring a model back from the form that a file keeps, in place."""
-    attributes = vars(network_in(model))
+    network = saved_network_in(model)
+    attributes = vars(network)
+    if type(network) in TABULAR:
+        tabular_state.from_stored(attributes)
     for name in _CURVES:
         curve = attributes.get(name)
         if isinstance(curve, np.ndarray):
@@ -73,8 +85,19 @@ def from_stored(model: Any) -> None:
         attributes["class_weight"] = dict(attributes["class_weight"])
 
 
+def dtype_of(network: Any) -> str | None:
+    """Return the name of the dtype of a network that was checked, None if it is not fitted."""
+    if type(network) in TABULAR:
+        return network.params_[0]["W1"].dtype.name if hasattr(network, "params_") else None
+    coefs = getattr(network, "coefs_", None)
+    return coefs[0].dtype.name if coefs else None
+
+
 def check_network(network: Any) -> None:
     """Raise ValueError if arrays and sizes of an estimator do not fit each other: kernels do not check them."""
+    if type(network) in TABULAR:
+        tabular_state.check_tabular(network)
+        return
     attributes = vars(network)
     n_threads = attributes.get("n_threads")
     _expect(n_threads is None or (_is_count(n_threads) and n_threads > 0), "n_threads", "None or a number above 0")

@@ -23,6 +23,8 @@ OBJECTS = (
     "fastnn2.estimators.MLPRegressor",
     "fastnn2.estimators.NumberColumns",
     "fastnn2.estimators.TextColumns",
+    "fastnn2.tabular.TabularClassifier",
+    "fastnn2.tabular.TabularRegressor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.compose._column_transformer.make_column_selector",
