@@ -188,7 +188,7 @@ BELOW = {
     "functional": FUNCTIONAL,
     "estimators": FUNCTIONAL,
     "tabular": ("estimators", *FUNCTIONAL),
-    "files": FILES,
+    "files": ("tabular", *FILES),
     "displays": FILES,
     "blocks": FILES,
     "dask": FILES,
