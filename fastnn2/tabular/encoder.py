@@ -239,7 +239,8 @@ class TableEncoder:
 
     def _binned(self, values: Array, k: int) -> tuple[Array, Array]:
         """Return the bins of values and the fractions of the way through them."""
-        edges = self.edges[k][~np.isnan(self.edges[k])]
+        edges = self.edges[k, : self.n_bins + 1]  # a file that has more does not lead outside of the table of bins
+        edges = edges[~np.isnan(edges)]
         if not len(edges):
             return np.zeros(len(values), dtype=np.int64), np.zeros(len(values))
         return bins.look_up(values, edges)

@@ -76,6 +76,15 @@ def test_rows_are_numbered_through_all_features():
     assert made.encode(new).categories.tolist() == [[2, 8]]
 
 
+def test_rows_that_may_never_be_trained_begin_at_0():
+    """So a category that is new at prediction adds nothing where none was rare in training."""
+    made = encoder()
+    made.fit_encode(pd.DataFrame({"a": [*"xy"], "b": [True, True]}))
+    assert made.zero_rows.tolist() == [False, False, True, True, False, True, True]
+    made.fit_encode(np.eye(2))
+    assert made.zero_rows.tolist() == []
+
+
 def test_missing_values_of_a_feature_of_two_values():
     """Present ones add nothing to the numbers, which have them."""
     made = encoder()

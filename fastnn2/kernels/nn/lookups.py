@@ -18,6 +18,7 @@ Reference: Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Feature
 
 from numba import njit
 
+from fastnn2.kernels.shared.tuning import SUMMED_SAMPLES
 from fastnn2.kernels.simd.blocks import smaller
 from fastnn2.kernels.simd.lanes import fold_group, sum_lanes
 from fastnn2.kernels.simd.vector import (
@@ -32,8 +33,6 @@ from fastnn2.kernels.simd.vector import (
     store,
     zero_group,
 )
-
-SUMMED_SAMPLES = 32  # terms of a sum over samples that are added to one another before they are added to the gradient
 
 
 @njit(**INLINE)
@@ -141,6 +140,14 @@ def adam(params, first_moments, second_moments, i, g, rate, beta_1, beta_2, epsi
     store(second_moments, i, v)
     store(params, i, new)
     return new
+
+
+@njit(**INLINE)
+def adam_range(params, first_moments, second_moments, gradient, first, last, scale, rate, beta_1, beta_2, epsilon):
+    """Update the parameters from `first` to `last` in place, whole groups, with ``scale * gradient``."""
+    for i in range(first, last, group_lanes(params)):
+        g = scale * load_group(gradient, i)
+        adam(params, first_moments, second_moments, i, g, rate, beta_1, beta_2, epsilon)
 
 
 @njit(**INLINE)

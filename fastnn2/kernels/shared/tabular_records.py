@@ -64,7 +64,7 @@ class TabularRecord(TabularShapeRecord):
     order: Ints  # (n,): the samples of the training, shuffled in place
     held: Ints  # (n_held,): those that are held out
     params: Reals
-    best: Reals  # the parameters of the epoch with the lowest held-out loss, written where there is one
+    best: Reals  # the parameters that are kept, written: the initial ones until an epoch is completed
     gradient: Reals  # of C, W2 and b2, where the parameters have them
     first_moments: Reals
     second_moments: Reals
