@@ -9,5 +9,7 @@ share. ``networks`` are those behind ``fit_many``: each a ``network_run``, of wh
 says what is summed, ``held_sums`` sums over the samples of one machine, ``chunk_sums`` adds such sums, and
 ``mean_gradient`` makes a mean of them. ``pieces`` cuts samples into chunks, and these into calls of a kernel.
 ``layout`` converts arrays to the kernels' layout and back, ``rows_to_groups`` does so with samples as rows,
-``workspaces`` keeps the buffers of short jobs. May import threads and below.
+``workspaces`` keeps the buffers of short jobs. For networks on tables, ``encoded_rows`` are the samples,
+``tabular_shape`` says where parameters are, ``tabular_training`` trains the members of an ensemble at the rates of
+``schedule``, and ``tabular_inference`` computes their outputs. May import threads and below.
 """
