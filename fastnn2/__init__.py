@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastnn2.files.onnx.to_onnx import to_onnx
     from fastnn2.files.saved.save import load, save
     from fastnn2.functional.fit import fit
+    from fastnn2.functional.fit_many import fit_many
     from fastnn2.functional.predictor import predictor
     from fastnn2.functional.steps import backward, cost, forward, init_params, predict, update
     from fastnn2.reference import sigmoid
@@ -39,6 +40,7 @@ __all__ = [
     "fit",
     "fit_blocks",
     "fit_estimators",
+    "fit_many",
     "forward",
     "init_params",
     "load",
@@ -68,6 +70,7 @@ _MODULES = {
     "fit": "functional.fit",
     "fit_blocks": "blocks.fit_blocks",
     "fit_estimators": "estimators.fit_estimators",
+    "fit_many": "functional.fit_many",
     "predictor": "functional.predictor",
     "plot_cost": "displays",
     "plot_decision": "displays",

@@ -8,18 +8,22 @@ if TYPE_CHECKING:
 __all__ = ["TrainingDiverged", "TrainingInterrupted"]
 
 Params = dict[str, "np.ndarray[Any, Any]"]
+Results = list["tuple[Params, np.ndarray[Any, Any]] | None"]
 
 
 class _Stopped(BaseException):
-    """An error with `params` and `cost_`, which copies and pickles keep."""
+    """An error with `params`, `cost_` and `results`, which copies and pickles keep."""
 
-    def __init__(self, message: str, params: Params, cost_: "np.ndarray[Any, Any]") -> None:
+    def __init__(
+        self, message: str, params: Params, cost_: "np.ndarray[Any, Any]", results: "Results | None" = None
+    ) -> None:
         super().__init__(message)
         self.params = params
         self.cost_ = cost_
+        self.results = results
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.params, self.cost_)
+        return type(self), (str(self), self.params, self.cost_, self.results)
 
 
 class TrainingInterrupted(_Stopped, KeyboardInterrupt):
@@ -28,9 +32,12 @@ class TrainingInterrupted(_Stopped, KeyboardInterrupt):
     Attributes
     ----------
     params : dict
-        The parameters after the last complete iteration; ``fit`` continues from them with ``init=params``.
+        The parameters after the last complete iteration; ``fit`` continues from them with ``init=params``. Empty after
+        ``fit_many``.
     cost_ : ndarray
-        The costs of the completed iterations, float64.
+        The costs of the completed iterations, float64. Empty after ``fit_many``.
+    results : list or None
+        After ``fit_many``: ``(params, cost_)`` of each network, None where it was not finished.
     """
 
 
@@ -43,4 +50,7 @@ class TrainingDiverged(_Stopped, ValueError):
         The last set of parameters in which all are finite.
     cost_ : ndarray
         The finite costs up to then, float64.
+    results : list or None
+        After ``fit_many``: ``(params, cost_)`` of each network, None where it diverged. `params` and `cost_` are those
+        of the first that did.
     """

@@ -18,7 +18,7 @@ from fastnn2.engine.full_batch import count_threads, job_class
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
-from fastnn2.functional.initial import check_init, initial_params
+from fastnn2.functional.initial import initial_params, initial_source
 from fastnn2.functional.observed import as_saver, run_observed
 
 Array = np.ndarray[Any, Any]
@@ -153,14 +153,14 @@ def fit_blocks(
     source = open_source(blocks, target, weight)
     d, o = source.d, source.o
     run_dtype = checks.choose_dtype(source, dtype)
-    initial_source = check_init(init, random_state, (d, h, o), run_dtype, "blocks and hidden_size")
+    initial_values = initial_source(init, random_state, (d, h, o), run_dtype, "blocks and hidden_size")
 
     with saver or contextlib.nullcontext():
         source.count(run_dtype)
         shape = d, h, o, source.n
         threads = count_threads(d, source.n, h, o, iterations, run_dtype, n_threads)
         budget = make_budget(source, shape, run_dtype, threads, limit)
-        initial = functools.partial(initial_params, init, initial_source, (d, h, o), run_dtype)
+        initial = functools.partial(initial_params, init, initial_values, (d, h, o), run_dtype)
         if saver is None:
             flat, costs_so_far = initial(), None
         else:

@@ -26,6 +26,7 @@ from fastnn2.kernels.simd.target import choose
 # The entries that are not in kernels/loops/entries.py, and the modules that have them.
 MODULES = {
     **dict.fromkeys(("epochs", "unit_epochs", "infer", "shuffle"), "estimator_entries"),
+    "networks": "networks_entries",
     **dict.fromkeys(("block_sums", "narrow_sums", "descend", "lay_out", "loss_sums", "mean_gradient"), "block_entries"),
 }
 

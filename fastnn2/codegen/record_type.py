@@ -1,12 +1,22 @@
 """The Numba type of a record: a pointer to 64-bit words, of which kernels read fields by name, as in ``job.n``.
 
+A kernel may write a field, too, as in ``job.n = 3``.
+
 A kernel reads a field once, outside its inner loops: LLVM cannot tell that a store to an array leaves the words as they
 are, and would load a field again after each.
 """
 
 from llvmlite import ir
 from numba import types
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, overload_attribute, register_model
+from numba.extending import (
+    infer_getattr,
+    intrinsic,
+    lower_getattr_generic,
+    lower_setattr_generic,
+    models,
+    overload_attribute,
+    register_model,
+)
 
 from fastnn2.kernels.shared.records import RECORDS
 
@@ -23,6 +33,8 @@ class RecordType(types.Type):
             "reals*": types.CPointer(real),
             "words*": types.CPointer(types.uint32),
         }
+        if record.row_class is not None:
+            kinds["records*"] = RecordType(record.row_class, real)  # as a pointer to the first one
         self.fields = {name: kinds[kind] for name, kind in record.kinds.items()}
         self.places = {name: place for place, name in enumerate(self.fields)}
         super().__init__(f"{record.__name__}({real})")
@@ -39,10 +51,22 @@ class _RecordModel(models.PrimitiveModel):
         super().__init__(manager, record_type, ir.IntType(64).as_pointer())
 
 
+def _place(context, builder, record_type, words, name):
+    """Build the address of a field."""
+    place = builder.gep(words, [ir.IntType(64)(record_type.places[name])])
+    return builder.bitcast(place, context.get_value_type(record_type.fields[name]).as_pointer())
+
+
 def _read(context, builder, record_type, words, name):
     """Build a load of the word of a field."""
-    place = builder.gep(words, [ir.IntType(64)(record_type.places[name])])
-    return builder.load(builder.bitcast(place, context.get_value_type(record_type.fields[name]).as_pointer()))
+    return builder.load(_place(context, builder, record_type, words, name))
+
+
+@lower_setattr_generic(RecordType)
+def _write(context, builder, signature, arguments, name):
+    """Build a store to the word of a field; Numba has cast the value to the type of the field."""
+    words, value = arguments
+    builder.store(value, _place(context, builder, signature.args[0], words, name))
 
 
 def _overload(name):

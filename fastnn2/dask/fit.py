@@ -22,7 +22,7 @@ from fastnn2.engine.objective import Objective
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
-from fastnn2.functional.initial import check_init, initial_params
+from fastnn2.functional.initial import initial_params, initial_source
 from fastnn2.functional.observed import as_saver, run_observed
 from fastnn2.functional.total_weight import SLICE
 from fastnn2.kernels.shared import tuning
@@ -164,7 +164,7 @@ def fit(
     run_dtype = _choose_dtype(rows, dtype, is_lbfgs)
     if not is_lbfgs:
         _check_not_wide(d, h, o)
-    initial_source = check_init(init, random_state, (d, h, o), run_dtype, "X, Y and hidden_size")
+    source = initial_source(init, random_state, (d, h, o), run_dtype, "X, Y and hidden_size")
 
     with saver or contextlib.nullcontext():
         for collection in (rows, targets, weights):
@@ -173,7 +173,7 @@ def fit(
         check_same_rows(rows, targets, weights)
         n = rows.n
         objective = Objective(d, h, o, n, run_dtype, weights is not None)
-        initial = functools.partial(initial_params, init, initial_source, (d, h, o), run_dtype)
+        initial = functools.partial(initial_params, init, source, (d, h, o), run_dtype)
         data = HeldData(cluster, objective, rows, targets, weights, UnitInterval())
         try:
             total_weight = float(n) if weights is None else sum_of_weights(cluster, weights, run_dtype)

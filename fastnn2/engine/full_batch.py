@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from fastnn2.codegen import provider
-from fastnn2.engine.layout import aligned_zeros, gradient_length, padded_length, views_by_part
+from fastnn2.engine.layout import aligned_zeros, padded_length, views_by_part
+from fastnn2.engine.sample_layout import sample_layout
 from fastnn2.engine.training_run import TrainingRun
 from fastnn2.exceptions import Params
 from fastnn2.kernels.shared import tuning
@@ -133,54 +134,41 @@ class SampleParallelJob(Job):
     def _make_buffers(self, params: Array, alpha: float) -> None:
         d, h, o, n = self.shape
         dtype, threads = self.X.dtype, self.threads
-        self.chunks = tuning.count_chunks(n, d, h, o, dtype)
-        self.shared = len(params) >= tuning.SHARED_PARAMS
-        self.tile_groups = tuning.count_tile_groups(d, h, o)
-        self.stealing = 1 < threads <= self.chunks // MIN_CHUNKS_TO_STEAL and (
-            self.shared or threads * self.chunks * len(params) * MIN_WORK_PER_SUMMED_NUMBER <= self.work
+        self.layout = layout = sample_layout(d, h, o, n, dtype)
+        self.stealing = 1 < threads <= layout.chunks // MIN_CHUNKS_TO_STEAL and (
+            layout.shared or threads * layout.chunks * len(params) * MIN_WORK_PER_SUMMED_NUMBER <= self.work
         )
-        self.may_drop_workers = self.work < SHORT_ITERATION_WORK and not self.shared
+        self.may_drop_workers = self.work < SHORT_ITERATION_WORK and not layout.shared
 
-        lanes = tuning.group_size(dtype)
-        sets = 1 if self.shared else threads
+        sets = 1 if layout.shared else threads
         # One array serves all threads: to allocate an array and find its address takes as long as ten iterations of a
         # small job.
-        stride = padded_length(len(params), dtype)
+        stride = layout.params_stride
         self.params = aligned_zeros(sets * 2 * stride, dtype).reshape(sets, 2, stride)
         self.params[0, self.first_iteration % 2, : len(params)] = params
-        self.updated = -(-len(params) // tuning.UPDATE_WIDTH) * tuning.UPDATE_WIDTH
-        self.gradients_stride = gradient_length(len(params))
-        # One set of gradients is enough where each iteration has a second barrier, as with shared parameters.
-        gradient_sets = 1 if self.shared else 2
-        self.sums = gradient_sets * self.chunks * self.gradients_stride
-        # The system may refuse some of the threads, and a smaller team may need more room: three threads leave more
-        # gradients to be summed after the barrier than four.
-        mixed = self.shared or self.stealing
-        shares = max(tuning.count_shares(self.chunks, team, mixed) for team in range(1, threads + 1))
-        self.sums_size = 0 if self.shared else shares // 2 * self.gradients_stride
-        self.gradients = aligned_zeros(self.sums + threads * self.sums_size, np.float64)
+        self.sums_size = layout.sums_size(threads, layout.shared or self.stealing)
+        self.gradients = aligned_zeros(layout.sums + threads * self.sums_size, np.float64)
         self.l2 = aligned_zeros(stride, np.float64)
         for weights in tuning.weights_of(d, h, o):
             self.l2[weights] = alpha
-        rows = (self.tile_groups * h, self.tile_groups * o, tuning.count_scratch_rows(h))  # of A1, dZ2 and scratch
-        self.scratch_ends = list(itertools.accumulate((count * lanes for count in rows), initial=0))
-        self.scratch = aligned_zeros(threads * self.scratch_ends[-1], dtype).reshape(threads, -1)
+        self.scratch = aligned_zeros(threads * layout.scratch_ends[-1], dtype).reshape(threads, -1)
 
     def _record(self, thread: int, threads: int) -> TrainRecord:
-        A1, dZ2, scratch = (self.scratch[thread, first:last] for first, last in itertools.pairwise(self.scratch_ends))
+        layout = self.layout
+        A1, dZ2, scratch = (self.scratch[thread, first:last] for first, last in itertools.pairwise(layout.scratch_ends))
         first, last = self.update_range(thread, threads)
         return TrainRecord(
-            **self._fields(thread, threads), A1=A1, dZ2=dZ2, scratch=scratch, shared=self.shared, chunks=self.chunks,
-            tile_groups=self.tile_groups, stealing=self.stealing, may_drop_workers=self.may_drop_workers,
-            params=self.params[0 if self.shared else thread], params_of_thread_0=self.params,
-            params_stride=self.params.shape[2], first=first, last=last, gradients_stride=self.gradients_stride,
-            sums_offset=self.sums + thread * self.sums_size,
+            **self._fields(thread, threads), A1=A1, dZ2=dZ2, scratch=scratch, shared=layout.shared,
+            chunks=layout.chunks, tile_groups=layout.tile_groups, stealing=self.stealing,
+            may_drop_workers=self.may_drop_workers, params=self.params[0 if layout.shared else thread],
+            params_of_thread_0=self.params, params_stride=layout.params_stride, first=first, last=last,
+            gradients_stride=layout.gradients_stride, sums_offset=layout.sums + thread * self.sums_size,
         )  # fmt: skip
 
     def update_range(self, thread: int, threads: int) -> tuple[int, int]:
         """Return the range of parameters that a thread updates: its own whole set, or its share of the shared set."""
-        count = self.updated  # with the zeros after the last parameter: the kernel writes whole vectors
-        if not self.shared:
+        count = self.layout.updated
+        if not self.layout.shared:
             return 0, count
         ends = [count * part // threads // tuning.RANGE * tuning.RANGE for part in range(threads)] + [count]
         return ends[thread], ends[thread + 1]

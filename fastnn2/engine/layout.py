@@ -161,11 +161,16 @@ def param_shapes(d: int, h: int, o: int) -> dict[str, tuple[int, int]]:
 
 def unpack_params(flat: Array, d: int, h: int, o: int, prefix: str = "") -> Params:
     """Return packed parameters as a dict of new arrays; `prefix` comes before each name."""
+    return {prefix + name: view.copy() for name, view in param_views(flat, d, h, o).items()}
+
+
+def param_views(flat: Array, d: int, h: int, o: int) -> Params:
+    """Return packed parameters as a dict of views."""
     assert len(flat) == count_params(d, h, o)
     params, start = {}, 0
     for name, shape in param_shapes(d, h, o).items():
         size = shape[0] * shape[1]
-        params[prefix + name] = flat[start : start + size].reshape(shape).copy()
+        params[name] = flat[start : start + size].reshape(shape)
         start += size
     return params
 

@@ -97,18 +97,21 @@ class TrainingRun(abc.ABC):
         if interrupted or outcome == control_words.INTERRUPTED:
             raise self._interrupted(params, self.costs[:done])
         costs = self.costs[: done + (outcome == control_words.PARAMS_NOT_FINITE)]
-        subject = "cost is" if outcome == control_words.COST_NOT_FINITE else "parameters after the update are"
-        # If the very first cost is not finite, no update has been made, so the learning rate is not the cause.
-        remedy = (
-            "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
+        message = (
+            f"{diverged_message(done, int(outcome), costs)}. The error's .params and .cost_ have the last finite values"
         )
-        if done or outcome != control_words.COST_NOT_FINITE:
-            remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
-        last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
-        raise TrainingDiverged(
-            f"training diverged: at iteration {done} the {subject} not finite; {last}. "
-            f"Try {remedy}. "
-            "The error's .params and .cost_ have the last finite values",
-            params,
-            costs,
-        )
+        raise TrainingDiverged(message, params, costs)
+
+
+def diverged_message(done: int, outcome: int, costs: Array) -> str:
+    """Return what to say of a run whose cost or parameters are no longer finite after `done` iterations.
+
+    `costs` are the finite ones, or the last of them.
+    """
+    subject = "cost is" if outcome == control_words.COST_NOT_FINITE else "parameters after the update are"
+    # If the very first cost is not finite, no update has been made, so the learning rate is not the cause.
+    remedy = "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
+    if done or outcome != control_words.COST_NOT_FINITE:
+        remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
+    last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
+    return f"training diverged: at iteration {done} the {subject} not finite; {last}. Try {remedy}"

@@ -122,20 +122,23 @@ def as_targets(value: Any, name: str, n: int | None, X: Array | None = None) -> 
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected (outputs, samples) or (samples,)")
     _check_not_empty(array, name)
-    if n is not None and array.shape[1] != n:
-        raise ValueError(_sample_count_error(array, name, n, X))
+    if n is not None:
+        check_sample_count(array, name, n, X)
     return array
 
 
-def _sample_count_error(array: Array, name: str, n: int, X: Array | None) -> str:
-    message = f"X has {n} samples (columns) and {name} has {array.shape[1]}; expected the same number in both"
+def check_sample_count(array: Array, name: str, n: int, X: Array | None, X_name: str = "X") -> None:
+    """Raise ValueError unless targets (o, n) have as many samples as X."""
+    if array.shape[1] == n:
+        return
+    message = f"{X_name} has {n} samples (columns) and {name} has {array.shape[1]}; expected the same number in both"
     if array.shape[0] == n:
         message += f". {name} of shape {array.shape} looks like one row per sample: pass {name}.T"
     elif X is not None and X.shape[0] == array.shape[1]:
-        message += f". X of shape {X.shape} looks like one row per sample: pass X.T"
+        message += f". {X_name} of shape {X.shape} looks like one row per sample: pass {X_name}.T"
     elif X is not None and X.shape[0] == array.shape[0]:
-        message += f". X and {name} look like one row per sample: pass X.T and {name}.T"
-    return message
+        message += f". {X_name} and {name} look like one row per sample: pass {X_name}.T and {name}.T"
+    raise ValueError(message)
 
 
 def is_in_unit_interval(array: Array) -> bool:
@@ -172,37 +175,38 @@ def _format_position(at: tuple[Any, ...], axes: Axes) -> str:
     return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
 
 
-def as_weights(value: Any, n: int, dtype: Any) -> Array | None:
+def as_weights(value: Any, n: int, dtype: Any, name: str = "sample_weight") -> Array | None:
     """Return sample weights (n,) in the dtype of the run."""
     if value is None:
         return None
-    array = as_real_array(value, "sample_weight")
+    array = as_real_array(value, name)
     if array.shape != (n,):
-        raise ValueError(f"sample_weight has shape {array.shape}; expected ({n},), one weight for each sample")
-    cast = cast_weights(array, dtype)
-    check_total_weight(total_weight(cast, n))
+        raise ValueError(f"{name} has shape {array.shape}; expected ({n},), one weight for each sample")
+    cast = cast_weights(array, dtype, name=name)
+    check_total_weight(total_weight(cast, n), name)
     return cast
 
 
-def cast_weights(array: Array, dtype: Any, axes: Axes = ("sample",)) -> Array:
-    """Return weights (n,) in the dtype of the run, or raise ValueError if one is not finite or below 0."""
-    check_finite(array, "sample_weight", dtype, axes)
-    cast = array.astype(dtype)
+def cast_weights(array: Array, dtype: Any, axes: Axes = ("sample",), name: str = "sample_weight") -> Array:
+    """Return weights (n,) in the dtype of the run, or raise ValueError if one is not finite or below 0.
+
+    It is the array itself where it is one in memory that NumPy sums as it sums a copy.
+    """
+    check_finite(array, name, dtype, axes)
+    cast: Array = np.require(array, dtype, ["C", "A"])
     if (cast < 0).any():
         at = (np.argmax(cast < 0),)
-        raise ValueError(
-            f"sample_weight has {array[at]} at {_format_position(at, axes)}; expected weights of 0 or more"
-        )
+        raise ValueError(f"{name} has {array[at]} at {_format_position(at, axes)}; expected weights of 0 or more")
     return cast
 
 
-def check_total_weight(total: float) -> None:
+def check_total_weight(total: float, name: str = "sample_weight") -> None:
     """Raise ValueError if the sum of valid weights is zero, subnormal or infinite: nothing can be divided by it."""
     if total == 0:
-        raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
+        raise ValueError(f"{name} is zero for all samples; expected at least one weight above 0")
     if not np.finfo(np.float64).tiny <= total < np.inf:
         raise ValueError(
-            f"sample_weight sums to {total}; expected a normal floating-point number. Divide the weights by their mean"
+            f"{name} sums to {total}; expected a normal floating-point number. Divide the weights by their mean"
         )
 
 
@@ -217,14 +221,41 @@ def as_settings(
     """Return the settings of a run as numbers, or raise an error; `progress` is only checked."""
     settings = (
         as_positive_float(learning_rate, "learning_rate"),
-        as_integer(hidden_size, "hidden_size", 1, 10**8),
-        as_integer(iterations, "number_of_iterations", 0, 10**15),
+        as_hidden_size(hidden_size),
+        as_iterations(iterations),
         as_non_negative_float(alpha, "alpha"),
-        None if n_threads is None else as_integer(n_threads, "n_threads", 1),
+        as_thread_count(n_threads),
     )
-    if not (progress is None or isinstance(progress, bool)):
-        raise ValueError(f"progress is {progress!r}; expected True, False or None")
+    check_progress(progress)
     return settings
+
+
+def as_hidden_size(value: Any, name: str = "hidden_size") -> int:
+    """Return a number of hidden units."""
+    return as_integer(value, name, 1, 10**8)
+
+
+def as_iterations(value: Any, name: str = "number_of_iterations") -> int:
+    """Return a number of iterations."""
+    return as_integer(value, name, 0, 10**15)
+
+
+def as_thread_count(value: Any) -> int | None:
+    """Return `n_threads`."""
+    return None if value is None else as_integer(value, "n_threads", 1)
+
+
+def check_progress(value: Any) -> None:
+    """Raise ValueError if `progress` is not True, False or None."""
+    if not (value is None or isinstance(value, bool)):
+        raise ValueError(f"progress is {value!r}; expected True, False or None")
+
+
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError if a value is none of `choices`."""
+    if not (isinstance(value, str) and value in choices):
+        expected = " or ".join(map(repr, choices))
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
 
 
 def as_positive_float(value: Any, name: str) -> float:
@@ -280,15 +311,24 @@ def _random_state() -> Any:
 
 def as_random_source(value: Any) -> Any:
     """Return a source for init_params to draw from; an integer seeds one that all calls in this thread share."""
+    check_random_state(value)
     if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
         return value
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32:
-        generator = _random_state()
-        generator.seed(int(value))
-        return generator
-    raise ValueError(
-        f"random_state is {value!r}; expected an integer from 0 to 2**32 - 1, a RandomState, a Generator or None"
-    )
+    generator = _random_state()
+    generator.seed(int(value))
+    return generator
+
+
+def check_random_state(value: Any, name: str = "random_state") -> None:
+    """Raise ValueError if a value is no source of random numbers."""
+    if type(value) is int and 0 <= value < 2**32:  # the most frequent, of which fit_many may have many
+        return
+    if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
+        return
+    if not _is_integer(value) or not 0 <= int(value) < 2**32:
+        raise ValueError(
+            f"{name} is {value!r}; expected an integer from 0 to 2**32 - 1, a RandomState, a Generator or None"
+        )
 
 
 def check_keys(value: Any, name: str, prefix: str = "") -> None:

@@ -13,7 +13,7 @@ from fastnn2.engine.layout import to_groups
 from fastnn2.exceptions import Params
 from fastnn2.functional import checks
 from fastnn2.functional.callbacks import as_caller
-from fastnn2.functional.initial import check_init, initial_params
+from fastnn2.functional.initial import initial_params, initial_source
 from fastnn2.functional.observed import as_saver, run_observed
 
 Array = np.ndarray[Any, Any]
@@ -148,7 +148,7 @@ def fit(
     o = len(Y)
     run_dtype = checks.choose_dtype(X, dtype)
     weights = checks.as_weights(sample_weight, n, run_dtype)
-    source = check_init(init, random_state, (d, h, o), run_dtype, "X, hidden_size and Y")
+    source = initial_source(init, random_state, (d, h, o), run_dtype, "X, hidden_size and Y")
 
     with saver or contextlib.nullcontext():
         X_groups, X_is_finite = to_groups(X, run_dtype, n_threads)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastnn2.codegen.terminal import is_terminal
-from fastnn2.kernels.shared.control_words import COMPLETED
+from fastnn2.kernels.shared import control_words
 
 BAR_AFTER_SECONDS = 0.5  # of training; then a job that will take more than a second gets a progress bar
 
@@ -43,7 +43,7 @@ class Progress:
 
     def done(self) -> int:
         """Return how many units are done."""
-        return int(self._control[COMPLETED]) * self.per_iteration
+        return int(self._control[control_words.COMPLETED]) * self.per_iteration
 
     def update(self) -> None:
         """Show how much is done; begin a bar when it is time to decide whether to show one."""
@@ -106,6 +106,29 @@ class RowsProgress(Progress):
     def end_iteration(self) -> None:
         """Count the rows of the next iteration from 0: COMPLETED now has this one."""
         self._rows = 0
+
+
+class NetworksProgress(Progress):
+    """A bar that counts networks, which are trained by several teams, one after the other."""
+
+    unit = " networks"
+
+    def __init__(self, networks: int, progress: bool | None) -> None:
+        self._before = 0  # networks of the teams before
+        super().__init__(np.zeros(control_words.CONTROL_SIZE, dtype=np.int64), networks, progress)
+
+    def done(self) -> int:
+        """Return how many networks are done."""
+        return self._before + super().done()
+
+    def begin_team(self, control: np.ndarray[Any, Any]) -> None:
+        """Count the networks of the next team: COMPLETED of its control words, of which none is done yet."""
+        self._before, self._control = self.done(), control
+
+    def add_network(self) -> None:
+        """Count one network more."""
+        self._before += 1
+        self.update()
 
 
 class _NoLock:

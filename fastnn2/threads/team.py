@@ -67,6 +67,8 @@ class Team:
         The control words of the kernel; see :mod:`fastnn2.kernels.shared.control_words`.
     size : int
         The number of threads asked for. The team is smaller if the system refuses to start some of them.
+    stops : ndarray of int64, optional
+        The words that tell all threads to stop, where it takes more than STOP of `control`; a view.
 
     Attributes
     ----------
@@ -79,9 +81,15 @@ class Team:
     """
 
     def __init__(
-        self, kernel: Kernel, job: Callable[[int, int], Record], control: np.ndarray[Any, Any], size: int
+        self,
+        kernel: Kernel,
+        job: Callable[[int, int], Record],
+        control: np.ndarray[Any, Any],
+        size: int,
+        stops: np.ndarray[Any, Any] | None = None,
     ) -> None:
         self.control, self.asked, self.size = control, size, size
+        self._stops = control[control_words.STOP : control_words.STOP + 1] if stops is None else stops
         self.jobs: list[Record] = []
         self.is_done = False
         self.failure: BaseException | None = None
@@ -184,7 +192,7 @@ class Team:
         The worker comes to no further barrier, so all barriers are released. The results are invalid.
         """
         self.failure = error
-        self.control[control_words.STOP] = 1
+        self._stops[...] = 1
         self.control[[control_words.ARRIVED, control_words.CALLS_DONE]] = RELEASE_ALL
 
     def wait(self, seconds: float) -> bool:
@@ -208,7 +216,7 @@ class Team:
         while not self.is_done:
             try:
                 self._is_started = False
-                self.control[control_words.STOP] = 1
+                self._stops[...] = 1
                 while not self.wait(POLL_SECONDS):
                     pass
                 if self.is_paused() and not self.is_forked():

@@ -4,7 +4,7 @@ Its class has annotations for its fields, in any order. Python makes one with th
 them by name, as in ``job.n`` (see :mod:`fastnn2.codegen.record_type`). So two fields cannot change places unnoticed.
 
 Python gives arrays, and a kernel has the address of the first number: `Ints` of int64, `Floats` of float64, `Words` of
-uint32, and `Reals` of the dtype that it is compiled for.
+uint32, and `Reals` of the dtype that it is compiled for. `Records` are many records of one class, one after the other.
 """
 
 import ctypes
@@ -21,6 +21,7 @@ Ints = Annotated[Array, "ints*"]
 Floats = Annotated[Array, "floats*"]
 Reals = Annotated[Array, "reals*"]
 Words = Annotated[Array, "words*"]
+Records = Annotated[Array, "records*"]
 
 _INT, _FLOAT = struct.Struct("q"), struct.Struct("d")
 
@@ -38,12 +39,16 @@ class Record:
     Attributes
     ----------
     kinds : dict
-        The name of each field -> "int", "float", "ints*", "floats*", "reals*" or "words*", in the order of the words.
+        The name of each field -> "int", "float", "ints*", "floats*", "reals*", "words*" or "records*", in the order of
+        the words.
+    row_class : type of Record or None
+        The class of its `Records`.
     address : int
         Where the words are.
     """
 
     kinds: ClassVar[dict[str, str]] = {}
+    row_class: "ClassVar[type[Record] | None]" = None
     _words: ClassVar[struct.Struct]
     _pointers: ClassVar[list[int]]  # the words that are addresses
     _places: ClassVar[dict[str, tuple[struct.Struct, int, bool]]]  # of each field: its word, where, whether an address
@@ -90,3 +95,30 @@ class Record:
     def release(self) -> None:
         """Keep no array alive any more; the words stay."""
         self._arrays = {}
+
+
+class RecordTable:
+    """Many records of one class, one after the other, whose fields are filled in and read for all of them at once.
+
+    It keeps no array alive: fields that are addresses take numbers (see :func:`address`).
+
+    Attributes
+    ----------
+    words : ndarray (count, words) of int64
+    """
+
+    def __init__(self, record: type[Record], count: int) -> None:
+        self._kinds = record.kinds
+        self._places = {name: place for place, name in enumerate(record.kinds)}
+        self.words = np.zeros((count, len(record.kinds)), dtype=np.int64)
+
+    def column(self, name: str) -> Array:
+        """Return the values of a field, a view."""
+        words = self.words.view(np.float64) if self._kinds[name] == "float" else self.words
+        values: Array = words[:, self._places[name]]
+        return values
+
+    def fill(self, **fields: Any) -> None:
+        """Write fields: each one number for all records, or one for each."""
+        for name, values in fields.items():
+            self.column(name)[...] = values

@@ -4,7 +4,7 @@ To kernels all arrays are flat. Unless a comment says otherwise, what belongs to
 128-byte boundary. G is the number of lanes of a group, S that of the rows of scratch.
 """
 
-from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Words
+from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Records, Words
 
 DTYPES = ("float64", "float32")
 
@@ -84,6 +84,56 @@ class TrainWideRecord(FitRecord):
     Z2: Reals  # (2, parts, Z2_stride), of each part for a batch, written in round r to set r mod 2
     Z2_stride: Int  # numbers of one part of Z2
     db2: Floats  # (o,), for this thread
+
+
+class NetworkJobRecord(TrainRecord):
+    """loops/networks.py: one of many networks, each trained by the kernel of TrainRecord, as a team of one thread.
+
+    Python leaves what belongs to a thread to the kernel: control, params, l2, gradients, A1, dZ2, scratch, X, Y and
+    weights. A source is a matrix (rows, n): row r of sample s is ``source[r * stride + s * step]``; or, with step 0, it
+    is in groups already. On no boundary, unless in groups.
+    """
+
+    entry: Int  # the address of the kernel
+    packed: Reals  # (count,): the initial parameters, and then those that were reached; on no boundary
+    count: Int  # parameters
+    alpha: Float  # l2 of the weights
+    X_source: Reals  # (d, n)
+    X_stride: Int  # numbers from one row to the next
+    X_step: Int  # numbers from one sample to the next
+    Y_source: Reals  # (o, n)
+    Y_stride: Int  # the same for Y
+    Y_step: Int  # the same for Y
+    weight_source: Reals  # (1, n); not read without has_weights
+    weight_step: Int  # the same for weights; without has_weights 0
+    keeps_costs: Int  # whether `costs` is given; else it is the thread's, and only the last one is kept
+    completed: Int  # iterations, written
+    outcome: Int  # see control_words, written; RUNNING before
+    last_cost: Float  # written: the last finite one, where there is one
+
+
+class NetworksRecord(Record):
+    """loops/networks.py: networks of which each thread takes the next.
+
+    The buffers are for this thread, each as large as any of the networks needs it.
+    """
+
+    row_class = NetworkJobRecord
+
+    control: Ints  # of all threads, see control_words
+    networks: Records  # (networks,)
+    networks_count: Int  # of this call
+    own_control: Ints  # as a team of one; STOP is set in it, too
+    params: Reals  # two sets
+    l2: Floats  # l2, gradients, A1, dZ2 and scratch are as in TrainRecord
+    gradients: Floats
+    A1: Reals
+    dZ2: Reals
+    scratch: Reals
+    costs: Floats  # of a network that keeps only the last one
+    X_groups: Reals  # X_groups, Y_groups and weight_groups are for samples that are not in groups yet
+    Y_groups: Reals
+    weight_groups: Reals
 
 
 class PiecesRecord(TeamRecord):
@@ -328,6 +378,7 @@ RECORDS: dict[str, type[Record]] = {
     "train": TrainRecord,
     "train_narrow": TrainRecord,
     "train_wide": TrainWideRecord,
+    "networks": NetworksRecord,
     "forward": ForwardRecord,
     "cost": CostRecord,
     "backward": BackwardRecord,
