@@ -301,7 +301,7 @@ def encode_one(seed):
         other, _, _ = make(source, columns, names)
     chosen = categorical_features(source, columns, names)
     n_bins, most = int(source.choice([0, 1, 2, 16, 300])), int(source.choice([1, 2, 100]))
-    options = {"dtype": str(source.choice(["float32", "float64"])), "smooth": bool(source.integers(2))}
+    options = {"dtype": str(source.choice(["float32", "float64"]))}
     fitted = []
 
     def fit():

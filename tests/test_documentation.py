@@ -124,7 +124,8 @@ def test_docstring(name):
 
 def test_docstrings_of_errors():
     for error in (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted):
-        assert [head for head, _ in entries(sections(error)["Attributes"])] == ["params : dict", "cost_ : ndarray"]
+        attributes = [head for head, _ in entries(sections(error)["Attributes"])]
+        assert attributes == ["params : dict", "cost_ : ndarray", "results : list or None"]
 
 
 @pytest.mark.parametrize("name", MODULES)

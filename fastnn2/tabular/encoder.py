@@ -19,8 +19,8 @@ ROWS_AT_A_TIME = 8192  # so that the rows of the results stay in the cache for t
 class TableEncoder:
     """What was learned of the columns of a table, and the rows of other tables encoded by it.
 
-    - **Numbers**: each numeric feature that has two or more different values in training, standardised and clipped to
-      the training range, or smoothly.
+    - **Numbers**: each numeric feature that has two or more different values in training, less its median, divided by
+      the distance of its quartiles, and clipped smoothly.
     - **Binned features**: each numeric feature that has more than two, with bins at its quantiles. Also one that has at
       most two and missing values in training: it has no bins, so its present values have the first row and the
       fraction 0. With ``n_bins=0``, these are all features with missing values.
@@ -38,8 +38,6 @@ class TableEncoder:
         Which columns are categories; "from_dtype" takes categories, texts, booleans, and objects that are not numbers.
     dtype : {"float32", "float64"}
         Of the results; all is computed in float64.
-    smooth : bool
-        Whether numbers are clipped smoothly, after division by the distance of the quartiles.
 
     Attributes
     ----------
@@ -55,8 +53,8 @@ class TableEncoder:
         Their places among the columns of the table.
     exponents : ndarray of int64 (n_columns,)
         Numbers of a column are divided by this power of 2, 0 for most, before anything else.
-    lows, highs, centres, spreads : ndarray of float64 (n_columns,)
-        The training range, and what numbers are shifted and divided by.
+    centres, spreads : ndarray of float64 (n_columns,)
+        What numbers are shifted and divided by.
     edges : ndarray of float64 (p, n_bins + 1)
         Of the bins; NaN after the last edge.
     categories : list of list of str
@@ -65,14 +63,11 @@ class TableEncoder:
         The kinds of values of each categorical feature in training.
     """
 
-    def __init__(
-        self, n_bins: int, max_categories: int, categorical_features: Any, dtype: str = "float32", smooth: bool = False
-    ) -> None:
+    def __init__(self, n_bins: int, max_categories: int, categorical_features: Any, dtype: str = "float32") -> None:
         self.n_bins = int(n_bins)
         self.max_categories = int(max_categories)
         self.categorical_features = plain_choice(categorical_features)
         self.dtype = dtype
-        self.smooth = smooth
 
     @property
     def d(self) -> int:
@@ -124,7 +119,7 @@ class TableEncoder:
         for place in self.category_columns.tolist():
             self._learn_category(columns[place], self.names[place])
         self.exponents = np.zeros(len(columns), dtype=np.int64)
-        self.lows, self.highs, self.centres, self.spreads = np.full((4, len(columns)), np.nan)
+        self.centres, self.spreads = np.full((2, len(columns)), np.nan)
         numbers: list[int] = []
         edges: dict[int, Array] = {}
         for place in np.flatnonzero(~is_category).tolist():
@@ -171,11 +166,10 @@ class TableEncoder:
         exponent = scaling.safe_exponent(max(abs(low), abs(high)))
         values = scaling.divided(values, exponent)
         self.exponents[place] = exponent
-        self.lows[place], self.highs[place] = scaling.divided(np.array([low, high]), exponent)
-        centre_and_spread = scaling.median_and_spread if self.smooth else scaling.mean_and_deviation
-        self.centres[place], self.spreads[place] = centre_and_spread(values)
+        self.centres[place], self.spreads[place] = scaling.median_and_spread(values)
         numbers.append(place)
-        if self.n_bins and bool(((values != self.lows[place]) & (values != self.highs[place])).any()):
+        least, greatest = scaling.divided(np.array([low, high]), exponent)
+        if self.n_bins and bool(((values != least) & (values != greatest)).any()):
             edges[place] = bins.quantile_edges(values, self.n_bins)
         elif has_missing:
             edges[place] = np.empty(0)
@@ -230,12 +224,9 @@ class TableEncoder:
 
     def _scaled(self, values: Array, place: int) -> Array:
         """Return the numbers of a column, comparable to those of other columns."""
-        if self.smooth:
-            with np.errstate(over="ignore"):
-                z = (values - self.centres[place]) / self.spreads[place]
-            return scaling.smoothly_clipped(z)
-        clipped = np.clip(values, self.lows[place], self.highs[place])
-        return np.asarray((clipped - self.centres[place]) / self.spreads[place])
+        with np.errstate(over="ignore"):
+            z = (values - self.centres[place]) / self.spreads[place]
+        return scaling.smoothly_clipped(z)
 
     def _binned(self, values: Array, k: int) -> tuple[Array, Array]:
         """Return the bins of values and the fractions of the way through them."""

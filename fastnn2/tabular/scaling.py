@@ -9,7 +9,7 @@ Array = np.ndarray[Any, Any]
 # Numbers whose binary exponent is within this are used as they are: neither sums of their squares overflow, nor is the
 # square of the difference of two of them 0.
 SAFE_EXPONENT = 400
-SMOOTH_LIMIT = 3.0  # of numbers that are clipped smoothly
+LIMIT = 3.0  # of numbers that are clipped
 
 
 def safe_exponent(largest: float) -> int:
@@ -26,14 +26,6 @@ def divided(values: Array, exponent: int) -> Array:
         return np.asarray(np.ldexp(values, -exponent))
 
 
-def mean_and_deviation(values: Array) -> tuple[float, float]:
-    """Return the mean and the standard deviation of values (n,), of which two differ."""
-    first = values[0]  # the differences are small where all values are large
-    shifts = values - first
-    shift = shifts.mean()
-    return float(first + shift), float(np.sqrt(np.square(shifts - shift).mean()))
-
-
 def median_and_spread(values: Array) -> tuple[float, float]:
     """Return the median and the distance of the quartiles of values (n,), or half the range where that is 0."""
     least, lower, median, upper, greatest = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
@@ -43,4 +35,4 @@ def median_and_spread(values: Array) -> tuple[float, float]:
 def smoothly_clipped(z: Array) -> Array:
     """Return z / sqrt(1 + (z / 3)**2), which is between -3 and 3."""
     z = np.clip(z, -1e9, 1e9)  # where the result is 3 in float64; squares of larger ones may overflow
-    return np.asarray(z / np.sqrt(1 + np.square(z / SMOOTH_LIMIT)))
+    return np.asarray(z / np.sqrt(1 + np.square(z / LIMIT)))

@@ -17,11 +17,11 @@ from fastnn2.tabular.encoder import TableEncoder
 
 _CURVES = ("loss_curves_", "validation_loss_curves_")
 _ENCODER_ARRAYS = {
-    "number_columns": "i", "binned_columns": "i", "category_columns": "i", "exponents": "i", "lows": "f", "highs": "f",
+    "number_columns": "i", "binned_columns": "i", "category_columns": "i", "exponents": "i",
     "centres": "f", "spreads": "f", "edges": "f",
 }  # fmt: skip
 _ENCODER_REST = (
-    "n_bins", "max_categories", "categorical_features", "dtype", "smooth", "names", "categories", "category_kinds",
+    "n_bins", "max_categories", "categorical_features", "dtype", "names", "categories", "category_kinds",
 )  # fmt: skip
 _REST = "rest"  # the key of the text of JSON
 _PARAMS = {"W1", "V", "C", "b1", "W2", "b2"}
@@ -99,7 +99,6 @@ def _check_encoder(encoder: TableEncoder, n_features: Any) -> None:
     _expect(_is_count(encoder.n_bins, 0) and encoder.n_bins <= 255, "encoder_.n_bins", "a number from 0 to 255")
     _expect(_is_count(encoder.max_categories, 1), "encoder_.max_categories", "a number above 0")
     _expect(encoder.dtype in ("float32", "float64"), "encoder_.dtype", "float32 or float64")
-    _expect(type(encoder.smooth) is bool, "encoder_.smooth", "a boolean")
     _expect(_are_texts(encoder.names) and len(encoder.names) == n_features, "encoder_.names", f"{n_features} names")
     for name, kind in _ENCODER_ARRAYS.items():
         array = getattr(encoder, name)
@@ -109,7 +108,7 @@ def _check_encoder(encoder: TableEncoder, n_features: Any) -> None:
     for name, array in zip(("number_columns", "binned_columns", "category_columns"), places, strict=True):
         is_right = array.ndim == 1 and bool(((array >= 0) & (array < n_features)).all()) and _are_unique(array)
         _expect(is_right, f"encoder_.{name}", f"different places, from 0 to {n_features - 1}")
-    for name in ("exponents", "lows", "highs", "centres", "spreads"):
+    for name in ("exponents", "centres", "spreads"):
         _expect(getattr(encoder, name).shape == (n_features,), f"encoder_.{name}", f"{n_features} numbers")
     _expect(bool((abs(encoder.exponents) < _LARGEST_EXPONENT).all()), "encoder_.exponents", "exponents of float64")
     _expect(encoder.edges.shape == (encoder.p, encoder.n_bins + 1), "encoder_.edges", "a row for each binned feature")
