@@ -303,6 +303,7 @@ def test_other_processors_give_networks_in_one_call_the_same_bits(target, dtype)
         assert_same_bits(dict(arrays), run_many(dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_other_processors_give_tabular_networks_the_same_bits(target, dtype):
     _, folder = target
     with np.load(folder / f"tabular-{dtype}.result.npz") as arrays:
