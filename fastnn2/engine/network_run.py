@@ -119,7 +119,7 @@ class NetworkRun:
         if self.keeps_costs:
             self.costs[: len(costs)] = costs
         else:
-            self.costs[:] = costs[-1:]
+            self.costs[: len(costs)] = costs[-1:]  # none, if the first one is not finite
 
     def finite_costs(self) -> Array:
         """Return the costs of the completed iterations, or the last one of them, where there are any."""
