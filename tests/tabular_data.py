@@ -16,7 +16,7 @@ from fastnn2.engine.layout import aligned_zeros
 from fastnn2.engine.tabular_inference import allocate_batch
 from fastnn2.engine.tabular_shape import TabularShape
 from fastnn2.kernels.shared import choices, control_words, tuning
-from fastnn2.kernels.shared.tabular_records import TabularRecord
+from fastnn2.kernels.shared.tabular_records import TabularOutputsRecord, TabularRecord
 from fastnn2.reference import tabular as reference
 
 LOSSES = {
@@ -324,8 +324,25 @@ def outputs_fields(problems, batch):
     }  # fmt: skip
 
 
+def run_outputs(problem, fields, threads=1):
+    """Call the kernel with records of these fields, in so many threads; each has a batch of its own."""
+    batches = [allocate_batch(problem.shape, fields["batch"]) for _ in range(threads)]
+    kernel = provider.kernel("tabular_outputs", problem.shape.dtype)
+    run_in_threads(kernel, [TabularOutputsRecord(**fields | batch) for batch in batches])
+
+
+def outputs(problems, batch, threads=1):
+    """Return the outputs (members, n, o) of the kernel."""
+    fields = outputs_fields(problems, batch)
+    run_outputs(problems[0], fields, threads)
+    return fields["out"]
+
+
 def run_in_threads(kernel, records):
-    """Call a kernel with each record, in a thread of its own each."""
+    """Call a kernel with each record, in a thread of its own each; with one in this thread."""
+    if len(records) == 1:
+        kernel(records[0])
+        return
     with concurrent.futures.ThreadPoolExecutor(len(records)) as pool:
         for future in [pool.submit(kernel, record) for record in records]:
             future.result(PATIENCE)

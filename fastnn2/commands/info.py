@@ -55,7 +55,7 @@ def show() -> int:
     unusable: list[str] = []
     for name in RECORDS:
         states = [f"{dtype} {_kernel_state(name, dtype, processor, unusable)}" for dtype in DTYPES]
-        print(f"  {name:<13} {', '.join(states)}")
+        print(f"  {name:<15} {', '.join(states)}")
     if unusable:
         print(f"unusable        {unusable[0]}; the kernel is compiled again when it is needed")
     return 0

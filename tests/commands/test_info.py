@@ -25,8 +25,9 @@ def shown(capsys):
     assert info.show() == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    # Names have 15 columns; "usable cores" has a space.
-    return {line[:15].strip(): line[15:].strip() for line in captured.out.splitlines()}
+    # Names have 15 columns, those of kernels two more in front; "usable cores" has a space.
+    lines = [line.removeprefix("  ") for line in captured.out.splitlines()]
+    return {line[:15].strip(): line[15:].strip() for line in lines}
 
 
 @pytest.fixture

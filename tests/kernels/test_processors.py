@@ -14,6 +14,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tabular_data
 from assembly import assert_mode_is_set_outside, functions_of, inner_loops
 from data import DTYPES, PATIENCE, RATE, STORE_KERNELS, assert_same_bits, problem, published_data
 from sklearn.exceptions import ConvergenceWarning
@@ -109,6 +110,20 @@ def run_many(dtype):
     return {f"{i} {key}": array for i, arrays in enumerate(named) for key, array in arrays.items()}
 
 
+def run_tabular(dtype):
+    """Return what the kernels of the tabular networks write, by name."""
+    result = {}
+    for loss, o in (("log_loss", 1), ("cross_entropy", 3), ("poisson", 1), ("squared_error", 2)):
+        one = tabular_data.problem(
+            tabular_data.shape_of(3, 4, 2, bins=5, h=40, o=o, dtype=dtype), 90, loss, weighted=o > 1
+        )
+        fields = tabular_data.train(one, batch=33, epochs=4, held=range(5, 25), drop=38, epsilon=1e-8, rates=0.01)
+        names = ("params", "best", "losses", "held_losses", "order", "E")
+        result |= {f"{loss} {name}": fields[name] for name in names}
+        result[f"{loss} out"] = tabular_data.outputs([one, one], 50)
+    return result
+
+
 def as_arrays(job):
     X, Y, init, weights, alpha, iterations = job
     arrays = {"X": X, "Y": Y, "numbers": np.array([alpha, iterations])} | init
@@ -133,6 +148,7 @@ def in_subprocess(folder):
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
         np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
         np.savez(folder / f"many-{dtype}.result.npz", **run_many(dtype))
+        np.savez(folder / f"tabular-{dtype}.result.npz", **run_tabular(dtype))
         for name in ("train", "train_narrow", "train_wide"):
             assembly = compile_assembly(name, dtype, here.cpu, here.feature_string())
             (folder / f"{name}-{dtype}.s").write_text(assembly)
@@ -285,6 +301,13 @@ def test_other_processors_give_networks_in_one_call_the_same_bits(target, dtype)
     _, folder = target
     with np.load(folder / f"many-{dtype}.result.npz") as arrays:
         assert_same_bits(dict(arrays), run_many(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_processors_give_tabular_networks_the_same_bits(target, dtype):
+    _, folder = target
+    with np.load(folder / f"tabular-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run_tabular(dtype))
 
 
 @pytest.mark.parametrize("name", LEVELS)

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import tabular_data
 from assembly import assert_mode_is_set_outside
 from data import DTYPES, PATIENCE, RATE, assert_same_bits, problem
 from numba import njit
@@ -165,6 +166,33 @@ def test_mode_of_the_calling_thread_does_not_change_a_bit_of_the_steps(mode, dty
     with mode_of_thread(MODES[mode]):
         found = steps()
     assert_same_bits(found, expected)
+
+
+@needs_x86
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_mode_of_the_calling_thread_does_not_change_a_bit_of_tabular_networks(mode, dtype):
+    one = tabular_data.problem(tabular_data.shape_of(2, 2, 1, h=40, o=3, dtype=dtype), 90, "cross_entropy")
+    tiny = np.finfo(dtype).tiny
+    one.samples.numbers[:, 0] = 0.0  # so that its weights, which are denormal, stay as they are
+    one.samples.numbers[:, 1] *= tiny / 16  # so small that its gradient is denormal
+    one.params["W"][:2] *= tiny / 16
+
+    def run(mode):
+        # NumPy rounds to float32 in the mode of the thread, so all is prepared before.
+        training = tabular_data.training_fields(one, batch=32, epochs=3, held=range(10), drop=38)
+        outputs = tabular_data.outputs_fields([one], 32)
+        with mode_of_thread(mode):
+            tabular_data.run_training(one, training)
+            tabular_data.run_outputs(one, outputs)
+        names = ("params", "first_moments", "losses", "held_losses")
+        return {name: training[name] for name in names} | {"out": outputs["out"]}
+
+    expected = run(DEFAULT)
+    for name, row in (("params", 0), ("params", 1), ("first_moments", 1)):
+        numbers = one.shape.views(expected[name])["W1"][row]
+        assert ((numbers != 0) & (abs(numbers) < tiny)).any(), "denormal numbers should have been among the results"
+    assert_same_bits(run(MODES[mode]), expected)
 
 
 @njit(**NOT_INLINED)

@@ -7,22 +7,12 @@ import pytest
 from data import DTYPES, assert_close, assert_same_bits
 from hypothesis import given
 from hypothesis import strategies as st
-from tabular_data import LOSSES, forward_magnitudes, outputs_fields, problem, run_in_threads, shape_of
+from tabular_data import LOSSES, forward_magnitudes, outputs, outputs_fields, problem, shape_of
 
 from fastnn2.codegen import provider
-from fastnn2.engine.tabular_inference import allocate_batch
 from fastnn2.kernels.shared import control_words
 from fastnn2.kernels.shared.tabular_records import TabularOutputsRecord
 from fastnn2.reference import tabular as reference
-
-
-def outputs(problems, batch, threads=1):
-    """Return the outputs of the kernel, called by so many threads."""
-    fields = outputs_fields(problems, batch)
-    shape = problems[0].shape
-    records = [TabularOutputsRecord(**fields | allocate_batch(shape, batch)) for _ in range(threads)]
-    run_in_threads(provider.kernel("tabular_outputs", shape.dtype), records)
-    return fields["out"]
 
 
 def members(shape, n, loss, count):
