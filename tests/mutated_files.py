@@ -38,7 +38,7 @@ MOST_MEMORY = 64 * MEGABYTE  # and twice the file, above what a good file takes
 MOST_SECONDS = 10  # for one file
 FILES_PER_PROCESS = 1000
 SHARE_OF_BYTES = 0.3  # of the mutations, those that know nothing of the format
-HARMLESS = re.compile(r"object\.__getattr__|sys\._getframe")
+HARMLESS = re.compile(r"object\.__getattr__|sys\._getframe|builtins\.id")
 
 
 class SafetensorsFile:
@@ -299,6 +299,28 @@ class Table(Classifier):
         return np.array(rows, dtype=object), np.array(["a", "b", "c", "a"] * 2)
 
 
+class Tabular(Classifier):
+    """An estimator of raw tables, with numbers, bins and categories."""
+
+    name = "tabular"
+
+    def model(self):
+        import fastnn2
+
+        model = fastnn2.TabularClassifier(
+            n_estimators=2, hidden_size=5, n_bins=3, categorical_features=[0], max_iter=3, random_state=5, n_threads=1
+        )
+        return model.fit(*self.samples())
+
+    def samples(self):
+        rows = [["x", 1.0, 7.5], [None, 2.0, None], ["y", 5.0, 1.5], ["x", None, 3.0]] * 2
+        return np.array(rows, dtype=object), np.array(["a", "b", "c", "a"] * 2)
+
+    def use(self, model):
+        X, _ = self.samples()
+        model.predict(X)
+
+
 def with_schema(members, schema):
     """Return members with another schema, and without the arrays that it does not use."""
     text = json.dumps(schema, separators=(",", ":")).encode()
@@ -318,7 +340,7 @@ def _bomb(members, made={}):  # noqa: B006 - kept from one file to the next, as 
 
 FORMATS = {
     made.name: made
-    for made in (Params(), Classifier(), Pipeline(), Table(), Checkpoint("fit"), Checkpoint("estimator"))
+    for made in (Params(), Classifier(), Pipeline(), Table(), Tabular(), Checkpoint("fit"), Checkpoint("estimator"))
 }
 
 

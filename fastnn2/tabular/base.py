@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
@@ -92,6 +92,13 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.sparse = False
         return tags
+
+    def _target(self, y: Any) -> Array:
+        """Return the target as one dimension."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        target: Array = column_or_1d(y, warn=True)
+        return target
 
     def _used_rows(self, X: Any, y: Array, sample_weight: Any) -> tuple[Any, Array, Array | None]:
         """Return the rows, the targets and the weights of samples with a weight above 0; None if all weigh the same.

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
@@ -141,7 +140,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
         -------
         self
         """
-        y = column_or_1d(y, warn=True)
+        y = self._target(y)
         if not len(y):
             raise ValueError("y has no samples; expected a class for each row of X")
         with np.errstate(invalid="ignore"):  # of NaN, which is looked for later

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 
 from fastnn2.kernels.shared import choices
@@ -129,7 +129,7 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]
         -------
         self
         """
-        y = column_or_1d(y, warn=True)
+        y = self._target(y)
         with np.errstate(over="ignore", invalid="ignore"):  # of the sum that it looks at first
             y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         X, y, weights = self._used_rows(X, y, sample_weight)

@@ -174,7 +174,7 @@ def test_weights_of_another_length(class_weight):
         (np.where(np.arange(120) == 3, np.nan, 1.0), "NaN"),
         (np.ones((120, 2)), r"y should be a 1d array, got an array of shape \(120, 2\)"),
         ([], "y has no samples; expected a class for each row of X"),
-        (None, "y"),
+        (None, "requires y to be passed, but the target y is None"),
     ],
 )
 def test_targets_that_are_refused(y, message):

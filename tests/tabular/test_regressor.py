@@ -159,7 +159,7 @@ def test_negative_numbers_of_weight_zero_are_no_matter():
         (np.full(120, "a"), "could not convert string to float"),
         (np.ones((120, 2)), r"y should be a 1d array, got an array of shape \(120, 2\)"),
         ([], "0 sample"),
-        (None, "y"),
+        (None, "requires y to be passed, but the target y is None"),
     ],
 )
 def test_targets_that_are_refused(y, message):

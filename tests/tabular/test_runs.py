@@ -52,7 +52,7 @@ assert [len(curve) for curve in model.validation_loss_curves_] == lengths
 assert max(lengths) == model.n_iter_ < EPOCHS
 assert np.isfinite(model.predict(X[:1000])).all()
 assert threading.active_count() <= before + 1
-print(model.n_iter_ > 0, model.score(X[:1000], y[:1000]) > 0.5)
+print(model.n_iter_ > 0, all(curve[-1] <= curve[0] for curve in model.loss_curves_ if curve))
 """
 
 
