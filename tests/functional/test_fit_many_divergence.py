@@ -177,6 +177,16 @@ def test_wide_networks_diverge_alike():
     assert [result is None for result in caught.value.results] == [False, True, True]
 
 
+@pytest.mark.parametrize("costs", ["all", "last"])
+def test_a_wide_network_diverges_in_its_first_cost(costs):
+    X, Y, init, _ = problem(220, 600, 1, 40)
+    init |= {"W1": np.zeros((600, 220)), "b1": np.full((600, 1), 30.0), "W2": np.full((1, 600), 1.7e308)}
+    with pytest.raises(fastnn2.TrainingDiverged, match=r"network 0 of 1: .* there was no finite cost before") as caught:
+        fastnn2.fit_many(X, Y, 0.01, 600, 40, init=init, costs=costs)
+    assert_same_bits(caught.value.params, init)
+    assert caught.value.cost_.shape == (0,)
+
+
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_copies_keep_the_results(duplicate):
     with pytest.raises(fastnn2.TrainingDiverged) as caught:
