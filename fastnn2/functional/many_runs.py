@@ -128,7 +128,7 @@ class InitialParams:
         key = init, shape, dtype
         if key in self._drawn:
             return self._drawn[key].copy()
-        drawn = initial_params(init, checks.as_random_source(self._states[i]), shape, dtype)
+        drawn = initial_params(init, self._states[i], shape, dtype)
         if self._is_one_seed:
             self._drawn[key] = drawn.copy()
         return drawn
