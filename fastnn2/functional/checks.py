@@ -176,13 +176,13 @@ def _format_position(at: tuple[Any, ...], axes: Axes) -> str:
     return ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes[-len(at) :], at, strict=True))
 
 
-def as_weights(value: Any, n: int, dtype: Any, name: str = "sample_weight") -> Array | None:
-    """Return sample weights (n,) in the dtype of the run."""
+def as_weights(value: Any, n: int, dtype: Any, name: str = "sample_weight", of: str = "") -> Array | None:
+    """Return sample weights (n,) in the dtype of the run; for a message, `of` says which X has n samples."""
     if value is None:
         return None
     array = as_real_array(value, name)
     if array.shape != (n,):
-        raise ValueError(f"{name} has shape {array.shape}; expected ({n},), one weight for each sample")
+        raise ValueError(f"{name} has shape {array.shape}; expected ({n},), one weight for each sample{of}")
     cast = cast_weights(array, dtype, name=name)
     check_total_weight(total_weight(cast, n), name)
     return cast
