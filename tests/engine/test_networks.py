@@ -2,47 +2,12 @@
 
 import itertools
 
-import numpy as np
 import pytest
-from data import assert_ended, assert_same_bits, problem
+from data import assert_ended
+from network_run_data import assert_right, new_run, prepare
 from thread_data import count_threads
 
-import fastnn2
 from fastnn2.engine import network_pool, networks
-from fastnn2.engine.layout import pack_params, param_views
-from fastnn2.engine.network_run import NOT_DRAWN, NetworkRun, Samples
-from fastnn2.kernels.shared import control_words
-from fastnn2.kernels.shared.record import address
-
-RATE = 0.1
-
-
-def new_run(i, n=40, iterations=3, shape=(2, 5, 1), dtype="float64"):
-    """Return a run whose samples and parameters are not given yet."""
-    return NetworkRun(
-        i, (*shape, n), np.dtype(dtype), RATE, 0.5, float(n), iterations, np.empty(iterations), NOT_DRAWN
-    )  # fmt: skip
-
-
-def data_of(run):
-    d, h, o, n = run.shape
-    return problem(d, h, o, n, run.dtype.name, seed=run.index)
-
-
-def prepare(runs):
-    for run in runs:
-        X, Y, params, _ = data_of(run)
-        assert run.packed is NOT_DRAWN
-        run.packed, run.X, run.Y = pack_params(params, run.dtype), Samples.in_rows(X), Samples.in_rows(Y)
-
-
-def assert_right(run):
-    X, Y, params, _ = data_of(run)
-    d, h, o, _ = run.shape
-    expected = fastnn2.fit(X, Y, RATE, h, run.iterations, init=params, alpha=0.5)
-    assert_same_bits((param_views(run.packed, d, h, o), run.finite_costs()), expected)
-    assert run.outcome == control_words.FINISHED
-    assert run.completed == run.iterations
 
 
 def train(runs, n_threads):
@@ -153,22 +118,3 @@ def test_an_error_of_prepare_is_raised_when_all_threads_have_stopped(monkeypatch
         networks.run_networks(runs, 2, False, fail, lambda some: entered.append(some))
     assert entered == []
     assert_ended(before, count_threads)
-
-
-def test_samples_in_rows_and_in_groups():
-    matrix = np.arange(24.0).reshape(4, 6)[::-1, ::2]
-    rows = Samples.in_rows(matrix)
-    assert (rows.stride, rows.step, rows.address) == (-6, 2, address(matrix))
-    groups = Samples.in_groups(rows.groups(1))
-    assert (groups.stride, groups.step) == (0, 0)
-    assert groups.groups(1) is groups.array
-    lanes = len(groups.array) // 4
-    assert (groups.array.reshape(4, lanes)[:, :3] == matrix).all()
-    assert (groups.array.reshape(4, lanes)[:, 3:] == 0).all()
-
-
-def test_released_runs_keep_no_samples():
-    run = new_run(0)
-    prepare([run])
-    run.release()
-    assert (len(run.X.array), len(run.Y.array), run.weights) == (0, 0, None)

@@ -178,12 +178,13 @@ def test_wide_networks_diverge_alike():
 
 
 @pytest.mark.parametrize("costs", ["all", "last"])
-def test_the_first_cost_of_a_wide_network_is_not_finite(costs):
+def test_a_wide_network_diverges_in_its_first_cost(costs):
     X, Y, init, _ = problem(220, 600, 1, 40)
-    huge = {**init, "b1": np.full((600, 1), 30.0), "W2": np.full((1, 600), 1e308)}
-    with pytest.warns(RuntimeWarning, match=r"^1 of 1 networks \(0\) diverged"):
-        [(params, cost_)] = fastnn2.fit_many(X, Y, 0.1, 600, 5, init=huge, costs=costs, on_divergence="keep")
-    assert_same_bits((params, cost_), (huge, np.empty(0)))
+    init |= {"W1": np.zeros((600, 220)), "b1": np.full((600, 1), 30.0), "W2": np.full((1, 600), 1.7e308)}
+    with pytest.raises(fastnn2.TrainingDiverged, match=r"network 0 of 1: .* there was no finite cost before") as caught:
+        fastnn2.fit_many(X, Y, 0.01, 600, 40, init=init, costs=costs)
+    assert_same_bits(caught.value.params, init)
+    assert caught.value.cost_.shape == (0,)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
