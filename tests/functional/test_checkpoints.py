@@ -253,7 +253,7 @@ def test_the_same_initial_parameters_are_those_of_any_source(path):
 def test_random_state_none(path, monkeypatch):
     first = small(5, init="he", random_state=None, checkpoint=path)
     drawn = []
-    monkeypatch.setattr("fastnn2.functional.initial.init_params", lambda *_, **__: drawn.append(1))
+    monkeypatch.setattr("fastnn2.functional.fit.initial_params", lambda *_, **__: drawn.append(1))
     params, cost_ = small(20, init="he", random_state=None, checkpoint=path, resume=True)
     assert drawn == []
     assert_same_bits((params, cost_[5:]), small(15, init=first[0]))
