@@ -7,13 +7,11 @@ of the samples in memory. Files are read from the page cache, as long as they fi
 
 import argparse
 import contextlib
-import ctypes
 import itertools
 import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from unittest import mock
@@ -22,13 +20,12 @@ import numpy as np
 
 import fastnn2
 from bench import measure
-from bench.inside import ReadAhead, as_memory_limit, fit_blocks_module, read_kilobytes, read_speed
+from bench.inside import ReadAhead, as_memory_limit, fit_blocks_module, read_speed
+from bench.memory import Memory
 
 KINDS = ("npy", "parquet", "iterable")
 BLOCK = 1 << 18  # rows that are drawn, or converted, at a time
 RATE = 0.1
-LOOK_SECONDS = 0.02  # between two looks at the memory
-STATUS = Path("/proc/self/status")
 
 
 def parse(arguments):
@@ -138,35 +135,6 @@ class Watched(ReadAhead):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         Watched.last = self
-
-
-class Memory:
-    """The most anonymous memory above that at the start, in bytes; None if the system does not say."""
-
-    def __init__(self):
-        self.peak, self._end = None, threading.Event()
-
-    def _look(self):
-        now = read_kilobytes(STATUS, "RssAnon")
-        if now is not None:
-            self.peak = max(self.peak or 0, now - self._start)
-
-    def _watch(self):
-        while not self._end.wait(LOOK_SECONDS):
-            self._look()
-
-    def __enter__(self):
-        with contextlib.suppress(OSError, AttributeError):  # what earlier runs have freed would count as there before
-            ctypes.CDLL(None).malloc_trim(0)
-        self._start = read_kilobytes(STATUS, "RssAnon")
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join()
-        self._look()
 
 
 def run_once(train):

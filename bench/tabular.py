@@ -5,9 +5,9 @@ errors, the log loss of its probabilities, the time of the whole fit and that of
 fits the recipe with each of its ingredients off in turn. A model whose package is missing is left out, by name.
 
 Tables are divided as :mod:`bench.tabular_sets` says. Those that are opened last are fitted only with ``--opened``, for
-a recipe that is frozen. All models have one process and two cores; scikit-learn's MLP is fitted with one thread of BLAS
-and with two. Results are kept as JSON, to which further models, tables and splits are added; ``--report`` makes tables
-and a picture of it, and ``--docs`` writes the tables into a page.
+a recipe that is frozen. All models have one process and two cores; scikit-learn's are fitted with one thread (of BLAS
+or OpenMP) and with two. Results are kept as JSON, to which further models, tables and splits are added; ``--report``
+makes tables and a picture of it, and ``--docs`` writes the tables into a page.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def parse(arguments):
     parser.add_argument("--further", action="store_true", help="further tables, beside those that count")
     parser.add_argument("--splits", type=int, default=SPLITS, metavar="N", help="the first N splits of each table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/tables.md")
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/tabular.md")
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and the picture from the JSON")
     options = parser.parse_args(arguments)
     if not 1 <= options.splits <= SPLITS:

@@ -206,10 +206,10 @@ def variant(changes):
 
 PEERS = {
     RECIPE: Model("recipe", recipe),
-    # Its products are small, and OpenBLAS may be slower on two threads than on one: the faster one counts.
+    # scikit-learn's models may be slower on two threads than on one: the faster choice counts.
     MLP: Model("MLP", mlp, (1, ALL_CORES)),
-    BOOSTING: Model("HistGB", boosting),
-    TUNED: Model("tuned", TunedBoosting),
+    BOOSTING: Model("HistGB", boosting, (1, ALL_CORES)),
+    TUNED: Model("tuned", TunedBoosting, (1, ALL_CORES)),
     "lightgbm": Model("LightGBM", lightgbm),
     "catboost": Model("CatBoost", catboost),
     "realmlp": Model("RealMLP", realmlp),

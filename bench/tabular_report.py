@@ -1,4 +1,4 @@
-"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and for docs/tables.md.
+"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and for docs/tabular.md.
 
 Two models are compared by the ratio of their errors: for each table the ratio of the means over the splits that both
 have, and over tables the geometric mean. Its 95 % interval is that of a bootstrap which draws tables, and splits of
@@ -22,6 +22,7 @@ OVERALL = {
 ABOUT = """\
 MLP is scikit-learn's with its defaults, HistGB is HistGradientBoosting with its defaults, and tuned the same with the
 best of eight settings."""
+SIZES = ("one network", "eight networks")  # the variants that the picture has beside the recipe
 COMPARISON, INGREDIENTS = "tabular", "tabular-ingredients"
 
 
@@ -153,15 +154,19 @@ def comparison(results):
             f"lowest mean of a row is bold. {' '.join(ABOUT.split())}"
         ),
         score_table(tables, models, "error", 100),
-        "**Log loss** of the classes' probabilities:",
-        score_table(tables, models, "log loss", 1),
+    ]
+    if any(entry["classes"] for _, entry in tables):
+        paragraphs += ["**Log loss** of the classes' probabilities:", score_table(tables, models, "log loss", 1)]
+    paragraphs += [
         docs.filled(
             "**Over the tables**: geometric means of ratios, each with its 95 % interval by a bootstrap over tables "
             "and splits. A model is compared in the tables and splits that it has; times are those of a fit."
         ),
     ]
+    groups = {group_of(name) for name, _ in tables}
     for title, names in OVERALL.items():
-        paragraphs += overall(results, title, names, models)
+        if {group_of(name) for name in names} <= groups:
+            paragraphs += overall(results, title, names, models)
     paragraphs += [
         "**Time of a whole fit**, from the frame; median over the splits:",
         time_table(tables, models, seconds),
@@ -227,8 +232,6 @@ def titles(models):
 def overall(results, title, names, models):
     """Return a title and a table with a row for each model: against the MLP, and against boosting."""
     measured = [name for name in names if name in results["tables"]]
-    if not measured:
-        return [] if title == "Further tables" else [f"{title}: not measured."]
     rows = [
         [
             MODELS[model].title,
@@ -287,22 +290,28 @@ def ingredients(results, variants):
 
 
 def picture(results, path):
-    """Draw errors against the time of a fit, both against those of scikit-learn's MLP, for all that is measured."""
+    """Draw errors against the time of a fit, both against those of scikit-learn's MLP, for models and sizes."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     from bench.pictures import new_figure
 
     names = [name for name in COUNTED if name in results["tables"]]
     figure, (axis,) = new_figure(1, 1, (7.5, 5))
-    for model in measured_in(results, MODELS):
+    for model in measured_in(results, (*PEERS, *SIZES)):
         found, taken = pairs(results, names, model, MLP, "error"), times(results, names, model)
         if len(found) < len(names) or taken is None:
             continue  # of other tables than the rest
         mean, low, high = ratio(found)
-        colour = "#222222" if model in (RECIPE, *VARIANTS) else "#c44e52"
-        filled = "none" if model in VARIANTS else colour
-        whiskers = [[100 * (mean - low)], [100 * (high - mean)]] if model in PEERS else None
-        axis.errorbar(taken, 100 * mean, whiskers, fmt="o", color=colour, markerfacecolor=filled, capsize=3, lw=0.8)
-        axis.annotate(MODELS[model].title, (taken, 100 * mean), xytext=(6, 6), textcoords="offset points", fontsize=8)
+        colour = "#222222" if model in (RECIPE, *SIZES) else "#c44e52"
+        whiskers = [[100 * (mean - low)], [100 * (high - mean)]]
+        axis.errorbar(taken, 100 * mean, whiskers, fmt="o", color=colour, capsize=3, lw=0.8)
+        text = f"{RECIPE}, {model}" if model in SIZES else MODELS[model].title
+        axis.annotate(text, (taken, 100 * mean), xytext=(6, 6), textcoords="offset points", fontsize=8)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(x=0.15)
     axis.set_xlabel("time of a fit, scikit-learn's MLP = 1")
     axis.set_ylabel("errors, scikit-learn's MLP = 100")
     axis.set_title(f"Geometric means over {len(names)} tables; whiskers: 95 % of a bootstrap")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastnn2.blocks.partial_fit_blocks import partial_fit_blocks
     from fastnn2.displays import plot_cost, plot_decision
     from fastnn2.estimators import MLPClassifier, MLPRegressor
+    from fastnn2.estimators.fit_estimators import fit_estimators
     from fastnn2.files.c.to_c import to_c
     from fastnn2.files.onnx.to_onnx import to_onnx
     from fastnn2.files.saved.save import load, save
@@ -41,6 +42,7 @@ __all__ = [
     "cost",
     "fit",
     "fit_blocks",
+    "fit_estimators",
     "fit_many",
     "forward",
     "init_params",
@@ -72,6 +74,7 @@ _MODULES = {
     "update": "functional.steps",
     "fit": "functional.fit",
     "fit_blocks": "blocks.fit_blocks",
+    "fit_estimators": "estimators.fit_estimators",
     "fit_many": "functional.fit_many",
     "predictor": "functional.predictor",
     "plot_cost": "displays",

@@ -22,7 +22,7 @@ PACKAGE = pathlib.Path(fastnn2.__file__).parent
 ENTRIES = tuple(("update", dtype) for dtype in DTYPES)
 
 
-def build_few(folder):
+def build_few(folder, entries=ENTRIES):
     """Build the libraries of this platform with few kernels; return the folder."""
     extra("ziglang", "build")
     from fastnn2.codegen.build.libraries import build_platform
@@ -30,7 +30,7 @@ def build_few(folder):
 
     if platform_here() not in PLATFORMS:
         pytest.skip(f"no libraries are built for {platform_here()}")
-    build_platform(PLATFORMS[platform_here()], folder, ENTRIES)
+    build_platform(PLATFORMS[platform_here()], folder, entries)
     return folder
 
 

@@ -155,6 +155,14 @@ def test_other_arguments_are_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_run_has_two_cores(monkeypatch):
+    held = []
+    monkeypatch.setattr(tabular.os, "sched_getaffinity", lambda process: {7, 3, 5}, raising=False)
+    monkeypatch.setattr(tabular.os, "sched_setaffinity", lambda *arguments: held.append(arguments), raising=False)
+    tabular.hold_to_two_cores()
+    assert held == [(0, [3, 5])]
+
+
 # Scores
 
 

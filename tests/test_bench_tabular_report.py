@@ -11,7 +11,8 @@ WIDEST = 120  # columns of a page
 
 def results(errors, times=None, log_loss=None):
     """Return results of one table for each list of errors by model: {table: {model: [error of each split]}}."""
-    shape = {"rows": 100, "training": 75, "test": 25, "columns": 3, "categories": 1, "missing": 0.0, "classes": None}
+    shape = {"rows": 100, "training": 75, "test": 25, "columns": 3, "categories": 1, "missing": 0.0}
+    shape["classes"] = None if log_loss is None else 2
 
     def run(model, error):
         return {"error": error, "log loss": log_loss, "fit": {"2": (times or {}).get(model, 1.0)}, "predict": 0.025}
@@ -70,7 +71,9 @@ def test_report_shows_every_table_won_or_lost():
     assert "The six on which the recipe was settled (2 of 6 tables):" in text
     assert "| HistGB | +0.0 % (-50 to +100) | +0.0 % (+0 to +0) | - | - | 0.25 |" in text
     assert "The three opened last (1 of 3 tables):" in text
+    assert "All nine (3 of 9 tables):" in text
     assert "Further tables" not in text
+    assert "**Log loss**" not in text  # all three have numbers
     assert "| diamonds | 2.00 s | 500 ms | 1.00 s |" in text
     assert "scikit-learn 1.9." in text
 

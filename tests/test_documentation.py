@@ -42,6 +42,8 @@ PUBLIC_MODULES = {
     "fastnn2.estimators.number_columns": "fastnn2.estimators",
     "fastnn2.estimators.text_columns": "fastnn2.estimators",
     "fastnn2.functional.predictor": "fastnn2",
+    "fastnn2.tabular.classifier": "fastnn2.tabular",
+    "fastnn2.tabular.regressor": "fastnn2.tabular",
 }
 
 
@@ -70,6 +72,7 @@ def test_doctests(name):
     assert (result.attempted > 0) == (">>> " in inspect.getsource(module)) or name in {
         "fastnn2.estimators",
         "fastnn2.callbacks",
+        "fastnn2.tabular",
     }
 
 
@@ -121,7 +124,8 @@ def test_docstring(name):
 
 def test_docstrings_of_errors():
     for error in (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted):
-        assert [head for head, _ in entries(sections(error)["Attributes"])] == ["params : dict", "cost_ : ndarray"]
+        attributes = [head for head, _ in entries(sections(error)["Attributes"])]
+        assert attributes == ["params : dict", "cost_ : ndarray", "results : list or None"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -188,7 +192,7 @@ BELOW = {
     "functional": FUNCTIONAL,
     "estimators": FUNCTIONAL,
     "tabular": ("estimators", *FUNCTIONAL),
-    "files": FILES,
+    "files": ("tabular", *FILES),
     "displays": FILES,
     "blocks": FILES,
     "dask": FILES,

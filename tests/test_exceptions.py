@@ -1,4 +1,4 @@
-"""TrainingDiverged and TrainingInterrupted keep params and cost_ through copies, pickles and process pools."""
+"""TrainingDiverged and TrainingInterrupted keep params, cost_ and results through copies, pickles and process pools."""
 
 import concurrent.futures
 import copy
@@ -17,12 +17,19 @@ KINDS = (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted)
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_copies_keep_params_and_costs(kind, duplicate):
-    error = duplicate(kind("why", {"W1": np.ones((2, 2))}, np.arange(3.0)))
-    assert isinstance(error, kind)
-    assert str(error) == "why"
-    assert (error.params["W1"] == 1).all()
-    assert error.cost_.tolist() == [0, 1, 2]
+def test_copies_keep_params_costs_and_results(kind, duplicate):
+    for results in (None, [None, ({"W1": np.zeros((2, 2))}, np.arange(4.0))]):
+        error = duplicate(kind("why", {"W1": np.ones((2, 2))}, np.arange(3.0), results))
+        assert isinstance(error, kind)
+        assert str(error) == "why"
+        assert (error.params["W1"] == 1).all()
+        assert error.cost_.tolist() == [0, 1, 2]
+        if results is None:
+            assert error.results is None
+        else:
+            assert error.results[0] is None
+            assert (error.results[1][0]["W1"] == 0).all()
+            assert error.results[1][1].tolist() == [0, 1, 2, 3]
 
 
 def test_errors_are_subclasses_of_builtin_errors():

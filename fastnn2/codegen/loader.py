@@ -24,12 +24,21 @@ class Kernel:
     def __init__(self, record: type[Record], address: int) -> None:
         self._record, self.address = record, address
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        self._function_with_gil = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(address)
 
     def __call__(self, job: Record) -> None:
         """Run it, without Python's lock."""
+        self._check(job)
+        self._function(job.address)
+
+    def call_briefly(self, job: Record) -> None:
+        """Run a call of microseconds, with Python's lock: to get the lock back from another thread takes longer."""
+        self._check(job)
+        self._function_with_gil(job.address)
+
+    def _check(self, job: Record) -> None:
         if type(job) is not self._record:
             raise TypeError(f"the kernel takes a {self._record.__name__}, not a {type(job).__name__}")
-        self._function(job.address)
 
 
 def load_object(content: bytes, record: type[Record]) -> Kernel:

@@ -5,6 +5,7 @@ The kernels read a matrix over samples, (rows, n), as groups: (groups, rows, G),
 block, so only the result takes memory. Several threads convert a large array, as NumPy copies without the GIL.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ Array = np.ndarray[Any, Any]
 
 PARAM_NAMES = ("W1", "b1", "W2", "b2")  # in the order in which they are packed
 BLOCK_BYTES = 1 << 20  # of a copy: a block is still in the cache when it is checked
+MOST_KEPT_POSITIONS = 1 << 14  # 128 kB of them, which take 50 microseconds to make
 PARALLEL_BYTES = 1 << 24  # a copy of this size or more pays for the start of threads
 
 
@@ -195,8 +197,21 @@ def views_by_part(
 
 
 def param_positions(d: int, h: int, o: int, parts: int, stride: int) -> Array:
-    """Return the position of each packed parameter in parameters stored by part (see :func:`views_by_part`)."""
+    """Return the position of each packed parameter in parameters stored by part (see :func:`views_by_part`).
+
+    The array is read-only; a short one is kept for further networks of the same shape.
+    """
+    if count_params(d, h, o) > MOST_KEPT_POSITIONS:
+        return _new_positions(d, h, o, parts, stride)
+    return _kept_positions(d, h, o, parts, stride)
+
+
+def _new_positions(d: int, h: int, o: int, parts: int, stride: int) -> Array:
     positions = np.empty(count_params(d, h, o), dtype=np.int64)
     for flat_view, part_view in views_by_part(positions, np.arange(parts * stride), d, h, o, parts, stride):
         flat_view[...] = part_view
+    positions.flags.writeable = False
     return positions
+
+
+_kept_positions = functools.lru_cache(maxsize=64)(_new_positions)

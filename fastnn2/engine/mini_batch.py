@@ -95,7 +95,7 @@ class MiniBatchTrainer:
         self.weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         epsilon = max(float(epsilon), float(np.finfo(dtype).tiny))  # else the padding after the parameters is 0 / 0
         self._last_run: tuple[int, RunArrays | None] = 0, None  # the mini-batches before a run, and its arrays
-        self.is_persistent = False
+        self.is_persistent = self.is_stopped = False
         self.has_slow_workers = False  # for short runs; a long one finds out for itself
         self._waiting: tuple[Team, RunArrays] | None = None
         d, h, o = network.d, network.h, network.o
@@ -206,7 +206,7 @@ class MiniBatchTrainer:
         losses : ndarray
             float64; for each completed epoch, the mean loss over its samples, with the L2 penalty.
         interrupted : bool
-            Whether Ctrl-C was pressed; the parameters are then those after the last complete mini-batch.
+            Whether Ctrl-C was pressed or :meth:`stop` called; parameters are then those after the last complete batch.
         """
         network = self.network
         epochs = len(rates) // self.n_batches
@@ -225,8 +225,9 @@ class MiniBatchTrainer:
             self._end_waiting_team()
             arrays = RunArrays(rates, order, epochs)
             self._last_run = self._last_run[0], arrays
+            self._heed_stop(arrays)
             interrupted = run_team(self._new_team(threads, arrays), is_short, epochs, progress=False)
-            return self._losses(), interrupted
+            return self._losses(), interrupted or self.is_stopped
 
         interrupted = False
         try:
@@ -240,7 +241,18 @@ class MiniBatchTrainer:
             if not isinstance(error, KeyboardInterrupt):
                 raise
             interrupted = True
-        return self._losses(), interrupted
+        return self._losses(), interrupted or self.is_stopped
+
+    def stop(self) -> None:
+        """Let the present run, and all further ones, end after a mini-batch as after Ctrl-C; any thread may call it."""
+        self.is_stopped = True
+        arrays = self._last_run[1]
+        if arrays is not None:
+            self._heed_stop(arrays)
+
+    def _heed_stop(self, arrays: "RunArrays") -> None:
+        if self.is_stopped:
+            arrays.control[control_words.STOP] = 1
 
     def _prepare_waiting_team(self, threads: int, rates: Array, order: Array | None, epochs: int) -> Team:
         """Return the team that waits, or a new one, with the records of a run."""
@@ -253,11 +265,15 @@ class MiniBatchTrainer:
             team.start()
         else:
             team, arrays = self._waiting
+            is_stale = arrays.keep_mode != self.keep_mode or (order is None) != (arrays.order is None)
             if arrays.renew(rates, order, epochs, self.keep_mode):
                 for thread, job in enumerate(team.jobs):
-                    job.write(**self._fields(arrays, thread, len(team.jobs)))
-                arrays.keep_mode = self.keep_mode
+                    if is_stale:
+                        job.write(**self._fields(arrays, thread, len(team.jobs)))
+                    else:
+                        job.point(**arrays.fields(self.X))
         self._last_run = self._last_run[0], arrays
+        self._heed_stop(arrays)
         return team
 
     def _new_team(self, threads: int, arrays: "RunArrays") -> Team:
@@ -279,8 +295,7 @@ class MiniBatchTrainer:
         """Return the fields of the record of one of `threads` threads."""
         fields = {
             **self._fixed_fields, "control": arrays.control, "thread": thread, "threads": threads,
-            "epochs": len(arrays.losses), "rates": arrays.rates, "losses": arrays.losses,
-            "order": self.X.columns if arrays.order is None else arrays.order, "has_order": arrays.order is not None,
+            **arrays.fields(self.X), "has_order": arrays.order is not None,
             **dict(zip(TILES, self.scratch[thread], strict=True)),
         }  # fmt: skip
         if self.parts > 1:
@@ -358,6 +373,11 @@ class RunArrays:
     def _replace(self, rates: Array, order: Array | None, epochs: int) -> None:
         self.keep_mode = self.STALE  # first: a signal may come in between
         self.rates, self.order, self.losses = np.array(rates, dtype=np.float64), order, np.zeros(epochs)
+
+    def fields(self, X: SampleMatrix) -> dict[str, Any]:
+        """Return the fields of a record that a run of another length changes."""
+        order = X.columns if self.order is None else self.order  # not read without an order
+        return {"epochs": len(self.losses), "rates": self.rates, "losses": self.losses, "order": order}
 
     def renew(self, rates: Array, order: Array | None, epochs: int, keep_mode: int) -> bool:
         """Prepare for a further run; return whether the records have to be written anew, as other arrays are new."""

@@ -116,10 +116,8 @@ class NetworkRun:
     def write_result(self, params: Params, costs: Array) -> None:
         """Write parameters and finite costs that a job of its own has reached."""
         self.packed[:] = pack_params(params, self.dtype)
-        if self.keeps_costs:
-            self.costs[: len(costs)] = costs
-        else:
-            self.costs[:] = costs[-1:]
+        kept = costs if self.keeps_costs else costs[-1:]  # none if the first one was not finite
+        self.costs[: len(kept)] = kept
 
     def finite_costs(self) -> Array:
         """Return the costs of the completed iterations, or the last one of them, where there are any."""

@@ -16,6 +16,7 @@ from fastnn2.engine.network_run import NetworkRun
 from fastnn2.engine.shares import runs_to_share
 from fastnn2.exceptions import TrainingDiverged, TrainingInterrupted
 from fastnn2.kernels.shared import control_words, tuning
+from fastnn2.kernels.shared.records import DTYPES
 from fastnn2.threads.cores import usable_cores
 from fastnn2.threads.progress import NetworksProgress
 
@@ -48,7 +49,11 @@ def run_networks(
         not seen all.
     """
     threads = n_threads or (1 if sum(run.work for run in runs) < MIN_WORK_FOR_TEAM else usable_cores())
-    shared, single = runs_to_share(runs, threads, TeamChoice(n_threads))
+    shared, slabs, choice = list[NetworkRun](), list[Sequence[NetworkRun]](), TeamChoice(n_threads)
+    for dtype in DTYPES:  # one after the other, so that threads are without work at the end of each
+        to_share, single = runs_to_share([run for run in runs if run.dtype == dtype], threads, choice)
+        shared += to_share
+        slabs += _slabs(single)
     try:
         with NetworksProgress(len(runs), progress) as bar:
             for run in shared:
@@ -57,22 +62,18 @@ def run_networks(
                     return True
                 complete([run])
                 bar.add_network()
-            return _run_slabs(_slabs(single), threads, bar, prepare, complete)
+            return _run_slabs(iter(slabs), threads, bar, prepare, complete)
     except KeyboardInterrupt:  # between two teams
         return True
 
 
 def _slabs(runs: Sequence[NetworkRun]) -> Iterator[Sequence[NetworkRun]]:
-    """Yield runs in slabs, each of one dtype."""
-    by_dtype: dict[Any, list[NetworkRun]] = {}
-    for run in runs:
-        by_dtype.setdefault(run.dtype, []).append(run)
+    """Yield runs in slabs."""
     are_short = sum(run.work for run in runs) < SHORT_RUN_WORK * len(runs)
-    for of_dtype in by_dtype.values():
-        first, size = 0, FIRST_SLAB if are_short else SLAB
-        while first < len(of_dtype):
-            yield of_dtype[first : first + size]
-            first, size = first + size, min(2 * size, SLAB)
+    first, size = 0, FIRST_SLAB if are_short else SLAB
+    while first < len(runs):
+        yield runs[first : first + size]
+        first, size = first + size, min(2 * size, SLAB)
 
 
 def _run_slabs(
@@ -127,14 +128,15 @@ def _run_by_all(run: NetworkRun, n_threads: int | None) -> bool:
         run.X.groups(n_threads), run.Y.groups(n_threads), weights, run.packed, run.shape, run.alpha, run.iterations,
         n_threads,
     )  # fmt: skip
-    outcome = control_words.FINISHED
+    interrupted = False
     try:
         params, costs = job.run(run.learning_rate, run.total_weight, progress=False)
-    except TrainingInterrupted:
-        return True
     except TrainingDiverged as error:
         params, costs = error.params, error.cost_
-        outcome = int(job.control[control_words.OUTCOME])
+    except TrainingInterrupted as error:
+        if job.control[control_words.OUTCOME] != control_words.FINISHED:
+            return True
+        interrupted, params, costs = True, error.params, error.cost_  # it came when all was done
     run.write_result(params, costs)
-    run.completed, run.outcome = int(job.control[control_words.COMPLETED]), outcome
-    return False
+    run.completed, run.outcome = (int(job.control[word]) for word in (control_words.COMPLETED, control_words.OUTCOME))
+    return interrupted

@@ -1,10 +1,12 @@
 """Which of many runs the threads share, so that none of them is without work at the end."""
 
 import heapq
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-# The threads share a run where the others would take longer than this times what they take with even shares.
+# The threads share a run where all would take longer than this times what they take with even shares.
 UNEVEN = 1.05
 
 
@@ -35,17 +37,24 @@ def runs_to_share(
     shared, single = list[Run](), list[Run]()
     for run in sorted(runs, key=lambda run: -run.work):
         (shared if needs_team(run) else single).append(run)
-    total = sum(run.work for run in single)
-    while threads > 1 and single and needs_team(single[0]) is None:
-        even = total / threads
-        if _longest(single, threads, even) <= UNEVEN * even:
-            break
-        total -= single[0].work
-        shared.append(single.pop(0))
-    return shared, single
+    count = _count_to_share(single, threads, needs_team) if threads > 1 else 0
+    return shared + single[:count], single[count:]
 
 
-def _longest(runs: Sequence[_Run], threads: int, even: float) -> float:
+def _count_to_share(runs: Sequence[Run], threads: int, needs_team: Callable[[Run], bool | None]) -> int:
+    """Return how many of the first runs to share, so that all are done soonest; of the most work first."""
+    even, shared, best, soonest = sum(run.work for run in runs) / threads, 0.0, 0, math.inf
+    for count, run in enumerate(runs):
+        end = shared + _longest(itertools.islice(runs, count, None), threads, even - shared)
+        if end < soonest:
+            soonest, best = end, count
+        if end <= UNEVEN * even or needs_team(run) is not None:
+            return best
+        shared += run.work / threads
+    return len(runs) if shared < soonest else best
+
+
+def _longest(runs: Iterable[_Run], threads: int, even: float) -> float:
     """Return the work of the thread that is done last, if each takes the next of the runs, the longest first.
 
     Runs that are too short to matter count as if they could be divided.

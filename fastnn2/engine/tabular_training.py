@@ -160,13 +160,14 @@ class _MemberJob:
         )  # fmt: skip
 
     def write_result(self) -> None:
-        """Write parameters and losses to the member: those of the best epoch, or where none is held out the last."""
+        """Write parameters and losses to the member: those of the best epoch, of the last one if none is held out.
+
+        Before the end of the first epoch, they are those of the last mini-batch.
+        """
         completed = int(self._control[control_words.COMPLETED])
         member = self._member
         member.losses, member.held_losses = self._losses[:completed], self._held_losses[:completed]
-        is_best = len(member.held) > 0 and completed > 0
-        member.is_finite = self._control[control_words.OUTCOME] not in (
-            control_words.COST_NOT_FINITE,
-            control_words.PARAMS_NOT_FINITE,
-        ) and (not is_best or bool(np.isfinite(member.held_losses).any()))
-        member.params = self._best if is_best else self._params
+        member.params = self._best if completed > 0 else self._params
+        ended_well = self._control[control_words.OUTCOME] in (control_words.FINISHED, control_words.INTERRUPTED)
+        has_best = not len(member.held) or completed == 0 or bool(np.isfinite(member.held_losses).any())
+        member.is_finite = ended_well and has_best and bool(np.isfinite(member.params).all())

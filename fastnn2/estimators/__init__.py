@@ -11,6 +11,8 @@ limit on BLAS threads.
 ``partial_fit``. ``outside_fit`` has fits whose sums come from a cluster.
 ``number_columns``, ``text_columns`` and ``date_columns`` have transformers for frames of any library,
 ``frame_columns`` what they share.
+``fit_estimators`` fits many side by side: ``many_fits`` runs them, ``checked_inputs`` has the checks that they share,
+``seats`` how one of them is stopped, and ``collected_warnings`` what they warn of.
 ``hook_signatures`` lists the private names and comes first: its import refuses a scikit-learn that lacks one.
 May import engine and below, not functional.
 """

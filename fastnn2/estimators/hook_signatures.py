@@ -35,6 +35,7 @@ SIGNATURES = {
     f"{_MLP}BaseMultilayerPerceptron._loss_grad_lbfgs": f"self packed_coef_inter {_BACKPROP}",
     f"{_MLP}BaseMultilayerPerceptron._forward_pass_fast": "self X check_input",
     f"{_MLP}MLPClassifier._validate_input": "self X y incremental reset",
+    f"{_MLP}MLPRegressor._validate_input": "self X y incremental reset",
     f"{_MLP}MLPClassifier.partial_fit": "self X y sample_weight classes",
     f"{_MLP}MLPClassifier.score": "self X y sample_weight",
     f"{_MLP}MLPRegressor.score": "self X y sample_weight",
@@ -69,7 +70,10 @@ SIGNATURES = {
     "sklearn.base:_fit_context": "* prefer_skip_nested_validation",
     "sklearn.utils._param_validation:Interval": "type left right * closed",
     "sklearn.utils._param_validation:StrOptions": "options * deprecated",
+    "sklearn.utils._param_validation:validate_parameter_constraints": "parameter_constraints params caller_name",
     "sklearn.utils.parallel:_get_threadpool_controller": "",
+    "sklearn.utils.validation:_check_sample_weight":
+        "sample_weight X * dtype force_float_dtype ensure_non_negative ensure_same_device copy allow_all_zero_weights",
     "sklearn.utils.validation:_check_feature_names_in": "estimator input_features * generate_names",
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ class IntegerLabels:
     warm_start: bool
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
-        if incremental or self.warm_start or not are_integers(y):
+        if incremental or self.warm_start or not are_integers(y):  # y of checked data is None
             return super()._validate_input(X, y, incremental, reset)  # type: ignore[misc]
         as_theirs = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": (np.float64, np.float32)}
         X, y = validate_data(self, X, y, reset=reset, **as_theirs)

@@ -19,7 +19,7 @@ from fastnn2.estimators.labels import IntegerLabels, weights_of_classes
 from fastnn2.estimators.sklearn_hooks import OneHiddenLayer
 from fastnn2.estimators.sparse_input import checked
 
-_N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
+N_THREADS = [Interval(Integral, 1, None, closed="left"), None]
 
 
 class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
@@ -75,7 +75,7 @@ class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SklearnClassifier._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "n_threads": _N_THREADS,
+        "n_threads": N_THREADS,
     }
 
     def __init__(
@@ -265,7 +265,7 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SklearnRegressor._parameter_constraints,
-        "n_threads": _N_THREADS,
+        "n_threads": N_THREADS,
     }
 
     def __init__(

@@ -114,9 +114,7 @@ def packed_order(coefs: Any, intercepts: Any) -> Array:
 def write(flat: Array, coefs: Any, intercepts: Any) -> None:
     """Write an array of :func:`flatten` to scikit-learn's lists, in place."""
     (first, second), (b1, b2) = coefs, intercepts
-    d, h = first.shape
-    o = second.shape[1]
-    ends = np.cumsum([h * d, h, o * h, o])
-    parts = np.split(flat[: ends[-1]], ends[:-1])
-    first[...], second[...] = parts[0].reshape(h, d).T, parts[2].reshape(o, h).T
-    b1[...], b2[...] = parts[1], parts[3]
+    (d, h), o = first.shape, second.shape[1]
+    end_1, end_2 = h * d, h * (d + 1 + o)
+    first[...], b1[...] = flat[:end_1].reshape(h, d).T, flat[end_1 : end_1 + h]
+    second[...], b2[...] = flat[end_1 + h : end_2].reshape(o, h).T, flat[end_2 : end_2 + o]

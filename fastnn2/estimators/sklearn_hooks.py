@@ -15,9 +15,10 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from sklearn.utils.validation import check_array, validate_data
 
 from fastnn2.engine.mini_batch import MiniBatchTrainer
-from fastnn2.engine.orders import shuffled_orders
+from fastnn2.engine.orders import Shuffler
 from fastnn2.engine.samples import Network, SampleMatrix
 from fastnn2.estimators.blas import one_blas_thread
+from fastnn2.estimators.checked_inputs import CheckedData
 from fastnn2.estimators.fit_callbacks import WithCallbacks
 from fastnn2.estimators.hook_signatures import warn_of_changed_signatures
 from fastnn2.estimators.labels import are_integers
@@ -35,6 +36,7 @@ from fastnn2.estimators.optimizer_state import (
     write,
 )
 from fastnn2.estimators.predictor import WithPredictor
+from fastnn2.estimators.seats import Seat
 from fastnn2.estimators.sparse_input import checked
 from fastnn2.kernels.shared import choices
 
@@ -48,7 +50,7 @@ ENTRIES_PER_CALL = 1_000_000
 SPARSE = 0.1
 
 # Attributes that exist only while a fit runs; pickles and conversions leave them out.
-TRANSIENT = ("_task", "_trainer", "_checkpoint_run", "_raises_interrupt")
+TRANSIENT = ("_task", "_trainer", "_checkpoint_run", "_raises_interrupt", "_seat")
 
 
 class _Stopped(Exception):
@@ -61,7 +63,8 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
     _no_improvement_count: int
     best_loss_: Any
     validation_loss_curve_: Any
-    _raises_interrupt = False  # set while partial_fit_blocks calls partial_fit
+    _raises_interrupt = False  # set while partial_fit_blocks or fit_estimators fits
+    _seat: Seat | None = None  # that of a fit beside others
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
@@ -81,6 +84,9 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
                 f"exactly one, for example (100,). For another number use sklearn.neural_network.{name}"
             )
 
+    def _most_threads(self) -> int | None:
+        return self.n_threads if self._seat is None else self._seat.n_threads(self.n_threads)
+
     # Forward
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         """Predict as scikit-learn's own method does.
@@ -96,7 +102,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
             sparse: Array = super()._forward_pass_fast(X, check_input=False)
             return sparse
         dtype = dtype_of_run(X.dtype, self.coefs_[0].dtype)
-        predicted, are_finite = prepared_network(self, dtype).outputs(SampleMatrix(X, dtype), self.n_threads)
+        predicted, are_finite = prepared_network(self, dtype).outputs(SampleMatrix(X, dtype), self._most_threads())
         if check_input and not are_finite:
             self._check_finite(X)
         return predicted
@@ -127,6 +133,11 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
         return score
 
     # Fit
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        if isinstance(X, CheckedData):
+            return X.set_attributes(self)
+        return super()._validate_input(X, y, incremental, reset)  # type: ignore[misc]
+
     def _with_class_weight(self, y: Any, sample_weight: Any) -> Any:
         """Return the weights of samples times those of their classes; y is encoded for the network."""
         return sample_weight
@@ -165,6 +176,8 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
             SampleMatrix(X, dtype), y, sample_weight, self._batch_size(n), **kernel_options(self._optimizer)
         )
         load_state(self._optimizer, trainer)
+        if self._seat is not None:
+            self._seat.take(trainer)
         try:
             with trainer.persistent_workers():
                 self._run_epochs(trainer, validation, incremental)
@@ -186,6 +199,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
         # Parameters are copied back after each epoch only if validation or a callback reads them: the copies would take
         # 4 % of a short fit.
         is_read_between_epochs = validation is not None or getattr(self, "_task", None) is not None
+        shuffled = Shuffler(self._random_state, n, trainer.Y.dtype)
         self.n_iter_ = 0
         continues, is_stopped = True, False
         if run is not None:
@@ -197,7 +211,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
                 epochs = run.limited(epochs)
             orders = None
             if self.shuffle:
-                orders = shuffled_orders(order, epochs, self._random_state, trainer.Y.dtype)
+                orders = shuffled(order, epochs)
                 order = orders[-1]
             check_batch_weights(trainer, orders)
             rates = learning_rates(self._optimizer, epochs, trainer.n_batches, self.t_, n)
@@ -256,7 +270,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
     def _new_trainer(self, X: SampleMatrix, y: Any, sample_weight: Any, batch: int, **options: Any) -> MiniBatchTrainer:
         params = flatten(self.coefs_, self.intercepts_)
         return MiniBatchTrainer(
-            self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self.n_threads,
+            self._network(), X, y, sample_weight, params, alpha=self.alpha, batch=batch, n_threads=self._most_threads(),
             **options,
         )  # fmt: skip
 
@@ -306,6 +320,8 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
         try:
             self._trainer = self._new_gradient_trainer(X, y, sample_weight)
             check_batch_weights(self._trainer, None)
+            if self._seat is not None:
+                self._seat.take(self._trainer)
             with one_blas_thread(), self._trainer.persistent_workers():
                 super()._fit_lbfgs(X, y, sample_weight, *lists)
         except _Stopped as stopped:
@@ -321,7 +337,7 @@ class OneHiddenLayer(WithPredictor, WithCallbacks):
         params = np.concatenate([array.ravel() for array in self.coefs_ + self.intercepts_])
         return MiniBatchTrainer(
             self._network(), SampleMatrix(X, np.float64), y, sample_weight, params, alpha=self.alpha, batch=X.shape[0],
-            n_threads=self.n_threads, optimizer=choices.GRADIENT, params_order=order,
+            n_threads=self._most_threads(), optimizer=choices.GRADIENT, params_order=order,
         )  # fmt: skip
 
     def _loss_grad_lbfgs(

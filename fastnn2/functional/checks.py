@@ -188,9 +188,12 @@ def as_weights(value: Any, n: int, dtype: Any, name: str = "sample_weight") -> A
 
 
 def cast_weights(array: Array, dtype: Any, axes: Axes = ("sample",), name: str = "sample_weight") -> Array:
-    """Return weights (n,) in the dtype of the run, or raise ValueError if one is not finite or below 0."""
+    """Return weights (n,) in the dtype of the run, or raise ValueError if one is not finite or below 0.
+
+    It is the array itself where it is one in memory that NumPy sums as it sums a copy.
+    """
     check_finite(array, name, dtype, axes)
-    cast = array.astype(dtype)
+    cast: Array = np.require(array, dtype, ["C", "A"])
     if (cast < 0).any():
         at = (np.argmax(cast < 0),)
         raise ValueError(f"{name} has {array[at]} at {_format_position(at, axes)}; expected weights of 0 or more")

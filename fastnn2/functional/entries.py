@@ -32,29 +32,39 @@ class Argument:
         return [self._value] * networks if self.count is None else list(self._value)
 
     def numbers(self, networks: int, check: Callable[[Any, str], Value]) -> list[Value]:
-        """Return ``check(value, name)`` of each network; an error that says what to do about an array of numbers."""
+        """Return ``check(value, name)`` of each network."""
         if self.count is not None:
             return [check(value, self.name_of(i)) for i, value in enumerate(self._value)]
-        if getattr(self._value, "ndim", 0) or isinstance(self._value, range):
+        self.check_no_array()
+        return [check(self._value, self.name)] * networks
+
+    def check_no_array(self) -> None:
+        """Raise TypeError if the value for all networks is an array or range, which was probably meant as a list."""
+        if self.count is None and (getattr(self._value, "ndim", 0) > 0 or isinstance(self._value, range)):
             raise TypeError(
-                f"{self.name} is of type {type(self._value).__name__}; expected one number for all networks, or a list "
+                f"{self.name} is of type {type(self._value).__name__}; expected one value for all networks, or a list "
                 f"with one for each: pass {self.name}=list({self.name})"
             )
-        return [check(self._value, self.name)] * networks
 
     def objects(
         self, networks: int, check: Callable[[int, Any, str], Value], least_axes: int, keys: Iterable[Any] | None = None
     ) -> list[Value]:
         """Return ``check(i, value, name)`` of each network; see :func:`each_once`.
 
-        If an entry has fewer axes than `least_axes`, the list was probably meant as one value for all networks.
+        If an entry has fewer axes than `least_axes`, the list was probably meant as one value for all networks; if the
+        one value has three, its entries were probably meant for one network each.
         """
 
         def convert(i: int, value: Any, _: bool) -> Value:
             try:
                 return check(i, value, self.name_of(i))
             except (TypeError, ValueError) as error:
-                if self.count is None or value is None or _count_axes(value) >= least_axes:
+                axes = 0 if value is None else _count_axes(value)
+                if self.count is None and axes == 3:
+                    raise type(error)(
+                        f"{error}. For one {self.name} for each network pass {self.name}=list({self.name})"
+                    ) from error
+                if self.count is None or value is None or axes >= least_axes:
                     raise
                 raise type(error)(
                     f"{error}. The list {self.name} has one entry for each network; for one {self.name} for all "

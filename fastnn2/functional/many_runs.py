@@ -1,7 +1,7 @@
 """From the arguments of fit_many to the runs of its networks; all checks are made here, before any work."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.many_samples import ManySamples
 
 Array = np.ndarray[Any, Any]
+Value = TypeVar("Value")
 
 NO_WEIGHTS = np.empty((1, 0))
 
@@ -50,7 +51,8 @@ def as_runs(
         return None if cast is None else (cast[np.newaxis], checks.total_weight(cast, ns[i]))
 
     weight_sums = weights.objects(networks, cast_weights, 1, zip(dtypes, ns, strict=True))
-    shapes = [(x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True)]
+    shapes = _one_object_each((x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True))
+    run_shapes = _one_object_each((*shape, n) for shape, n in zip(shapes, ns, strict=True))
     initial = InitialParams(inits, states, shapes, dtypes)
     input_samples, target_samples = ManySamples(inputs, dtypes, n_threads), ManySamples(targets, dtypes, n_threads)
     input_samples.check_finite(X)
@@ -58,9 +60,9 @@ def as_runs(
     weight_samples = ManySamples([NO_WEIGHTS if one is None else one[0] for one in weight_sums], dtypes, n_threads)
     runs = [
         NetworkRun(
-            i, (d, h, o, n), dtypes[i], rates[i], alphas[i], float(n) if weight_sum is None else weight_sum[1],
+            i, shape, dtypes[i], rates[i], alphas[i], float(ns[i]) if weight_sum is None else weight_sum[1],
             counts[i], np.empty(counts[i] if keeps_all_costs else min(counts[i], 1)), NOT_DRAWN)
-        for i, ((d, h, o), n, weight_sum) in enumerate(zip(shapes, ns, weight_sums, strict=True))
+        for i, (shape, weight_sum) in enumerate(zip(run_shapes, weight_sums, strict=True))
     ]  # fmt: skip
     initial.draw_shared(runs)
 
@@ -72,6 +74,12 @@ def as_runs(
             run.weights = None if weight_sums[i] is None else weight_samples.of(i)
 
     return runs, prepare
+
+
+def _one_object_each(values: Iterable[Value]) -> list[Value]:
+    """Return values of which equal ones are one object, as there may be very many of them."""
+    known = dict[Value, Value]()
+    return [known.setdefault(value, value) for value in values]
 
 
 def _by_network(sample_weight: Any) -> Any:
@@ -91,6 +99,8 @@ class InitialParams:
         networks = len(shapes)
         self._inits, self._states = inits.values(networks), states.values(networks)
         self._shapes, self._dtypes = shapes, dtypes
+        inits.check_no_array()
+        states.check_no_array()
         each_once(self._states, lambda i, state, _: checks.check_random_state(state, states.name_of(i)))
         self._given = each_once(
             self._inits,

@@ -177,6 +177,15 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
         samples: EncodedRows = self.encoder_.encode(X, owner=self)
         return self._networks().outputs(samples, self.n_threads)
 
+    @staticmethod
+    def _mean(members: Array) -> Array:
+        """Return the mean over the first axis, whose bits for a row do not depend on how many rows there are."""
+        total = members[0].copy()
+        for member in members[1:]:
+            total += member
+        mean: Array = total / len(members)
+        return mean
+
     def _networks(self) -> TabularNetworks:
         """Return the networks as the kernel takes them."""
         first = self.params_[0]

@@ -175,7 +175,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
         -------
         ndarray (n_samples, n_classes)
         """
-        mean = self._outputs(X).mean(axis=0)
+        mean = self._mean(self._outputs(X))
         return mean if mean.shape[1] > 1 else np.hstack([1 - mean, mean])
 
     def predict(self, X: Any) -> Array:

@@ -130,7 +130,8 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]
         self
         """
         y = column_or_1d(y, warn=True)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        with np.errstate(over="ignore", invalid="ignore"):  # of the sum that it looks at first
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         X, y, weights = self._used_rows(X, y, sample_weight)
         exponent = scaling.safe_exponent(float(abs(y).max()))
         y = scaling.divided(y, exponent)
@@ -165,9 +166,12 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]
         std : ndarray (n_samples,)
             Only with `return_std`.
         """
-        values = self._outputs(X)[:, :, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
-        mean = values.mean(axis=0)
-        return (mean, values.std(axis=0)) if return_std else mean
+        values = self._outputs(X)[:, :, 0].astype(np.float64)
+        mean = self._mean(values)
+        predicted = mean * self.target_scale_ + self.target_mean_
+        if not return_std:
+            return predicted
+        return predicted, np.sqrt(self._mean((values - mean) ** 2)) * self.target_scale_
 
 
 def _mean_and_deviation(y: Array, weights: Array | None) -> tuple[float, float]:

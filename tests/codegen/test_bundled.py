@@ -10,6 +10,7 @@ from bundled_data import (
     BLOCKED,
     DAMAGES,
     best_file,
+    build_few,
     change_list,
     copy_package,
     damage_best,
@@ -352,3 +353,23 @@ def test_sources_that_are_newer_than_the_libraries(few_kernels, expected, tmp_pa
     assert f"the libraries in {copy / 'libraries'} were not built from the sources of fastnn2 beside them" in errors
     options = f'--platform {bundled.platform_here()} --out "{copy / "libraries"}"'
     assert f"build them again (python -m fastnn2.codegen.build {options})" in errors
+
+
+MANY = """
+import json, sys
+import numpy as np
+import fastnn2
+X = np.linspace(-1, 1, 600).reshape(2, 300)
+Y = X[0] > 0
+results = fastnn2.fit_many([X, X[:, ::2], X], [Y, Y[::2], Y], [0.1, 0.2, 0.3], 5, 50, n_threads=2)
+alone = [fastnn2.fit(x, y, rate, 5, 50) for x, y, rate in ((X, Y, 0.1), (X[:, ::2], Y[::2], 0.2), (X, Y, 0.3))]
+print(json.dumps([params["W1"].tolist() + cost_.tolist() for params, cost_ in results]
+                 == [params["W1"].tolist() + cost_.tolist() for params, cost_ in alone]))
+"""
+
+
+def test_networks_in_one_call_of_a_library(tmp_path):
+    """Its kernel calls another one of the same library by its address."""
+    entries = tuple((name, "float64") for name in ("networks", "train_narrow"))
+    copy = copy_package(tmp_path, build_few(tmp_path / "built", entries))
+    assert run(BLOCKED + MANY, copy, **BUNDLED) == (True, "")

@@ -13,7 +13,19 @@ from numba.core.errors import TypingError
 
 from fastnn2.codegen.compile import find_entry
 from fastnn2.codegen.record_type import RecordType
-from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Words
+from fastnn2.kernels.loops.networks import record_at
+from fastnn2.kernels.shared.record import (
+    Float,
+    Floats,
+    Int,
+    Ints,
+    Reals,
+    Record,
+    Records,
+    RecordTable,
+    Words,
+    address,
+)
 from fastnn2.kernels.shared.records import RECORDS, CostRecord, UpdateRecord
 
 REALS = {"float32": types.float32, "float64": types.float64}
@@ -189,12 +201,71 @@ def test_a_kernel_that_reads_an_unknown_field_does_not_compile():
         compiled(misspelled, record_class_of("Small", {"out": "floats*"}), "float64")
 
 
-def test_a_kernel_that_writes_a_field_does_not_compile():
-    def writing(job):
-        job.n = 1
+def test_a_kernel_that_writes_an_unknown_field_does_not_compile():
+    def misspelled(job):
+        job.count_of_nothing = 1
 
-    with pytest.raises(NotImplementedError, match=r"\.n = int64"):
-        compiled(writing, Kinds, "float64")
+    with pytest.raises(TypingError, match="count_of_nothing"):
+        compiled(misspelled, record_class_of("Small", {"out": "floats*"}), "float64")
+
+
+# Fields that a kernel writes
+
+
+def write_all(job):
+    job.n = job.n + 1
+    job.rate = job.n  # cast, as the field is a float
+    job.order, job.sums, job.X = job.ints, job.floats, job.reals
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("record_class", [Kinds, OtherKinds], ids=["one order", "another order"])
+def test_fields_that_a_kernel_writes_are_in_the_words(record_class, dtype):
+    fields = fields_of_kinds(dtype, 2**53 + 2, 0.5, 3 * [[1, 2, 3]])
+    record = record_class(**fields)
+    call, owner = compiled(write_all, record_class, dtype)
+    call(record)
+    expected = record_class(**{
+        **fields, "n": 2**53 + 3, "rate": float(2**53 + 3), "order": fields["ints"], "sums": fields["floats"],
+        "X": fields["reals"],
+    })  # fmt: skip
+    assert bytes(record._memory) == bytes(expected._memory)
+    assert owner.address
+
+
+# Many records in a row
+
+
+class Rows(Record):
+    """Records of which a kernel takes one after the other."""
+
+    row_class = Kinds
+
+    records: Records
+    count: Int
+    total: Floats
+
+
+def add_rates(job):
+    for i in range(job.count):
+        row = record_at(job.records, i)
+        job.total[0] += row.rate * row.sums[0]
+        row.n = -i
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_kernel_reads_and_writes_records_in_a_row(dtype):
+    sums, total = np.arange(5.0), np.zeros(1)
+    table = RecordTable(Kinds, 5)
+    table.fill(n=7, rate=[1.0, 10.0, 100.0, 1e3, 1e4], sums=[address(sums[i:]) for i in range(5)])
+    before = table.words.copy()
+    call, owner = compiled(add_rates, Rows, dtype)
+    call(Rows(records=table.words, count=4, total=total))
+    assert total.tolist() == [3210.0]
+    assert table.column("n").tolist() == [0, -1, -2, -3, 7]
+    table.fill(n=7)
+    assert (table.words == before).all()
+    assert owner.address
 
 
 # The types

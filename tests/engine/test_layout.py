@@ -224,6 +224,12 @@ for shape in shapes:
             X, Y, params, weights = problem(*shape, n, dtype)
             for threads in (1, 2):
                 fastnn2.fit(X, Y, 0.01, shape[1], 2, init=params, n_threads=threads, sample_weight=weights)
+                given = [layout.aligned_zeros(X.size, dtype).reshape(X.shape) for _ in range(3)]
+                for matrix in given:
+                    matrix[...] = X
+                options = {"init": params, "n_threads": threads, "sample_weight": weights, "costs": "last"}
+                for inputs in (X, given):
+                    fastnn2.fit_many(inputs, Y, [0.01, 0.02, 0.03], shape[1], 2, **options)
             y, cache = fastnn2.forward(X, params)
             fastnn2.backward(X, Y, params, cache)
             model = fastnn2.MLPRegressor(hidden_layer_sizes=(shape[1],), max_iter=1, batch_size=min(n, 40))

@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -282,3 +283,24 @@ def test_sparse_rows_give_the_bits_of_dense_rows(dtype):
         results.append((trainer.params.copy(), prepared.outputs(mini_batch.SampleMatrix(rows, dtype))[0]))
     for result in results[1:]:
         assert_same_bits(result, results[0])
+
+
+@pytest.mark.parametrize("is_persistent", [True, False])
+@pytest.mark.parametrize("is_short", [True, False])
+def test_a_trainer_is_stopped_by_another_thread(is_short, is_persistent, monkeypatch):
+    """The run ends after a mini-batch, and so do all that follow."""
+    shape = (8, 13, 1, 200, 66)
+    monkeypatch.setattr(mini_batch, "is_short_job", lambda *_: is_short)
+    trainer = make_trainer(shape, "relu", "log_loss", "float64", n_threads=1, **OPTIMIZERS["adam"])
+    rates = np.full(3_000_000, 1e-9)  # for minutes
+    trainer.run(rates[: trainer.n_batches])  # compiled
+    stopper = threading.Timer(0.5, trainer.stop)
+    stopper.start()
+    with trainer.persistent_workers() if is_persistent else contextlib.nullcontext():
+        losses, interrupted = trainer.run(rates)
+        assert interrupted
+        assert 0 < len(losses) < 1_000_000
+        stopped = trainer.params
+        assert trainer.run(rates)[1]
+    assert_same_bits(trainer.params, stopped)
+    stopper.join()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn2.engine import orders
-from fastnn2.engine.orders import is_state_known, shuffled_orders, state_of
+from fastnn2.engine.orders import Shuffler, is_state_known, state_of
 
 
 def scikit_learns(order, epochs, random_state):
@@ -31,8 +31,9 @@ def assert_as_scikit_learn(n, epochs, make):
     ours, theirs = make(), make()
     order = np.random.default_rng(n).permutation(n)
     before = order.copy()
+    shuffled = Shuffler(ours, n, "float64")
     for _ in range(2):  # the second run goes on where the first one ended
-        found, expected = shuffled_orders(order, epochs, ours, "float64"), scikit_learns(order, epochs, theirs)
+        found, expected = shuffled(order, epochs), scikit_learns(order, epochs, theirs)
         assert (order == before).all()
         assert found.dtype == np.int64
         assert np.array_equal(found, expected)
@@ -81,7 +82,7 @@ def test_both_kinds_of_kernels(dtype, monkeypatch):
     asked = []
     kernel = orders.provider.kernel
     monkeypatch.setattr(orders.provider, "kernel", lambda *key: asked.append(key) or kernel(*key))
-    found = shuffled_orders(np.arange(1000), 3, np.random.RandomState(0), dtype)
+    found = Shuffler(np.random.RandomState(0), 1000, dtype)(np.arange(1000), 3)
     assert asked == [("shuffle", dtype)]
     assert (found == scikit_learns(np.arange(1000), 3, np.random.RandomState(0))).all()
 
@@ -91,7 +92,7 @@ def test_other_generators_are_left_to_numpy(generator, monkeypatch):
     monkeypatch.setattr(orders.provider, "kernel", None)
     monkeypatch.setattr(orders, "MIN_DRAWS", 0)
     ours, theirs = (np.random.RandomState(generator(3)) for _ in range(2))
-    found = shuffled_orders(np.arange(500), 4, ours, "float64")
+    found = Shuffler(ours, 500, "float64")(np.arange(500), 4)
     assert (found == scikit_learns(np.arange(500), 4, theirs)).all()
     assert ours.randint(1 << 30) == theirs.randint(1 << 30)
 

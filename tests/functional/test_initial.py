@@ -5,7 +5,8 @@ import pytest
 from data import DTYPES, problem
 
 import fastnn2
-from fastnn2.functional.initial import check_init, initial_params
+from fastnn2 import reference
+from fastnn2.functional.initial import check_init, initial_params, initial_source
 
 SHAPE = (3, 7, 2)
 
@@ -18,7 +19,7 @@ def flat_of(params, dtype):
 @pytest.mark.parametrize("init", ["he", "small"])
 def test_draws(init, dtype):
     state, other = np.random.RandomState(5), np.random.RandomState(5)
-    source = check_init(init, state, SHAPE, dtype, "X")
+    source = initial_source(init, state, SHAPE, dtype, "X")
     assert state.get_state()[2] == other.get_state()[2]  # nothing is drawn yet
     found = initial_params(init, source, SHAPE, dtype)
     expected = fastnn2.init_params(np.zeros((3, 1)), np.zeros((2, 1)), 7, init=init, random_state=other)
@@ -27,10 +28,41 @@ def test_draws(init, dtype):
     assert state.randint(1 << 30) == other.randint(1 << 30)
 
 
+GENERATORS = {"RandomState": np.random.RandomState, "Generator": np.random.default_rng}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("init", ["he", "small"])
+@pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), SHAPE, (40, 110, 3), (1, 2000, 1)], ids=str)
+def test_draws_have_the_bits_of_the_reference(shape, make, init, dtype):
+    """The reference draws W1 and then W2, and casts the products; the source is left as the reference leaves it."""
+    d, h, o = shape
+    source, other = make(5), make(5)
+    found = [initial_params(init, source, shape, dtype) for _ in range(2)]
+    for flat in found:
+        expected = reference.init_params(np.zeros((d, 1)), np.zeros((o, 1)), h, init=init, random_state=other)
+        assert flat.dtype == dtype
+        assert flat.tobytes() == flat_of(expected, dtype).tobytes()
+    assert source.standard_normal() == other.standard_normal()
+
+
+def test_none_draws_anew():
+    first, second = (initial_params("he", None, SHAPE, "float64") for _ in range(2))
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize("state", [-1, 1.5, True, 2**32, "3"])
+def test_a_wrong_random_state_is_refused_where_it_is_drawn_from(state):
+    with pytest.raises(ValueError, match="random_state is"):
+        initial_source("he", state, SHAPE, "float64", "X")
+    assert initial_source(problem(*SHAPE, 1)[2], state, SHAPE, "float64", "X").dtype == "float64"
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_parameters(dtype):
     params = problem(*SHAPE, 1)[2]
-    source = check_init(params, None, SHAPE, dtype, "X")
+    source = initial_source(params, None, SHAPE, dtype, "X")
     assert initial_params(params, source, SHAPE, dtype).tobytes() == flat_of(params, dtype).tobytes()
 
 
@@ -49,12 +81,12 @@ def test_parameters(dtype):
 )
 def test_what_is_refused(init, error, message):
     with pytest.raises(error, match=message):
-        check_init(init, 3, SHAPE, "float64", "X and Y")
+        check_init(init, SHAPE, "float64", "X and Y")
 
 
 def test_numbers_too_large_for_the_dtype_are_refused():
     params = problem(*SHAPE, 1)[2]
     params["W1"][1, 2] = 1e39
-    check_init(params, 3, SHAPE, "float64", "X")
+    check_init(params, SHAPE, "float64", "X")
     with pytest.raises(ValueError, match=r"init\['W1'\]"):
-        check_init(params, 3, SHAPE, "float32", "X")
+        check_init(params, SHAPE, "float32", "X")

@@ -113,6 +113,17 @@ def run_tabular(dtype):
     return result
 
 
+def run_many(dtype):
+    """Return the results of networks in one call, by name; some have their samples laid out by the kernel."""
+    X, Y, _, weights = problem(9, 7, 3, 300, dtype)
+    inputs = [X, X, X[:2], X[:1, ::-1], np.asfortranarray(X)]
+    results = fastnn2.fit_many(
+        inputs, [Y, Y, Y[0], Y[:1], Y[:, :]], RATE, [7, 5, 4, 9, 60], 9, alpha=0.5,
+        sample_weight=[weights, None, weights, weights[:], weights[:]], n_threads=2)  # fmt: skip
+    named = [params | {"cost_": cost_} for params, cost_ in results]
+    return {f"{i} {key}": array for i, arrays in enumerate(named) for key, array in arrays.items()}
+
+
 def as_arrays(job):
     X, Y, init, weights, alpha, iterations = job
     arrays = {"X": X, "Y": Y, "numbers": np.array([alpha, iterations])} | init
@@ -137,6 +148,7 @@ def in_subprocess(folder):
             np.savez(folder / f"{path.name.removesuffix('.job.npz')}-{dtype}.result.npz", **result)
         np.savez(folder / f"estimators-{dtype}.result.npz", **run_estimators(dtype))
         np.savez(folder / f"tabular-{dtype}.result.npz", **run_tabular(dtype))
+        np.savez(folder / f"many-{dtype}.result.npz", **run_many(dtype))
         for name in ("train", "train_narrow", "train_wide"):
             assembly = compile_assembly(name, dtype, here.cpu, here.feature_string())
             (folder / f"{name}-{dtype}.s").write_text(assembly)
@@ -289,6 +301,13 @@ def test_other_processors_give_tabular_networks_the_same_bits(target, dtype):
     _, folder = target
     with np.load(folder / f"tabular-{dtype}.result.npz") as arrays:
         assert_same_bits(dict(arrays), run_tabular(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_processors_give_networks_in_one_call_the_same_bits(target, dtype):
+    _, folder = target
+    with np.load(folder / f"many-{dtype}.result.npz") as arrays:
+        assert_same_bits(dict(arrays), run_many(dtype))
 
 
 @pytest.mark.parametrize("name", LEVELS)

@@ -18,7 +18,7 @@ from fastnn2.engine.held_sums import HeldBlock, held_sums
 from fastnn2.engine.layout import aligned_zeros, pack_params
 from fastnn2.engine.mean_gradient import MeanGradient
 from fastnn2.engine.objective import Objective
-from fastnn2.engine.orders import shuffled_orders
+from fastnn2.engine.orders import Shuffler
 from fastnn2.engine.rows_to_groups import RowsToGroups
 from fastnn2.kernels.shared import choices, tuning
 
@@ -70,7 +70,7 @@ def of_orders(dtype: str) -> Row:
 
     def compute() -> Any:
         state = np.random.RandomState(5)
-        return shuffled_orders(np.arange(1500), 3, state, dtype), state.random_sample(3)
+        return Shuffler(state, 1500, dtype)(np.arange(1500), 3), state.random_sample(3)
 
     return Row("orders", f"orders n=1500, 3 epochs, {dtype}", "", compute)
 

@@ -216,3 +216,60 @@ def test_a_run_that_goes_on_counts_from_there(monkeypatch):
         bar.add_rows(30)
     assert bars[0].n == 230
     assert bars[0].options["total"] == 300
+
+
+def test_networks_of_all_teams_are_counted(monkeypatch):
+    """Networks that all threads share are counted one by one, and those of each team by its control words."""
+    bars = []
+    monkeypatch.setattr(progress, "bar_class", lambda: lambda **options: bars.append(Bar(**options)) or bars[-1])
+    with progress.NetworksProgress(10, True) as bar:
+        (shown,) = bars
+        assert (shown.options["total"], shown.options["unit"]) == (10, " networks")
+        bar.add_network()
+        bar.add_network()
+        assert shown.n == 2
+        first, second = (np.zeros(COMPLETED + 1, np.int64) for _ in range(2))
+        bar.begin_team(first)
+        bar.update()
+        assert shown.n == 2
+        first[COMPLETED] = 5
+        bar.update()
+        assert shown.n == 7
+        bar.begin_team(second)
+        bar.update()
+        assert shown.n == 7
+        second[COMPLETED] = 3
+        bar.update()
+        assert (shown.n, bar.done()) == (10, 10)
+
+
+NETWORKS = """
+import sys
+import numpy as np
+import fastnn2
+X = np.linspace(-1, 1, 4000).reshape(2, 2000)
+Y = X[0] > 0
+fastnn2.fit_many([X, X.astype("float32")], Y, 0.5, 5, 1)  # loads the kernels
+fastnn2.fit(X, Y, 0.5, 5, 1)
+print("ready", file=sys.stderr, flush=True)
+inputs = [X, X.astype("float32"), X[:, ::2]]
+results = fastnn2.fit_many(inputs * 100, [Y, Y, Y[::2]] * 100, 0.5, 5, 200, n_threads=2, progress=eval(sys.argv[1]))
+print("done", file=sys.stderr, flush=True)
+assert len(results) == 300
+"""
+
+
+@pytest.mark.parametrize("wanted", [True, None, False])
+def test_the_bar_of_fit_many_counts_networks(wanted):
+    command = [sys.executable, "-c", NETWORKS, str(wanted)]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    text = between_marks(done.stderr.decode())
+    if not wanted:
+        assert text == ""
+        return
+    counts = [part.rpartition("|")[2].strip() for part in text.split("/300")[:-1]]
+    assert counts[0] == "0.00"
+    assert counts == sorted(counts, key=float)
+    assert " networks/s" in text
+    assert final_screen(text) == ""

@@ -332,3 +332,26 @@ def test_signal_between_any_two_bytecodes(is_short, granted, kind, monkeypatch):
             break
     assert target > 100
     assert limit.left == granted + (not is_short)
+
+
+@pytest.mark.parametrize("how", ["stop", "a worker that fails"])
+@pytest.mark.parametrize("rows", [None, 3], ids=["of the team", "of each thread"])
+def test_every_word_that_stops_a_thread_is_set(rows, how):
+    """Where threads look at words of their own, those of the team are not enough."""
+    controls, jobs = np.zeros((3, control_words.CONTROL_SIZE), dtype=np.int64), []
+    stops = None if rows is None else controls[:, control_words.STOP]
+
+    def kernel(job):
+        jobs.append(job)
+        while not controls[0 if rows is None else rows - 1, control_words.STOP]:
+            time.sleep(0.001)
+
+    made = team.Team(kernel, lambda thread, threads: thread, controls[0], 1, stops)
+    made.run_beside()
+    if how == "stop":
+        assert made.stop() is None
+    else:
+        made._fail(ValueError("broken"))
+        assert made.wait(PATIENCE)
+    assert jobs == [0]
+    assert controls[:, control_words.STOP].tolist() == ([1, 0, 0] if rows is None else [1, 1, 1])

@@ -98,15 +98,15 @@ class NetworkJobRecord(TrainRecord):
     entry: Int  # the address of the kernel
     packed: Reals  # (count,): the initial parameters, and then those that were reached; on no boundary
     count: Int  # parameters
-    alpha: Float
-    X_source: Reals
-    X_stride: Int
-    X_step: Int
-    Y_source: Reals
-    Y_stride: Int
-    Y_step: Int
-    weight_source: Reals
-    weight_step: Int
+    alpha: Float  # l2 of the weights
+    X_source: Reals  # (d, n)
+    X_stride: Int  # numbers from one row to the next
+    X_step: Int  # numbers from one sample to the next
+    Y_source: Reals  # (o, n)
+    Y_stride: Int  # the same for Y
+    Y_step: Int  # the same for Y
+    weight_source: Reals  # (1, n); not read without has_weights
+    weight_step: Int  # the same for weights; without has_weights 0
     keeps_costs: Int  # whether `costs` is given; else it is the thread's, and only the last one is kept
     completed: Int  # iterations, written
     outcome: Int  # see control_words, written; RUNNING before
@@ -123,16 +123,16 @@ class NetworksRecord(Record):
 
     control: Ints  # of all threads, see control_words
     networks: Records  # (networks,)
-    networks_count: Int
+    networks_count: Int  # of this call
     own_control: Ints  # as a team of one; STOP is set in it, too
     params: Reals  # two sets
-    l2: Floats
+    l2: Floats  # l2, gradients, A1, dZ2 and scratch are as in TrainRecord
     gradients: Floats
     A1: Reals
     dZ2: Reals
     scratch: Reals
-    costs: Floats
-    X_groups: Reals
+    costs: Floats  # of a network that keeps only the last one
+    X_groups: Reals  # X_groups, Y_groups and weight_groups are for samples that are not in groups yet
     Y_groups: Reals
     weight_groups: Reals
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Words, address
+from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, RecordTable, Words, address
 
 KINDS = {"int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals, "words*": Words}
 
@@ -159,3 +159,32 @@ def test_a_subclass_has_the_fields_of_its_base_first():
 
 
 # What kernels read
+
+
+# Tables
+
+
+@given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))))
+def test_rows_of_a_table_are_records_in_a_row(numbers):
+    """The words of each row are those of a record with the same fields."""
+    arrays = {"order": np.arange(2), "sums": np.ones(2), "X": np.ones(2)}
+    table = RecordTable(Example, len(numbers))
+    table.fill(**{name: address(array) for name, array in arrays.items()})
+    table.fill(n=[n for n, _ in numbers], rate=[rate for _, rate in numbers])
+    assert table.words.tobytes() == b"".join(words(Example(n=n, rate=rate, **arrays)) for n, rate in numbers)
+    assert table.words.flags.c_contiguous
+    assert table.column("n").tolist() == [n for n, _ in numbers]
+    assert table.column("rate").tolist() == [rate for _, rate in numbers]
+
+
+def test_fields_that_are_not_filled_in_are_zero():
+    table = RecordTable(Example, 3)
+    table.fill(n=5)
+    assert table.column("n").tolist() == [5, 5, 5]
+    assert table.column("rate").tolist() == [0.0, 0.0, 0.0]
+    assert (table.words[:, 1:] == 0).all()
+
+
+def test_an_unknown_field_of_a_table_is_named():
+    with pytest.raises(KeyError, match="rates"):
+        RecordTable(Example, 3).fill(rates=1.0)
