@@ -2,8 +2,12 @@
 
 import numpy as np
 import pandas
+import pytest
+from data import extra
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+
+from fastnn2 import TabularClassifier, TabularRegressor
 
 
 def mixed_frame(n, seed=0):
@@ -14,6 +18,14 @@ def mixed_frame(n, seed=0):
     city = source.choice(np.array(["Rome", "Oslo", "Bonn", None], dtype=object), size=n)
     return pandas.DataFrame(
         {"a": a, "count": source.integers(0, 9, n), "city": city, "old": source.uniform(size=n) < 0.5}
+    )
+
+
+def as_polars(frame):
+    """Return the same frame of polars."""
+    polars = extra("polars", "tables")
+    return polars.DataFrame(
+        {name: frame[name].astype(object).where(frame[name].notna(), None).to_list() for name in frame}
     )
 
 
@@ -50,3 +62,15 @@ def fit_bits(model):
     """Return all parameters of a fitted model in one array of bytes."""
     arrays = [params[name] for params in model.params_ for name in sorted(params)]
     return b"".join(array.tobytes() for array in arrays)
+
+
+def outputs(model, X):
+    """Return probabilities, or values."""
+    return model.predict_proba(X) if isinstance(model, TabularClassifier) else model.predict(X)
+
+
+# A frame, a target for each estimator, and a mark for tests that take both.
+FRAME = mixed_frame(120)
+NUMBERS = FRAME[["a", "count"]].to_numpy()
+TARGETS = {TabularClassifier: classes_of(FRAME, 3), TabularRegressor: numbers_of(FRAME)}
+both = pytest.mark.parametrize("kind", TARGETS)

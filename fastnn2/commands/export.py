@@ -13,6 +13,7 @@ from fastnn2.commands.table_files import check_extra, check_output, load_model
 from fastnn2.commands.text_lines import labelled_lines, labelled_list
 from fastnn2.files.c.to_c import to_c
 from fastnn2.files.onnx.to_onnx import to_onnx
+from fastnn2.files.pipelines import network_in
 from fastnn2.tables.models.example_row import example_row
 from fastnn2.tables.models.predict import columns_of, label_text
 from fastnn2.tables.reading.columns import NUMBER
@@ -34,6 +35,11 @@ def run(options: argparse.Namespace) -> int:
     model, summary = load_model(options.model)
     if not describe(model).get("fitted", True):
         raise TableError(f"{str(options.model)!r} has a model that is not fitted; fit it before it is exported")
+    if not isinstance(model, dict):
+        try:
+            network_in(model, f"the model in {str(options.model)!r}")
+        except TypeError as error:
+            raise TableError(str(error)) from None
     lines = _export_onnx(model, summary, path) if form == "onnx" else _export_c(model, summary, path)
     print("\n".join(map(printable, [*labelled_lines("written", str(path)), *lines])))
     return 0

@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from fastnn2.commands.text_lines import labelled_lines, labelled_list
+from fastnn2.files.pipelines import TABULAR
 from fastnn2.tables.models.predict import label_text
 from fastnn2.tables.training.summary import network_sizes
 from fastnn2.tables.training.summary_checks import LARGEST
@@ -17,7 +18,7 @@ def describe(model: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    model : dict, MLPClassifier, MLPRegressor or Pipeline
+    model : dict, an estimator of fastnn2, or Pipeline
     """
     if isinstance(model, dict):
         (h, d), o = model["W1"].shape, len(model["W2"])
@@ -31,6 +32,8 @@ def describe(model: Any) -> dict[str, Any]:
         steps = list(_steps(model))
         network = steps[-1][1]
         found["steps"] = [{"name": name, "class": _class_name(step)} for name, step in steps]
+    if type(network) in TABULAR:
+        return found | _tabular(network)
     found["fitted"] = hasattr(network, "coefs_")
     if not found["fitted"]:
         return found | {"hidden": _first(network.hidden_layer_sizes), "activation": str(network.activation)}
@@ -40,11 +43,27 @@ def describe(model: Any) -> dict[str, Any]:
     if names is not None:
         found["features"] = [str(name) for name in np.ravel(names)]
     if is_classifier(network):
-        found["classes"] = [
-            label if isinstance(label, str | int | float) else str(label) for label in network.classes_.tolist()
-        ]
+        found["classes"] = _classes(network)
     iterations, loss = (_as_number(getattr(network, name, None)) for name in ("n_iter_", "loss_"))
     return found | {"solver": str(network.solver), "iterations": iterations, "loss": loss}
+
+
+def _tabular(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator of raw tables is, as :func:`describe` does."""
+    found: dict[str, Any] = {"fitted": hasattr(estimator, "params_"), "activation": "relu"}
+    if not found["fitted"]:
+        return found | {"hidden": _first(estimator.hidden_size)}
+    encoder, params = estimator.encoder_, estimator.params_
+    (o, h), dtype = params[0]["W2"].shape, params[0]["W2"].dtype.name
+    sizes = {"networks": len(params), "inputs": len(encoder.names), "hidden": h, "outputs": o}
+    encoded = {"numbers": encoder.d, "binned": encoder.p, "bins": encoder.n_bins, "categorical": encoder.q}
+    found |= sizes | {"parameters": sum(array.size for each in params for array in each.values()), "dtype": dtype}
+    found |= {"encoded": encoded, "features": encoder.names}
+    return found | ({"classes": _classes(estimator)} if is_classifier(estimator) else {})
+
+
+def _classes(network: Any) -> list[Any]:
+    return [label if isinstance(label, str | int | float) else str(label) for label in network.classes_.tolist()]
 
 
 def _steps(model: Any) -> Any:
@@ -87,7 +106,12 @@ def description_lines(found: dict[str, Any]) -> list[str]:
         ]
     activation, output = (f" ({found[name]})" if name in found else "" for name in ("activation", "output"))
     hidden, inputs, outputs = (_count(found[name], name) for name in ("hidden", "inputs", "outputs"))
-    lines += labelled_lines("network", f"{inputs}, {hidden}{activation}, {outputs}{output}, {found['dtype']}")
+    sizes = f"{inputs}, {hidden}{activation}, {outputs}{output}, {found['dtype']}"
+    lines += labelled_lines("network", f"{found['networks']} of {sizes}" if "networks" in found else sizes)
+    if "encoded" in found:
+        encoded = found["encoded"]
+        text = f"{encoded['numbers']} of numbers, {encoded['binned']} binned (up to {encoded['bins']} bins), "
+        lines += labelled_lines("columns", text + f"{encoded['categorical']} of categories")
     lines += labelled_lines("parameters", f"{found['parameters']:,}")
     for name, shape in found.get("arrays", {}).items():
         lines += labelled_lines("", f"{name} ({', '.join(map(str, shape))})")

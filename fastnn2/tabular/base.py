@@ -102,8 +102,6 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return X, y, None
         weights = _check_sample_weight(sample_weight, np.empty((len(y), 0)), ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("sample_weight is zero for all samples; expected at least one weight above 0")
         weights = (weights / weights.max()).astype(self.dtype)
         kept = np.flatnonzero(weights >= np.finfo(self.dtype).tiny)
         if len(kept) < len(y):

@@ -144,7 +144,8 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         if not len(y):
             raise ValueError("y has no samples; expected a class for each row of X")
-        check_classification_targets(y)
+        with np.errstate(invalid="ignore"):  # of NaN, which is looked for later
+            check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
         numbers = encoder.transform(y)
         labels = encoder.classes_.tolist()

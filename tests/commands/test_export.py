@@ -156,6 +156,7 @@ def test_models_that_train_did_not_make(tmp_path, capsys):
     assert "ONNX takes models of classes" in error_of(capsys, tmp_path / "other.model", "--onnx", tmp_path / "a.onnx")
     fastnn2.save(fastnn2.MLPRegressor(), tmp_path / "other.model")
     assert "is not fitted" in error_of(capsys, tmp_path / "other.model", "--c", tmp_path / "b.c")
+
     extra("skl2onnx", "onnx")
     fastnn2.save(classifier, tmp_path / "other.model")
     printed = exported(capsys, tmp_path / "other.model", "--onnx", tmp_path / "a.onnx")
@@ -184,3 +185,12 @@ def test_the_model_is_not_overwritten(tmp_path, capsys):
     before = model.read_bytes()
     assert "is read; write to another file" in error_of(capsys, model, "--onnx", model)
     assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["onnx", "c"])
+def test_models_of_raw_tables_are_refused(option, tmp_path, capsys):
+    fastnn2.save(fastnn2.TabularRegressor(max_iter=1).fit([[1.0], [2.0]], [1.0, 2.0]), tmp_path / "raw.model")
+    error = error_of(capsys, tmp_path / "raw.model", f"--{option}", tmp_path / f"b.{option}")
+    assert "is fastnn2.TabularRegressor; expected fastnn2's MLPClassifier or MLPRegressor" in error
+    assert "kept by fastnn2.save alone" in error
+    assert not (tmp_path / f"b.{option}").exists()

@@ -12,6 +12,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from table_data import TARGETS, mixed, run, trained
+from tabular_fits import mixed_frame
 
 import fastnn2
 from fastnn2.tables.training.summary import ATTRIBUTE
@@ -82,10 +83,41 @@ def models():
             ["7 hidden units (relu); it is not fitted"],
             {"fitted": False, "hidden": 7},
         ),
+        "tabular": (
+            fastnn2.TabularClassifier(n_estimators=3, hidden_size=5, max_iter=1).fit(
+                mixed_frame(60)[["a", "city"]], np.arange(60) % 3
+            ),
+            [
+                "TabularClassifier", "3 of 2 inputs, 5 hidden units (relu), 3 outputs, float32", "features a, city",
+                "1 of numbers, 1 binned (up to 16 bins), 1 of categories", "classes 0, 1, 2",
+            ],
+            {"networks": 3, "classes": [0, 1, 2], "parameters": 3 * (5 + 17 * 5 + 5 * 5 + 5 + 15 + 3)},
+        ),
+        "tabular pipeline": (
+            make_pipeline(StandardScaler(), fastnn2.TabularRegressor(max_iter=1)).fit(np.eye(9), np.arange(9)),
+            ["tabularregressor (TabularRegressor)", "4 of 9 inputs, 128 hidden units", "x0, x1"],
+            {"fitted": True, "outputs": 1},
+        ),
+        "unfitted tabular": (
+            fastnn2.TabularRegressor(hidden_size=7),
+            ["model TabularRegressor", "7 hidden units (relu); it is not fitted"],
+            {"fitted": False, "hidden": 7},
+        ),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["parameters", "classifier", "pipeline", "unfitted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "parameters",
+        "classifier",
+        "pipeline",
+        "unfitted",
+        "tabular",
+        "tabular pipeline",
+        "unfitted tabular",
+    ],
+)
 def test_models_that_train_did_not_make(name, tmp_path, capsys):
     model, parts, values = models()[name]
     fastnn2.save(model, tmp_path / "other.model")

@@ -91,8 +91,8 @@ def test_one_member_that_diverges_does_not_disturb_the_others():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_keeps_what_was_reached(threads):
     one = noisy_problem(shape_of(3, 2, 1, h=40), 2000)
-    epochs = 1_000_000
-    recipe = recipe_of(one, np.full(epochs * 200, 1e-3), epochs)
+    epochs = 20_000
+    recipe = recipe_of(one, np.full(epochs * 125, 1e-3), epochs)
     members = members_of(one, 3)
     timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
     timer.start()

@@ -16,7 +16,7 @@ def save(model: Any, file: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : dict, MLPClassifier, MLPRegressor or sklearn.pipeline.Pipeline
+    model : dict, MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor or sklearn.pipeline.Pipeline
         The tutorial's dict with W1, b1, W2 and b2, all float64 or all float32; an estimator of fastnn2, fitted or not;
         or a scikit-learn Pipeline that ends with one and has transformers of scikit-learn before it.
     file : str or Path
@@ -88,7 +88,7 @@ def load(file: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    dict, MLPClassifier, MLPRegressor or sklearn.pipeline.Pipeline
+    dict, MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor or sklearn.pipeline.Pipeline
         The model as it was saved. It makes the same predictions, bit for bit, and so it does after further training.
 
     Raises

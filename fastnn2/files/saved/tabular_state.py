@@ -77,8 +77,10 @@ def _encoder(stored: Any) -> TableEncoder:
 def check_tabular(estimator: Any) -> None:
     """Raise ValueError if arrays and sizes of an estimator do not fit each other: kernels do not check them."""
     attributes = vars(estimator)
-    known = {*estimator._get_param_names(), *_OF_A_FIT, *_OF_SCIKIT_LEARN}
-    unknown = sorted(attributes.keys() - known)
+    parameters = set(estimator._get_param_names())
+    missing = sorted(parameters - attributes.keys())
+    _expect(not missing, ", ".join(missing), "there")
+    unknown = sorted(attributes.keys() - parameters - _OF_A_FIT - _OF_SCIKIT_LEARN)
     _expect(not unknown, ", ".join(unknown), "left out; it is no attribute of such an estimator")
     n_threads = attributes.get("n_threads")
     _expect(n_threads is None or _is_count(n_threads, 1), "n_threads", "None or a number above 0")

@@ -108,6 +108,7 @@ def replace(**changes):
 
 FAULTS = {
     "another attribute": (replace(predict=5), "predict should be left out; it is no attribute"),
+    "no parameter": (lambda model: without(model, "n_bins"), "n_bins should be there"),
     "threads": (replace(n_threads=0), "n_threads should be None or a number above 0"),
     "no params": (lambda model: without(model, "params_"), "params_ should be there, as encoder_ is"),
     "no encoder": (lambda model: without(model, "encoder_"), "encoder_ should be an encoder of tables"),
