@@ -58,7 +58,7 @@ def fit_estimators(estimators: Any, X: Any, y: Any, sample_weight: Any = None, *
     -----
     ConvergenceWarning
         And all other warnings of the fits, in the order of the list, each with the number of its estimator, when all
-        have ended.
+        have ended. Those about data that estimators share come once.
 
     Examples
     --------
@@ -102,7 +102,8 @@ def fit_estimators(estimators: Any, X: Any, y: Any, sample_weight: Any = None, *
     try:
         for job in jobs:
             for category, text in job.warnings:
-                warnings.warn(f"{job.name}: {text}", category, stacklevel=2)
+                # Not by its __init__, which may take other arguments than a text.
+                warnings.warn(category.__new__(category, f"{job.name}: {text}"), stacklevel=2)
     finally:  # an error comes before a warning that a filter turns into one
         if interrupt is not None:
             raise interrupt

@@ -84,6 +84,8 @@ def _check(job: Job, checks: CheckedInputs) -> None:
     job.data = checks.data(model, X, y)
     job.weights = checks.weights(sample_weight, job.data)
     checks.check_class_weight(model, job.data, job.weights)
+    if job.is_own:
+        job.warnings.clear()  # its own ``fit`` checks, and warns, again
 
 
 def _named(error: Exception, job: Job) -> Exception:
@@ -115,7 +117,7 @@ def chains_of(jobs: list[Job]) -> list[list[Job]]:
 
 def _generator(job: Job) -> Any:
     """Return what tells the random state of a fit from those of others."""
-    random_state = job.model.random_state
+    random_state = getattr(job.model, "random_state", 0)  # a subclass may have parameters of its own
     if random_state is None:
         random_state = np.random.mtrand._rand
     if isinstance(random_state, np.random.RandomState):
@@ -164,8 +166,8 @@ def _fit(job: Job, seat: Seat) -> None:
         with _seated(model, seat), collected_warnings.into(job.warnings):
             if job.is_own:
                 X, y, sample_weight = job.inputs
-                arguments = () if sample_weight is None else (sample_weight,)
-                model.fit(X, y, *arguments)
+                weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+                model.fit(X, y, **weights)
             else:
                 model._fit(job.data, None, sample_weight=job.weights)
         job.is_done = True
@@ -189,7 +191,7 @@ def _seated(model: Any, seat: Seat) -> Iterator[None]:
 def _state(model: Any) -> dict[str, Any]:
     """Return the attributes of an estimator, those that a fit with warm_start changes in place as copies."""
     state = dict(vars(model))
-    if model.warm_start:
+    if getattr(model, "warm_start", False):
         for name, value in state.items():
             if isinstance(value, list):
                 state[name] = [each.copy() if isinstance(each, np.ndarray) else each for each in value]

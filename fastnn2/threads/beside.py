@@ -17,7 +17,8 @@ def run_beside(work: Callable[[int], None], threads: int, stop: Callable[[], Non
     """Call ``work(thread)`` on at most `threads` new threads; return how many the system has started.
 
     The threads have the context variables of the caller. What one of them raises, or a signal in the caller, is raised
-    here, but only when all threads have ended: ``stop()`` is called, maybe several times, to make them end soon.
+    here, but only when all threads have ended: ``stop()`` is called, maybe several times, to make them end soon. An
+    error that a handler of a signal raises comes before those of the threads.
     """
     process, started, ended = os.getpid(), list[int](), list[int]()
     failures, wake = list[BaseException](), queue.SimpleQueue[None]()
@@ -55,6 +56,6 @@ def run_beside(work: Callable[[int], None], threads: int, stop: Callable[[], Non
             if process != os.getpid():
                 raise
             raised.append(error)
-    for failure in (*failures, *raised):
+    for failure in (*raised, *failures):  # what a thread raises that is told to stop comes after what stops it
         raise failure
     return len(started)

@@ -235,7 +235,7 @@ def run_team(
 
     ``run(team)``, if given, runs a job in parts (see :func:`pauses.run_with_pauses`).
     """
-    interrupt = pending_exception = None
+    interrupted, pending_exception = False, None
     try:
         try:
             if run is not None:
@@ -249,8 +249,8 @@ def run_team(
                     monitor(team, bar)
         finally:
             pending_exception = team.stop()
-    except KeyboardInterrupt as error:
-        interrupt = error
+    except KeyboardInterrupt:  # not kept: its traceback, with this frame, would keep the caller's arrays alive
+        interrupted = True
     finally:
         # Once more, as a second signal may have come just before stop() was called above.
         pending_exception = team.stop() or pending_exception
@@ -259,7 +259,7 @@ def run_team(
     team.check_not_forked()
     if pending_exception is not None and not isinstance(pending_exception, KeyboardInterrupt):
         raise pending_exception
-    return (interrupt or pending_exception) is not None
+    return interrupted or pending_exception is not None
 
 
 def monitor(team: Team, bar: Progress, is_pause_due: Callable[[], bool] | None = None) -> None:

@@ -393,6 +393,45 @@ def test_warnings_of_checks_name_the_entry():
         fit_estimators(new(), X, y.astype(float)[:, np.newaxis])
 
 
+@pytest.mark.parametrize("options", [{}, {"verbose": True}])
+def test_warnings_of_shared_data_come_once(options):
+    models = [MLPClassifier(3, max_iter=1, tol=9.0, random_state=0, **options), *new(1)]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        fit_estimators(models, X, y.astype(float)[:, np.newaxis])
+    columns = [str(each.message) for each in found if "column-vector" in str(each.message)]
+    assert [text.split(":")[0] for text in columns] == ["estimators[0]"]
+
+
+class OfTwo(UserWarning):
+    """It is not made from a text."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+class Own(MLPClassifier):
+    """A subclass with a parameter of its own, and nothing of its base."""
+
+    def __init__(self, size=3):
+        self.size = size
+
+    def _validate_params(self):
+        pass
+
+    def fit(self, X, y, *, sample_weight=None):
+        warnings.warn(OfTwo(1, 2), stacklevel=1)
+        self.weights_ = sample_weight
+        return self
+
+
+def test_subclass_with_parameters_and_warnings_of_its_own():
+    with pytest.warns(OfTwo, match=r"^estimators\[1\]: 1 and 2$"):
+        models = fit_estimators([*new(1), Own()], X, y, WEIGHTS)
+    assert models[1].weights_ is WEIGHTS
+    assert models[0].n_iter_ == 5
+
+
 def test_warnings_of_other_threads_are_shown_as_ever():
     fits, end = threading.Event(), threading.Event()
 
@@ -597,6 +636,29 @@ def test_interrupt(n_threads, solver):
     if warm in models:
         assert_same(warm.coefs_, before_warm.coefs_)
         assert warm.loss_curve_ == before_warm.loss_curve_
+    assert_ended(before, count_threads)
+
+
+class TooLate(BaseException):
+    """What the handler of an alarm raises, as in tests with a time limit."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs alarms")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_the_handler_of_a_signal_raises_is_raised(n_threads):
+    def handler(*_):
+        raise TooLate
+
+    models = [MLPClassifier(random_state=seed, **LONG) for seed in range(3)]
+    before, handled = count_threads(), signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(TooLate):
+            fit_estimators(models, X, y, n_threads=n_threads)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handled)
+    assert not any(hasattr(model, "coefs_") for model in models)
     assert_ended(before, count_threads)
 
 

@@ -1,10 +1,13 @@
 """Ctrl-C in fit_many: it stops at once, and the error has the results of the networks that are finished."""
 
+import contextlib
 import copy
+import gc
 import os
 import pickle
 import re
 import signal
+import weakref
 
 import numpy as np
 import pytest
@@ -222,6 +225,23 @@ def test_signal_between_any_two_bytecodes(is_short, expected, kind, monkeypatch)
             break
     assert target > 400
     assert {0, 3, 5} <= counts
+
+
+def test_nothing_of_the_arguments_is_kept_once_the_error_is_handled(monkeypatch):
+    """It does not take a collection of garbage, which may be far away where arrays are few and large."""
+    monkeypatch.setattr(network_pool, "monitor", lambda *_: signal.raise_signal(signal.SIGINT))
+    inputs = X.copy()
+    is_alive = weakref.ref(inputs)
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(fastnn2.TrainingInterrupted):
+            fastnn2.fit_many(inputs, Y, RATES, 5, 20)
+            pytest.fail("it was not interrupted")
+        del inputs
+        assert is_alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])

@@ -68,6 +68,31 @@ def test_what_a_thread_raises_stops_the_others_and_is_raised(kind):
     assert told == [True, True]
 
 
+def test_an_error_of_a_signal_comes_before_those_of_threads_that_it_stops():
+    is_told, entered = threading.Event(), threading.Barrier(3, timeout=PATIENCE)
+
+    def work(_):
+        entered.wait()
+        is_told.wait(PATIENCE)
+        raise ValueError("stopped")
+
+    def handler(*_):
+        raise TimeoutError("too late")
+
+    def interrupt():
+        entered.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    sender, handled = threading.Thread(target=interrupt), signal.signal(signal.SIGINT, handler)
+    sender.start()
+    try:
+        with pytest.raises(TimeoutError, match="too late"):
+            run_beside(work, 2, is_told.set)
+    finally:
+        signal.signal(signal.SIGINT, handled)
+    sender.join(PATIENCE)
+
+
 def test_a_signal_at_each_bytecode_is_raised_when_all_threads_have_ended():
     before = count_threads()
     for target in range(1, 1000):
