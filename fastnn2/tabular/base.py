@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from fastnn2.engine.encoded_rows import EncodedRows
 from fastnn2.engine.schedule import cosine_rates
@@ -105,7 +105,9 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
         Weights are divided by the largest one. Those that the dtype does not hold beside it are 0.
         """
-        check_consistent_length(X, y)
+        n = _num_samples(X)
+        if n != len(y):
+            raise ValueError(f"X has {n} rows, and y has {len(y)}; expected a target for each row")
         if sample_weight is None:
             return X, y, None
         weights = _check_sample_weight(sample_weight, np.empty((len(y), 0)), ensure_non_negative=True)

@@ -56,12 +56,15 @@ def split(
     """
     order = random_state.permutation(n)
     wanted = count_held(n, classes, held_fraction)
-    of_order = np.zeros(n, dtype=np.int64) if classes is None else classes[order]
-    counts = np.bincount(of_order)
-    by_class = np.argsort(of_order, kind="stable")
-    rank = np.empty(n, dtype=np.int64)  # of a sample among those of its class, in the random order
-    rank[by_class] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    is_held = rank < wanted[of_order]
+    is_held = np.zeros(n, dtype=bool)
+    if classes is None:
+        is_held[: wanted[0]] = True
+    else:
+        by_class = np.argsort(classes[order], kind="stable")
+        first = 0
+        for count, held in zip(np.bincount(classes).tolist(), wanted.tolist(), strict=True):
+            is_held[by_class[first : first + held]] = True
+            first += count
     return order[~is_held], order[is_held]
 
 

@@ -146,7 +146,8 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]
             mean, scale = _mean_and_deviation(y, weights)
             loss = choices.SQUARED_ERROR
         self.target_mean_, self.target_scale_ = float(np.ldexp(mean, exponent)), float(np.ldexp(scale, exponent))
-        self._fit_rows(X, ((y - mean) / (scale or 1.0))[:, np.newaxis], weights, loss, None)
+        y = ((y - mean) / (scale or 1.0)).astype(self.dtype)
+        self._fit_rows(X, y[:, np.newaxis], weights, loss, None)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

@@ -239,8 +239,15 @@ def test_sparse_tables_are_refused(kind):
 
 
 @both
+@pytest.mark.parametrize("X", [None, 5.0, np.float64(5)])
+def test_what_is_no_table(kind, X):
+    with pytest.raises(TypeError, match=r"Expected sequence or array-like|got scalar"):
+        kind().fit(X, TARGETS[kind], sample_weight=np.arange(120))
+
+
+@both
 def test_lengths_that_differ(kind):
-    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[120, 119\]"):
+    with pytest.raises(ValueError, match="X has 120 rows, and y has 119; expected a target for each row"):
         kind().fit(FRAME, TARGETS[kind][:119])
 
 

@@ -30,7 +30,7 @@ _OF_A_FIT = {
     "encoder_", "params_", "loss_curves_", "validation_loss_curves_", "n_iter_", "_loss", "n_features_in_",
     "feature_names_in_", "classes_", "target_mean_", "target_scale_",
 }  # fmt: skip
-_OF_SCIKIT_LEARN = {"_sklearn_version", "_sklearn_output_config", "_metadata_request"}
+_OF_SCIKIT_LEARN = {"_sklearn_version"}
 
 
 def to_stored(attributes: dict[str, Any]) -> None:

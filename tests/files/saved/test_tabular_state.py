@@ -3,15 +3,18 @@
 import json
 import zipfile
 
+import mutated_files
 import numpy as np
 import pytest
 from data import assert_same_bits, extra
+from hostile_nodes import listed, mapping, node, value
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from tabular_fits import classes_of, fitted, mixed_frame, numbers_of
 
 import fastnn2
 from fastnn2 import TabularClassifier, TabularRegressor
+from fastnn2.files.saved import plain_zip
 from fastnn2.files.saved.tabular_state import check_tabular
 
 FRAME = mixed_frame(90)
@@ -56,10 +59,10 @@ def test_models_come_back(name, tmp_path):
         assert ours.loss_curves_ == theirs.loss_curves_
         assert ours.validation_loss_curves_ == theirs.validation_loss_curves_
         assert repr(ours) == repr(theirs) or "RandomState" in repr(theirs)
-        for attribute, value in vars(theirs.encoder_).items():
+        for attribute, expected in vars(theirs.encoder_).items():
             found = getattr(ours.encoder_, attribute)
-            assert type(found) is type(value)
-            assert found.tobytes() == value.tobytes() if isinstance(value, np.ndarray) else found == value
+            assert type(found) is type(expected)
+            assert found.tobytes() == expected.tobytes() if isinstance(expected, np.ndarray) else found == expected
     fastnn2.save(loaded, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
 
@@ -159,6 +162,36 @@ def test_faults(name, tmp_path):
         check_tabular(model)
     with pytest.raises(ValueError, match=message):
         fastnn2.save(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"predict": node("FunctionNode", "numpy.sin")}, "its predict should be left out"),
+        ({"encoder_": value(5)}, "its encoder_ should be arrays and a text"),
+        ({"encoder_": mapping(rest=value("{}"), __id__=10**6)}, "its encoder_ should be arrays and a text"),
+        ({"params_": value(None)}, "its params_ should be dicts"),
+        ({"n_features_in_": value("4")}, "its n_features_in_ should be a number above 0"),
+        ({"_loss": value(10**9)}, "its _loss should be one of"),
+        ({"n_threads": value(-1)}, "its n_threads should be"),
+        ({"loss_curves_": value(3)}, "its loss_curves_ should be lists of numbers"),
+        ({"class_weight": listed("ListNode", "builtins.list", value(1), __id__=10**6)}, "is not complete"),
+    ],
+)
+def test_attributes_that_a_stranger_writes(attributes, message, tmp_path):
+    tabular = mutated_files.FORMATS["tabular"]
+    tabular.original(tmp_path)
+    members = {name: bytes(content) for name, content in plain_zip.unpack((tmp_path / "original").read_bytes()).items()}
+    schema = json.loads(members["schema.json"])
+    content = schema["content"]
+    for name, state in attributes.items():
+        if name not in content["content"]:
+            content["key_types"]["content"].append(node("TypeNode", "builtins.str"))
+        content["content"][name] = state
+    (tmp_path / "changed").write_bytes(tabular.signed(mutated_files.with_schema(members, schema)))
+    assert tabular.read(tmp_path / "original").n_features_in_ == 3
+    with pytest.raises(ValueError, match=message):
+        fastnn2.load(tmp_path / "changed")
 
 
 @pytest.mark.parametrize("name", ["target_mean_", "target_scale_"])
