@@ -59,9 +59,8 @@ def _longest(runs: Iterable[_Run], threads: int, even: float) -> float:
 
     Runs that are too short to matter count as if they could be divided.
     """
-    loads = [0.0] * threads
-    for run in runs:
-        if run.work <= (UNEVEN - 1) * even:
-            break
-        heapq.heapreplace(loads, loads[0] + run.work)
-    return max(*loads, even)
+    long = [run.work for run in itertools.takewhile(lambda run: run.work > (UNEVEN - 1) * even, runs)]
+    loads = [0.0] * min(threads, len(long))  # threads, of which a caller may allow millions, have at most one run each
+    for work in long:
+        heapq.heapreplace(loads, loads[0] + work)
+    return max([*loads, even])

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import threadpoolctl
 from sklearn.utils.parallel import _get_threadpool_controller
 
 
@@ -34,6 +35,7 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users.add(user)
             controller = _get_threadpool_controller()
+            _take_control()
             if _limit is None:
                 _limit = controller.limit(limits=None)  # only records the present numbers
             controller.limit(limits=1, user_api="blas")
@@ -42,5 +44,18 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users.discard(user)
             if not _users and _limit is not None:
+                _take_control()
                 _limit.restore_original_limits()
                 _limit = None
+                _take_control()
+
+
+def _take_control() -> None:
+    """Let the thread that next sets OpenBLAS's number of threads do so.
+
+    threadpoolctl 3.8 heeds only the thread that was the first to set it, until that has ended. The last block may end
+    in another one; and a thread that :mod:`threading` has not started never ends in its eyes.
+    """
+    clear = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)

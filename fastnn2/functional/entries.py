@@ -1,7 +1,8 @@
 """Arguments of fit_many: one value for all networks, or a list or tuple with one entry for each."""
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,13 +39,31 @@ class Argument:
         self.check_no_array()
         return [check(self._value, self.name)] * networks
 
-    def check_no_array(self) -> None:
-        """Raise TypeError if the value for all networks is an array or range, which was probably meant as a list."""
-        if self.count is None and (getattr(self._value, "ndim", 0) > 0 or isinstance(self._value, range)):
+    def check_no_array(self, may_be_dict: bool = False) -> None:
+        """Raise TypeError if the value for all networks has many, as an array or a generator, and is no list of them.
+
+        `may_be_dict` tells whether a dict is one value.
+        """
+        value = self._value
+        if self.count is not None or isinstance(value, str | bytes) or (may_be_dict and isinstance(value, dict)):
+            return
+        if isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0:
             raise TypeError(
-                f"{self.name} is of type {type(self._value).__name__}; expected one value for all networks, or a list "
-                f"with one for each: pass {self.name}=list({self.name})"
+                f"{self.name} is of type {type(value).__name__}; expected one value for all networks, or a list "
+                f"with one for each: pass {self.name}={self._as_list()}"
             )
+
+    def _as_list(self) -> str:
+        """Return the code that makes a list with one entry for each network of the value."""
+        return f"list({self.name}.values())" if isinstance(self._value, Mapping) else f"list({self.name})"
+
+    def _has_entries(self, axes: int) -> bool:
+        """Return whether a value that is no list was probably meant as one, whose entries have so many axes."""
+        value, found = self._value, count_axes(self._value)
+        if found > 1 or not isinstance(value, Iterable):
+            return found == 3
+        entries = value.values() if isinstance(value, Mapping) else value
+        return any(count_axes(entry) >= axes for entry in itertools.islice(entries, 1))
 
     def objects(
         self, networks: int, check: Callable[[int, Any, str], Value], least_axes: int, keys: Iterable[Any] | None = None
@@ -52,19 +71,18 @@ class Argument:
         """Return ``check(i, value, name)`` of each network; see :func:`each_once`.
 
         If an entry has fewer axes than `least_axes`, the list was probably meant as one value for all networks; if the
-        one value has three, its entries were probably meant for one network each.
+        one value has three, or is a generator of arrays, its entries were probably meant for one network each.
         """
 
         def convert(i: int, value: Any, _: bool) -> Value:
             try:
                 return check(i, value, self.name_of(i))
             except (TypeError, ValueError) as error:
-                axes = 0 if value is None else _count_axes(value)
-                if self.count is None and axes == 3:
+                if self.count is None and self._has_entries(least_axes):
                     raise type(error)(
-                        f"{error}. For one {self.name} for each network pass {self.name}=list({self.name})"
+                        f"{error}. For one {self.name} for each network pass {self.name}={self._as_list()}"
                     ) from error
-                if self.count is None or value is None or axes >= least_axes:
+                if self.count is None or value is None or count_axes(value) >= least_axes:
                     raise
                 raise type(error)(
                     f"{error}. The list {self.name} has one entry for each network; for one {self.name} for all "
@@ -74,7 +92,7 @@ class Argument:
         return each_once(self.values(networks), convert, keys)
 
 
-def _count_axes(value: Any) -> int:
+def count_axes(value: Any) -> int:
     """Return how many axes a value has; 2 for rows of different lengths."""
     try:
         return np.ndim(value)

@@ -33,22 +33,23 @@ def check_init(init: Any, shape: tuple[int, int, int], dtype: Any, of: str, name
 
 
 def initial_source(init: Any, random_state: Any, shape: tuple[int, int, int], dtype: Any, of: str) -> Any:
-    """Return flat parameters as :func:`check_init`, or the source of the draws; nothing is drawn yet."""
+    """Return flat parameters as :func:`check_init`, or the random state, checked; nothing is drawn yet."""
     given = check_init(init, shape, dtype, of)
-    return checks.as_random_source(random_state) if given is None else given
+    if given is not None:
+        return given
+    checks.check_random_state(random_state)
+    return random_state
 
 
 def initial_params(init: Any, source: Any, shape: tuple[int, int, int], dtype: Any) -> Array:
-    """Return flat parameters in `dtype`, drawn from a source if `init` is a string (see :func:`check_init`).
+    """Return flat parameters in `dtype`, drawn from a random state if `init` is a string (see :func:`check_init`).
 
     They are those of :func:`fastnn2.reference.init_params`, which draws W1 and then W2, here in one call.
     """
     if isinstance(init, dict):
         return np.asarray(source)
-    if source is None:
-        source = np.random.RandomState()
     first, count, (W1, W2), scales = _plan(init, *shape)
-    normal = source.standard_normal(count)
+    normal = checks.draw_from(source, lambda state: (state or np.random.RandomState()).standard_normal(count))
     flat = np.zeros(count_params(*shape), dtype=dtype)
     np.multiply(normal[:first], scales[0], out=flat[W1], casting="unsafe")  # cast after the product
     np.multiply(normal[first:], scales[1], out=flat[W2], casting="unsafe")

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn2.engine.network_run import NOT_DRAWN, NetworkRun
 from fastnn2.functional import checks
-from fastnn2.functional.entries import Argument, count_networks, each_once
+from fastnn2.functional.entries import Argument, count_axes, count_networks, each_once
 from fastnn2.functional.initial import check_init, initial_params
 from fastnn2.functional.many_samples import ManySamples
 
@@ -47,13 +47,16 @@ def as_runs(
             checks.check_sample_count(y, Y.name_of(i), n, inputs[i], X.name_of(i))
 
     def cast_weights(i: int, value: Any, name: str) -> tuple[Array, float] | None:
-        cast = checks.as_weights(value, ns[i], dtypes[i], name)
+        of = "" if X.count is None else f" of {X.name_of(i)}"
+        cast = checks.as_weights(value, ns[i], dtypes[i], name, of)
         return None if cast is None else (cast[np.newaxis], checks.total_weight(cast, ns[i]))
 
     weight_sums = weights.objects(networks, cast_weights, 1, zip(dtypes, ns, strict=True))
     shapes = _one_object_each((x.shape[0], h, len(y)) for x, h, y in zip(inputs, units, targets, strict=True))
     run_shapes = _one_object_each((*shape, n) for shape, n in zip(shapes, ns, strict=True))
-    initial = InitialParams(inits, states, shapes, dtypes)
+    initial = InitialParams(
+        inits, states, shapes, dtypes, lambda i: f"{X.name_of(i)}, {size.name_of(i)} and {Y.name_of(i)}"
+    )
     input_samples, target_samples = ManySamples(inputs, dtypes, n_threads), ManySamples(targets, dtypes, n_threads)
     input_samples.check_finite(X)
     target_samples.check_in_unit_interval(Y)
@@ -84,27 +87,34 @@ def _one_object_each(values: Iterable[Value]) -> list[Value]:
 
 def _by_network(sample_weight: Any) -> Any:
     """Return weights (networks, n) as a list, and others as they are."""
-    if sample_weight is None or isinstance(sample_weight, list | tuple):
+    if sample_weight is None or isinstance(sample_weight, list | tuple) or count_axes(sample_weight) != 2:
         return sample_weight
-    array = checks.as_real_array(sample_weight, "sample_weight")
-    return list(array) if array.ndim == 2 else array
+    return list(checks.as_real_array(sample_weight, "sample_weight"))
 
 
 class InitialParams:
-    """The initial parameters of all networks, which are checked at once, and drawn when they are needed."""
+    """The initial parameters of all networks, which are checked at once, and drawn when they are needed.
+
+    For a message, ``of(i)`` are the arguments that the shape of network i comes from.
+    """
 
     def __init__(
-        self, inits: Argument, states: Argument, shapes: Sequence[tuple[int, int, int]], dtypes: Sequence[Any]
+        self,
+        inits: Argument,
+        states: Argument,
+        shapes: Sequence[tuple[int, int, int]],
+        dtypes: Sequence[Any],
+        of: Callable[[int], str],
     ) -> None:
         networks = len(shapes)
         self._inits, self._states = inits.values(networks), states.values(networks)
         self._shapes, self._dtypes = shapes, dtypes
-        inits.check_no_array()
+        inits.check_no_array(may_be_dict=True)
         states.check_no_array()
         each_once(self._states, lambda i, state, _: checks.check_random_state(state, states.name_of(i)))
         self._given = each_once(
             self._inits,
-            lambda i, init, _: check_init(init, shapes[i], dtypes[i], "X, hidden_size and Y", inits.name_of(i)),
+            lambda i, init, _: check_init(init, shapes[i], dtypes[i], of(i), inits.name_of(i)),
             zip(shapes, dtypes, strict=True),
         )
         self._is_one_seed = states.count is None and isinstance(states.values(1)[0], int)
@@ -128,7 +138,7 @@ class InitialParams:
         key = init, shape, dtype
         if key in self._drawn:
             return self._drawn[key].copy()
-        drawn = initial_params(init, checks.as_random_source(self._states[i]), shape, dtype)
+        drawn = initial_params(init, self._states[i], shape, dtype)
         if self._is_one_seed:
             self._drawn[key] = drawn.copy()
         return drawn

@@ -83,7 +83,7 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
         raise ValueError(f"init is {init!r}; expected 'he' or 'small'")
     X = checks.as_matrix(X, "X")
     Y = checks.as_targets(Y, "Y", X.shape[1], X)
-    return reference.init_params(X, Y, h, init=init, random_state=checks.as_random_source(random_state))
+    return checks.draw_from(random_state, lambda source: reference.init_params(X, Y, h, init=init, random_state=source))
 
 
 def forward(X: Any, params: Any) -> tuple[Array, dict[str, Array]]:

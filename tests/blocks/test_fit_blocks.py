@@ -266,6 +266,19 @@ def test_random_states_are_drawn_from_as_in_fit():
     assert ours.randint(1 << 30) == theirs.randint(1 << 30)
 
 
+def test_blocks_that_draw_change_no_initial_parameters():
+    """They are seeded and drawn in one go, not before the rows are counted and after."""
+
+    class Drawing(Blocks):
+        def __iter__(self):
+            fastnn2.init_params([[0.0, 1.0]], [0, 1], 5, random_state=9)
+            yield from super().__iter__()
+
+    arrays = samples("layers", 300)
+    found = fit_blocks(Drawing(arrays, [100]), "layers", random_state=1)
+    assert_same_bits(found, fit(arrays, "layers", random_state=1))
+
+
 def test_no_iterations():
     arrays = samples("layers", 3000)
     for blocks in (arrays, Blocks(arrays, [5])):

@@ -42,6 +42,10 @@ def test_equal_runs(count, threads, expected):
     assert share([100] * count, threads) == ([100] * expected, [100] * (count - expected))
 
 
+def test_a_huge_number_of_allowed_threads_takes_no_memory():
+    assert share([100] * 3, 10**12) == ([100] * 3, [])
+
+
 @pytest.mark.parametrize(
     ("works", "threads", "shared"),
     [

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from _thread import start_new_thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -738,6 +739,34 @@ def test_overlapping_fits_leave_blas_its_threads():
     for thread in fits:
         thread.join()
     assert threads() == before
+
+
+def test_blas_gets_its_threads_back_where_the_block_that_began_first_ends_first():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    def late():  # its thread is none of the module threading
+        with blas.one_blas_thread():
+            entered.set()
+            left.wait(PATIENCE)
+        ended.set()
+
+    with threadpool_limits(2):
+        before = threads()
+        for _ in range(2):
+            entered, left, ended = threading.Event(), threading.Event(), threading.Event()
+            with blas.one_blas_thread():
+                start_new_thread(late, ())
+                assert entered.wait(PATIENCE)
+                assert set(threads()) <= {1}
+            assert set(threads()) <= {1}
+            left.set()
+            assert ended.wait(PATIENCE)
+            assert threads() == before
+    with threadpool_limits(1):
+        assert set(threads()) <= {1}
 
 
 def test_a_signal_while_blas_gets_its_threads_back_is_made_up_for(monkeypatch):

@@ -186,6 +186,9 @@ def test_lists_of_different_lengths(arguments, found):
         (np.arange, "ndarray"),
         (lambda n: pandas.Series([1] * n), "Series"),
         (range, "range"),
+        (lambda n: iter(range(n)), "range_iterator"),
+        (lambda n: dict.fromkeys(range(n), 1).values(), "dict_values"),
+        (lambda n: set(range(n)), "set"),
     ],
 )
 def test_an_array_in_the_place_of_a_list(name, make, kind):
@@ -210,6 +213,28 @@ def test_an_array_that_was_meant_as_a_list_of_arrays():
     refused(ValueError, r"X has shape \(2, 2, 60\); .*" + hint.format("X"), X=np.stack([X, X]))
     refused(ValueError, r"Y has shape \(2, 1, 60\); .*" + hint.format("Y"), Y=np.stack([Y, Y]))
     refused(ValueError, r"sample_weight has shape \(2, 1, 60\); expected .*", sample_weight=np.ones((2, 1, 60)))
+
+
+@pytest.mark.parametrize(("name", "one"), [("X", X), ("Y", Y), ("sample_weight", WEIGHTS)])
+def test_arrays_by_name_or_one_after_the_other_that_were_meant_as_a_list(name, one):
+    message = rf"{name} has dtype object; expected real numbers .*\. For one {name} for each network pass {name}="
+    refused(TypeError, message + rf"list\({name}\)", **{name: (each for each in [one, one])})
+    refused(TypeError, message + rf"list\({name}\)", **{name: pandas.Series([one, one])})
+    refused(TypeError, message + rf"list\({name}\.values\(\)\)", **{name: {"a": one, "b": one}})
+
+
+def test_numbers_by_name_that_were_meant_as_a_list():
+    refused(TypeError, r"alpha is of type dict; .*: pass alpha=list\(alpha\.values\(\)\)", alpha={"a": 1, "b": 2})
+
+
+def test_one_value_for_all_that_does_not_fit_an_entry():
+    """The message names the entry."""
+    message = (
+        r"init is for 2 features, 5 hidden units and 1 outputs; expected 2, 6 and 1, from X, hidden_size\[3\] and Y"
+    )
+    refused(ValueError, message, init=INIT, hidden_size=[5, 5, 5, 6])
+    message = r"sample_weight has shape \(60,\); expected \(9,\), one weight for each sample of X\[1\]"
+    refused(ValueError, message, X=[X, X[:, :9]], Y=[Y, Y[:, :9]], sample_weight=WEIGHTS)
 
 
 @pytest.mark.parametrize(

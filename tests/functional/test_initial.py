@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from data import DTYPES, problem
+from numpy.testing import assert_array_equal
 
 import fastnn2
 from fastnn2 import reference
+from fastnn2.functional.checks import draw_from
 from fastnn2.functional.initial import check_init, initial_params, initial_source
 
 SHAPE = (3, 7, 2)
@@ -90,3 +92,18 @@ def test_numbers_too_large_for_the_dtype_are_refused():
     check_init(params, SHAPE, "float64", "X")
     with pytest.raises(ValueError, match=r"init\['W1'\]"):
         check_init(params, SHAPE, "float32", "X")
+
+
+def test_draws_inside_others_change_none():
+    """As where a caller's blocks are made by other networks, or the handler of a signal trains one."""
+    within = []
+
+    def draw(source):
+        first = source.standard_normal(3)
+        within.append(initial_params("he", 2, SHAPE, "float64"))
+        return [*first, *source.standard_normal(3)]
+
+    for _ in range(2):
+        assert_array_equal(draw_from(1, draw), np.random.RandomState(1).standard_normal(6))
+    for params in within:
+        assert_array_equal(params, initial_params("he", np.random.RandomState(2), SHAPE, "float64"))

@@ -13,6 +13,10 @@ with the encoded features (1, ..., 1, f, 0, ..., 0) would take T times as long.
 
 A *batch* of m samples is laid out as numbers (m, d), rows (p, m), fractions (p, m) and categories (q, m).
 
+Sums over the samples of a batch are those of SUMMED_SAMPLES at a time where they stay in registers, for W and b1. Those
+of a bin, of a category and for W2 are added one sample after the other, so in float32 they may lose digits if all
+terms are alike: with 200 samples, 3e-6 of the sum.
+
 Reference: Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022.
 """
 

@@ -28,7 +28,7 @@ class TabularShapeRecord(Record):
     q: Int  # categories
     o: Int  # outputs
     units: Int  # H
-    v_offset: Int  # of V in the parameters, as the offsets that follow of C, b1, W2 and b2
+    v_offset: Int  # of V in the parameters; c_offset, b_offset, w2_offset and b2_offset are those of C, b1, W2, b2
     c_offset: Int
     b_offset: Int
     w2_offset: Int
@@ -63,13 +63,13 @@ class TabularRecord(TabularShapeRecord):
     has_weights: Int  # whether weights are read
     order: Ints  # (n,): the samples of the training, shuffled in place
     held: Ints  # (n_held,): those that are held out
-    params: Reals
+    params: Reals  # written: those after the last step
     best: Reals  # the parameters that are kept, written: the initial ones until an epoch is completed
     gradient: Reals  # of C, W2 and b2, where the parameters have them
-    first_moments: Reals
+    first_moments: Reals  # overwritten, as second_moments; both begin at 0
     second_moments: Reals
     rates: Floats  # (steps,), with the bias corrections of Adam
-    beta_1: Float
+    beta_1: Float  # of Adam, as beta_2 and epsilon
     beta_2: Float
     epsilon: Float
     losses: Floats  # (epochs,), written

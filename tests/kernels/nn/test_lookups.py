@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_same_bits
+from data import DTYPES, TOLERANCE, assert_close, assert_same_bits
 from numba import njit
 from tabular_data import forward_magnitudes, pack, problem, shape_of, sums_of_bins, unpack
 
@@ -242,3 +242,36 @@ def test_gradients_of_the_output_layer(m, o, dtype):
     assert (gradient[:offset] == 0).all()
     assert (gradient[-3:] == 0).all()
     assert np.isnan(dZ[-3:]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [32, 128, 200, 1000])
+def test_rounding_of_equal_terms(m, dtype):
+    """Equal terms are all rounded in the same direction. Those of W and b1 are summed a few at a time."""
+    d, p, bins, units = 1, 1, 2, tuning.group_size(dtype)
+    random = np.random.default_rng(m)
+    one_by_one = max(TOLERANCE[dtype], m * np.finfo(dtype).eps / 4)
+    for _ in range(10):
+        x, f, e = random.uniform(0.5, 1, 3).astype(dtype)
+        dZ = np.repeat(random.uniform(0.5, 1, (1, units)), m, axis=0).astype(dtype)
+        count = (d + p * (bins + 1) + 1) * units
+        params, first, second, E = (aligned_zeros(count, dtype) for _ in range(4))
+        counts, totals = (aligned_zeros((bins + 1) * units, dtype) for _ in range(2))
+        lookup_step(
+            dZ.ravel(), units, 4 * units, d, p, bins, units, np.full(m, x), np.ones(m, np.uint32), np.full(m, f), m,
+            counts, totals, E, params, first, second, 1.0, 0.1, 0.0, 0.5, 1.0,
+        )  # fmt: skip
+        total = m * dZ[0].astype(float)
+        W, below, within, missing, b1 = first.astype(float).reshape(5, units)
+        assert (abs(W - float(x) * total) <= TOLERANCE[dtype] * total).all()
+        assert (abs(b1 - total) <= TOLERANCE[dtype] * total).all()
+        assert (abs(below - total) <= one_by_one * total).all()
+        assert (abs(within - float(f) * total) <= one_by_one * total).all()
+        assert (missing == 0).all()
+        gradient = np.zeros(units, dtype)
+        category_gradient(dZ.ravel(), 0, 1, units, np.zeros(m, np.uint32), m, gradient)
+        assert (abs(gradient - total) <= one_by_one * total).all()
+        gradient, W2 = np.zeros(units, dtype), np.ones(units, dtype)
+        dZ2 = in_groups(np.full((m, 1), e), units)
+        output_gradient(W2, 0, 1, units, 1.0, dZ2, dZ.ravel(), m, np.empty(m * units, dtype), gradient)
+        assert (abs(gradient - float(e) * total) <= one_by_one * total).all()

@@ -10,14 +10,16 @@ import pytest
 
 from fastnn2.codegen.compile import find_entry
 from fastnn2.kernels.loops.networks import call_entry, networks
-from fastnn2.kernels.shared import records
+from fastnn2.kernels.shared import records, tabular_records
 from fastnn2.kernels.shared.record import Float, Floats, Int, Ints, Reals, Record, Records, Words
 from fastnn2.kernels.shared.records import RECORDS, NetworkJobRecord
 
 KINDS = {
     "int": Int, "float": Float, "ints*": Ints, "floats*": Floats, "reals*": Reals, "words*": Words, "records*": Records,
 }  # fmt: skip
-CLASSES = [value for value in vars(records).values() if inspect.isclass(value) and issubclass(value, Record)]
+MODULES = (records, tabular_records)
+MEMBERS = {id(value): value for module in MODULES for value in vars(module).values()}.values()  # without repetitions
+CLASSES = [value for value in MEMBERS if inspect.isclass(value) and issubclass(value, Record)]
 OWN_CLASSES = [one for one in CLASSES if one is not Record]
 
 
@@ -91,8 +93,13 @@ def test_the_kernel_of_networks_writes_the_addresses_of_a_thread_and_what_a_netw
 
 # What the source says of them
 
-SOURCE = inspect.getsource(records)
-DEFINITIONS = {node.name: node for node in ast.parse(SOURCE).body if isinstance(node, ast.ClassDef)}
+SOURCES = [inspect.getsource(module) for module in MODULES]
+DEFINITIONS = {
+    node.name: (node, source.splitlines())
+    for source in SOURCES
+    for node in ast.parse(source).body
+    if isinstance(node, ast.ClassDef)
+}
 
 
 def description(record_class):
@@ -100,16 +107,16 @@ def description(record_class):
     related = [one for one in OWN_CLASSES if issubclass(one, record_class) or issubclass(record_class, one)]
     texts = [one.__doc__ for one in related]
     for one in related:
-        body = DEFINITIONS[one.__name__]
-        texts += [line.partition("#")[2] for line in SOURCE.splitlines()[body.lineno : body.end_lineno]]
+        body, lines = DEFINITIONS[one.__name__]
+        texts += [line.partition("#")[2] for line in lines[body.lineno : body.end_lineno]]
     return "\n".join(texts)
 
 
 @pytest.mark.parametrize("record_class", OWN_CLASSES)
 def test_every_field_is_described(record_class):
     """Beside it, or by its name in a docstring or another comment."""
-    text, lines = description(record_class), SOURCE.splitlines()
-    for statement in DEFINITIONS[record_class.__name__].body:
+    text, (definition, lines) = description(record_class), DEFINITIONS[record_class.__name__]
+    for statement in definition.body:
         if isinstance(statement, ast.AnnAssign):
             name = ast.unparse(statement.target)
             assert "  # " in lines[statement.lineno - 1] or re.search(rf"\b{name}\b", text), name
