@@ -2,7 +2,8 @@
 
 ``python tests/hostile_frames.py`` makes 1,000 tables of NumPy, pandas, polars and lists, with columns that no table
 should have and arguments that nobody should pass, and for each fitted one a table to predict for that differs from it.
-Printed is how many were encoded and refused, and each failure with the seed that makes it again.
+Printed is how many were encoded and refused, and each failure with the seed that makes it again. With ``--estimators``
+they are fitted by TabularClassifier and TabularRegressor, some with weights.
 """
 
 import argparse
@@ -20,6 +21,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from scipy import sparse
+from sklearn.utils._param_validation import InvalidParameterError
+
+from fastnn2 import TabularClassifier, TabularRegressor
 
 ENCODED, REFUSED = "encoded", "refused"
 ARRAYS = ("numbers", "rows", "fractions", "categories")
@@ -30,6 +34,7 @@ DAY, MOMENT = datetime.date(2024, 2, 29), datetime.datetime(2024, 2, 29, 18, 30,
 CLEAR = re.compile(
     r"column '|column \"|; expected |: pass X\.|feature names|features, but|feature name|[Ee]xpected 2D array|"
     r"[Ee]xpected 2-dimensional|2-dimensional container|0 feature\(s\)|Found array with|0 sample\(s\)|"
+    r"parameter of Tabular|sequence or array-like|got scalar|at least one non-zero number|"
     r"Complex data not supported|X has 0 (rows|columns)|Please convert to|of the name|dim 3"
 )
 
@@ -284,7 +289,7 @@ def outcome(call):
     try:
         call()
     except (ValueError, TypeError) as error:
-        if type(error) not in (ValueError, TypeError) or not CLEAR.search(str(error)):
+        if type(error) not in (ValueError, TypeError, InvalidParameterError) or not CLEAR.search(str(error)):
             raise
         return REFUSED, str(error)
     return ENCODED, ""
@@ -323,14 +328,48 @@ def encode_one(seed):
     return found
 
 
-def run(count, first=0, report=print, keep=None):
+def fit_one(seed):
+    """Return what became of a table in the fit of an estimator and of another at prediction, as encode_one does."""
+    source = np.random.default_rng([43, seed])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas and polars while tables are made
+        table, columns, names = make(source)
+        other, _, _ = make(source, columns, names)
+    n = len(columns[0])
+    kind, y = ((TabularClassifier, np.arange(n) % 2), (TabularRegressor, source.standard_normal(n)))[seed % 2]
+    weights = None if source.random() < 0.6 else source.integers(0, 3, n)
+    model = kind(
+        categorical_features=categorical_features(source, columns, names), n_bins=int(source.choice([0, 1, 2, 16])),
+        max_iter=1, hidden_size=4, n_estimators=2, random_state=0, n_threads=1,
+    )  # fmt: skip
+    made = []
+
+    def predict(X):
+        predicted = model.predict_proba(X) if seed % 2 == 0 else model.predict(X)
+        assert np.isfinite(predicted).all()
+
+    def fit():
+        model.fit(table, y, sample_weight=weights)
+        predict(table)
+        made.append(model)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        found = [("fit", *outcome(fit))]
+        if made:
+            warnings.filterwarnings("ignore", "X (does not have|has) (valid )?feature names", UserWarning)
+            found.append(("predict", *outcome(lambda: predict(other))))
+    return found
+
+
+def run(count, first=0, report=print, keep=None, one=encode_one):
     """Encode tables of `count` seeds, report how many were refused, and return the failures as texts."""
     counts, failures = collections.Counter(), []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for seed in range(first, first + count):
             try:
-                for action, result, message in encode_one(seed):
+                for action, result, message in one(seed):
                     counts[action, result] += 1
                     if keep is not None and message:
                         keep.append(message)
@@ -345,9 +384,10 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--keep", metavar="FILE", help="write all messages to this file")
+    parser.add_argument("--estimators", action="store_true", help="fit estimators")
     arguments = parser.parse_args()
     messages = []
-    failures = run(arguments.count, arguments.first, print, messages)
+    failures = run(arguments.count, arguments.first, print, messages, fit_one if arguments.estimators else encode_one)
     if arguments.keep:
         with open(arguments.keep, "w", encoding="utf-8", errors="replace") as file:
             file.write("\n".join(messages))

@@ -10,6 +10,13 @@ def test_a_sample():
         assert outcome in reports[0]
 
 
+def test_a_sample_of_fits():
+    reports = []
+    assert hostile_frames.run(100, 0, reports.append, one=hostile_frames.fit_one) == []
+    for outcome in ("fit encoded", "fit refused", "predict encoded", "predict refused"):
+        assert outcome in reports[0]
+
+
 def test_failures_are_found(monkeypatch):
     """The sample would pass on an encoder that raises anything, if nothing told clear errors from others."""
     from fastnn2.tabular.encoder import TableEncoder

@@ -84,7 +84,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     >>> model = TabularClassifier(random_state=0).fit(X[::2], y[::2])
-    >>> bool(model.score(X[1::2], y[1::2]) > 0.95)
+    >>> bool(model.score(X[1::2], y[1::2]) > 0.9)
     True
     """
 
