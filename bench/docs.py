@@ -2,7 +2,9 @@
 
 import os
 import re
+import statistics
 import textwrap
+from pathlib import Path
 
 from bench import environment, report, storage
 
@@ -12,6 +14,7 @@ HEADLINE_JOB = "10,000 x 30, two classes"
 # Of a run that played another processor, these parts are shown in full, too.
 PARTS_OF_LEVEL = ("grid", "peak", "estimators", "predictions", "search")
 README_DTYPES = ("float64",)
+TABULAR = Path(__file__).parent / "results" / "tabular-zen5.json"
 GRID_PICTURE = "Microseconds an iteration of each peer and of fastnn2, for each shape, on a logarithmic axis"
 SCALING_PICTURE = "Time for each sample and iteration, by the number of samples"
 ABOUT_MACHINES = (
@@ -230,15 +233,40 @@ def time_text(seconds):
     return f"{report.format_number(seconds * 1e6)} µs"
 
 
+def tabular_row(path=TABULAR):
+    """Return a row of README's table: a fit of the tabular estimators beside the fastest peer, means over all tables."""
+    tables = storage.read(path)["tables"].values()
+
+    def seconds(model):
+        runs = [one["models"][model]["runs"].values() for one in tables]
+        return statistics.geometric_mean(
+            statistics.median(min(run["fit"].values()) for run in of_table) for of_table in runs
+        )
+
+    ours, peers = seconds("recipe"), {"boosting": seconds("boosting"), "scikit-learn's MLP": seconds("mlp")}
+    fastest = min(peers, key=peers.get)
+    return (
+        f"| `TabularClassifier`, `TabularRegressor`, {len(tables)} tables | {time_text(ours)} | "
+        f"{time_text(peers[fastest])} ({fastest}) | {peers[fastest] / ours:.1f} |"
+    )
+
+
 def readme_part(results, link):
     """Return README's table and what it is of."""
     where = results["environment"]
     text = (
         f"Samples × features × hidden units in {README_DTYPES[0]}: time of an iteration of `fit`, and of a whole fit "
         f"of `MLPClassifier` in 50 epochs, on {where['cores']} cores of an {environment.title(where)}, "
-        f"{where['date'][:10]}. [More shapes, float32 and other machines]({link})."
+        f"{where['date'][:10]}. [More shapes, float32 and other machines]({link}). The last row is on a Zen 5: [tables]"
+        "(docs/tabular.md) in float32, with a fifth fewer errors than scikit-learn's MLP."
     )
-    return headline_table(results, README_DTYPES) + "\n\n" + textwrap.fill(text, width=100, break_long_words=False)
+    return (
+        headline_table(results, README_DTYPES)
+        + "\n"
+        + tabular_row()
+        + "\n\n"
+        + textwrap.fill(text, width=100, break_long_words=False)
+    )
 
 
 def update_readme(path, results):
