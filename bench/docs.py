@@ -234,7 +234,7 @@ def time_text(seconds):
 
 
 def tabular_row(path=TABULAR):
-    """Return a row of README's table: a fit of the tabular estimators beside the fastest peer, means over all tables."""
+    """Return a row of README's table: a fit of the tabular estimators beside the fastest peer, means over tables."""
     tables = storage.read(path)["tables"].values()
 
     def seconds(model):
