@@ -90,7 +90,9 @@ def everything(dtype="float64"):
         loaded, saved = fastnn2.load(file), file.read_bytes()
     blocks = [(X.T[:100], Y.T[:100]), (X.T[100:], Y.T[100:])]
     params_of_blocks, costs_of_blocks = fastnn2.fit_blocks(blocks, 0.5, 5, 5, memory_limit=1_000_000, progress=False)
+    many = fastnn2.fit_many([X, X[:1]], Y, 0.5, [5, 9], 20, progress=False)
     return {
+        "fit_many": digest(*(array for params, cost_ in many for array in (cost_, *params.values()))),
         "save": hashlib.sha256(saved).hexdigest(),
         "load": digest(*loaded.values()),
         "init_params": digest(*start.values()),
@@ -192,7 +194,7 @@ def test_every_public_function_without_numba(warm, right):
     assert result.result == right.everything
     assert not result.compiled
     functions = {name for name in fastnn2.__all__ if isinstance(getattr(fastnn2, name), types.FunctionType)}
-    use_libraries = {"partial_fit_blocks", "plot_cost", "plot_decision", "to_c", "to_onnx"}
+    use_libraries = {"fit_estimators", "partial_fit_blocks", "plot_cost", "plot_decision", "to_c", "to_onnx"}
     assert set(result.result[0]) == functions - use_libraries
 
 
