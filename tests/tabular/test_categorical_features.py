@@ -18,7 +18,7 @@ def mask(chosen, frame=FRAME, has_names=True):
 
 
 @pytest.mark.parametrize(
-    "frame", [FRAME, FRAME.astype(object), pl.DataFrame(FRAME)], ids=["pandas", "objects", "polars"]
+    "frame", [FRAME, FRAME.astype(object), pl.DataFrame(FRAME.to_dict("list"))], ids=["pandas", "objects", "polars"]
 )
 def test_by_types(frame):
     assert mask("from_dtype", frame) == [False, True, False, True]

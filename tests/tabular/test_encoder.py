@@ -258,7 +258,7 @@ def test_numbers_and_booleans_as_the_caller_says():
     assert (made.d, made.p) == (1, 0)
     assert_same(made.encode(frame.astype(float)), found)
     assert_same(encoder(categorical_features=[0]).fit_encode(frame.to_numpy(float)), found)
-    assert_same(encoder(categorical_features=[True, False]).fit_encode(pl.DataFrame(frame)), found)
+    assert_same(encoder(categorical_features=[True, False]).fit_encode(pl.DataFrame(frame.to_dict("list"))), found)
 
 
 def test_neither_library_is_imported():
