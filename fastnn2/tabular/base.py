@@ -119,6 +119,8 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _fit_rows(self, X: Any, Y: Array, weights: Array | None, loss: int, classes: Array | None) -> None:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
+        for name in ("encoder_", "params_"):  # a fit that fails leaves no encoder beside networks of another fit
+            vars(self).pop(name, None)
         n, dtype = len(Y), np.dtype(self.dtype)
         held_fraction = self._held_fraction(n, classes)
         self.encoder_ = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
@@ -143,6 +145,8 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
                     f"the training of network {number} has numbers that are not finite in epoch "
                     f"{len(member.losses) + 1}; learning_rate_init is {self.learning_rate_init}: lower it"
                 )
+        # Few threads train one network after the other: Ctrl-C leaves the later ones as they began.
+        members = [member for member in members if len(member.losses)] or members
         self.params_ = [{name: view.copy() for name, view in shape.views(one.params).items()} for one in members]
         self.loss_curves_ = [one.losses.tolist() for one in members]
         self.validation_loss_curves_ = [one.held_losses.tolist() for one in members] if held_fraction else None
@@ -180,7 +184,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, X: Any) -> Array:
         """Return the outputs of each member (members, n, o)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "params_")
         samples: EncodedRows = self.encoder_.encode(X, owner=self)
         return self._networks().outputs(samples, self.n_threads)
 

@@ -193,6 +193,17 @@ def test_a_fit_whose_numbers_are_not_finite(kind):
 
 
 @both
+def test_a_fit_that_fails_leaves_no_model_of_two_fits(kind):
+    y = TARGETS[kind]
+    for X, options in ((FRAME.assign(a=np.inf), {}), (FRAME[["a"]], {"learning_rate_init": 1e30})):
+        model = fitted(kind(), FRAME, y)
+        with pytest.raises(ValueError, match=r"column 'a' has inf|numbers that are not finite"):
+            model.set_params(**options).fit(X, y)
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            model.predict(FRAME)
+
+
+@both
 def test_predict_before_fit(kind):
     for method in ("predict", *(["predict_proba"] if kind is TabularClassifier else [])):
         with pytest.raises(NotFittedError, match="not fitted yet"):
