@@ -201,8 +201,8 @@ def _check_labels(y: Array) -> None:
     for row, label in enumerate(y.tolist() if y.dtype.kind == "O" else []):
         if is_missing(label):
             raise ValueError(
-                f"y has {label!r} in row {row} (the first row is 0); expected a class for each row of X: leave out rows "
-                "without one, or give them a class of their own"
+                f"y has {label!r} in row {row} (the first row is 0); expected a class for each row of X: leave out "
+                "rows without one, or give them a class of their own"
             )
 
 
