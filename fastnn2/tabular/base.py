@@ -119,12 +119,12 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _fit_rows(self, X: Any, Y: Array, weights: Array | None, loss: int, classes: Array | None) -> None:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
-        for name in ("encoder_", "params_"):  # a fit that fails leaves no encoder beside networks of another fit
-            vars(self).pop(name, None)
+        self._forget()
         n, dtype = len(Y), np.dtype(self.dtype)
         held_fraction = self._held_fraction(n, classes)
-        self.encoder_ = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
-        samples = self.encoder_.fit_encode(X, owner=self)
+        encoder = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
+        samples = encoder.fit_encode(X, owner=self)
+        self.encoder_ = encoder
         shape = self._shape(self.hidden_size, Y.shape[1], dtype)
         members = new_members(
             self.n_estimators, check_random_state(self.random_state), shape, self.encoder_.zero_rows, n, classes,
@@ -141,6 +141,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
             self.progress)  # fmt: skip
         for number, member in enumerate(members):
             if not member.is_finite:
+                self._forget()
                 raise ValueError(
                     f"the training of network {number} has numbers that are not finite in epoch "
                     f"{len(member.losses) + 1}; learning_rate_init is {self.learning_rate_init}: lower it"
@@ -154,6 +155,12 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
         self._loss = loss
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=4)  # where fit is called, through its decorator
+
+    def _forget(self) -> None:
+        """Delete encoder and networks: a fit that fails leaves no model made of two fits."""
+        for name in ("encoder_", "params_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _held_fraction(self, n: int, classes: Array | None) -> float:
         """Return the share of samples that each network holds out, 0 for none."""

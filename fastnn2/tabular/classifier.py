@@ -68,7 +68,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
     classes_ : ndarray (n_classes,)
     params_ : list of dict
         The parameters of each network: W1 (d, h), V (p, n_bins + 1, h), C (category rows, h), b1 (h,), W2 (o, h) and
-        b2 (o,), for d numbers, p binned features and o outputs.
+        b2 (o,), for d numbers, p binned features and o outputs. After Ctrl-C, networks without an epoch are left out.
     encoder_ : object
         How the columns are encoded.
     loss_curves_, validation_loss_curves_ : list of list of float

@@ -199,6 +199,7 @@ def test_a_fit_that_fails_leaves_no_model_of_two_fits(kind):
         model = fitted(kind(), FRAME, y)
         with pytest.raises(ValueError, match=r"column 'a' has inf|numbers that are not finite"):
             model.set_params(**options).fit(X, y)
+        assert not hasattr(model, "encoder_")
         with pytest.raises(NotFittedError, match="is not fitted yet"):
             model.predict(FRAME)
 
