@@ -184,7 +184,8 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
     def _drop(self, is_classifier: bool) -> int:
         """Return of 256 hidden units how many are dropped; never all of them."""
         if isinstance(self.dropout, str):
-            share = DROPOUT if is_classifier and self.encoder_.p and self.n_bins else 0.0
+            has_bins = not np.isnan(self.encoder_.edges).all()
+            share = DROPOUT if is_classifier and has_bins else 0.0
         else:
             share = self.dropout
         return min(round(256 * share), 255)

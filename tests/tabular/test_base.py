@@ -151,6 +151,9 @@ def test_automatic_dropout_is_that_of_classifiers_with_bins():
     with_bins, without = (fitted(TabularClassifier(n_bins=bins), FRAME, y) for bins in (16, 0))
     assert fit_bits(with_bins) == fit_bits(fitted(TabularClassifier(dropout=0.15), FRAME, y))
     assert fit_bits(without) == fit_bits(fitted(TabularClassifier(n_bins=0, dropout=0.0), FRAME, y))
+    two_values = FRAME[["a"]].map(np.sign)  # and missing ones, which are looked up, but in no bins
+    expected = fit_bits(fitted(TabularClassifier(dropout=0.0), two_values, y))
+    assert fit_bits(fitted(TabularClassifier(), two_values, y)) == expected
     y = TARGETS[TabularRegressor]
     assert fit_bits(fitted(TabularRegressor(), FRAME, y)) == fit_bits(fitted(TabularRegressor(dropout=0.0), FRAME, y))
 
