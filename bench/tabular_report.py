@@ -9,7 +9,7 @@ import statistics
 
 from bench import docs, environment, report
 from bench.tables_report import bold, shown
-from bench.tabular_peers import BOOSTING, MLP, MODELS, PEERS, RECIPE, VARIANTS
+from bench.tabular_peers import BOOSTING, MLP, MODELS, PEERS, RECIPE, TUNED, VARIANTS
 from bench.tabular_sets import COUNTED, FURTHER, GROUPS, OPENED_LAST, SETTLED, group_of
 
 DRAWS, INTERVAL = 10_000, (2.5, 97.5)
@@ -19,9 +19,11 @@ OVERALL = {
     "All nine": COUNTED,
     "Further tables": tuple(FURTHER),
 }
-ABOUT = """\
-MLP is scikit-learn's with its defaults, HistGB is HistGradientBoosting with its defaults, and tuned the same with the
-best of eight settings."""
+ABOUT = {
+    MLP: "MLP is scikit-learn's with its defaults.",
+    BOOSTING: "HistGB is HistGradientBoosting with its defaults.",
+    TUNED: "Tuned is HistGradientBoosting with the best of eight settings.",
+}
 SIZES = ("one network", "eight networks")  # the variants that the picture has beside the recipe
 COMPARISON, INGREDIENTS = "tabular", "tabular-ingredients"
 
@@ -150,8 +152,8 @@ def comparison(results):
         shapes(tables),
         docs.filled(
             f"**Error**: percent of the test rows whose class is wrong, or RMSE in percent of the target's standard "
-            f"deviation; mean and standard deviation over {most_splits(tables)} splits, or over those in brackets. The "
-            f"lowest mean of a row is bold. {' '.join(ABOUT.split())}"
+            f"deviation; mean and standard deviation over {splits_text(tables)}. The lowest mean of a row is bold. "
+            f"{' '.join(ABOUT[key] for key in models if key in ABOUT)}"
         ),
         score_table(tables, models, "error", 100),
     ]
@@ -185,6 +187,13 @@ def left_out(results, names):
 
 def most_splits(tables):
     return max(len(model["runs"]) for _, entry in tables for model in entry["models"].values())
+
+
+def splits_text(tables):
+    """Return over how many splits the means are; some models may have fewer than the others."""
+    most = most_splits(tables)
+    is_fewer = any(0 < len(model["runs"]) < most for _, entry in tables for model in entry["models"].values())
+    return f"{most} splits" + (", or over as many as are in brackets" if is_fewer else "")
 
 
 def shapes(tables):
@@ -269,7 +278,11 @@ def time_table(tables, models, time_of):
 
 def ingredients(results, variants):
     """Return errors against the whole recipe with each ingredient off: of each table that counts, and over them."""
-    names = [name for name, entry in in_order(results) if name in COUNTED and RECIPE in entry["models"]]
+    names = [
+        name
+        for name, entry in in_order(results)
+        if name in COUNTED and RECIPE in entry["models"] and not entry["models"].keys().isdisjoint(variants)
+    ]
     of_tables, overall = [], []
     for variant in variants:
         found = {name: pairs(results, [name], variant, RECIPE, "error") for name in names}

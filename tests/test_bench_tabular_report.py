@@ -78,6 +78,18 @@ def test_report_shows_every_table_won_or_lost():
     assert "scikit-learn 1.9." in text
 
 
+def test_models_that_are_not_measured_are_not_described():
+    text = tabular_report.parts(results({"ames": {MLP: [0.2], BOOSTING: [0.1]}}))["tabular"]
+    assert "HistGB is HistGradientBoosting" in " ".join(text.split())
+    assert "eight settings" not in " ".join(text.split())
+    assert "brackets" not in text
+
+
+def test_fewer_splits_are_told():
+    text = tabular_report.parts(results({"ames": {MLP: [0.2, 0.3], TUNED: [0.1]}}))["tabular"]
+    assert "over 2 splits, or over as many as are in brackets" in " ".join(text.split())
+
+
 def test_tables_of_the_page_are_narrow():
     errors = {model: [0.1, 0.2, 0.4 + 0.01 * place] for place, model in enumerate(tabular_peers.MODELS)}
     found = results(dict.fromkeys(tabular_sets.TABLES, errors), dict.fromkeys(errors, 0.1234), log_loss=0.1234)
@@ -90,12 +102,14 @@ def test_report_of_ingredients():
         {
             "diamonds": {RECIPE: [0.1, 0.1], "no bins": [0.2, 0.2]},
             "hpc_data": {RECIPE: [0.1, 0.1], "no bins": [0.2, 0.2]},
+            "cells": {RECIPE: [0.1, 0.1]},
         },
         times={"no bins": 0.5},
     )
     found["skipped"] = {"float64": "no argument dtype"}
     text = tabular_report.parts(found)["tabular-ingredients"]
-    assert "| recipe with | diamonds | hpc_data |" in text
+    assert "| recipe with | diamonds | hpc_data |" in text  # the tables that have figures of ingredients
+    assert "Over 2 tables, with 95 % intervals:" in text
     assert "| no bins | +100.0 | +100.0 |" in text
     assert "| no bins | +100.0 % (+100 to +100) | - | 0.50 |" in text
     assert "Left out: float64 (no argument dtype)." in " ".join(text.split())

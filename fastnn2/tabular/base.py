@@ -119,10 +119,12 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _fit_rows(self, X: Any, Y: Array, weights: Array | None, loss: int, classes: Array | None) -> None:
         """Fit the ensemble to targets (n, o); `classes` are the numbers of the classes, None for a regression."""
+        self._forget()
         n, dtype = len(Y), np.dtype(self.dtype)
         held_fraction = self._held_fraction(n, classes)
-        self.encoder_ = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
-        samples = self.encoder_.fit_encode(X, owner=self)
+        encoder = TableEncoder(self.n_bins, self.max_categories, self.categorical_features, dtype=self.dtype)
+        samples = encoder.fit_encode(X, owner=self)
+        self.encoder_ = encoder
         shape = self._shape(self.hidden_size, Y.shape[1], dtype)
         members = new_members(
             self.n_estimators, check_random_state(self.random_state), shape, self.encoder_.zero_rows, n, classes,
@@ -139,10 +141,13 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
             self.progress)  # fmt: skip
         for number, member in enumerate(members):
             if not member.is_finite:
+                self._forget()
                 raise ValueError(
                     f"the training of network {number} has numbers that are not finite in epoch "
                     f"{len(member.losses) + 1}; learning_rate_init is {self.learning_rate_init}: lower it"
                 )
+        # Few threads train one network after the other: Ctrl-C leaves the later ones as they began.
+        members = [member for member in members if len(member.losses)] or members
         self.params_ = [{name: view.copy() for name, view in shape.views(one.params).items()} for one in members]
         self.loss_curves_ = [one.losses.tolist() for one in members]
         self.validation_loss_curves_ = [one.held_losses.tolist() for one in members] if held_fraction else None
@@ -150,6 +155,12 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
         self._loss = loss
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=4)  # where fit is called, through its decorator
+
+    def _forget(self) -> None:
+        """Delete encoder and networks: a fit that fails leaves no model made of two fits."""
+        for name in ("encoder_", "params_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _held_fraction(self, n: int, classes: Array | None) -> float:
         """Return the share of samples that each network holds out, 0 for none."""
@@ -173,14 +184,15 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
     def _drop(self, is_classifier: bool) -> int:
         """Return of 256 hidden units how many are dropped; never all of them."""
         if isinstance(self.dropout, str):
-            share = DROPOUT if is_classifier and self.encoder_.p and self.n_bins else 0.0
+            has_bins = not np.isnan(self.encoder_.edges).all()
+            share = DROPOUT if is_classifier and has_bins else 0.0
         else:
             share = self.dropout
         return min(round(256 * share), 255)
 
     def _outputs(self, X: Any) -> Array:
         """Return the outputs of each member (members, n, o)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "params_")
         samples: EncodedRows = self.encoder_.encode(X, owner=self)
         return self._networks().outputs(samples, self.n_threads)
 

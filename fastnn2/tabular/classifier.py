@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
+from fastnn2.estimators.frame_columns import is_missing
 from fastnn2.estimators.labels import weights_of_classes
 from fastnn2.kernels.shared import choices
 from fastnn2.tabular.base import Tabular
@@ -67,7 +68,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
     classes_ : ndarray (n_classes,)
     params_ : list of dict
         The parameters of each network: W1 (d, h), V (p, n_bins + 1, h), C (category rows, h), b1 (h,), W2 (o, h) and
-        b2 (o,), for d numbers, p binned features and o outputs.
+        b2 (o,), for d numbers, p binned features and o outputs. After Ctrl-C, networks without an epoch are left out.
     encoder_ : object
         How the columns are encoded.
     loss_curves_, validation_loss_curves_ : list of list of float
@@ -143,6 +144,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
         y = self._target(y)
         if not len(y):
             raise ValueError("y has no samples; expected a class for each row of X")
+        _check_labels(y)
         with np.errstate(invalid="ignore"):  # of NaN, which is looked for later
             check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
@@ -192,6 +194,16 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]
         places = self.predict_proba(X).argmax(axis=1)
         predicted: Array = self.classes_[places]
         return predicted
+
+
+def _check_labels(y: Array) -> None:
+    """Raise ValueError if a label among objects, which scikit-learn does not name, is missing."""
+    for row, label in enumerate(y.tolist() if y.dtype.kind == "O" else []):
+        if is_missing(label):
+            raise ValueError(
+                f"y has {label!r} in row {row} (the first row is 0); expected a class for each row of X: leave out "
+                "rows without one, or give them a class of their own"
+            )
 
 
 TabularClassifier.__module__ = "fastnn2.tabular"  # the public name, which pickles contain

@@ -151,6 +151,9 @@ def test_automatic_dropout_is_that_of_classifiers_with_bins():
     with_bins, without = (fitted(TabularClassifier(n_bins=bins), FRAME, y) for bins in (16, 0))
     assert fit_bits(with_bins) == fit_bits(fitted(TabularClassifier(dropout=0.15), FRAME, y))
     assert fit_bits(without) == fit_bits(fitted(TabularClassifier(n_bins=0, dropout=0.0), FRAME, y))
+    two_values = FRAME[["a"]].map(np.sign)  # and missing ones, which are looked up, but in no bins
+    expected = fit_bits(fitted(TabularClassifier(dropout=0.0), two_values, y))
+    assert fit_bits(fitted(TabularClassifier(), two_values, y)) == expected
     y = TARGETS[TabularRegressor]
     assert fit_bits(fitted(TabularRegressor(), FRAME, y)) == fit_bits(fitted(TabularRegressor(dropout=0.0), FRAME, y))
 
@@ -190,6 +193,18 @@ def test_a_fit_whose_numbers_are_not_finite(kind):
 
 
 # Tables at prediction
+
+
+@both
+def test_a_fit_that_fails_leaves_no_model_of_two_fits(kind):
+    y = TARGETS[kind]
+    for X, options in ((FRAME.assign(a=np.inf), {}), (FRAME[["a"]], {"learning_rate_init": 1e30})):
+        model = fitted(kind(), FRAME, y)
+        with pytest.raises(ValueError, match=r"column 'a' has inf|numbers that are not finite"):
+            model.set_params(**options).fit(X, y)
+        assert not hasattr(model, "encoder_")
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            model.predict(FRAME)
 
 
 @both

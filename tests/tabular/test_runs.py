@@ -52,6 +52,8 @@ assert [len(curve) for curve in model.validation_loss_curves_] == lengths
 assert max(lengths) == model.n_iter_ < EPOCHS
 assert np.isfinite(model.predict(X[:1000])).all()
 assert threading.active_count() <= before + 1
+assert len(model.params_) == len(lengths)
+assert min(lengths) > 0 or max(lengths) == 0, lengths  # networks without an epoch are left out, unless all are
 print(model.n_iter_ > 0, all(curve[-1] <= curve[0] for curve in model.loss_curves_ if curve))
 """
 
