@@ -17,6 +17,7 @@ from fastnn2.engine.tabular_shape import TabularShape
 from fastnn2.engine.tabular_training import Recipe, train_members
 from fastnn2.tabular.encoder import TableEncoder
 from fastnn2.tabular.members import count_held, new_members
+from fastnn2.tabular.table_columns import check_not_sparse
 
 Array = np.ndarray[Any, Any]
 
@@ -105,6 +106,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]
 
         Weights are divided by the largest one. Those that the dtype does not hold beside it are 0.
         """
+        check_not_sparse(X)
         n = _num_samples(X)
         if n != len(y):
             raise ValueError(f"X has {n} rows, and y has {len(y)}; expected a target for each row")

@@ -25,6 +25,14 @@ _MISSING = ("NoneType", "NAType", "NaTType")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 
+def check_not_sparse(table: Any) -> None:
+    """Raise TypeError for a sparse matrix."""
+    if issparse(table):
+        raise TypeError(
+            f"X is a sparse {type(table).__name__} of shape {table.shape}; expected a dense table: pass X.toarray()"
+        )
+
+
 def table_columns(table: Any, owner: Any, reset: bool) -> tuple[list[Any], list[str]]:
     """Return the columns of a table and their names, after scikit-learn's checks of their number and names.
 
@@ -36,10 +44,7 @@ def table_columns(table: Any, owner: Any, reset: bool) -> tuple[list[Any], list[
     reset : bool
         Whether the owner is being fitted.
     """
-    if issparse(table):
-        raise TypeError(
-            f"X is a sparse {type(table).__name__} of shape {table.shape}; expected a dense table: pass X.toarray()"
-        )
+    check_not_sparse(table)
     if isinstance(table, np.ma.MaskedArray):
         raise TypeError(
             "X is a masked array, whose mask would be lost; expected an array with NaN for missing values: pass "
