@@ -33,7 +33,7 @@ class Memory:
             self._look()
 
     def __enter__(self):
-        give_back()  # what earlier runs have freed would count as there before
+        give_back()
         self._start = read_kilobytes(STATUS, "RssAnon")
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -46,13 +46,13 @@ class Memory:
 
     def kept(self):
         """Return how much is in use now above that at the start, in bytes."""
-        gc.collect()
         give_back()
         now = read_kilobytes(STATUS, "RssAnon")
         return None if now is None else now - self._start
 
 
 def give_back():
-    """Let the C library return to the system what has been freed."""
+    """Free what earlier runs have left, and let the C library return it: it would count as there before."""
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -82,7 +82,7 @@ def test_signal_wakes_the_main_thread_while_another_trains():
     code = """
 def work():
     try:
-        fastnn2.fit(X, Y, 0.5, 5, 30_000, n_threads=2)
+        fastnn2.fit(X, Y, 0.5, 5, 100_000_000, n_threads=2)
     except BaseException as error:
         print(error)
 thread = threading.Thread(target=work)
@@ -91,7 +91,8 @@ thread.start()
 try:
     time.sleep(WAIT)
 except KeyboardInterrupt:
-    print(time.perf_counter() - begin[0] < SOON, thread.is_alive())
+    print(time.perf_counter() - begin[0] < SOON, thread.is_alive(), flush=True)
+os._exit(0)  # the fit has minutes to go
 """
     assert run_alone(f"WAIT, SOON = {WAIT}, {SOON}\n" + code) == "True True\n"
 
@@ -146,7 +147,7 @@ def test_handler_may_fit_and_predict():
 expected = digest(1), digest(1, 30_000)
 model = fastnn2.MLPClassifier(5, max_iter=3, random_state=0, n_threads=2)
 right = model.fit(rows, labels).predict_proba(rows).tobytes()
-found = []
+found, equal = [], True
 
 def work(*_):
     found.append(digest(2))
@@ -156,7 +157,9 @@ def work(*_):
 signal.signal(signal.SIGUSR1, work)
 team.POLL_SECONDS = 0.05
 send_soon(signal.SIGUSR1)
-print(digest(2, 30_000) == expected[1], found == [*expected, right])
+while not found:  # the signal comes in one of these fits
+    equal &= digest(2, 30_000) == expected[1]
+print(equal, found == [*expected, right])
 end()
 """
     assert run_alone(code).splitlines()[0] == "True True"
