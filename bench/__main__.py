@@ -48,7 +48,9 @@ def parse(arguments):
         help="compare this checkout with another one, in pairs, and exit with 1 where this one is slower",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="write the page of all machines, docs/benchmarks.md")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FILE", help="write the page of all machines, docs/benchmarks/index.md"
+    )
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the short table between its marker comments")
     options = parser.parse_args(arguments)
     if options.against:

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and README's table, made from the results of all machines."""
+"""docs/benchmarks/index.md and README's table, made from the results of all machines."""
 
 import os
 import re
@@ -40,7 +40,7 @@ In a checkout, after `pip install '.[bench]'`:
 - `python -m bench --cpu x86-64-v3` compiles for that level of x86-64 (or x86-64-v2, -v4), and holds all peers to it.
   The file is `bench/results/PROCESSOR-LEVEL.json`.
 - `python -m bench --report bench/results/zen4.json` measures nothing and makes the tables and pictures anew.
-- `--docs docs/benchmarks.md --readme README.md`, beside either, writes this page and README's table.
+- `--docs docs/benchmarks/index.md --readme README.md`, beside either, writes this page and README's table.
 - `python -m bench --against ../other` compares this checkout with another one, in pairs: for a change of a few percent,
   which the tables here cannot show.
 - `python -m pytest bench/ --benchmark-only` runs the same jobs with pytest-benchmark.
@@ -118,7 +118,7 @@ SECTIONS = (
 
 
 def page(path, docs):
-    """Return docs/benchmarks.md.
+    """Return docs/benchmarks/index.md.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def readme_part(results, link):
         f"Samples × features × hidden units in {README_DTYPES[0]}: time of an iteration of `fit`, and of a whole fit "
         f"of `MLPClassifier` in 50 epochs, on {where['cores']} cores of an {environment.title(where)}, "
         f"{where['date'][:10]}. [More shapes, float32 and other machines]({link}). The last row is on a Zen 5: [tables]"
-        "(docs/tabular.md) in float32, with a fifth fewer errors than scikit-learn's MLP."
+        "(docs/guide/tabular.md) in float32, with a fifth fewer errors than scikit-learn's MLP."
     )
     return (
         headline_table(results, README_DTYPES)
@@ -272,7 +272,7 @@ def readme_part(results, link):
 def update_readme(path, results):
     """Write the table between the marker comments of a README, in place."""
     text = path.read_text(encoding="utf-8")
-    path.write_text(between(text, "bench", readme_part(results, "docs/benchmarks.md")), encoding="utf-8")
+    path.write_text(between(text, "bench", readme_part(results, "docs/benchmarks/index.md")), encoding="utf-8")
 
 
 def between(text, name, content):

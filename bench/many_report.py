@@ -1,4 +1,4 @@
-"""The table made from the results of :mod:`bench.many`, for a terminal and for docs/many-networks.md."""
+"""The table made from the results of :mod:`bench.many`, for a terminal and for docs/guide/many-networks.md."""
 
 from bench import docs, environment, report
 

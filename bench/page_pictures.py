@@ -1,6 +1,6 @@
 """Pictures of pages: ``python -m bench.page_pictures`` runs a page's examples, and saves the figures that they draw.
 
-A figure's name in the examples is that of its file: the figure `sweep` is ``sweep.png``, beside the page.
+A figure's name in the examples is that of its file: the figure `sweep` is ``docs/pictures/sweep.png``.
 """
 
 import argparse
@@ -8,7 +8,8 @@ import doctest
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "many-networks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guide" / "many-networks.md"
+PICTURES = PAGE.parents[1] / "pictures"
 DPI = 120
 
 
@@ -27,12 +28,12 @@ def main(arguments=None):
     """Save the pictures of a page."""
     parser = argparse.ArgumentParser(prog="python -m bench.page_pictures", description=__doc__.partition("\n")[0])
     parser.add_argument("--page", type=Path, default=PAGE, help="a Markdown file (%(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="by default that of the page")
+    parser.add_argument("--out", type=Path, default=PICTURES, metavar="FOLDER", help="(%(default)s)")
     options = parser.parse_args(arguments)
-    folder = options.out or options.page.parent
     for name, figure in figures(options.page).items():
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
-        print(folder / f"{name}.png")
+        path = options.out / f"{name}.png"
+        figure.savefig(path, dpi=DPI)
+        print(path)
     return 0
 
 

@@ -48,7 +48,9 @@ def parse(arguments):
     parser.add_argument("--only", choices=TABLES, action="append", help="a table, repeatable; the others stay as kept")
     parser.add_argument("--quick", action="store_true", help="one split of each table: whether it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/tables.md")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/guide/tables.md"
+    )
     parser.add_argument("--report", action="store_true", help="measure nothing: tables from the JSON")
     options = parser.parse_args(arguments)
     if options.json is None:

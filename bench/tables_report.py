@@ -1,4 +1,4 @@
-"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/tables.md."""
+"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/guide/tables.md."""
 
 from bench import docs, environment, report
 from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK, TABLES

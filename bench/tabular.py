@@ -36,7 +36,9 @@ def parse(arguments):
     parser.add_argument("--further", action="store_true", help="further tables, beside those that count")
     parser.add_argument("--splits", type=int, default=SPLITS, metavar="N", help="the first N splits of each table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/tabular.md")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/guide/tabular.md"
+    )
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and the picture from the JSON")
     options = parser.parse_args(arguments)
     if not 1 <= options.splits <= SPLITS:

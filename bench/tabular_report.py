@@ -1,4 +1,4 @@
-"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and for docs/tabular.md.
+"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and for docs/guide/tabular.md.
 
 Two models are compared by the ratio of their errors: for each table the ratio of the means over the splits that both
 have, and over tables the geometric mean. Its 95 % interval is that of a bootstrap which draws tables, and splits of

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SMALL = Case(37, 3, 4, iterations=6)
 CROWDS = [Crowd(SMALL, 5, dtype, is_own) for dtype in DTYPES for is_own in (False, True)]
 KEPT = [path for path in sorted((ROOT / "bench" / "results").glob("many-*.json")) if "alone" in storage.read(path)]
-PAGES = [path for path in sorted((ROOT / "docs").glob("*.md")) if "<!-- many:start -->" in path.read_text("utf-8")]
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "<!-- many:start -->" in path.read_text("utf-8")]
 
 
 # What is asserted
@@ -120,7 +120,7 @@ def test_tables_can_be_made_of_what_is_kept(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=[path.stem for path in PAGES])
 def test_page_has_the_results_of_its_json(path):
-    """Else: python -m bench.many --report --json FILE --docs docs/many-networks.md."""
+    """Else: python -m bench.many --report --json FILE --docs docs/guide/many-networks.md."""
     page = path.read_text(encoding="utf-8")
     assert page in [docs.between(page, "many", many_report.text(storage.read(kept))) for kept in KEPT]
 

@@ -1,4 +1,4 @@
-"""What is made of the results of the bench: tables, docs/benchmarks.md, README's table. Nothing is timed."""
+"""What is made of the results of the bench: tables, docs/benchmarks/index.md, README's table. Nothing is timed."""
 
 import doctest
 import importlib
@@ -32,8 +32,8 @@ def test_tables_are_those_of_the_json(run):
 
 
 def test_page_on_tables_has_the_results_of_its_json():
-    """Else: python -m bench.tables_models --report --json FILE --docs docs/tables.md."""
-    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    """Else: python -m bench.tables_models --report --json FILE --docs docs/guide/tables.md."""
+    page = (ROOT / "docs" / "guide" / "tables.md").read_text(encoding="utf-8")
     kept = [storage.read(path) for path in sorted((ROOT / "bench" / "results").glob("tables-*.json"))]
     assert page in [docs.between(page, "models", tables_report.text(results)) for results in kept]
     for results in kept:
@@ -50,8 +50,8 @@ def test_json_has_no_samples(run):
 
 
 def test_page_is_that_of_the_newest_run():
-    """Else: python -m bench --report NEWEST --docs docs/benchmarks.md."""
-    page = ROOT / "docs" / "benchmarks.md"
+    """Else: python -m bench --report NEWEST --docs docs/benchmarks/index.md."""
+    page = ROOT / "docs" / "benchmarks" / "index.md"
     text = page.read_text(encoding="utf-8")
     assert text == docs.page(NEWEST, page)
     for name in bench_command.PARTS:
@@ -66,7 +66,7 @@ def test_page_is_that_of_the_newest_run():
 def test_readme_has_the_table_of_the_newest_run():
     """Else: python -m bench --report NEWEST --readme README.md."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text == docs.between(text, "bench", docs.readme_part(RESULTS, "docs/benchmarks.md"))
+    assert text == docs.between(text, "bench", docs.readme_part(RESULTS, "docs/benchmarks/index.md"))
 
 
 # How they are made

@@ -66,7 +66,7 @@ def test_bytes_of_one_worker():
 
 
 def test_docs_say_how_many_chunks_there_are():
-    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guide" / "cluster.md").read_text(encoding="utf-8")
     for d, h in ((2, 5), (30, 100), (784, 128)):
         counts = [Shape(d, h).objective(10**power).cut.chunks for power in (7, 8, 9, 10)]
         first, *others = (f"{count:,}" for count in counts)

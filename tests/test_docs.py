@@ -27,13 +27,17 @@ from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
+DOCS = ROOT / "docs"
+MADE = ("_build", "generated", "auto_gallery")  # folders that a build writes
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    path.relative_to(ROOT).as_posix(): path
+    for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    if not set(MADE) & set(path.parts)
 }
 TEXT = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 README, EVERYTHING = TEXT["README.md"], "\n".join(TEXT.values())
 # The bench writes one page; its tables are as wide as it has peers.
-BY_HAND = [name for name in PAGES if name != "docs/benchmarks.md"]
+BY_HAND = [name for name in PAGES if name != "docs/benchmarks/index.md"]
 
 MOST_LINES, WIDEST = 150, 120
 MOST_COLUMNS = 80  # of a terminal
@@ -52,7 +56,12 @@ def section(page, title):
 
 def blocks(text):
     """Return (language, content) of each block of code."""
-    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```(\w*)\n(.*?)^```$", without_directives(text), re.MULTILINE | re.DOTALL)
+
+
+def without_directives(text):
+    """Return a page without what Sphinx reads, such as lists of pages."""
+    return re.sub(r"^```\{.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def without_code(text):
@@ -66,18 +75,18 @@ def spans(text):
 
 def test_pages_are_found():
     """The tests below would pass on nothing."""
-    names = ("usage", "deployment", "reproducibility", "how-it-works", "contributing")
+    names = ("guide/usage", "guide/deployment", "guide/reproducibility", "how-it-works/index", "contributing")
     assert {"README.md", *(f"docs/{name}.md" for name in names)} <= set(PAGES)
-    assert all(spans(TEXT[name]) and blocks(TEXT[name]) for name in BY_HAND)
+    assert all(spans(TEXT[f"docs/{name}.md"]) and blocks(TEXT[f"docs/{name}.md"]) for name in names)
 
 
 # Examples
 
 # Pages whose examples need extras: what they import of them, and their names.
 NEEDS_EXTRAS = {
-    "docs/cluster.md": [("distributed", "dask"), ("dask.dataframe", "dask")],
-    "docs/models.md": [("skops", "files"), ("skl2onnx", "onnx")],
-    "docs/tables.md": [("polars", "tables"), ("skops", "tables")],
+    "docs/guide/cluster.md": [("distributed", "dask"), ("dask.dataframe", "dask")],
+    "docs/guide/models.md": [("skops", "files"), ("skl2onnx", "onnx")],
+    "docs/guide/tables.md": [("polars", "tables"), ("skops", "tables")],
 }
 
 
@@ -94,14 +103,20 @@ def test_examples_run(page):
 
 
 def test_the_main_pages_have_examples():
-    for page in ("README.md", "docs/usage.md", "docs/deployment.md", "docs/reproducibility.md", "docs/how-it-works.md"):
+    for page in (
+        "README.md",
+        "docs/guide/usage.md",
+        "docs/guide/deployment.md",
+        "docs/guide/reproducibility.md",
+        "docs/how-it-works/index.md",
+    ):
         assert ">>> " in TEXT[page], page
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_say_what_they_are(page):
     assert {kind for kind, _ in blocks(TEXT[page])} <= {"sh", "python", "pycon", "text", "dockerfile", "c"}
-    assert TEXT[page].count("```") == 2 * len(blocks(TEXT[page]))
+    assert without_directives(TEXT[page]).count("```") == 2 * len(blocks(TEXT[page]))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -149,7 +164,7 @@ def runnable(text):
 @NEEDS_BASH
 def test_commands_on_files_print_what_the_page_shows(tmp_path):
     """The worked example, and the error; "..." stands for figures that differ from machine to machine."""
-    for needed in NEEDS_EXTRAS["docs/tables.md"]:
+    for needed in NEEDS_EXTRAS["docs/guide/tables.md"]:
         extra(*needed)
     setting = 'fastnn2() { "$FASTNN2_PYTHON" -m fastnn2 "$@" 2>&1; }\n'
     # Kernels that are compiled would be told of on a terminal only; nothing else may come between the lines.
@@ -157,7 +172,7 @@ def test_commands_on_files_print_what_the_page_shows(tmp_path):
     found = [
         block
         for title in ("A worked example", "When something is wrong")
-        for block in runnable(section("docs/tables.md", title))
+        for block in runnable(section("docs/guide/tables.md", title))
     ]
     assert [kind for kind, _ in found] == ["python", *3 * ["sh", "text"], "sh", "text"]
     subprocess.run([sys.executable, "-c", found[0][1]], cwd=tmp_path, check=True, timeout=PATIENCE)
@@ -204,9 +219,7 @@ def slug(title):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    targets = re.findall(r"\]\(([^)]+)\)", TEXT[page])
-    assert targets or page == "docs/benchmarks.md"
-    for target in targets:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT[page]):
         if target.startswith("https://"):
             continue
         file, _, anchor = target.partition("#")
@@ -217,10 +230,13 @@ def test_links_lead_somewhere(page):
             assert anchor in map(slug, titles), target
 
 
-def test_readme_leads_to_every_page_and_shows_the_picture():
+def test_readme_leads_to_every_section_and_page_of_the_guide_and_shows_the_picture():
     targets = re.findall(r"\]\(([^)#]+)", README)
-    assert set(PAGES) - {"README.md"} <= set(targets)
-    assert "docs/moons.png" in targets
+    sections = {
+        name for name in PAGES if re.fullmatch(r"docs/([\w-]+/index|guide/[\w-]+|contributing|releasing).md", name)
+    }
+    assert sections <= set(targets)
+    assert "docs/pictures/moons.png" in targets
 
 
 @pytest.mark.parametrize("page", BY_HAND)
@@ -310,7 +326,7 @@ def test_changelog_has_this_version():
 
 
 def test_table_of_the_tutorials_functions_is_complete():
-    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", TEXT["docs/usage.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", TEXT["docs/guide/usage.md"], re.MULTILINE)
     assert all(tutorial == ours for tutorial, ours in rows)
     assert sorted(ours for _, ours in rows) == sorted(reference.__all__)
     assert all(inspect.isfunction(getattr(fastnn2, name)) for name in reference.__all__)
@@ -326,7 +342,7 @@ def test_every_public_name_is_described():
 def test_every_option_of_fit_is_described():
     parameters = inspect.signature(fastnn2.fit).parameters.values()
     options = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
-    assert re.findall(r"^\| `(\w+)` \|", section("docs/usage.md", "What fit adds"), re.MULTILINE) == options
+    assert re.findall(r"^\| `(\w+)` \|", section("docs/guide/usage.md", "What fit adds"), re.MULTILINE) == options
 
 
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
@@ -335,7 +351,7 @@ def test_what_the_classes_add_is_described(name):
     theirs = next(one for one in ours.__mro__ if one.__module__.startswith("sklearn.neural_network"))
     more = set(inspect.signature(ours).parameters) - set(inspect.signature(theirs).parameters)
     more |= {method for method in set(dir(ours)) - set(dir(theirs)) if not method.startswith("_")}
-    added = spans(section("docs/usage.md", "What the classes add"))
+    added = spans(section("docs/guide/usage.md", "What the classes add"))
     described = {span.removeprefix("model.").partition("(")[0] for span in added}
     assert {"n_threads", "to_sklearn", "from_sklearn"} <= more
     assert more <= described
@@ -346,7 +362,7 @@ def test_every_command_is_described(capsys):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
     assert {*ON_FILES, "moons", "scale", "info", "warmup"} == set(commands)
-    rows = re.findall(r"^\| `fastnn2 (\w+)` \|", section("docs/deployment.md", "The command"), re.MULTILINE)
+    rows = re.findall(r"^\| `fastnn2 (\w+)` \|", section("docs/guide/deployment.md", "The command"), re.MULTILINE)
     assert rows == commands
 
 
@@ -354,7 +370,7 @@ def test_every_command_is_described(capsys):
 def test_every_option_of_a_command_on_files_is_described(command, title):
     options = options_of(command)
     assert "--threads" in options
-    described = spans(" ".join(re.findall(r"^\| (`--[^|]+) \|", section("docs/tables.md", title), re.MULTILINE)))
+    described = spans(" ".join(re.findall(r"^\| (`--[^|]+) \|", section("docs/guide/tables.md", title), re.MULTILINE)))
     assert {span.split()[0] for span in described if span.startswith("--")} == options
 
 
@@ -368,20 +384,22 @@ def options_of(command):
 def test_every_environment_variable_is_described():
     sources = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
     for name in set(re.findall(r"\bFASTNN2_[A-Z_]+", sources)):
-        assert f"`{name}" in TEXT["docs/deployment.md"] + TEXT["docs/releasing.md"], name
+        assert f"`{name}" in TEXT["docs/guide/deployment.md"] + TEXT["docs/releasing.md"], name
 
 
 def test_the_number_of_files_in_a_store():
-    assert f"are {len(RECORDS) * len(DTYPES)} files" in TEXT["docs/deployment.md"]
+    assert f"are {len(RECORDS) * len(DTYPES)} files" in TEXT["docs/guide/deployment.md"]
 
 
 def test_every_level_of_processors_is_described():
-    rows = re.findall(r"^\| `(x86-64\S*)` \|", TEXT["docs/deployment.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `(x86-64\S*)` \|", TEXT["docs/guide/deployment.md"], re.MULTILINE)
     assert rows == list(LEVELS)
 
 
 def test_glossary_has_every_word_with_its_size():
-    words = re.split(r"^- \*\*", section("docs/how-it-works.md", "Glossary").partition("Further words")[0], flags=re.M)
+    words = re.split(
+        r"^- \*\*", section("docs/how-it-works/index.md", "Glossary").partition("Further words")[0], flags=re.M
+    )
     assert tuple(re.match(r"([\w ]+)\*\*: ", text).group(1) for text in words[1:]) == GLOSSARY
     for text in words[1:]:
         assert " Size: " in " ".join(text.split()), text
@@ -392,5 +410,7 @@ def test_every_key_of_a_store_file_is_described(tmp_path, monkeypatch):
     processor = Processor.here()
     store.write("update", "float64", processor, b"content")
     header = json.loads(store.path_of("update", "float64", processor).read_bytes().partition(b"\n")[0])
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/how-it-works.md", "What is in a store file"), re.M)
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/how-it-works/index.md", "What is in a store file"), re.M
+    )
     assert sorted(header) == sorted(spans(" ".join(rows)))

@@ -31,7 +31,7 @@ def error_of(capsys, *arguments):
 
 
 def inputs_of(session, frame):
-    """Return the columns of a frame as the inputs of an ONNX session, as `docs/models.md` has them."""
+    """Return the columns of a frame as the inputs of an ONNX session, as `docs/guide/models.md` has them."""
     inputs = {}
     for value in session.get_inputs():
         column = frame[value.name]

@@ -175,7 +175,7 @@ def test_calls_at_the_same_time_have_a_workspace_each(dtype, workspaces):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("d", "h"), [(1, 1), (1_000, 10), (3_900, 100), (4_000, 10), (10, 4_000)])
 def test_a_workspace_takes_at_most_2_mb(d, h, dtype, workspaces):
-    """Half of it for tiles, and half for rows and their outputs; docs/deployment.md says so."""
+    """Half of it for tiles, and half for rows and their outputs; docs/guide/deployment.md says so."""
     prepared = random_network(d, h, 1, dtype)
     for count in (1, 33, 200):
         outputs(prepared, np.ones((count, d), dtype))

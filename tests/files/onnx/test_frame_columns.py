@@ -60,7 +60,7 @@ def test_booleans_as_files_write_them(tmp_path):
 
 
 def as_input(name, column, kind):
-    """Return a column of the table, as a list, as docs/models.md says that a program writes it."""
+    """Return a column of the table, as a list, as docs/guide/models.md says that a program writes it."""
     if kind == "tensor(string)":
         texts = {None: "", True: "true", False: "false"}
         column = [texts.get(value, value) for value in column]

@@ -1,0 +1,77 @@
+"""How Sphinx builds the site: ``python -m sphinx -W -n docs docs/_build``."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links`
+os.environ["MPLBACKEND"] = "Agg"
+
+import fastnn2  # noqa: E402
+
+project, author = "fastnn2", "the fastnn2 developers"
+project_copyright = author
+version = release = fastnn2.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinxarg.ext",
+    "site_links",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "_templates", "gallery"]  # sphinx-gallery reads the last, and writes auto_gallery
+templates_path = ["_templates"]
+nitpicky = True
+
+# Markdown, as GitHub shows it: the anchors of headings are GitHub's.
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 4
+
+# The API: numpydoc's sections, without a page for each method.
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings have types, with shapes
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "backreferences_dir": "api/generated/backreferences",
+    "doc_module": ("fastnn2",),
+    "reference_url": {"fastnn2": None},
+    "within_subsection_order": "FileNameSortKey",
+    "matplotlib_animations": False,
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "plot_gallery": "True",
+    "only_warn_on_example_error": False,
+    "show_signature": False,
+    "min_reported_time": 0,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_title = "fastnn2"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "fastnn2"},
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
