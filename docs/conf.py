@@ -37,6 +37,7 @@ myst_heading_anchors = 4
 # The API: numpydoc's sections, without a page for each method.
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have types, with shapes
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -70,6 +71,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
