@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+html_math_renderer = "plain"  # of site_links: MathJax would be loaded from another site
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css", "gallery.css"]

@@ -2,8 +2,10 @@
 
 Of other projects, addresses follow from names by the rules of each site, so no network is needed. Sphinx makes a
 download of a file beside the docs, such as ``../LICENSE``, unless it is in a language of pages; here are these.
+And formulas, of which only inherited docstrings have any, are text: MathJax would come from another site.
 """
 
+import html
 import os
 import re
 from pathlib import Path
@@ -71,8 +73,16 @@ def lead_beside(app, doctree):
         node.replace_self(addnodes.download_reference("", "", *node.children, reftarget=target, refdoc=node["refdoc"]))
 
 
+def visit_formula(translator, node):
+    """Write a formula as text; of LaTeX it may have fractions."""
+    text = re.sub(r"\\frac\{(.*?)\}\{(.*?)\}", r"\1/\2", node.astext())
+    translator.body.append(f"<em>{html.escape(text)}</em>")
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Register with Sphinx."""
+    app.add_html_math_renderer("plain", (visit_formula, None), (visit_formula, None))
     app.connect("doctree-read", lead_beside, priority=100)  # before Sphinx collects the downloads
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -88,8 +88,8 @@ PAGES_WITH_COMMANDS = sorted({page for page, code in shell_blocks() if not is_no
 class Reader:
     """Somebody who types a page from its top to its end, in one session of Python and one empty folder."""
 
-    def __init__(self, page, folder):
-        self.page, self.folder = page, folder
+    def __init__(self, page):
+        self.page = page
         self.names = {"__name__": "__main__"}
         self.printed = ""  # by the last block
         self.status = 0
@@ -107,9 +107,10 @@ class Reader:
         exec(compile("\n" * line + code, str(PAGES[self.page]), "exec"), self.names)
 
     def sh(self, code, line):
+        code, folder = shell_lines(code), pathlib.Path.cwd()  # which the page's Python may have chosen
         for name, write in READERS_FILES.get(self.page, {}).items():
-            if name in code and not (self.folder / name).exists():
-                write(self.folder / name)
+            if name in code and not (folder / name).exists():
+                write(folder / name)
         cc = " ".join(compiler("gcc")) if re.search(r"^cc ", code, re.MULTILINE) else ""
         environment = {
             "FASTNN2_PYTHON": sys.executable,
@@ -121,7 +122,7 @@ class Reader:
         functions = 'fastnn2() { "$FASTNN2_PYTHON" -m fastnn2 "$@" 2>&1; }\ncc() { $FASTNN2_C "$@"; }\n'
         # Kernels that are compiled would be told of on a terminal only; nothing else may come between the lines.
         done = subprocess.run(
-            ["bash", "-c", functions + code], cwd=self.folder, env=os.environ | environment, capture_output=True,
+            ["bash", "-c", functions + code], cwd=folder, env=os.environ | environment, capture_output=True,
             text=True, timeout=PATIENCE,
         )  # fmt: skip
         self.printed, self.status = done.stdout, done.returncode
@@ -132,22 +133,23 @@ class Reader:
 
     def c(self, code, line):
         """Compile a program, and run it with the objects that the page has made."""
-        (self.folder / "program.c").write_text(code, encoding="utf-8")
-        objects = sorted(path.name for path in self.folder.glob("*.o"))
+        folder = pathlib.Path.cwd()
+        (folder / "program.c").write_text(code, encoding="utf-8")
+        objects = sorted(path.name for path in folder.glob("*.o"))
         command = [*compiler("gcc"), "-std=c99", "-Wall", "-Werror", "program.c", *objects, "-lm", "-o", "program"]
-        subprocess.run(command, cwd=self.folder, check=True, timeout=PATIENCE)
-        done = subprocess.run(["./program"], cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE)
+        subprocess.run(command, cwd=folder, check=True, timeout=PATIENCE)
+        done = subprocess.run([str(folder / "program")], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
         assert (done.returncode, done.stderr) == (0, "")
         self.printed = done.stdout
 
 
-def read(page, folder, capsys, kinds):
+def read(page, capsys, kinds):
     """Run the blocks of a page; the text after a block of shell, Python or C is what it prints."""
     for needed in NEEDS_EXTRAS.get(page, []):
         extra(*needed)
     for peer in NEEDS_PEERS.get(page, []):
         pytest.importorskip(peer, reason=f"needs {peer}, which is not installed")
-    reader, before = Reader(page, folder), None
+    reader, before = Reader(page), None
     for kind, code, line in placed_blocks(TEXT[page]):
         if kind == "text" and before is not None:
             assert reader.status == (2 if ": error: " in code else 0), reader.printed
@@ -173,20 +175,21 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    return tmp_path
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_of_a_page_runs(page, folder, capsys):
-    read(page, folder, capsys, {"pycon", "python"})
+@pytest.mark.usefixtures("folder")
+def test_python_of_a_page_runs(page, capsys):
+    read(page, capsys, {"pycon", "python"})
 
 
 @NEEDS_BASH
 @pytest.mark.parametrize("page", PAGES_WITH_COMMANDS)
-def test_a_page_with_commands_runs(page, folder, capsys):
+@pytest.mark.usefixtures("folder")
+def test_a_page_with_commands_runs(page, capsys):
     for needed in COMMANDS_NEED:
         extra(*needed)
-    read(page, folder, capsys, {"pycon", "python", "sh", "c"})
+    read(page, capsys, {"pycon", "python", "sh", "c"})
 
 
 def test_pages_with_commands_are_found():
@@ -196,7 +199,7 @@ def test_pages_with_commands_are_found():
 
 @pytest.mark.parametrize("kind", NOT_RUN)
 def test_each_kind_of_shell_that_is_not_run_is_on_a_page(kind):
-    assert any(why_not_run(code) == [kind] for _, code in shell_blocks())
+    assert any(kind in why_not_run(code) for _, code in shell_blocks())
 
 
 def test_files_of_readers_are_on_their_pages():
