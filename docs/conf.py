@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links` and `site_gallery`
 os.environ["MPLBACKEND"] = "Agg"
 
 import fastnn2  # noqa: E402
@@ -46,7 +46,11 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("fastnn2",),
     "reference_url": {"fastnn2": None},
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "site_gallery.CourseOrder",
+    "reset_modules": ("matplotlib", "site_gallery.reset"),
+    "image_scrapers": ("site_gallery.scrape",),
+    "image_srcset": ["2x"],
+    "capture_repr": (),  # a block shows what it prints, and its picture
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "download_all_examples": False,
@@ -58,7 +62,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "gallery.css"]
 html_title = "fastnn2"
 html_show_sourcelink = False
 html_copy_source = False
