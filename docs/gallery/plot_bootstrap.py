@@ -35,15 +35,15 @@ curves = np.array([50 * model.predict(((grid - 30) / 15)[:, np.newaxis]) for mod
 low, middle, high = np.quantile(curves, (0.05, 0.5, 0.95), axis=0)
 
 # sphinx_gallery_alt_1 = "Acceleration against time after the impact: flat until 15 milliseconds, a deep valley at 20, "
-# sphinx_gallery_alt_2 = "a hill at 30, and flat from 40 on. A band of 90 percent of the curves is narrow until 15 "
-# sphinx_gallery_alt_3 = "milliseconds, wider in the valley and on the hill, and opens like a funnel from 57 on, where "
-# sphinx_gallery_alt_4 = "there are no points."
+# sphinx_gallery_alt_2 = "a hill at 32, and flat from 40 on. A band with 90 percent of the curves is narrow on the "
+# sphinx_gallery_alt_3 = "flat, wider in the valley and widest on the hill, and opens like a funnel from 55 on, where "
+# sphinx_gallery_alt_4 = "the points end."
 fig, ax = plt.subplots()
 ax.fill_between(grid, low, high, color="C0", alpha=0.25, label="90 % of 200 networks")
 ax.plot(grid, middle, label="their median")
 ax.plot(time, acceleration, ".", color="#475569", label="measured")
 ax.set(xlabel="time after the impact (ms)", ylabel="acceleration (g)")
-ax.set_title("Sure where points are many and calm, unsure at the ends")
+ax.set_title("Sure on the flat, less on the hill, not at all at the end")
 ax.legend(loc="lower right")
 
 # %%

@@ -45,7 +45,7 @@ ax.legend()
 
 # %%
 # ``MLPClassifier`` goes on training until it is sure of its training data, and is then as sure of data that it has not
-# seen. To the cells of which it is surest that they are fine it gives a probability near 0, and one in nine is not.
+# seen. To the cells of which it is surest that they are fine it gives a probability near 0, and one in ten is not.
 #
 # Early stopping is the remedy for that class. :class:`fastnn2.TabularClassifier` stops by itself, and averages four
 # networks: points near the diagonal, and the lowest log loss. If your model is off the diagonal in spite of that,

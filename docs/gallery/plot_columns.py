@@ -28,31 +28,31 @@ print(f"{100 * model.score(X_test, y_test):.0f} % of the test are right")
 result = permutation_importance(model, X_test, y_test, scoring="neg_log_loss", n_repeats=5, random_state=0)
 order = result.importances_mean.argsort()[-10:]
 
-# sphinx_gallery_alt_1 = "Bars of how much the log loss grows when a column is shuffled, for the ten columns that "
-# sphinx_gallery_alt_2 = "matter most. Tenure is first with 0.06, more than twice as much as the next three: monthly "
-# sphinx_gallery_alt_3 = "charges, contract, and total charges. From the sixth on, bars are near 0."
+# sphinx_gallery_alt_1 = "How much the log loss grows when a column is shuffled, for the ten columns that matter most: "
+# sphinx_gallery_alt_2 = "a dot with a bar for each. Tenure is first with 0.06. Monthly charges, contract and total "
+# sphinx_gallery_alt_3 = "charges follow with 0.03 to 0.02, and internet service with 0.01. The other five are near 0."
 fig, ax = plt.subplots()
-ax.barh(X.columns[order], result.importances_mean[order], xerr=result.importances_std[order], ecolor="#475569")
+ax.errorbar(result.importances_mean[order], X.columns[order], xerr=result.importances_std[order], fmt="o")
 ax.set(xlabel="growth of the log loss (nats)", title="How long they have been customers matters most")
-ax.grid(False, axis="y")
 
 # %%
 # In which direction? Partial dependence is the mean probability if all customers had the same value.
 
-# sphinx_gallery_alt_1 = "Two panels of the mean probability of leaving. It falls steeply with the months as a "
-# sphinx_gallery_alt_2 = "customer, first fast and then slowly. And it is highest with a contract from month to month, "
-# sphinx_gallery_alt_3 = "lower with one of one year, and lowest with one of two years."
+# sphinx_gallery_alt_1 = "Two panels of the mean probability of leaving. It falls from 0.4 for new customers to 0.15 "
+# sphinx_gallery_alt_2 = "after 60 months, and steeply at the end. With a contract from month to month it is 0.3, with "
+# sphinx_gallery_alt_3 = "one of one year 0.2, and with one of two years a little less."
 fig, axes = plt.subplots(1, 2, sharey=True)
 PartialDependenceDisplay.from_estimator(
     model, X_train.sample(500, random_state=0), ["tenure", "contract"], categorical_features=["contract"], ax=axes
 )
 axes[0].set(xlabel="months as a customer", ylabel="mean probability of leaving")
-axes[1].set(xlabel="contract", ylabel="")
+axes[1].set(xlabel="contract", ylabel="", ylim=(0, None))
+axes[1].set_xticks(range(3), ["monthly", "one year", "two years"], rotation=0)
 fig.suptitle("New customers without a long contract leave")
 
 # %%
 # Both are about the model, and about causes only where the model has them. Columns that say the same share their
 # importance: total charges are nearly tenure times monthly charges, so shuffling one of them leaves the others to tell.
 #
-# A column with a bar at 0 may be left out; fit again without it, and compare the scores. A bar that is high where it
-# should not be, that of an identifier or of something that is known only afterwards, is a leak: remove the column.
+# A column with a dot at 0 may be left out; fit again without it, and compare the scores. A dot far to the right where
+# it should not be, that of an identifier or of something that is known only afterwards, is a leak: remove the column.

@@ -39,8 +39,8 @@ good = rates[mean < 1.2 * np.nanmin(mean)]
 
 # sphinx_gallery_alt_1 = "The last cost of each network against its learning rate, both logarithmic. The cost falls "
 # sphinx_gallery_alt_2 = "slowly from 0.5 at 0.001 to a flat floor of 0.1 between 0.3 and 3. From 10 on it rises "
-# sphinx_gallery_alt_3 = "steeply, costs of one rate lie far apart, and from 400 on all networks are crosses at the "
-# sphinx_gallery_alt_4 = "upper edge."
+# sphinx_gallery_alt_3 = "steeply, costs of one rate lie far apart, and from 240 on nearly all networks are crosses at "
+# sphinx_gallery_alt_4 = "the upper edge."
 fig, ax = plt.subplots()
 ax.axvspan(good[0], good[-1], color="C2", alpha=0.15, label="within 20 % of the best")
 ax.plot(rates, mean, label="mean of five seeds")
@@ -54,7 +54,7 @@ ax.legend(loc="upper left")
 
 # %%
 # Take a rate from the middle of the range, not from its right end: there the next seed, or the next data, may be beyond
-# the cliff. Beyond it every number may be finite, and the cost still a hundred times too high: *not diverged* does not
+# the cliff. Beyond it every number may be finite, and the cost still a thousand times too high: *not diverged* does not
 # mean *trained*, so look at the last cost.
 #
 # More iterations move the left end of the range to smaller rates. The right end stays where it is, as it depends on the

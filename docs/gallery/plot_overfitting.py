@@ -37,6 +37,7 @@ stopped = fastnn2.MLPRegressor(**options).fit(X, y)
 # sphinx_gallery_alt_4 = "point."
 fig, ax = plt.subplots()
 fastnn2.plot_cost(all_epochs, ax=ax)
+ax.set_yscale("linear")
 ax.plot(best, min(all_epochs.validation_loss_curve_), "o", color="#c2410c", markersize=8, label="lowest")
 ax.axvline(stopped.n_iter_, color="#475569", linestyle=":", label="early stopping")
 ax.set(title=f"From epoch {best} on, it learns noise", ylabel="loss (half the squared error)")
