@@ -7,6 +7,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links` and `site_gallery`
 os.environ["MPLBACKEND"] = "Agg"
+# Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fastnn2  # noqa: E402
 

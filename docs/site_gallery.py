@@ -56,14 +56,18 @@ def reset(gallery_conf, name):
     plt.style.use(STYLE)
 
 
+def text_of(block):
+    """Return the text of the picture that a block of code draws, "" without one."""
+    settings = extract_file_config(block.content)
+    return "".join(settings[key] for key in sorted(settings) if key.startswith("alt_"))
+
+
 def scrape(block, block_vars, gallery_conf):
     """Return the reST of a block's picture, with its text."""
     import matplotlib.pyplot as plt
 
     where = f"{block_vars['src_file']}, line {block.lineno}"
-    settings = extract_file_config(block.content)
-    text = "".join(settings[key] for key in sorted(settings) if key.startswith("alt_"))
-    numbers = plt.get_fignums()
+    text, numbers = text_of(block), plt.get_fignums()
     if len(numbers) != bool(text):
         raise ExtensionError(
             f"{where}: the block has {len(numbers)} pictures and the text {text!r}; expected at most one picture, with "

@@ -1,8 +1,8 @@
 """Does the boundary make sense?
 =============================
 
-A network that classifies two features can be looked at: :func:`fastnn2.plot_decision` colors each point of the plane
-by the probability that the network gives it, and draws a line where the two classes are equally probable.
+A network that classifies two features can be looked at: :func:`fastnn2.plot_decision` colors each point of the plane by
+the probability that the network gives it, and draws a line where the two classes are equally probable.
 
 Here are scikit-learn's moons, 500 points, and a network with five hidden units, trained for 5,000 iterations. Samples
 are columns for :func:`fastnn2.fit`, so X is transposed.
@@ -27,8 +27,8 @@ ax.grid(False)
 
 # %%
 # The line makes sense where points are: it follows the gap between the moons, and it does not bend round single points,
-# which would be over-fitting. It is straight where no points are. There the network is as sure
-# of itself as elsewhere, without a reason: distrust its probabilities outside the data.
+# which would be over-fitting. It is straight where no points are. There the network is as sure of itself as elsewhere,
+# without a reason: distrust its probabilities outside the data.
 #
 # If the line is too straight for your data, try more hidden units or iterations; if it has islands round single points,
 # fewer units, or a penalty (``alpha``). :func:`fastnn2.plot_decision` takes scikit-learn's classifiers and regressors,
