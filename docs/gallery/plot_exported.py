@@ -40,12 +40,13 @@ for dtype, bound in ("float64", 1e-12), ("float32", 1e-5):
 fig, ax = plt.subplots()
 for (dtype, (chance, difference, bound)), marker in zip(differences.items(), "os", strict=True):
     color = {"float64": "C0", "float32": "C1"}[dtype]
-    shown = np.maximum(difference, 1e-19)  # zeros are at the lower edge
+    shown = np.maximum(difference, 1e-19)  # zeros, too, are shown on a logarithmic axis
     ax.plot(chance, shown, marker, color=color, alpha=0.6, label=f"{dtype}, at most {difference.max():.0e}")
     ax.axhline(bound, color=color, linestyle="--")
     ax.text(0.5, bound * 1.6, f"promised for {dtype}: {bound:.0e}", color=color, ha="center")
-ax.set(yscale="log", ylim=(6e-20, 1e-2))
-ax.set(xlabel="probability that the tumor is benign", ylabel="difference from the file")
+ax.text(0.5, 2.5e-19, "no difference", ha="center")
+ax.set(yscale="log", ylim=(3e-20, 1e-2))
+ax.set(xlabel="probability that the tumor is benign", ylabel="difference of the probability")
 ax.set_title("ONNX: only the last digits differ")
 ax.legend(loc="upper right", ncols=2)
 

