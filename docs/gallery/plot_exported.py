@@ -1,8 +1,8 @@
 """Does the exported network give the same outputs?
 ================================================
 
-A model that was trained in Python is to run elsewhere: in a service in another language, or on a controller. Is it still
-the same model there? Here a Pipeline is written as ONNX, which many runtimes read, and as C.
+A model that was trained in Python is to run elsewhere: in a service in another language, or on a controller. Is it
+still the same model there? Here a Pipeline is written as ONNX, which many runtimes read, and as C.
 """
 
 import tempfile
@@ -34,7 +34,7 @@ for dtype, bound in ("float64", 1e-12), ("float32", 1e-5):
 # %%
 # The sum of many numbers may be rounded in another order by a runtime, so the last digits differ. How much?
 
-# sphinx_gallery_alt_1 = "Difference of each of 569 probabilities between the file and the model, on a logarithmic axis, "
+# sphinx_gallery_alt_1 = "Difference of each of 569 probabilities between file and model, on a logarithmic axis, "
 # sphinx_gallery_alt_2 = "against the probability. In float64 all are below 1e-15, far under the line of the bound "
 # sphinx_gallery_alt_3 = "1e-12. In float32 all are below 1e-6, under the line of the bound 1e-5."
 fig, ax = plt.subplots()

@@ -37,12 +37,12 @@ test = [records(2000, slope) for slope in slopes]
 started = time.perf_counter()
 own = fastnn2.fit_many([X for X, Y in train], [Y for X, Y in train], 0.5, 5, 1000, alpha=1.0)
 print(f"{len(own)} networks in {time.perf_counter() - started:.2f} s")
-
 X, Y = np.hstack([X for X, Y in train]), np.hstack([Y for X, Y in train])
 for_all, cost_ = fastnn2.fit(X, Y, 0.5, 5, 1000)
 
 
 def cost_of(params, X, Y):
+    """Return the mean cross-entropy."""
     return fastnn2.cost(fastnn2.forward(X, params)[0], Y[np.newaxis])
 
 
@@ -53,8 +53,8 @@ costs_for_all = np.array([cost_of(for_all, *rows) for rows in test])
 # Each shop is judged on 2,000 days that no network has seen.
 
 # sphinx_gallery_alt_1 = "A dot for each shop: the cost of its own network divided by that of the network for all, "
-# sphinx_gallery_alt_2 = "against its days of records on a logarithmic axis. With few days many dots are above 1, where "
-# sphinx_gallery_alt_3 = "the network for all is better. With hundreds of days nearly all are below 1, "
+# sphinx_gallery_alt_2 = "against its days of records on a logarithmic axis. With few days some dots are above 1, "
+# sphinx_gallery_alt_3 = "where the network for all is better. With hundreds of days nearly all are below 1, "
 # sphinx_gallery_alt_4 = "some of them at less than half the cost."
 ratio = own_costs / costs_for_all
 better = ratio < 1

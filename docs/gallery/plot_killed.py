@@ -1,11 +1,9 @@
 """A run was killed: does it go on as if nothing had happened?
 ===========================================================
 
-A process can be killed at any time: by a time limit, by a lack of memory, by a restart of the machine. With
-``checkpoint=``, :func:`fastnn2.fit` keeps the run in a file while it trains, and with ``resume=True`` the same call goes
-on from there.
-
-Here a process of its own trains, and is killed as soon as its first checkpoint is written. It has no chance to clean up.
+A process can be killed: by a time limit, by a lack of memory, by a restart of the machine. With ``checkpoint=``,
+:func:`fastnn2.fit` keeps the run in a file, and with ``resume=True`` the same call goes on from there. Here a process
+trains, and is killed as soon as its first checkpoint is written, without a chance to clean up.
 """
 
 import subprocess
@@ -69,7 +67,7 @@ ax.plot(iterations[~before], cost_[~before], linewidth=6, label="resumed in anot
 ax.plot(iterations, whole_cost, "w--", linewidth=1.5)
 ax.plot([], [], "--", color="#475569", linewidth=1.5, label="never stopped (white dashes)")
 ax.set(xscale="log", xlabel="iteration", ylabel="cost (mean cross-entropy)")
-ax.set_title(f"Killed after {resumed:,} iterations: the bits are {'equal' if same else 'different'}")
+ax.set_title(f"Resumed after {resumed:,} iterations: {'equal bits' if same else 'other bits'}")
 ax.legend()
 
 # %%
@@ -79,6 +77,4 @@ ax.legend()
 #   iteration, so the same program serves for both.
 # - At most the last ``checkpoint_seconds`` are lost, 60 by default.
 # - Ctrl-C needs no file: :class:`fastnn2.TrainingInterrupted` has the parameters that were reached.
-# - The classes have the same, as a callback: :class:`fastnn2.callbacks.Checkpoint`.
-#
-# :doc:`/guide/long-runs` has the details.
+# - The classes have :class:`fastnn2.callbacks.Checkpoint`. :doc:`/guide/long-runs` has the details.

@@ -1,8 +1,8 @@
 """Does it learn from more data than fits in memory?
 =================================================
 
-:func:`fastnn2.fit_blocks` reads samples from files, a block at a time, and trains as :func:`fastnn2.fit` does. Here half a
-million rows are written part by part, as a program would do whose data never fit in memory at once.
+:func:`fastnn2.fit_blocks` reads samples from files, a block at a time, and trains as :func:`fastnn2.fit` does. Here
+half a million rows are written part by part, as a program would do whose data never fit in memory at once.
 """
 
 import tempfile
@@ -27,14 +27,14 @@ del X
 print(f"the files have {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
 
 # %%
-# Training from the files may take 4 MB, a sixth of what they have. What each call takes at its peak is measured by Python's
-# ``tracemalloc``, which counts NumPy's arrays. A rate of 2 is large, and right for these data.
+# Training from the files may take 4 MB, a sixth of what they have. What each call takes at its peak is measured by
+# Python's ``tracemalloc``, which counts NumPy's arrays. A rate of 2 is large, and right for these data.
 
 
 def measured(train):
     """Return the costs of a call, and the megabytes that it took."""
     tracemalloc.start()
-    params, cost_ = train()
+    _, cost_ = train()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return cost_, peak / 1e6
