@@ -62,8 +62,8 @@ def test_the_table_of_attributes_is_complete():
 @pytest.mark.parametrize(
     ("column", "classes"),
     [
-        (1, [HistGradientBoostingClassifier]),
-        (4, [fastnn2.TabularClassifier, fastnn2.TabularRegressor]),
+        (2, [HistGradientBoostingClassifier]),
+        (1, [fastnn2.TabularClassifier, fastnn2.TabularRegressor]),
     ],
 )
 def test_parameters_of_boosting_and_of_ours_exist(column, classes):
@@ -76,8 +76,8 @@ def test_parameters_of_boosting_and_of_ours_exist(column, classes):
     ("module", "name", "column", "elsewhere"),
     [
         # What is an argument of `fit`, or a function.
-        ("xgboost", "XGBModel", 2, {"eval_set"}),
-        ("lightgbm", "LGBMClassifier", 3, {"eval_set", "early_stopping", "categorical_feature", "max_bin"}),
+        ("xgboost", "XGBModel", 3, {"eval_set"}),
+        ("lightgbm", "LGBMClassifier", 4, {"eval_set", "early_stopping", "categorical_feature", "max_bin"}),
     ],
 )
 def test_parameters_of_other_boosting_exist(module, name, column, elsewhere):
