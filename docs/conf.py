@@ -40,6 +40,7 @@ myst_heading_anchors = 4
 # The API: numpydoc's sections, without a page for each method.
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have types, with shapes
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -63,9 +64,10 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+html_math_renderer = "plain"  # of site_links: MathJax would be loaded from another site
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css", "gallery.css"]
+html_css_files = ["site.css", "gallery.css", "api.css"]
 html_title = "fastnn2"
 html_show_sourcelink = False
 html_copy_source = False
@@ -78,6 +80,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
