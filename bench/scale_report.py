@@ -6,7 +6,7 @@ import statistics
 
 from bench import scale_model
 from bench.markdown import filled, table
-from bench.pictures import new_figure
+from bench.pictures import DPI, WIDTH, new_figure
 from bench.scale_model import Shape
 
 WIDE, NARROW, LBFGS = Shape(30, 100), Shape(2, 5), Shape(30, 100, "float64", "lbfgs")
@@ -263,7 +263,7 @@ def size(number):
 def picture(found, path):
     """Draw what is measured with the model beside it, and what the model says of many machines."""
     constants = constants_of(found)
-    figure, axes = new_figure(2, 2, (12, 9))
+    figure, axes = new_figure(4, 1, (WIDTH, 14.5))
     draw_measured(axes[0], found, constants)
     draw_parts(axes[1], found)
     draw_scheduling(axes[2], found, constants)
@@ -271,7 +271,7 @@ def picture(found, path):
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=DPI)
 
 
 def rows_from(low, high):
@@ -298,7 +298,7 @@ def draw_measured(axis, found, constants):
         xscale="log", yscale="log", xlabel="rows", ylabel="ms",
         title="An evaluation of 30 × 100, float32\npoints: measured; lines: model",
     )  # fmt: skip
-    axis.legend()
+    axis.legend(loc="upper left")
 
 
 def draw_parts(axis, found):

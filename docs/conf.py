@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_gallery` and `site_links`
 os.environ["MPLBACKEND"] = "Agg"
+# Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fastnn2  # noqa: E402
 
@@ -48,7 +50,11 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("fastnn2",),
     "reference_url": {"fastnn2": None},
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "site_gallery.CourseOrder",
+    "reset_modules": ("matplotlib", "site_gallery.reset"),
+    "image_scrapers": ("site_gallery.scrape",),
+    "image_srcset": ["2x"],
+    "capture_repr": (),  # a block shows what it prints, and its picture
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "download_all_examples": False,

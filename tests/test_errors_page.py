@@ -26,7 +26,7 @@ def quotations():
     for line in TEXT.splitlines():
         if line.startswith("#"):
             heading = line.strip("# ")
-        elif item := re.match("- `(.+?)`:", line):
+        elif item := re.match(r"- `(?:\w+Warning: )?(.+?)`:", line):
             found.append((heading, item[1]))
     return found
 
