@@ -1,4 +1,4 @@
-"""The gallery: each script asks a question, has its place in the order, and a text for each picture. The build runs it."""
+"""The gallery: each script asks a question, has its place in the order, and a text for each picture; it is not run."""
 
 import ast
 import re
