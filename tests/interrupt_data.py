@@ -27,7 +27,8 @@ def with_event(name, dtype):
 
     def call(job):
         entered[0] = job
-        started.set()
+        if not started.is_set():  # a signal amid set() would leave its lock locked, and the next call would wait for it
+            started.set()
         return function(job)
 
     call.address = function.address
