@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
-from fastnn2.kernels.shared import choices, tuning
+from fastnn2.kernels.shared import choices, control_words, tuning
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -296,9 +296,13 @@ def test_a_trainer_is_stopped_by_another_thread(is_short, is_persistent, monkeyp
     rates = np.full(10_000_000, 1e-9)  # for minutes
     trainer.run(rates[: trainer.n_batches])  # compiled
 
+    def is_under_way():  # more epochs are complete than the one of the run before
+        arrays = trainer._last_run[1]
+        return arrays is not None and arrays.control[control_words.COMPLETED] > 1
+
     def stop():
         deadline = time.monotonic() + PATIENCE
-        while trainer.batches_done < 3 * trainer.n_batches and time.monotonic() < deadline:
+        while not is_under_way() and time.monotonic() < deadline:
             time.sleep(0.001)
         trainer.stop()
 
