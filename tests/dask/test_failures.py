@@ -261,18 +261,20 @@ def test_no_task_is_deleted_where_ctrl_c_may_come(own, monkeypatch):
 
 def test_a_long_evaluation_notices_that_nobody_waits(own):
     _, client = own
-    n, h = 800_000, 10_000  # about a minute
-    X = dask.array.random.RandomState(0).uniform(size=(n, 40), chunks=(n // 8, -1))
+    n, h = 5_000_000, 21_000  # more than ten seconds, on a fast processor, too
+    X = dask.array.random.RandomState(0).uniform(size=(n, 4), chunks=(n // 8, -1))
     Y = (X[:, :1] > 0.5).astype(float)
 
     def interrupt():
+        deadline = time.monotonic() + PATIENCE
         while what_workers_hold(client)[1] < 2 or not any("evaluate" in key for key in keys_of(client)):
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt), pytest.raises(KeyboardInterrupt):
         fastnn2.dask.fit(client, X, Y, RATE, h, 10)
-    assert_idle(client, 10)
+    assert_idle(client, 6)
 
 
 def keys_of(client):
