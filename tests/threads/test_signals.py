@@ -16,7 +16,7 @@ signal.alarm(300)  # ends a process that hangs
 team.POLL_SECONDS = {WAIT}.0
 rows, labels = np.tile(X, 15).T.copy(), np.tile(Y, 15).astype(int)
 digest()  # loads the kernel
-begin = []
+begin, handled = [], []
 
 def tasks():  # the threads, but for that of PyArrow's allocator, which pandas brings
     names = []
@@ -25,12 +25,24 @@ def tasks():  # the threads, but for that of PyArrow's allocator, which pandas b
             names.append(file.read())
     return len(names) - names.count("jemalloc_bg_thd\\n")
 
+def noting(handler):
+    def note(*arguments):
+        handled.append(True)
+        return handler(*arguments)
+    return note
+
+# Again if it comes just as the main thread begins to wait: Python runs no handler then until something ends the wait.
 def send(number=signal.SIGINT):
     begin.append(time.perf_counter())
-    os.kill(os.getpid(), number)
+    while not handled:
+        os.kill(os.getpid(), number)
+        again = time.monotonic() + 5
+        while not handled and time.monotonic() < again:
+            time.sleep(0.01)
 
 def send_soon(number=signal.SIGINT):
     before = tasks()
+    signal.signal(number, noting(signal.getsignal(number)))
 
     def watch():
         while tasks() < before + 2:  # this thread and thread 0; on a busy machine the
@@ -106,6 +118,7 @@ class Sleeper:
     def on_fit_task_end(self, estimator, context):
         workers.append(tasks() - 1)
         if context.task_name == "epoch":
+            signal.signal(signal.SIGINT, noting(signal.default_int_handler))
             threading.Timer(0.2, send).start()
             time.sleep(WAIT)
 workers = []
