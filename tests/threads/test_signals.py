@@ -116,12 +116,14 @@ class Sleeper:
     def teardown(self, estimator, context): pass
     def on_fit_task_begin(self, estimator, context): pass
     def on_fit_task_end(self, estimator, context):
+        if context.task_name != "epoch":
+            sender.join()
         workers.append(tasks() - 1)
         if context.task_name == "epoch":
-            signal.signal(signal.SIGINT, noting(signal.default_int_handler))
-            threading.Timer(0.2, send).start()
+            sender.start()
             time.sleep(WAIT)
-workers = []
+workers, sender = [], threading.Timer(0.2, send)
+signal.signal(signal.SIGINT, noting(signal.default_int_handler))
 model = fastnn2.MLPClassifier(5, max_iter=50, batch_size=3000, n_threads=2).set_callbacks(Sleeper())
 try:
     model.fit(rows[:3000], labels[:3000])
