@@ -325,7 +325,7 @@ def assert_ended(before, count=_thread._count):
 
 
 def wait_for_change(path, process):
-    """Wait until there is another file, as a checkpoint that is written anew,, or the process has ended."""
+    """Wait until there is another file, as a checkpoint that is written anew, or the process has ended."""
     before = path.stat().st_mtime_ns if path.exists() else None
     while process.poll() is None and (not path.exists() or path.stat().st_mtime_ns == before):
         time.sleep(0.001)
