@@ -122,6 +122,25 @@ def test_docstring(name):
         assert found["Raises"]
 
 
+# Classes that a user constructs, and what their modules import of an extra.
+CLASSES = {
+    "fastnn2": ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"],
+    "fastnn2.estimators": ["NumberColumns", "TextColumns", "DateColumns"],
+    "fastnn2.callbacks": ["Checkpoint"],
+    "fastnn2.dask": ["DaskMLPClassifier", "DaskMLPRegressor"],
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module in CLASSES for name in CLASSES[module]])
+def test_every_parameter_of_a_class_is_described(module, name):
+    for needed in NEEDS_EXTRA.get(module, []):
+        extra(*needed)
+    found = getattr(importlib.import_module(module), name)
+    heads = [head.split(" : ")[0] for head, _ in entries(sections(found)["Parameters"])]
+    described = [parameter.strip() for head in heads for parameter in head.split(",")]
+    assert described == list(inspect.signature(found).parameters)
+
+
 def test_docstrings_of_errors():
     for error in (fastnn2.TrainingDiverged, fastnn2.TrainingInterrupted):
         attributes = [head for head, _ in entries(sections(error)["Attributes"])]

@@ -15,7 +15,7 @@ from data import PATIENCE, extra
 from pages import NEEDS_EXTRAS, PACKAGE, PAGES, TEXT, blocks, placed_blocks
 
 # Dask calls pandas in a way that pandas will no longer have.
-pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.set_index is deprecated")
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MOST_COLUMNS = 80  # of a terminal
 
