@@ -5,8 +5,8 @@ A cost that grows without end becomes infinite, and :func:`fastnn2.fit` raises :
 are two usual suspects, the scale of the data and the learning rate, and only a picture of the costs tells them apart.
 The error keeps the costs for it.
 
-Breast cancer has features between 0.001 and 4,254. Here they are taken as they are, and standardized; and each with
-good settings, and with a learning rate that is too large for its penalty.
+Breast cancer has features that are never above 1, and others of up to 4,254. Here they are taken as they are, and
+standardized; and each with good settings, and with a learning rate that is too large for its penalty.
 """
 
 import matplotlib.pyplot as plt
