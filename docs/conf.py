@@ -59,7 +59,7 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "only_warn_on_example_error": False,
     "show_signature": False,
-    "min_reported_time": 0,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
