@@ -2,7 +2,7 @@
 ========================
 
 A cost that grows without end becomes infinite, and :func:`fastnn2.fit` raises :class:`fastnn2.TrainingDiverged`. There
-are two usual suspects, the scale of the data and the learning rate, and only a picture of the costs tells them apart.
+are two usual reasons, the scale of the data and the learning rate, and only a picture of the costs tells them apart.
 The error keeps the costs for it.
 
 Breast cancer has features that are never above 1, and others of up to 4,254. Here they are taken as they are, and
