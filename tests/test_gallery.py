@@ -1,4 +1,4 @@
-"""The gallery: each script asks a question, has its place in the order, and a text for each picture. The build runs it."""
+"""The gallery: scripts ask a question, have a place in the order, and a text for each picture. The build runs them."""
 
 import ast
 import re
@@ -73,7 +73,7 @@ def test_a_title_that_is_cut_is_refused(site_gallery, figure):
     axes = figure.subplots()
     axes.set_title("A title of some words")
     site_gallery.check_nothing_is_cut(figure, "plot_new.py")
-    axes.set_title("A title of many words" * 10)
+    axes.set_title("A title that is longer than the picture is wide" + 3 * ", by some words")
     with pytest.raises(Exception, match=r"plot_new\.py.*shorten the title"):
         site_gallery.check_nothing_is_cut(figure, "plot_new.py")
 

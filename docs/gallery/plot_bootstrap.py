@@ -7,7 +7,7 @@ curves agree, the data determine them.
 
 The points are 133 measurements of the acceleration of a dummy's head in a simulated motorcycle accident. A point that
 is drawn twice has the weight 2, one that is not drawn has the weight 0, so that all networks share X and y.
-``n_iter_no_change`` is 50, lest a network gives up on a plateau and widens the band for that reason.
+``n_iter_no_change`` is 50, so that no network stops early on a plateau, which would widen the band.
 """
 
 import matplotlib.pyplot as plt
@@ -43,7 +43,7 @@ ax.fill_between(grid, low, high, color="C0", alpha=0.25, label="90 % of 200 netw
 ax.plot(grid, middle, label="their median")
 ax.plot(time, acceleration, ".", color="#475569", label="measured")
 ax.set(xlabel="time after the impact (ms)", ylabel="acceleration (g)")
-ax.set_title("Sure on the flat, less on the hill, not at all at the end")
+ax.set_title("Sure on the flat, less on the hill, least at the end")
 ax.legend(loc="lower right")
 
 # %%

@@ -17,9 +17,9 @@ X, Y = make_moons(n_samples=500, noise=0.2, random_state=3)
 params, cost_ = fastnn2.fit(X.T, Y, 0.3, 5, 5000)
 wrong = (fastnn2.predict(X.T, params)[0] != Y).sum()
 
-# sphinx_gallery_alt_1 = "Two moons of points that reach into each other, and the line at which the network changes "
-# sphinx_gallery_alt_2 = "its mind. The line follows the gap between the moons in the shape of an S, with a narrow "
-# sphinx_gallery_alt_3 = "band of doubt along it, and runs on straight where there are no points."
+# sphinx_gallery_alt_1 = "Two moons of points that reach into each other, and the line at which both classes are "
+# sphinx_gallery_alt_2 = "equally probable. The line follows the gap between the moons in the shape of an S, with a "
+# sphinx_gallery_alt_3 = "narrow band of doubt along it, and runs on straight where there are no points."
 fig, ax = plt.subplots()
 fastnn2.plot_decision(params, X.T, Y, ax=ax)
 ax.set_title(f"{wrong} of 500 points are beyond the line")

