@@ -53,12 +53,12 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "only_warn_on_example_error": False,
     "show_signature": False,
-    "min_reported_time": 0,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "gallery.css"]
 html_title = "fastnn2"
 html_show_sourcelink = False
 html_copy_source = False
