@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_links`
 os.environ["MPLBACKEND"] = "Agg"
 
 import fastnn2  # noqa: E402
@@ -23,6 +23,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "sphinxarg.ext",
+    "site_blocks",
     "site_links",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -65,6 +66,7 @@ html_copy_source = False
 html_theme_options = {
     "logo": {"text": "fastnn2"},
     "navbar_align": "left",
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
