@@ -1,4 +1,4 @@
-"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/guide/tables.md."""
+"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/benchmarks/tables.md."""
 
 from bench import environment, markdown
 from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK, TABLES
@@ -80,9 +80,3 @@ def shown(mean, deviation):
     """
     digits = next(digits for digits, least in ((0, 100), (1, 10), (2, 1), (3, -1)) if mean >= least)
     return f"{mean:,.{digits}f}", f"{deviation:,.{digits}f}"
-
-
-def write(results, path):
-    """Write the tables into a page."""
-    page = path.read_text(encoding="utf-8")
-    path.write_text(markdown.between(page, "models", text(results)), encoding="utf-8")

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_gallery` and `site_links`
 os.environ["MPLBACKEND"] = "Agg"
+# Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fastnn2  # noqa: E402
 
@@ -38,6 +40,7 @@ myst_heading_anchors = 4
 # The API: numpydoc's sections, without a page for each method.
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have types, with shapes
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -47,7 +50,11 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("fastnn2",),
     "reference_url": {"fastnn2": None},
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "site_gallery.CourseOrder",
+    "reset_modules": ("matplotlib", "site_gallery.reset"),
+    "image_scrapers": ("site_gallery.scrape",),
+    "image_srcset": ["2x"],
+    "capture_repr": (),  # a block shows what it prints, and its picture
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "download_all_examples": False,
@@ -57,9 +64,10 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+html_math_renderer = "plain"  # of site_links: MathJax would be loaded from another site
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css", "gallery.css"]
+html_css_files = ["site.css", "gallery.css", "api.css"]
 html_title = "fastnn2"
 html_show_sourcelink = False
 html_copy_source = False
@@ -72,6 +80,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }

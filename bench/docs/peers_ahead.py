@@ -129,8 +129,8 @@ def few_rows(found):
     return said_of(
         "### Predictions of few rows", ratios,
         f"Up to {FEW_ROWS} rows, the classes' predictions are {{span}} times as fast as scikit-learn's: the checks of "
-        "its base classes are most of the time. [`model.predictor()`](../guide/usage.md#predictions-in-hot-loops) does "
-        "without them.",
+        "its base classes are most of the time. "
+        "[`model.predictor()`](../guide/estimators.md#predictions-in-hot-loops) does without them.",
     ) + ([table(HEADER, rows, TEXTS)] if rows else [])  # fmt: skip
 
 
