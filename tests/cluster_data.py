@@ -127,8 +127,8 @@ def what_workers_hold(client):
     return sum(held for held, _ in found), sum(running for _, running in found)
 
 
-def assert_idle(client, seconds):
-    """Assert that no worker holds or does anything, within some seconds."""
+def assert_idle(client, seconds=30):
+    """Assert that no worker holds or does anything, within some seconds; other processes may want the cores."""
     deadline = time.monotonic() + seconds
     while (found := what_workers_hold(client)) != (0, 0) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -318,10 +318,17 @@ def fail_before_kernel(failing, monkeypatch):
 
 def assert_ended(before, count=_thread._count):
     """Assert that at most `before` threads are left, soon: a thread reports that it is done just before it ends."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert count() <= before
+
+
+def wait_for_change(path, process):
+    """Wait until there is another file, as a checkpoint that is written anew, or the process has ended."""
+    before = path.stat().st_mtime_ns if path.exists() else None
+    while process.poll() is None and (not path.exists() or path.stat().st_mtime_ns == before):
+        time.sleep(0.001)
 
 
 def count_os_threads():

@@ -323,9 +323,7 @@ def test_every_level_of_processors_is_described():
 
 
 def test_glossary_has_every_word_with_its_size():
-    words = re.split(
-        r"^- \*\*", section("docs/how-it-works/index.md", "Glossary").partition("Further words")[0], flags=re.M
-    )
+    words = re.split(r"^- \*\*", TEXT["docs/how-it-works/glossary.md"].partition("Further words")[0], flags=re.M)
     assert tuple(re.match(r"([\w ]+)\*\*: ", text).group(1) for text in words[1:]) == GLOSSARY
     for text in words[1:]:
         assert " Size: " in " ".join(text.split()), text
@@ -337,6 +335,6 @@ def test_every_key_of_a_store_file_is_described(tmp_path, monkeypatch):
     store.write("update", "float64", processor, b"content")
     header = json.loads(store.path_of("update", "float64", processor).read_bytes().partition(b"\n")[0])
     rows = re.findall(
-        r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/how-it-works/index.md", "What is in a store file"), re.M
+        r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/how-it-works/libraries.md", "What is in a store file"), re.M
     )
     assert sorted(header) == sorted(spans(" ".join(rows)))

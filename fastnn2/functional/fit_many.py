@@ -1,7 +1,8 @@
 """fit_many: train many networks in one call."""
 
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ from fastnn2.functional.many_runs import as_runs
 from fastnn2.kernels.shared import control_words
 
 Array = np.ndarray[Any, Any]
-
-MOST_LISTED = 20  # indices in a message
 
 
 def fit_many(
@@ -97,7 +96,7 @@ def fit_many(
     Warns
     -----
     RuntimeWarning
-        Networks have diverged, with ``on_divergence="keep"``.
+        Networks have diverged, with ``on_divergence="keep"``. The message lists them all, in ranges.
 
     Notes
     -----
@@ -193,7 +192,14 @@ def _diverged(runs: Sequence[NetworkRun], diverged: Sequence[int], results: Resu
 
 
 def _count_and_list(indices: Sequence[int], networks: int) -> str:
-    listed = ", ".join(map(str, indices[:MOST_LISTED]))
-    if len(indices) > MOST_LISTED:
-        listed += f" and {len(indices) - MOST_LISTED} more"
-    return f"{len(indices)} of {networks} networks ({listed})"
+    return f"{len(indices)} of {networks} networks ({', '.join(_ranges(indices))})"
+
+
+def _ranges(indices: Sequence[int]) -> Iterator[str]:
+    """Return ascending indices as text: three or more in a row are a range, "0 to 4", others stand alone."""
+    for _, row in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
+        first, *others = (index for _, index in row)
+        if len(others) > 1:
+            yield f"{first} to {others[-1]}"
+        else:
+            yield from map(str, (first, *others))

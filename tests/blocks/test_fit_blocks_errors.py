@@ -23,7 +23,7 @@ ENDED = "fastnn2 reader"
 def no_reader_is_left():
     """Assert that the thread that reads ends after each test."""
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(thread.name == ENDED for thread in threading.enumerate()):
         time.sleep(0.005)
     assert all(thread.name != ENDED for thread in threading.enumerate())

@@ -7,17 +7,11 @@ import sys
 
 import pytest
 from data import PATIENCE
+from interrupt_data import LIMIT, PREAMBLE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 
-# Seconds. The promise is 0.2 s; the tests allow more, for a busy machine.
-LIMIT = 1.5
-
-PREAMBLE = """
-import json, os, signal, sys, threading, time
-import numpy as np
-import fastnn2
-
+BLOCKS = """
 def rows(n, d):
     X = np.linspace(-1, 1, n * d).reshape(n, d)
     return X, (X[:, 0] > 0.1) * 1.0
@@ -62,7 +56,7 @@ def report(error, X, Y, h, **options):
 
 def run(code):
     """Run a script in a process of its own; return the JSON on the last line of its output."""
-    command = [sys.executable, "-W", "ignore", "-c", PREAMBLE + code]
+    command = [sys.executable, "-W", "ignore", "-c", PREAMBLE + BLOCKS + code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -87,7 +81,8 @@ X, Y = rows(300_000, 6)
 blocks = Blocks((X, Y), 9999) if {kind == "iterable"} else (X, Y)
 limit = "1GB" if {kind == "in memory"} else "8MB"
 fastnn2.fit_blocks(blocks, 0.5, 20, 1, memory_limit=limit)  # loads the kernels
-later(0.7)
+started.clear()
+in_background(interrupt, 0.5)
 error = caught(fastnn2.TrainingInterrupted, lambda: fastnn2.fit_blocks(
     blocks, 0.5, 20, 10**6, memory_limit=limit, n_threads={n_threads}))
 report(error, X, Y, 20)
@@ -150,13 +145,14 @@ def test_several_signals():
     check("""
 X, Y = rows(300_000, 6)
 fastnn2.fit_blocks((X, Y), 0.5, 20, 1, memory_limit="8MB")
+started.clear()
 
 def send():
     sent.append(time.perf_counter())
     for _ in range(5):
         os.kill(os.getpid(), signal.SIGINT)
 
-threading.Timer(0.7, send).start()
+in_background(send, 0.5)
 error = caught(fastnn2.TrainingInterrupted, lambda: fastnn2.fit_blocks((X, Y), 0.5, 20, 10**6, memory_limit="8MB"))
 report(error, X, Y, 20)
 """)

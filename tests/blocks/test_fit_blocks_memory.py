@@ -12,7 +12,7 @@ MB = 1_000_000
 ROWS, FEATURES = 1_600_000, 30  # 192 MB in float32
 LIMIT, SPARE = 50 * MB, 20 * MB
 CODE = """
-import json, sys, threading, time
+import gc, json, sys, threading, time
 import numpy as np
 import fastnn2
 
@@ -24,6 +24,7 @@ files, limit, dtype = json.loads(sys.argv[1])
 source = np.random.RandomState(0).standard_normal((100_000, 30)).astype("float32")
 fastnn2.fit_blocks((source, source[:, 0] > 0), 0.5, 10, 1, memory_limit="5MB", dtype=dtype)  # loads the kernels
 del source
+gc.collect()
 before, peak, is_over = anonymous(), [0], []
 
 def watch():

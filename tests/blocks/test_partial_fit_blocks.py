@@ -13,6 +13,7 @@ import sklearn.neural_network
 from block_data import EPOCHS, NAMES, Failing, Reiterable, blocks_of, cut, everything, looped, model_of, moons, trained
 from checkpoint_fits import data_of
 from data import DTYPES, PATIENCE
+from interrupt_data import LIMIT
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
@@ -301,7 +302,7 @@ def test_one_block_is_read_ahead(monkeypatch):
             return super().__getitem__(index)
 
     def partial_fit(self, X, y, **options):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         first = int(100 * next(i for i, block in enumerate(BLOCKS) if block[0] is X) / 100)
         while first < 3 and ("read", first + 1) not in events and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -319,12 +320,16 @@ def test_one_block_is_read_ahead(monkeypatch):
 CTRL_C = """
 import signal, sys, threading, time
 import numpy as np, fastnn2
+from fastnn2.blocks import partial_fit_checkpoints
 where, n = sys.argv[1], int(sys.argv[2])
 X = np.random.RandomState(0).standard_normal((n, 20)); y = (X[:, 0] > 0).astype(int)
 new = lambda: fastnn2.MLPClassifier(50, random_state=0, n_threads=1)
 fastnn2.partial_fit_blocks(new(), [(X[:500], y[:500])])  # which may compile
+partial_fit_checkpoints.KEEP_SECONDS = 0.0  # a state after each block, however fast the processor is
 sent = []
 def interrupt():
+    while where == "reader" and len(getattr(model, "loss_curve_", ())) < 2:
+        time.sleep(0.001)
     sent.append(time.perf_counter())
     signal.raise_signal(signal.SIGINT)
 class Blocks:
@@ -333,7 +338,7 @@ class Blocks:
             if i == (0 if where == "first pass" else 2):
                 threading.Timer(0.3, interrupt).start()
                 if where != "kernel":
-                    time.sleep(30)
+                    time.sleep(120)
             yield X, y
 model = new()
 try:
@@ -356,16 +361,15 @@ def test_ctrl_c(where, n, tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert run.returncode == 0, run.stderr
     seconds, *rest = run.stdout.splitlines()
-    assert float(seconds) < 1.0  # 0.2 on a machine that is not busy
+    assert float(seconds) < LIMIT  # 0.2 on a machine that is not busy
     if where == "reader":
         assert rest == ["2 True False"]
         assert checkpoint_file.read(file, KIND)[0]["position"] == [0, 2]
     if where == "kernel":
         assert rest[0].endswith("True False")
-        # A state is kept each half a second, in which a fast processor trains on two blocks.
         epoch, done = checkpoint_file.read(file, KIND)[0]["position"]
         assert epoch == 0
-        assert 0 <= int(rest[0].split()[0]) - done <= 3
+        assert 0 <= int(rest[0].split()[0]) - done <= 1
 
 
 def test_losses_are_as_those_of_fit():

@@ -312,6 +312,6 @@ def test_runs_that_are_killed_end_as_undisturbed_ones(tmp_path):
     assert [each["name"] for each in found] == list(block_kills.CASES)
     for each in found:
         assert each["is_right"], each
-        assert each["kills"] >= 3, each
+        assert each["kills"] == block_kills.KILLS, each
         assert each["positions"] == sorted(each["positions"]), "what was done is never lost"
         assert len(set(map(tuple, each["positions"]))) > 2, "some kills come in the middle of the run"

@@ -199,25 +199,38 @@ def test_close_may_be_called_again_and_after_the_end():
     items.close()
 
 
-def test_time_that_is_waited_for_items():
-    go_on = threading.Event()
+@pytest.fixture
+def is_waited_for(monkeypatch):
+    """Return an event that is set once the caller waits for an item that is not there."""
+    event = threading.Event()
 
+    class Queue(queue.SimpleQueue):
+        def get(self, *arguments, **keywords):
+            if "timeout" in keywords and not event.is_set():  # a signal amid set() would leave its lock locked
+                event.set()
+            return super().get(*arguments, **keywords)
+
+    monkeypatch.setattr(read_ahead.queue, "SimpleQueue", Queue)
+    return event
+
+
+def test_time_that_is_waited_for_items(is_waited_for):
     def source():
-        go_on.wait(PATIENCE)
+        is_waited_for.wait(PATIENCE)
+        time.sleep(0.3)
         yield from range(3)
 
     with ReadAhead(source()) as items:
         assert items.waited == 0
-        threading.Timer(0.3, go_on.set).start()
         next(items)
         first = items.waited
-        assert 0.1 < first < PATIENCE  # less than 0.3 if this thread came late
+        assert 0.29 < first < PATIENCE
         while not items._ready.empty():
             next(items)
         assert items.waited >= first
 
 
-def test_a_signal_ends_the_wait_in_the_main_thread():
+def test_a_signal_ends_the_wait_in_the_main_thread(is_waited_for):
     """Ctrl-C while the disk is waited for; another thread of the process may receive the signal."""
     go_on = threading.Event()
 
@@ -225,17 +238,23 @@ def test_a_signal_ends_the_wait_in_the_main_thread():
         go_on.wait(PATIENCE)
         yield 1
 
+    def send():
+        is_waited_for.wait(PATIENCE)
+        time.sleep(0.1)
+        signal.raise_signal(signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    sender = threading.Thread(target=send)
+    sender.start()
     try:
         with ReadAhead(source()) as items:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(KeyboardInterrupt):
                 next(items)
-            assert items.waited > 0.05
+            assert items.waited > 0.09
             go_on.set()
             assert next(items) == 1  # nothing is lost
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        sender.join(PATIENCE)
         signal.signal(signal.SIGALRM, before)
         go_on.set()
 
@@ -254,12 +273,11 @@ def test_the_wait_polls(monkeypatch):
     monkeypatch.setattr(read_ahead, "POLL_SECONDS", 0.01)
 
     def source():
-        time.sleep(0.2)
+        wait_until(lambda: len(waits) > 2)
         yield 1
 
     with ReadAhead(source()) as items:
         assert next(items) == 1
-    assert len(waits) > 2
     assert set(waits) == {0.01}
 
 

@@ -810,7 +810,7 @@ while "fastnn2.codegen.compile" not in sys.modules and thread.is_alive():
     time.sleep(0.01)
 child = os.fork()
 if child == 0:
-    signal.alarm(60)
+    signal.alarm(300)
     fastnn2.fit(X, Y, 0.5, 5, 3)
     os._exit(0)
 status = os.waitpid(child, 0)[1]

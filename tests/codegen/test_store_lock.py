@@ -16,13 +16,16 @@ from data import PATIENCE, STORE_KERNELS
 import fastnn2
 from fastnn2.codegen import store, store_lock
 from fastnn2.codegen.processor import Processor
-from fastnn2.codegen.store_lock import turn_to_compile
+from fastnn2.codegen.store_lock import WAIT_SECONDS, turn_to_compile
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the processes are sent signals of POSIX")
 needs_objects = pytest.mark.skipif(not store.HAS_ELF, reason="the fast compile is replaced")
 
 NAME = "update-float64-0123456789abcdef-0123456789ab"
-PROMPT = 1.0  # seconds after which a process that need not wait any longer must have gone on
+# Seconds after which a process that need not wait any longer must have gone on; others wait for WAIT_SECONDS.
+PROMPT = 20.0
+
+assert PROMPT < WAIT_SECONDS / 2
 
 # Calls two kernels; says which ones are compiled, when each compile begins, and whether Numba is imported at the end.
 WORKER = """

@@ -38,7 +38,7 @@ def evaluator(client):
     data = HeldData(used, objective, *sources, UnitInterval())
     yield Evaluator(used, objective, data)
     data.release()
-    assert_idle(client, 5)
+    assert_idle(client)
 
 
 @pytest.fixture
@@ -129,11 +129,11 @@ def look_until_cancelled(begun, ended):
 def test_a_task_that_is_cancelled_ends(client):
     begun, ended = distributed.Event(client=client), distributed.Event(client=client)
     task = client.submit(look_until_cancelled, begun, ended, pure=False)
-    assert begun.wait(10)
+    assert begun.wait(60)
     time.sleep(0.1)
     assert not ended.is_set()
     client.cancel([task], force=True)
-    assert ended.wait(1)
+    assert ended.wait(60)
 
 
 def test_an_evaluation_takes_the_threads_of_its_worker(monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 from cluster_data import (
     RATE,
     SHAPE,
+    TIMEOUT,
     assert_idle,
     cluster,
     collections,
@@ -29,6 +30,7 @@ from cluster_data import (
     what_workers_hold,
 )
 from data import PATIENCE
+from interrupt_data import LIMIT
 
 import fastnn2.dask
 from fastnn2 import TrainingInterrupted
@@ -53,6 +55,16 @@ def after(seconds, action):
     def act():
         time.sleep(seconds)
         action()
+
+    return act
+
+
+def once(begun, action):
+    """Return what waits for an event, and a little longer, and then acts."""
+
+    def act():
+        assert begun.wait(PATIENCE)
+        after(0.3, action)()
 
     return act
 
@@ -120,15 +132,16 @@ def test_scattered_data_that_are_lost_are_an_error_that_names_them(own):
     pid = local.workers[victim.name].pid
     collection, targets = dask.array.concatenate(lazy), dask.array.from_array(Y, chunks=(5_000, -1))
     error = r"samples \d+ to \d+, of the partitions [01] to 1 of X, are lost, which worker tcp.* scattered"
-    with meanwhile(after(0.7, lambda: kill(pid))), pytest.raises(ClusterError, match=error) as caught:
-        fastnn2.dask.fit(client, collection, targets, RATE, SHAPE[1], MANY, timeout=30)
+    begun = threading.Event()
+    with meanwhile(once(begun, lambda: kill(pid))), pytest.raises(ClusterError, match=error) as caught:
+        fastnn2.dask.fit(client, collection, targets, RATE, SHAPE[1], MANY, timeout=60, callback=lambda *_: begun.set())
     assert len(caught.value.training[1])
     assert_idle_but(client, len(blocks) - 1)
     client.wait_for_workers(2)
 
 
 def assert_idle_but(client, held):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while what_workers_hold(client) != (held, 0) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert what_workers_hold(client) == (held, 0)
@@ -143,7 +156,7 @@ def test_a_cancelled_collection_does_not_hang(own):
         except ClusterError as error:
             outcome = str(error)
     assert outcome == undisturbed(60) or "cancelled" in outcome or "the client is" in outcome
-    assert_idle(client, 5)
+    assert_idle(client)
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.8])
@@ -153,16 +166,16 @@ def test_a_client_that_another_thread_closes_is_an_error(own, delay):
         begun, begin = [], time.monotonic()
         with meanwhile(after(delay, client.close)), pytest.raises(ClusterError, match="the client is") as caught:
             trained(client, MANY, seconds=0.02, callback=lambda *_: begun.append(1))
-        assert time.monotonic() - begin < delay + 10
+        assert time.monotonic() - begin < delay + TIMEOUT / 2
         assert hasattr(caught.value, "training") == bool(begun)
 
 
 def test_a_restarted_cluster_is_an_error(own):
     local, client = own
-    other = distributed.Client(local, set_as_default=False)
-    with other, meanwhile(after(0.7, lambda: other.restart(timeout=PATIENCE))):
+    other, begun = distributed.Client(local, set_as_default=False), threading.Event()
+    with other, meanwhile(once(begun, lambda: other.restart(timeout=PATIENCE))):
         with pytest.raises(ClusterError, match="restarted") as caught:
-            trained(client, MANY)
+            trained(client, MANY, callback=lambda *_: begun.set())
         assert len(caught.value.training[1])
     client.wait_for_workers(2)
     assert trained(client, 3) == undisturbed(3)
@@ -198,9 +211,10 @@ def test_a_scheduler_that_is_killed_is_an_error(starts_again, tmp_path):
         with distributed.Client(address, set_as_default=False, timeout=30) as client:
             client.wait_for_workers(1, timeout=PATIENCE)
             trained(client, 3)
-            with meanwhile(after(0.7, kill_scheduler)), pytest.raises(ClusterError) as caught:
-                trained(client, MANY)
-            assert time.monotonic() - moment[0] < 10
+            begun = threading.Event()
+            with meanwhile(once(begun, kill_scheduler)), pytest.raises(ClusterError) as caught:
+                trained(client, MANY, callback=lambda *_: begun.set())
+            assert time.monotonic() - moment[0] < TIMEOUT / 2
             assert caught.value.training[1].tobytes() == undisturbed(len(caught.value.training[1]))[0]
     finally:
         for process in processes:
@@ -209,7 +223,8 @@ def test_a_scheduler_that_is_killed_is_an_error(starts_again, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_ctrl_c_stops_the_cluster_within_a_second(own, seed):
+def test_ctrl_c_stops_the_cluster_at_once(own, seed):
+    """Within a second; the test allows more, for a busy machine."""
     _, client = own
     delay = random.Random(seed).uniform(0, 0.8)
     begun, moment = [], []
@@ -221,8 +236,8 @@ def test_ctrl_c_stops_the_cluster_within_a_second(own, seed):
 
     with meanwhile(interrupt), pytest.raises(KeyboardInterrupt) as caught:
         trained(client, MANY, seconds=0.01, callback=lambda *_: begun.append(1))
-    assert time.monotonic() - moment[0] < 1
-    assert_idle(client, 1)
+    assert time.monotonic() - moment[0] < LIMIT
+    assert_idle(client)
     if begun:
         assert isinstance(caught.value, TrainingInterrupted)
         assert caught.value.cost_.tobytes() == undisturbed(len(caught.value.cost_))[0]
@@ -246,19 +261,20 @@ def test_no_task_is_deleted_where_ctrl_c_may_come(own, monkeypatch):
 
 def test_a_long_evaluation_notices_that_nobody_waits(own):
     _, client = own
-    n, h = 40_000, 3_000  # about a second
-    X = dask.array.random.RandomState(0).uniform(size=(n, 40), chunks=(n // 8, -1))
+    n, h = 5_000_000, 21_000  # more than ten seconds, on a fast processor, too
+    X = dask.array.random.RandomState(0).uniform(size=(n, 4), chunks=(n // 8, -1))
     Y = (X[:, :1] > 0.5).astype(float)
-    fastnn2.dask.fit(client, X, Y, RATE, h, 1)
 
     def interrupt():
+        deadline = time.monotonic() + PATIENCE
         while what_workers_hold(client)[1] < 2 or not any("evaluate" in key for key in keys_of(client)):
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt), pytest.raises(KeyboardInterrupt):
         fastnn2.dask.fit(client, X, Y, RATE, h, 10)
-    assert_idle(client, 1)
+    assert_idle(client, 6)
 
 
 def keys_of(client):
@@ -273,7 +289,7 @@ def test_errors_leave_nothing_on_the_workers(own):
     bad[7_000, 3] = np.nan
     with pytest.raises(ValueError, match=r"row 200 of partition 4, column 3"):
         fastnn2.dask.fit(client, dask.array.from_array(bad, chunks=(1_700, -1)), dask.array.from_array(Y), RATE, 5, 9)
-    assert_idle(client, 5)
+    assert_idle(client)
 
     def fail(*_):
         raise ArithmeticError("a callback")
@@ -281,7 +297,7 @@ def test_errors_leave_nothing_on_the_workers(own):
     with pytest.raises(ArithmeticError, match="a callback") as caught:
         trained(client, 9, callback=fail)
     assert len(caught.value.training[1]) == 1
-    assert_idle(client, 5)
+    assert_idle(client)
 
 
 def test_three_trainings_at_once(own):
@@ -310,6 +326,6 @@ def test_workers_that_come_and_go_change_no_bit(own):
     assert trained(client, ITERATIONS, callback=change) == undisturbed(ITERATIONS)
     assert goes not in client.scheduler_info()["workers"]
     assert stays in client.scheduler_info()["workers"]
-    assert_idle(client, 5)
+    assert_idle(client)
     local.scale(2)
     client.wait_for_workers(2)

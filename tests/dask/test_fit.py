@@ -124,7 +124,7 @@ def test_workers_forget_the_samples(client):
     fit(client, [cut(array, 600) for array in rows], "layers")
     with pytest.raises(ValueError, match="expected targets from 0 to 1"):
         fit(client, [cut(rows[0], 600), cut(rows[1] * 2, 600)], "layers")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(client.has_what().values()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(client.has_what().values())

@@ -50,7 +50,7 @@ def test_a_worker_holds_its_blocks_once_and_nothing_else(own):
         assert all(0 <= size - samples < HEADER and aligned for _, size, samples, aligned in blocks)
         total = sum(samples for *_, samples, _ in blocks)
         assert n * (d + o + 1) * 8 <= total < 1.02 * n * (d + o + 1) * 8
-    assert_idle(client, 5)
+    assert_idle(client)
 
 
 def test_a_graph_that_the_scheduler_cannot_read_is_that_error(own, monkeypatch):
@@ -119,4 +119,4 @@ def test_samples_that_do_not_fit_are_refused_with_the_figure(own):
     )
     with pytest.raises(ClusterError, match=error):
         fastnn2.dask.fit(client, X, X[:, 0], RATE, 5, 1, timeout=cluster_data.TIMEOUT)
-    assert_idle(client, 2)
+    assert_idle(client)

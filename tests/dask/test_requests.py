@@ -108,7 +108,7 @@ def test_a_wait_without_progress_ends(client):
         assert busy == [re.search(error, str(caught.value))[1]]
     finally:
         event.set()
-    assert 1 <= time.monotonic() - begin < 5
+    assert 1 <= time.monotonic() - begin < 60
 
 
 def test_the_end_of_a_wait_names_a_worker_that_dask_has_paused():

@@ -4,10 +4,11 @@ import _thread
 import contextlib
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
-from data import DTYPES, assert_close, assert_ended, assert_same_bits, fail_before_kernel
+from data import DTYPES, PATIENCE, assert_close, assert_ended, assert_same_bits, fail_before_kernel
 from mini_batch_data import (
     ACTIVATIONS,
     LOSSES,
@@ -25,7 +26,7 @@ from scipy.sparse import csr_array
 
 from fastnn2 import reference_mlp
 from fastnn2.engine import inference, layout, mini_batch
-from fastnn2.kernels.shared import choices, tuning
+from fastnn2.kernels.shared import choices, control_words, tuning
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -292,14 +293,25 @@ def test_a_trainer_is_stopped_by_another_thread(is_short, is_persistent, monkeyp
     shape = (8, 13, 1, 200, 66)
     monkeypatch.setattr(mini_batch, "is_short_job", lambda *_: is_short)
     trainer = make_trainer(shape, "relu", "log_loss", "float64", n_threads=1, **OPTIMIZERS["adam"])
-    rates = np.full(3_000_000, 1e-9)  # for minutes
+    rates = np.full(10_000_000, 1e-9)  # for minutes
     trainer.run(rates[: trainer.n_batches])  # compiled
-    stopper = threading.Timer(0.5, trainer.stop)
+
+    def is_under_way():  # more epochs are complete than the one of the run before
+        arrays = trainer._last_run[1]
+        return arrays is not None and arrays.control[control_words.COMPLETED] > 1
+
+    def stop():
+        deadline = time.monotonic() + PATIENCE
+        while not is_under_way() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        trainer.stop()
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     with trainer.persistent_workers() if is_persistent else contextlib.nullcontext():
         losses, interrupted = trainer.run(rates)
         assert interrupted
-        assert 0 < len(losses) < 1_000_000
+        assert 1 < len(losses) < len(rates) // trainer.n_batches
         stopped = trainer.params
         assert trainer.run(rates)[1]
     assert_same_bits(trainer.params, stopped)

@@ -10,6 +10,7 @@ from data import ITERATIONS_TOLERANCE, assert_ended, assert_same_bits
 from tabular_data import LOSSES, noisy_problem, pack, problem, shape_of, unpack
 
 from fastnn2.codegen import provider
+from fastnn2.engine import tabular_training
 from fastnn2.engine.tabular_training import Member, Recipe, train_members, work_of_sample
 from fastnn2.reference import tabular as reference
 from fastnn2.threads import system
@@ -89,15 +90,20 @@ def test_one_member_that_diverges_does_not_disturb_the_others():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_keeps_what_was_reached(threads):
+def test_ctrl_c_keeps_what_was_reached(threads, monkeypatch):
     one = noisy_problem(shape_of(3, 2, 1, h=40), 2000)
-    epochs = 20_000
+    epochs = 40_000
     recipe = recipe_of(one, np.full(epochs * 125, 1e-3), epochs)
     members = members_of(one, 3)
-    timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
-    timer.start()
+
+    class Progress(tabular_training.EpochsProgress):
+        def update(self):  # by the caller, between two waits for the threads
+            super().update()
+            if self.done() > 0:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(tabular_training, "EpochsProgress", Progress)
     interrupted, _ = trained(one, members, threads, recipe)
-    timer.join()
     assert interrupted
     reached = [len(member.losses) for member in members]
     assert max(reached) > 0

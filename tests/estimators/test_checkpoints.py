@@ -107,18 +107,23 @@ def test_fits_that_are_killed_end_as_undisturbed_ones(tmp_path):
 
 
 INTERRUPTED = """
-import os, signal, sys, threading, warnings
+import os, signal, sys, threading, time, warnings
 import numpy as np, fastnn2
 from fastnn2.callbacks import Checkpoint
 from fastnn2.estimators import checkpoint_run
+def send():
+    while getattr(model, "n_iter_", 0) < 50:
+        time.sleep(0.001)
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
 checkpoint_run.KEEP_SECONDS = 0.02
 X = np.random.RandomState(0).standard_normal((400, 4)); y = (X[:, 0] > 0).astype(int)
 model = fastnn2.MLPClassifier(5, max_iter=10**9, tol=0.0, n_iter_no_change=10**9, random_state=0, batch_size=50)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("ignore")
-    fastnn2.MLPClassifier(5, max_iter=1, batch_size=50).fit(X, y)  # which may compile for longer than the timer waits
+    fastnn2.MLPClassifier(5, max_iter=1, batch_size=50).fit(X, y)  # which may compile
     warnings.simplefilter("always")
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Thread(target=send, daemon=True).start()
     model.set_callbacks(Checkpoint(sys.argv[1], seconds=3600)).fit(X, y)
 print([str(each.message) for each in caught], model.n_iter_)
 resumed = Checkpoint.resume(sys.argv[1])

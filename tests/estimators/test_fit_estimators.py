@@ -17,6 +17,7 @@ import pytest
 import sklearn
 import sklearn.neural_network as theirs
 from data import PATIENCE, assert_ended, extra
+from interrupt_data import LIMIT
 from scipy.sparse import csc_array, csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -627,7 +628,7 @@ def test_interrupt(n_threads, solver):
         pytest.raises(KeyboardInterrupt, match=f"stopped after 2 of {len(models)} fits"),
     ):
         fit_estimators(models, *data, n_threads=n_threads)
-    assert time.perf_counter() - sent[0] < 5.0  # on a busy machine
+    assert time.perf_counter() - sent[0] < LIMIT
     for model, own in zip(models, expected, strict=False):
         assert_same(model, own)
     for model in models[2:]:
@@ -652,8 +653,8 @@ def test_what_the_handler_of_a_signal_raises_is_raised(n_threads):
     models = [MLPClassifier(random_state=seed, **LONG) for seed in range(3)]
     before, handled = count_threads(), signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with pytest.raises(TooLate):
+        with pytest.raises(TooLate):  # noqa: PT012 - the alarm may come before the fits begin
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
             fit_estimators(models, X, y, n_threads=n_threads)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -19,6 +19,7 @@ import pytest
 import sklearn
 import sklearn.neural_network as theirs
 from data import DTYPES, PATIENCE, assert_same_bits
+from interrupt_data import LIMIT, PREAMBLE
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn import datasets
@@ -587,15 +588,18 @@ import os, signal, sys, threading, time, warnings
 import numpy as np, fastnn2
 X = np.random.RandomState(0).standard_normal((SAMPLES, 30)); y = (X[:, 0] > 0).astype(int)
 fastnn2.MLPClassifier(max_iter=1, random_state=0).fit(X[:500], y[:500]).predict(X[:500])
+model = fastnn2.MLPClassifier(max_iter=10_000_000, random_state=0, tol=0.0, n_iter_no_change=10_000_000)
 def send():
-    time.sleep(1.0)
-    os.kill(os.getpid(), signal.SIGINT)
+    while not getattr(model, "loss_curve_", []):  # until epochs are complete
+        time.sleep(0.001)
+    time.sleep(0.1)
     send.at = time.perf_counter()
+    os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=send, daemon=True).start()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    model = fastnn2.MLPClassifier(max_iter=100_000, random_state=0, tol=0.0, n_iter_no_change=100_000).fit(X, y)
-print(time.perf_counter() - send.at < 2.0, [str(w.message) for w in caught], model.score(X[:1000], y[:1000]) > 0.9,
+    model.fit(X, y)
+print(time.perf_counter() - send.at < LIMIT, [str(w.message) for w in caught], model.score(X[:1000], y[:1000]) > 0.9,
       len(model.loss_curve_) == model.n_iter_)
 """
 
@@ -603,7 +607,7 @@ print(time.perf_counter() - send.at < 2.0, [str(w.message) for w in caught], mod
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("samples", [200_000, 1_000], ids=["a team for each epoch", "threads that wait"])
 def test_ctrl_c_keeps_the_model(samples):
-    command = [sys.executable, "-c", f"SAMPLES = {samples}\n{INTERRUPTED}"]
+    command = [sys.executable, "-c", f"SAMPLES, LIMIT = {samples}, {LIMIT}\n{INTERRUPTED}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True ['Training interrupted by user.'] True True\n"
@@ -635,26 +639,23 @@ def test_ctrl_c_while_the_model_takes_what_was_reached(solver, monkeypatch):
 
 
 INTERRUPTED_LBFGS = """
-import _thread, os, signal, threading, time
-import numpy as np, fastnn2
 X = np.random.RandomState(0).standard_normal((3000, 30)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
 model = fastnn2.MLPClassifier(solver="lbfgs", max_iter=10**6, max_fun=10**6, tol=0.0, random_state=0)
 model.fit(X[:100], y[:100]).predict(X)
-before = _thread._count()
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 X = np.random.RandomState(0).standard_normal((20_000, 30)); y = np.random.RandomState(1).randint(0, 2, 20_000)
+started.clear()
+in_background(lambda: os.kill(os.getpid(), signal.SIGINT), 0.3)
 try:
     model.fit(X, y)
 except KeyboardInterrupt:
     print("interrupted")
-time.sleep(0.2)
-print(_thread._count() <= before, model.set_params(max_iter=5).fit(X, y).n_iter_)
+print(no_threads_left(), model.set_params(max_iter=5).fit(X, y).n_iter_)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_ends_lbfgs_as_in_scikit_learn():
-    command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED_LBFGS]
+    command = [sys.executable, "-W", "ignore", "-c", PREAMBLE + INTERRUPTED_LBFGS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "interrupted\nTrue 5\n"

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 INTERRUPTED = """
 from fastnn2.engine import networks
 
-count, n, h, iterations, n_threads, delay, signals, options = ARGUMENTS
+count, n, h, iterations, n_threads, delay, after, signals, options = ARGUMENTS
 X, Y = data(n, "float64")
 fastnn2.fit_many([X, X.astype("float32")] * 2, Y, 0.5, h, 1)  # loads the kernels
 fastnn2.fit(X, Y, 0.5, h, 1)
@@ -37,7 +37,7 @@ def send():
     for _ in range(signals):
         os.kill(os.getpid(), signal.SIGINT)
 
-in_background(send, delay)
+in_background(send, delay, after)
 rates = [0.1 + i / count for i in range(count)]
 try:
     fastnn2.fit_many(X, Y, rates, h, iterations, n_threads=n_threads, **options)
@@ -57,9 +57,9 @@ print(json.dumps([kind, seconds, len(error.results), len(finished), wrong, str(e
 """
 
 
-def interrupt(*arguments, signals=1, **options):
+def interrupt(*arguments, after=0, signals=1, **options):
     """Interrupt fit_many; assert that the error has what is finished, and return the number of finished networks."""
-    found = run(f"ARGUMENTS = {(*arguments, signals, options)}\n" + INTERRUPTED)
+    found = run(f"ARGUMENTS = {(*arguments, after, signals, options)}\n" + INTERRUPTED)
     kind, seconds, count, finished, wrong, message, ended = found
     print(f"stopped {seconds * 1000:.1f} ms after the signal, after {finished} of {count} networks")
     assert kind == "TrainingInterrupted"
@@ -74,8 +74,8 @@ def interrupt(*arguments, signals=1, **options):
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
 @pytest.mark.parametrize("signals", [1, 5])
 def test_threads_that_take_the_next_network(n_threads, signals):
-    finished = interrupt(20_000, 500, 5, 2000, n_threads, 0.5, signals=signals, costs="last")
-    assert 0 < finished < 20_000
+    finished = interrupt(100_000, 500, 5, 2000, n_threads, 0.3, after=1, signals=signals, costs="last")
+    assert 0 < finished < 100_000
 
 
 @pytest.mark.parametrize("progress", [None, True])

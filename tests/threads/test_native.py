@@ -199,7 +199,7 @@ def test_exception_between_any_two_bytecodes_loses_no_python_thread(method):
 def join_in_time(threads):
     joining = threading.Thread(target=threads.join, daemon=True)
     joining.start()
-    joining.join(timeout=10)
+    joining.join(timeout=60)
     assert not joining.is_alive()
 
 

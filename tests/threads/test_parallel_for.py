@@ -65,8 +65,8 @@ def test_exception_of_a_call_is_raised_and_stops_the_others(failing, kind):
         done.append(item)
 
     with pytest.raises(kind, match="failed"):
-        parallel_for(body, range(3000), 3)
-    assert len(done) < 1000  # no thread did all the rest
+        parallel_for(body, range(30_000), 3)
+    assert len(done) < 10_000  # no thread did all the rest
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -88,11 +88,11 @@ def test_signal_during_the_start_of_threads_stops_those_already_started(number, 
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        parallel_for(body, range(3000), 4)
+        parallel_for(body, range(30_000), 4)
     for thread in started:
         if thread.ident is not None:  # it has started
             thread.join(PATIENCE)
-    assert len(done) < 1000
+    assert len(done) < 10_000
 
 
 def test_large_copy_if_the_system_refuses_threads(few_threads, monkeypatch):

@@ -115,7 +115,7 @@ def test_workers_sleep_in_a_long_pause():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_pause_asked_for_while_the_kernel_runs(n_threads, monkeypatch):
-    """The job pauses after the present iteration, and no iteration is lost."""
+    """The job pauses after the present iteration, and no iteration is lost; the tenth pause ends it."""
     monkeypatch.setattr(team, "POLL_SECONDS", 0.001)
 
     class AtAnyTime(pauses.Observer):
@@ -130,16 +130,16 @@ def test_pause_asked_for_while_the_kernel_runs(n_threads, monkeypatch):
 
         def look(self, completed):
             self.seen.append(completed)
-            return False
+            return len(self.seen) == 10
 
     observer, run_job = AtAnyTime(), full_batch.Job.run
-    expected = fit(n_threads=n_threads, iterations=20_000)
     monkeypatch.setattr(full_batch, "is_short_job", lambda *_: False)
-    monkeypatch.setattr(full_batch.Job, "run", lambda self, *arguments: run_job(self, *arguments, observer))
-    assert_same_bits(fit(n_threads=n_threads, iterations=20_000), expected)
-    assert len(observer.seen) > 5
+    with monkeypatch.context() as patched:
+        patched.setattr(full_batch.Job, "run", lambda self, *arguments: run_job(self, *arguments, observer))
+        result = fit(n_threads=n_threads, iterations=100_000_000)
+    assert len(observer.seen) == 10
     assert observer.seen == sorted(set(observer.seen))
-    assert observer.seen[-1] == 20_000
+    assert_same_bits(result, fit(n_threads=n_threads, iterations=observer.seen[-1]))
 
 
 @pytest.mark.parametrize("granted", [2, 0], ids=["granted", "refused"])

@@ -15,24 +15,34 @@ from fastnn2.kernels.shared.control_words import COMPLETED
 from fastnn2.threads import progress
 
 CODE = """
-import sys
+import sys, time
 import numpy as np
 import fastnn2
 X = np.linspace(-1, 1, 4000).reshape(2, 2000)
 Y = X[0] > 0
 fastnn2.fit(X, Y, 0.5, 5, 1)  # loads the kernel
 iterations, progress = int(sys.argv[1]), eval(sys.argv[2])
+
+def seconds_of_iteration():
+    begin = time.perf_counter()
+    fastnn2.fit(X, Y, 0.5, 5, 200, n_threads=1, progress=False)
+    return (time.perf_counter() - begin) / 200
+
+if iterations > 1000:  # for so many samples that it takes SECONDS, however fast the processor is
+    times = int(SECONDS / (iterations * min(seconds_of_iteration() for _ in range(10)))) + 1
+    X, Y = np.tile(X, times), np.tile(Y, times)
 print("ready", file=sys.stderr, flush=True)
 params, costs = fastnn2.fit(X, Y, 0.5, 5, iterations, n_threads=1, progress=progress)
 print("done", file=sys.stderr, flush=True)
 assert len(costs) == iterations and np.isfinite(costs).all()
 """
 SHORT = 200
-LONG = 300_000  # some seconds
+LONG = 300_000
+SECONDS = 4  # of LONG iterations
 
 
 def command(iterations, wanted):
-    return [sys.executable, "-c", CODE, str(iterations), str(wanted)]
+    return [sys.executable, "-c", f"SECONDS = {SECONDS}\n{CODE}", str(iterations), str(wanted)]
 
 
 def between_marks(text):

@@ -79,7 +79,7 @@ print(len(digests), *set(digests))
 
 
 def test_assert_ended_sees_a_running_thread():
-    time.sleep(0.1)  # threads of earlier tests may be about to end
+    assert_ended(0, lambda: _thread._count() - threading.active_count() + 1)  # those of earlier tests
     before, gate = _thread._count(), threading.Event()
     threading.Thread(target=gate.wait).start()
     assert _thread._count() == before + 1
@@ -229,13 +229,19 @@ def test_error_of_thread_0(size, is_short, monkeypatch):
     assert_ended(before, count_threads)
 
 
-def delay_workers(monkeypatch, seconds):
-    """Delay the workers, which are Python threads; return a list of the iterations that are complete as each starts."""
+def delay_workers(monkeypatch, seconds, least=0):
+    """Delay the workers, which are Python threads, for some seconds and until `least` iterations are complete.
+
+    Return a list of how many are complete as each starts.
+    """
     run_worker, completed = native.PythonThreads._run, []
 
     def delayed(self, job, running):
         time.sleep(seconds)
-        completed.append(int(job._arrays["control"][control_words.COMPLETED]))
+        deadline = time.monotonic() + PATIENCE
+        while (done := int(job._arrays["control"][control_words.COMPLETED])) < least and time.monotonic() < deadline:
+            time.sleep(0.001)
+        completed.append(done)
         run_worker(self, job, running)
 
     monkeypatch.setattr(native.PythonThreads, "_run", delayed)
@@ -243,15 +249,15 @@ def delay_workers(monkeypatch, seconds):
     return completed
 
 
-@pytest.mark.parametrize("delay", [0.001, 0.1], ids=["during the job", "after its end"])
+@pytest.mark.parametrize(("delay", "least"), [(0.001, 0), (0.1, 1)], ids=["during the job", "after its end"])
 @pytest.mark.parametrize("n_threads", [2, 3])
 @pytest.mark.parametrize("iterations", [1000, LONG])
-def test_thread_0_begins_alone_and_the_others_join_later(iterations, n_threads, delay, monkeypatch):
+def test_thread_0_begins_alone_and_the_others_join_later(iterations, n_threads, delay, least, monkeypatch):
     before, expected = _thread._count(), fit(n_threads=1, iterations=iterations)
-    completed = delay_workers(monkeypatch, delay)
+    completed = delay_workers(monkeypatch, delay, least)
     assert_same(fit(n_threads=n_threads, iterations=iterations), expected)
     assert len(completed) == n_threads - 1
-    assert min(completed) > 0 or delay < 0.1
+    assert min(completed) >= least
     assert_ended(before)
 
 

@@ -188,7 +188,7 @@ def test_ctrl_c_and_other_signals_leave_nothing(number, code, text, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stdout) == (code, "")
     assert stderr == text
     assert list(tmp_path.iterdir()) == []

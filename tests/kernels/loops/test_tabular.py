@@ -269,7 +269,7 @@ def stop_when(one, fields, has_come):
 
 def test_a_training_that_is_stopped_keeps_whole_epochs():
     one = problem(shape_of(3, 2, 1, h=60), 200)
-    fields = training_fields(one, batch=16, epochs=100_000, rates=1e-3)
+    fields = training_fields(one, batch=16, epochs=400_000, rates=1e-3)
     stop_when(one, fields, lambda: fields["control"][control_words.COMPLETED] >= 2)
     done = fields["control"][control_words.COMPLETED]
     expected = train(one, batch=16, epochs=done, rates=1e-3)
@@ -279,7 +279,7 @@ def test_a_training_that_is_stopped_keeps_whole_epochs():
 
 def test_a_training_stops_within_an_epoch():
     one = problem(shape_of(3, 2, 1, h=200), 1)
-    n = 3_000_000  # times the same sample: an epoch of some seconds
+    n = 10_000_000  # times the same sample: an epoch of some seconds
     fields = training_fields(one, batch=1) | {"n": n, "order": np.zeros(n, dtype=np.int64), "rates": np.full(n, 1e-6)}
     initial = fields["params"].copy()
     stop_when(one, fields, lambda: (fields["params"] != initial).any())
