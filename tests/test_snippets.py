@@ -14,6 +14,8 @@ from c_programs import compiler
 from data import PATIENCE, extra
 from pages import NEEDS_EXTRAS, PACKAGE, PAGES, TEXT, blocks, placed_blocks
 
+# Dask calls pandas in a way that pandas will no longer have.
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.set_index is deprecated")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MOST_COLUMNS = 80  # of a terminal
 
@@ -29,6 +31,7 @@ NOT_RUN = {
     "benchmarks, which take minutes and a quiet machine": r"^python -m bench\b",
     "wheels, which tests/codegen/build builds": r"^python -m fastnn2\.codegen\.build\b",
     "all kernels, which tests/commands/test_info.py compiles": r"^fastnn2 warmup\b",
+    "clusters of several machines": r"^dask (?:scheduler|worker)\b",
     "the site, which tests/test_site.py builds": r"^python -m sphinx\b",
 }
 

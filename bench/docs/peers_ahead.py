@@ -222,8 +222,9 @@ def tabular(results):
     return [
         "### Tables: boosting",
         filled(
-            "By how much `TabularClassifier` and `TabularRegressor` have more than HistGradientBoosting with its "
-            f"defaults, where they have more ([all figures](tabular.md)). Tables in which boosting is ahead: {counts}."
+            "By how much errors, log losses and times of `TabularClassifier` and `TabularRegressor` are larger than "
+            "those of HistGradientBoosting with its defaults, where they are ([all figures](tabular.md)). "
+            f"Tables in which boosting is ahead: {counts}."
         ),
         table(["table", *scores], rows),
     ]
