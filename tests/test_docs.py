@@ -263,6 +263,17 @@ def test_every_public_name_is_described():
         assert name.startswith("__") or f"`fastnn2.{name}`" in EVERYTHING, name
     for module in (reference, reference_mlp):
         assert f"`{module.__name__}`" in EVERYTHING
+    for name in ("callbacks.Checkpoint", "dask.fit"):
+        assert f"`fastnn2.{name}`" in EVERYTHING, name
+    for name in (
+        "DaskMLPClassifier",
+        "DaskMLPRegressor",
+        "ClusterError",
+        "NumberColumns",
+        "TextColumns",
+        "DateColumns",
+    ):
+        assert re.search(rf"`(?:[\w.]+\.)?{name}`", EVERYTHING), name
 
 
 def test_every_option_of_fit_is_described():
