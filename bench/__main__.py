@@ -1,4 +1,4 @@
-"""Measure everything: ``python -m bench [--quick]``. Writes JSON, and Markdown and pictures made from it."""
+"""Measure everything: ``python -m bench [--quick]``. Writes JSON and pictures, and prints tables."""
 
 from bench import environment, levels, storage
 
@@ -47,11 +47,9 @@ def parse(arguments):
         metavar="CHECKOUT",
         help="compare this checkout with another one, in pairs, and exit with 1 where this one is slower",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, make tables from this JSON")
     parser.add_argument(
-        "--docs", type=Path, metavar="FILE", help="write the page of all machines, docs/benchmarks/index.md"
+        "--report", type=Path, metavar="FILE", help="measure nothing, make tables and pictures from this JSON"
     )
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the short table between its marker comments")
     options = parser.parse_args(arguments)
     if options.against:
         if not (options.against / "fastnn2" / "__init__.py").is_file():
@@ -63,10 +61,6 @@ def parse(arguments):
         parser.error(f"{levels.HELD} is set, as inside of a bench with --cpu: unset it")
     if options.cpu and options.report:
         parser.error("--cpu measures, --report does not: leave one out")
-    if options.readme and not options.readme.is_file():  # better now than after 45 minutes
-        parser.error(f"there is no {options.readme}")
-    if options.docs and options.only and not options.json:
-        parser.error("--docs needs the figures in a file: add --json")
     if options.json and (options.json.is_dir() or not os.access(options.json.parent, os.W_OK)):
         parser.error(f"cannot write {options.json}: it is a folder, or its folder is missing or read-only")
     return options
@@ -123,12 +117,11 @@ def wanted(case, options):
 
 
 def write(results, path):
-    """Write tables and pictures beside the JSON."""
-    from bench import pictures, report
+    """Write pictures beside the JSON."""
+    from bench import pictures
 
-    path.with_suffix(".md").write_text(report.markdown(results))
     for part, draw, picture in (
-        ("grid", pictures.bars, path.with_suffix(".png")),
+        ("grid", pictures.grid, path.with_suffix(".png")),
         ("slope", pictures.scaling, path.with_name(path.stem + "-scaling.png")),
     ):
         if part in results:
@@ -139,7 +132,7 @@ def write(results, path):
 
 
 def main(arguments=None):
-    from bench import docs, report
+    from bench import report
 
     options = parse(arguments)
     if options.cpu and options.cpu != levels.held():
@@ -161,11 +154,6 @@ def main(arguments=None):
     if path:
         write(results, path)
         print(f"written: {path} and what is made of it")
-    if options.docs:
-        options.docs.write_text(docs.page(path, options.docs), encoding="utf-8")
-        print(f"written: {options.docs}")
-    if options.readme:
-        docs.update_readme(options.readme, results)
     return 0
 
 

@@ -1,27 +1,13 @@
-"""Markdown tables from the JSON. Cells in which a peer is faster are shown like all others."""
-
-import textwrap
+"""The report of a run as Markdown, from its JSON. Cells in which a peer is faster are shown like all others."""
 
 from bench import environment
 from bench.fed import QUIET
+from bench.markdown import filled, format_number, item, table, times_text, wrapped
 from bench.search import ALLOWED
 from bench.slope import FLAT_FROM
 
 DTYPES = ("float64", "float32")
 PEERS = ("NumPy", "Numba", "scikit-learn", "torch", "torch.compile", "JAX")
-
-
-def format_number(value, digits=3):
-    """Return a number with at least this many significant digits, without an exponent."""
-    if value >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:#.{digits}g}".rstrip(".")
-
-
-def table(header, rows):
-    """Return a Markdown table; all columns but the first are aligned to the right."""
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
 def time_of(cell, title, dtype, threads):
@@ -60,11 +46,6 @@ def ratio_text(ratio):
     return f"{bold(ratio['times'])} ({ratio['fastest']})" if ratio else "-"
 
 
-def times_text(times):
-    """Return how many times faster fastnn2 is, with two decimals where the two are close."""
-    return f"{times:.1f}" if times >= 1.15 else f"{times:.2f}"
-
-
 def bold(times):
     """Return the same text, in bold type where fastnn2 is faster."""
     return f"**{times_text(times)}**" if times > 1 else times_text(times)
@@ -75,7 +56,7 @@ def grid_part(results):
     parts = []
     for dtype in DTYPES:
         parts += [
-            f"{dtype}, µs an iteration, all cores, against the fastest peer (Numba: one thread):",
+            f"{dtype}:",
             grid_table(results, dtype),
         ]
     return "\n\n".join(parts)
@@ -87,7 +68,7 @@ def single_part(results):
     for dtype in DTYPES:
         if not any(time_of(cell, "fastnn2", dtype, 1) for cell in results["grid"]):
             continue
-        parts += [f"{dtype}, µs an iteration:", grid_table(results, dtype, 1)]
+        parts += [f"{dtype}:", grid_table(results, dtype, 1)]
     skipped = [
         f"- {cell['title']}: {one['peer']}, {one['dtype']}: {one['reason']}"
         for cell in results["grid"]
@@ -263,29 +244,93 @@ def search_part(results):
 
 def environment_part(results):
     lines = environment.as_lines(results["environment"])
-    if results["quick"]:
+    if results.get("quick"):
         lines.insert(0, "a quick run: fewer cells, peers and rounds")
-    return textwrap.fill("Measured on: " + "; ".join(lines) + ".", width=110, break_long_words=False)
+    return "\n".join(["Measured on:", "", *(item(line) for line in lines)])
 
 
-# (part of the results, title, what is written about it)
+# (part of the results, title, what it is about, what makes its tables)
 SECTIONS = (
-    ("grid", None, grid_part),
-    ("grid", "One thread", single_part),
-    ("startup", "Start-up", startup_part),
-    ("peak", "Share of the machine", peak_part),
-    ("slope", "Scaling", slope_part),
-    ("busy", "Not alone", busy_part),
-    ("estimators", "scikit-learn's classes", estimators_part),
-    ("predictions", "Small predictions", predictions_part),
-    ("search", "A grid search", search_part),
+    (
+        "grid",
+        "The grid",
+        "Time of an iteration of `fit` on all cores, in µs, for n samples, d features and h hidden units (and several "
+        "outputs, where there is a fourth number). Numba's loop has one thread. The last column compares fastnn2 with "
+        "the fastest peer.",
+        grid_part,
+    ),
+    ("grid", "One thread", "The same cells, with every peer limited to one thread.", single_part),
+    (
+        "estimators",
+        "Estimators",
+        "scikit-learn's `MLPClassifier` and fastnn2's, with the same parameters on the same data. Before they are "
+        "timed, both have to reach the same loss in the same number of epochs, or the same probabilities.",
+        estimators_part,
+    ),
+    (
+        "predictions",
+        "Small predictions",
+        "Predictions as a service makes them: of few rows, again and again. Both classes have the same weights, and "
+        "have to predict the same before they are timed.",
+        predictions_part,
+    ),
+    (
+        "search",
+        "A grid search",
+        "`GridSearchCV` over three penalties and two numbers of hidden units, in five folds of breast cancer in a "
+        "`Pipeline` with `StandardScaler`, on two workers. Both classes have to choose the same.",
+        search_part,
+    ),
+    (
+        "startup",
+        "Start-up",
+        "Each row is a Python process from its start to its end. Bundled kernels come with the package, as in a wheel. "
+        "With an empty store, fastnn2 compiles its kernels and keeps them; without a store (`FASTNN2_STORE=off`), "
+        "every process compiles them. The row of the first fit is the time by which it is longer than a second one.",
+        startup_part,
+    ),
+    (
+        "slope",
+        "Scaling",
+        "How the time grows with the number of samples, without layout and the start of the threads.",
+        slope_part,
+    ),
+    (
+        "peak",
+        "Share of the machine",
+        "How fast the matrix products are, as a share of what a loop of fused multiply-adds in registers reaches on "
+        "the same cores; tanh and everything else count as nothing.",
+        peak_part,
+    ),
+    (
+        "busy",
+        "Busy neighbours",
+        "What other processes on the same cores cost. If threads only spun while they wait for each other, this job "
+        "would be hundreds of times slower beside busy loops.",
+        busy_part,
+    ),
 )
 
 
-def markdown(results):
-    """Return the whole report of a run."""
-    parts = ["# Bench", environment_part(results)]
-    for name, title, part in SECTIONS:
+def title(results):
+    """Return what a run is called: its processor, and its day."""
+    return f"{environment.title(results['environment'])}, {results['environment']['date'][:10]}"
+
+
+def markdown(results, pictures=None):
+    """Return the whole report of a run.
+
+    Parameters
+    ----------
+    results : dict
+        What is in the JSON of a run.
+    pictures : dict, optional
+        Title of a section -> the Markdown of a picture that is shown at its end.
+    """
+    parts = [f"# {title(results)}", environment_part(results)]
+    parts += [filled(note) for note in results.get("notes", ())]
+    for name, heading, about, maker in SECTIONS:
         if name in results:
-            parts += [f"### {title}"] * bool(title) + [part(results)]
+            parts += [f"## {heading}", filled(about), wrapped(maker(results))]
+            parts += [pictures[heading]] if heading in (pictures or {}) else []
     return "\n\n".join(parts) + "\n"

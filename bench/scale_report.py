@@ -1,10 +1,12 @@
 """What is made of the results of :mod:`bench.scale_out`: tables, the model beside them, and the picture."""
 
+import itertools
 import math
 import statistics
 
 from bench import scale_model
-from bench.pictures import new_figure
+from bench.markdown import filled, table
+from bench.pictures import DPI, WIDTH, new_figure
 from bench.scale_model import Shape
 
 WIDE, NARROW, LBFGS = Shape(30, 100), Shape(2, 5), Shape(30, 100, "float64", "lbfgs")
@@ -18,18 +20,20 @@ GBIT = 1e9 / 8  # bytes a second
 NETWORKS = (1, 10)  # Gbit/s
 MEMORY = 64e9  # of a machine of the picture
 ITERATIONS, EVALUATIONS = 100, 1.1  # of L-BFGS, and how many evaluations each takes
-COLOURS = {1: "#55a868", 2: "#4c72b0", 4: "#8172b3", 10: "#55a868", 100: "#4c72b0", 1_000: "#c44e52"}
+GREEN, BLUE, VIOLET, RED, BROWN, BLACK = "#1a7a37", "#1f5fa8", "#6a3fa0", "#b3261e", "#8a5200", "#111111"
+COLOURS = {1: GREEN, 2: BLUE, 4: VIOLET, 10: GREEN, 100: BLUE, 1_000: RED}
 
 
 def text(found):
-    """Return all tables as lines of text."""
+    """Return all tables, with what they are of, as Markdown."""
     rows, constants = evaluations(found), constants_of(found)
-    lines = [
-        *(f"{part}: {note}" for part, note in found.get("notes", {}).items()),
-        *measured_lines(found, rows), "", *wanted_lines(found), "", *model_lines(found, rows, constants), "",
-        *pays_lines(constants), "", *many_machines_lines(constants),
-    ]  # fmt: skip
-    return "\n".join(lines)
+    notes = [f"- {part}: {note}" for part, note in found.get("notes", {}).items()]
+    return "\n\n".join([
+        *(["\n".join(notes)] if notes else []),
+        *measured(found, rows), *scheduled(found["many"]), "## What is wanted", *wanted(found),
+        "## The model", *model(found, rows, constants), "## From when on a cluster pays", *pays(constants),
+        "## Many machines", *many_machines(constants),
+    ])  # fmt: skip
 
 
 def evaluations(found):
@@ -40,54 +44,82 @@ def constants_of(found):
     return scale_model.fitted(evaluations(found), found["many"], found["cores"])
 
 
-def measured_lines(found, rows):
+def in_order(rows):
+    """Return rows of evaluations by shape, number of samples and workers."""
+    return sorted(rows, key=lambda row: (list(SHAPES).index(row["shape"]), row["n"], row["workers"]))
+
+
+def measured(found, rows):
+    """Return what evaluations take, and what of it is computing, scheduling and transfer."""
     alone = {(row["shape"], row["n"]): row["seconds"] for row in found["local"]}
-    lines = [
-        "Time of an evaluation on worker processes of one thread, and beyond: less the kernels of the slowest worker;",
-        f"one process: an iteration of fit on all {found['cores']} cores. Scheduling: tasks that send and compute",
-        "nothing; transfer: what parameters and sums add to that (less than 0 is noise).",
-        f"{'':24} {'rows':>11} {'workers':>7} {'whole':>8} {'beyond':>8} {'computing':>9} {'scheduling':>10} "
-        f"{'transfer':>8} {'bytes':>9} {'one process':>11}",
-    ]
-    for row in sorted(rows, key=lambda row: (list(SHAPES).index(row["shape"]), row["n"], row["workers"])):
-        times = [
-            f"{row[name] * 1e3:{width}.2f}"
-            for name, width in (("whole", 8), ("beyond", 8), ("computing", 9), ("scheduling", 10), ("transfer", 8))
-        ]
+    cells = []
+    for row in in_order(rows):
         own = alone.get((row["shape"], row["n"]))
-        mark = "*" if row["workers"] > found["cores"] else " "
-        lines.append(
-            f"{row['shape']:24} {row['n']:11,} {row['workers']:6}{mark} {' '.join(times)} {row['bytes']:9,} "
-            f"{'-' if own is None else f'{own * 1e3:.3f}':>11}"
-        )
-    lines.append(f"All times in ms. * more workers than the {found['cores']} cores: they wait for each other.")
-    lines += ["", "Tasks that compute nothing, on workers that share one process, ms:"]
-    lines.append(
-        f"{'workers':>7} {'merges':>6} {'scheduling':>10} {'client+scheduler':>16} {'transfer':>8} {'bytes':>10}"
-    )
-    for row in found["many"]:
-        lines.append(
-            f"{row['workers']:7} {row['merges']:6} {row['scheduling'] * 1e3:10.2f} {row['cpu'] * 1e3:16.2f} "
-            f"{row['transfer'] * 1e3:8.2f} {row['bytes']:10,}"
-        )
-    lines.append("client+scheduler: processor time of the process that has both; the wall time is an upper bound, as")
-    lines.append("workers of a real cluster do not share one interpreter.")
-    return lines
+        times = [f"{row[name] * 1e3:.2f}" for name in ("whole", "beyond", "computing", "scheduling", "transfer")]
+        mark = "\\*" if row["workers"] > found["cores"] else ""
+        cells.append([
+            signs(row["shape"]), f"{row['n']:,}", f"{row['workers']}{mark}", *times, f"{row['bytes']:,}",
+            "-" if own is None else f"{own * 1e3:.3f}",
+        ])  # fmt: skip
+    return [
+        "## Evaluations",
+        filled(
+            "Time of an evaluation of cost and gradient on worker processes of one thread, in ms. Beyond: what is left "
+            "of the whole without the kernels of the slowest worker. Scheduling: tasks that send and compute nothing. "
+            "Transfer: what parameters and sums add to that (less than 0 is noise). One process: an iteration of `fit` "
+            f"on all {found['cores']} cores. Rows with \\* have more workers than cores, which wait for each other."
+        ),
+        table(
+            [
+                "features × units", "rows", "workers", "whole", "beyond", "computing", "scheduling", "transfer",
+                "bytes", "one process",
+            ],
+            cells,
+        ),
+    ]  # fmt: skip
 
 
-def wanted_lines(found):
+def signs(shape):
+    return shape.replace(" x ", " × ")
+
+
+def scheduled(rows):
+    """Return what tasks take that compute nothing, on up to many workers."""
+    cells = [
+        [
+            f"{row['workers']}", f"{row['merges']}", f"{row['scheduling'] * 1e3:.2f}", f"{row['cpu'] * 1e3:.2f}",
+            f"{row['transfer'] * 1e3:.2f}", f"{row['bytes']:,}",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return [
+        "## Scheduling on many workers",
+        filled(
+            "Tasks that compute nothing, on workers that share one process, in ms. Client and scheduler: processor "
+            "time of the process that has both. The wall time is an upper bound, as workers of a real cluster do not "
+            "share one interpreter."
+        ),
+        table(["workers", "merges", "scheduling", "client and scheduler", "transfer", "bytes"], cells),
+    ]
+
+
+def wanted(found):
     """Return the two figures that are wanted, and whether they are reached."""
     most = max(row["rounds"] for row in found["workers-2"])
     worst = max((row for row in found["workers-2"] if row["rounds"] == most), key=lambda row: row["beyond"])
     pair = found["pair"]
     return [
-        f"Two workers of one thread, beyond the kernels: at most {worst['beyond'] * 1e3:.1f} ms ({worst['shape']}, "
-        f"{worst['n']:,} rows, median of {worst['rounds']}); wanted: {BEYOND * 1e3:.0f}: "
-        f"{said(worst['beyond'] <= BEYOND)}",
-        f"{pair['n']:,} x {pair['shape']}, an iteration: {pair['cluster']:.3f} s on two workers of one thread, "
-        f"{pair['alone']:.3f} s in one process with two threads:",
-        f"ratio of medians {pair['ratio']:.3f} ({pair['pairs']} alternating pairs, equal costs and parameters bit for "
-        f"bit); wanted: {RATIO}: {said(pair['ratio'] <= RATIO)}",
+        filled(
+            f"Two workers of one thread take at most {worst['beyond'] * 1e3:.1f} ms beyond the kernels "
+            f"({signs(worst['shape'])}, {worst['n']:,} rows, median of {worst['rounds']}). Wanted are at most "
+            f"{BEYOND * 1e3:.0f} ms: {said(worst['beyond'] <= BEYOND)}."
+        ),
+        filled(
+            f"An iteration over {pair['n']:,} × {signs(pair['shape'])} takes {pair['cluster']:.3f} s on two workers of "
+            f"one thread, and {pair['alone']:.3f} s in one process with two threads: {pair['ratio']:.3f} times as long "
+            f"(median of {pair['pairs']} alternating pairs, with equal costs and parameters, bit for bit). Wanted are "
+            f"at most {RATIO} times: {said(pair['ratio'] <= RATIO)}."
+        ),
     ]
 
 
@@ -102,82 +134,93 @@ def predicted(constants, row, cores):
     return times["whole"] + times["computing"] * (max(1.0, row["parts"] / cores) - 1)
 
 
-def model_lines(found, rows, constants):
+def model(found, rows, constants):
     """Return the constants and how well they describe the measurements."""
-    lines = [
-        f"The model: an evaluation takes {constants.base * 1e3:.2f} ms, as much again for each level of merges, "
-        f"{constants.task * 1e3:.2f} ms for each task, {constants.byte * 1e9:.2f} ns for each byte, and computing:"
+    kernels = [
+        [signs(name), f"{fixed * 1e3:.2f} ms", f"{row * 1e9:.3f} ns"]
+        for name, (fixed, row) in constants.kernels.items()
     ]
-    for name, (fixed, row) in constants.kernels.items():
-        lines.append(f"  {name:24} {fixed * 1e3:.2f} ms and {row * 1e9:.3f} ns a row on one thread")
+    fits = []
     for title, is_wanted in (
         (f"on up to {found['cores']} workers", lambda row: row["workers"] <= found["cores"]),
         ("on more workers than cores", lambda row: row["workers"] > found["cores"]),
     ):
-        ratios = [
+        fits.append((title, [
             predicted(constants, row, found["cores"]) / row["whole"]
             for row in rows
             if is_wanted(row) and row["shape"] in constants.kernels
-        ]
-        if ratios:
-            lines.append(
-                f"Predicted by measured time, {title}: {statistics.median(ratios):.2f} (median), "
-                f"{min(ratios):.2f} to {max(ratios):.2f}"
-            )
-    alone = [
+        ]))  # fmt: skip
+    fits.append(("in one process, iterations of 5 ms or more", [
         scale_model.alone(constants, SHAPES[row["shape"]], row["n"], found["cores"]) / row["seconds"]
         for row in found["local"]
         if row["seconds"] > 0.005 and row["shape"] in constants.kernels
+    ]))  # fmt: skip
+    return [
+        filled(
+            f"An evaluation takes {constants.base * 1e3:.2f} ms, as much again for each level of merges, "
+            f"{constants.task * 1e3:.2f} ms for each task, {constants.byte * 1e9:.2f} ns for each byte, and computing "
+            "on one thread:"
+        ),
+        table(["features × units", "an evaluation", "and each row"], kernels),
+        "Predicted by measured time:",
+        table(
+            ["evaluations", "median", "least", "most"],
+            [
+                [title, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}"]
+                for title, ratios in fits
+                if ratios
+            ],
+        ),
     ]
-    if alone:
-        lines.append(
-            f"Predicted by measured time, one process, iterations of 5 ms or more: {statistics.median(alone):.2f} "
-            f"(median), {min(alone):.2f} to {max(alone):.2f}"
-        )
-    return lines
 
 
-def pays_lines(constants):
+def pays(constants):
     """Return from how many rows on a cluster is faster than one of its machines."""
-    lines = [
-        "Extrapolation. Rows from which on a cluster is faster than one of its machines alone (10 Gbit/s):",
-        f"{'':24} {'threads each':>12}" + "".join(f"{count:>12,} workers" for count in (2, *MANY)),
+    cells = [
+        [
+            signs(shape.name), f"{threads}",
+            *(
+                rounded(scale_model.break_even(constants, shape, count, threads, threads, 10 * GBIT))
+                for count in (2, *MANY)
+            ),
+        ]
+        for shape in (WIDE, NARROW)
+        for threads in THREADS
+    ]  # fmt: skip
+    return [
+        filled("Extrapolation. Rows from which on a cluster is faster than one of its machines alone, at 10 Gbit/s:"),
+        table(["features × units", "threads each", *(f"{count:,} workers" for count in (2, *MANY))], cells),
     ]
-    for shape in (WIDE, NARROW):
-        for threads in THREADS:
-            found = [
-                scale_model.break_even(constants, shape, count, threads, threads, 10 * GBIT) for count in (2, *MANY)
-            ]
-            lines.append(f"{shape.name:24} {threads:12}" + "".join(f"{rounded(rows):>20}" for rows in found))
-    return lines
 
 
-def many_machines_lines(constants):
+def many_machines(constants):
     """Return the table of many workers and rows."""
-    lines = [
-        f"Extrapolation. An evaluation for fit (30 x 100, float32) and for L-BFGS (float64), and {ITERATIONS} "
-        f"iterations of L-BFGS at {EVALUATIONS} evaluations each, without reading and laying out the samples; memory:",
-        "of each worker for its samples, in float32 and float64. Assumed: threads as fast as one of this machine, also",
-        "beside others; scheduler and client as here; nobody else on the network; no worker that is slow or dies.",
-        f"{'rows':>6} {'workers':>7} {'threads':>7} {'busy':>7} {'network':>10} {'evaluation':>10} {'L-BFGS':>9} "
-        f"{'100 its':>9} {'memory, float32':>15} {'float64':>9}",
-    ]
-    for n in ROWS:
-        for threads in THREADS:
-            for count in MANY:
-                for gbit in NETWORKS:
-                    fit, lbfgs = (
-                        scale_model.evaluation(constants, shape, n, count, threads, gbit * GBIT)
-                        for shape in (WIDE, LBFGS)
-                    )
-                    lines.append(
-                        f"{n:6.0e} {count:7,} {threads:7} {fit['used']:7,} {gbit:3} Gbit/s "
-                        f"{duration(fit['whole']):>10} {duration(lbfgs['whole']):>9} "
-                        f"{duration(lbfgs['whole'] * ITERATIONS * EVALUATIONS):>9} "
-                        f"{size(fit['memory']):>15} {size(lbfgs['memory']):>9}"
-                    )
-    lines.append("busy: threads that have chunks; the number of chunks limits it.")
-    return lines
+    cells = []
+    for n, threads, count, gbit in itertools.product(ROWS, THREADS, MANY, NETWORKS):
+        fit, lbfgs = (
+            scale_model.evaluation(constants, shape, n, count, threads, gbit * GBIT) for shape in (WIDE, LBFGS)
+        )
+        cells.append([
+            f"{n / 1e6:,.0f} million", f"{count:,}", f"{threads}", f"{fit['used']:,}", f"{gbit} Gbit/s",
+            duration(fit["whole"]), duration(lbfgs["whole"]), duration(lbfgs["whole"] * ITERATIONS * EVALUATIONS),
+            size(fit["memory"]), size(lbfgs["memory"]),
+        ])  # fmt: skip
+    return [
+        filled(
+            f"Extrapolation. An evaluation for `fit` (30 × 100, float32) and for L-BFGS (float64), and {ITERATIONS} "
+            f"iterations of L-BFGS at {EVALUATIONS} evaluations each, without reading and laying out the samples; and "
+            "the memory of each worker for its samples. Busy threads have chunks, whose number limits them. Assumed: "
+            "threads as fast as one of this machine, also beside others; scheduler and client as here; nobody else on "
+            "the network; no worker that is slow or dies."
+        ),
+        table(
+            [
+                "rows", "workers", "threads", "busy", "network", "`fit`", "L-BFGS", f"{ITERATIONS} iterations",
+                "memory, float32", "float64",
+            ],
+            cells,
+        ),
+    ]  # fmt: skip
 
 
 def rounded(rows):
@@ -220,7 +263,7 @@ def size(number):
 def picture(found, path):
     """Draw what is measured with the model beside it, and what the model says of many machines."""
     constants = constants_of(found)
-    figure, axes = new_figure(2, 2, (12, 9))
+    figure, axes = new_figure(4, 1, (WIDTH, 14.5))
     draw_measured(axes[0], found, constants)
     draw_parts(axes[1], found)
     draw_scheduling(axes[2], found, constants)
@@ -228,7 +271,7 @@ def picture(found, path):
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=DPI)
 
 
 def rows_from(low, high):
@@ -238,9 +281,9 @@ def rows_from(low, high):
 
 def draw_measured(axis, found, constants):
     own = [(row["n"], row["seconds"] * 1e3) for row in found["local"] if row["shape"] == WIDE.name]
-    axis.plot(*zip(*own, strict=True), "s", color="#222222", label=f"one process, {found['cores']} threads")
+    axis.plot(*zip(*own, strict=True), "s", color=BLACK, label=f"one process, {found['cores']} threads")
     span = rows_from(own[0][0], own[-1][0])
-    axis.plot(span, [scale_model.alone(constants, WIDE, n, found["cores"]) * 1e3 for n in span], color="#222222", lw=1)
+    axis.plot(span, [scale_model.alone(constants, WIDE, n, found["cores"]) * 1e3 for n in span], color=BLACK, lw=1)
     for count in COUNTS:
         rows = [row for row in found[f"workers-{count}"] if row["shape"] == WIDE.name]
         note = ", more than cores" if count > found["cores"] else ""
@@ -255,13 +298,13 @@ def draw_measured(axis, found, constants):
         xscale="log", yscale="log", xlabel="rows", ylabel="ms",
         title="An evaluation of 30 × 100, float32\npoints: measured; lines: model",
     )  # fmt: skip
-    axis.legend()
+    axis.legend(loc="upper left")
 
 
 def draw_parts(axis, found):
     rows = [row for row in found["workers-2"] if row["shape"] == WIDE.name]
     places, below = range(len(rows)), [0.0] * len(rows)
-    parts = (("scheduling", "#4c72b0"), ("transfer", "#c44e52"), ("computing", "#222222"))
+    parts = (("scheduling", BLUE), ("transfer", RED), ("computing", BLACK))
     for name, colour in parts:
         shares = [100 * max(0.0, row[name]) / sum(max(0.0, row[other]) for other, _ in parts) for row in rows]
         axis.bar(places, shares, 0.6, below, color=colour, label=name)
@@ -277,18 +320,18 @@ def draw_parts(axis, found):
 def draw_scheduling(axis, found, constants):
     rows = found["many"]
     for name, colour, label in (
-        ("scheduling", "#937860", "workers that share one process"),
-        ("cpu", "#4c72b0", "of which client and scheduler compute"),
+        ("scheduling", BROWN, "workers that share one process"),
+        ("cpu", BLUE, "of which client and scheduler compute"),
     ):
         points = [(row["workers"], row[name] * 1e3) for row in rows]
         axis.plot(*zip(*points, strict=True), "o", color=colour, label=label)
     processes = [
         (count, statistics.median(row["scheduling"] for row in found[f"workers-{count}"]) * 1e3) for count in COUNTS
     ]
-    axis.plot(*zip(*processes, strict=True), "^", color="#222222", label="worker processes")
+    axis.plot(*zip(*processes, strict=True), "^", color=BLACK, label="worker processes")
     counts = sorted({round(10 ** (k / 20)) for k in range(61)})
     axis.plot(
-        counts, [scale_model.scheduling(constants, count) * 1e3 for count in counts], color="#222222", lw=1,
+        counts, [scale_model.scheduling(constants, count) * 1e3 for count in counts], color=BLACK, lw=1,
         label="model",
     )  # fmt: skip
     axis.set(
@@ -308,7 +351,7 @@ def draw_machines(axis, constants):
         (scale_model.alone(constants, WIDE, n, threads), scale_model.evaluation(constants, WIDE, n, 1)["memory"])
         for n in span
     ]
-    lines = [(f"one machine of {threads} threads", "#222222", own)]
+    lines = [(f"one machine of {threads} threads", BLACK, own)]
     for count in MANY:
         found = [scale_model.evaluation(constants, WIDE, n, count, threads, 10 * GBIT) for n in span]
         lines.append((f"{count:,} such machines", COLOURS[count], [(one["whole"], one["memory"]) for one in found]))

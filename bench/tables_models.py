@@ -9,7 +9,7 @@ of another one. The network of its model is then fitted once more, in turn with
 
 A time is that of one fit, without reading and preparing: the processor's time, with one thread for each model, which
 other processes of a shared machine change little. Both networks have to predict the same, or nothing is kept.
-The results are kept as JSON; ``--docs`` writes tables made from it into a page.
+The results are kept as JSON, of which ``python -m bench.docs`` makes a page.
 """
 
 import argparse
@@ -48,9 +48,6 @@ def parse(arguments):
     parser.add_argument("--only", choices=TABLES, action="append", help="a table, repeatable; the others stay as kept")
     parser.add_argument("--quick", action="store_true", help="one split of each table: whether it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument(
-        "--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/guide/tables.md"
-    )
     parser.add_argument("--report", action="store_true", help="measure nothing: tables from the JSON")
     options = parser.parse_args(arguments)
     if options.json is None:
@@ -240,10 +237,7 @@ def main(arguments=None):
             storage.write(options.json, found)
     from bench import tables_report
 
-    results = storage.read(options.json)
-    say("\n" + tables_report.text(results))
-    if options.docs is not None:
-        tables_report.write(results, options.docs)
+    say("\n" + tables_report.text(storage.read(options.json)))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/guide/tables.md."""
+"""Tables made from the results of :mod:`bench.tables_models`, for a terminal and for docs/benchmarks/tables.md."""
 
-from bench import docs, environment, report
+from bench import environment, markdown
 from bench.tables_models import BOOSTING, LINEAR, MLP, MODELS, NETWORK, TABLES
 
 HEADINGS = {
@@ -24,8 +24,8 @@ def text(results):
     )
     return "\n\n".join(
         [
-            report.table(["table", "rows", "columns", "inputs", "target"], shapes),
-            docs.filled(
+            markdown.table(["table", "rows", "columns", "inputs", "target"], shapes),
+            markdown.filled(
                 f"**Error**: percent of the test rows whose class is wrong, or RMSE in the unit of the target. Mean "
                 f"and standard deviation over {results['splits']} splits; the lowest mean of a row is bold."
             ),
@@ -33,8 +33,8 @@ def text(results):
             "**Log loss** of the classes' probabilities:",
             scores(tables, "log loss"),
             "**Processor time** of a fit with one thread, median over the splits:",
-            report.table(header(), [[name, *times(row)] for name, row in tables.items()]),
-            docs.filled(measured_on),
+            markdown.table(header(), [[name, *times(row)] for name, row in tables.items()]),
+            markdown.filled(measured_on),
         ]
     )
 
@@ -52,7 +52,7 @@ def models_of(row):
 
 
 def times(row):
-    return [docs.time_text(figures["seconds"]) for figures in models_of(row)]
+    return [markdown.time_text(figures["seconds"]) for figures in models_of(row)]
 
 
 def scores(tables, score):
@@ -65,7 +65,7 @@ def scores(tables, score):
         lowest = shown(*min(found))[0]
         cells = [shown(*score) for score in found]
         rows.append([name] + [bold(f"{mean} ± {deviation}", mean == lowest) for mean, deviation in cells])
-    return report.table(header(), rows)
+    return markdown.table(header(), rows)
 
 
 def bold(cell, is_best):
@@ -80,9 +80,3 @@ def shown(mean, deviation):
     """
     digits = next(digits for digits, least in ((0, 100), (1, 10), (2, 1), (3, -1)) if mean >= least)
     return f"{mean:,.{digits}f}", f"{deviation:,.{digits}f}"
-
-
-def write(results, path):
-    """Write the tables into a page."""
-    page = path.read_text(encoding="utf-8")
-    path.write_text(docs.between(page, "models", text(results)), encoding="utf-8")

@@ -7,7 +7,7 @@ each.
 
 import statistics
 
-from bench import docs, environment, report
+from bench import environment, markdown
 from bench.tables_report import bold, shown
 from bench.tabular_peers import BOOSTING, MLP, MODELS, PEERS, RECIPE, TUNED, VARIANTS
 from bench.tabular_sets import COUNTED, FURTHER, GROUPS, OPENED_LAST, SETTLED, group_of
@@ -25,6 +25,7 @@ ABOUT = {
     TUNED: "Tuned is HistGradientBoosting with the best of eight settings.",
 }
 SIZES = ("one network", "eight networks")  # the variants that the picture has beside the recipe
+CLOSE = 1.5  # points whose times differ by less have their names on different sides
 COMPARISON, INGREDIENTS = "tabular", "tabular-ingredients"
 
 
@@ -40,7 +41,7 @@ def write(results, path):
     """Write the tables into a page that has a place for each."""
     page = path.read_text(encoding="utf-8")
     for name, text in parts(results).items():
-        page = docs.between(page, name, text)
+        page = markdown.between(page, name, text)
     path.write_text(page, encoding="utf-8")
 
 
@@ -150,7 +151,7 @@ def comparison(results):
     )
     paragraphs = [
         shapes(tables),
-        docs.filled(
+        markdown.filled(
             f"**Error**: percent of the test rows whose class is wrong, or RMSE in percent of the target's standard "
             f"deviation; mean and standard deviation over {splits_text(tables)}. The lowest mean of a row is bold. "
             f"{' '.join(ABOUT[key] for key in models if key in ABOUT)}"
@@ -160,7 +161,7 @@ def comparison(results):
     if any(entry["classes"] for _, entry in tables):
         paragraphs += ["**Log loss** of the classes' probabilities:", score_table(tables, models, "log loss", 1)]
     paragraphs += [
-        docs.filled(
+        markdown.filled(
             "**Over the tables**: geometric means of ratios, each with its 95 % interval by a bootstrap over tables "
             "and splits. A model is compared in the tables and splits that it has; times are those of a fit."
         ),
@@ -174,7 +175,7 @@ def comparison(results):
         time_table(tables, models, seconds),
         "**Time of a prediction** of 1,000 rows of the test; median over the splits:",
         time_table(tables, models, predicting),
-        docs.filled(" ".join([measured_on, *left_out(results, PEERS)])),
+        markdown.filled(" ".join([measured_on, *left_out(results, PEERS)])),
     ]
     return "\n\n".join(paragraphs)
 
@@ -206,7 +207,7 @@ def shapes(tables):
         for name, entry in tables
     ]  # fmt: skip
     header = ["table", "group", "rows", "training rows", "columns", "of categories", "missing", "target"]
-    return report.table(header, rows)
+    return markdown.table(header, rows)
 
 
 def score_table(tables, models, score, unit):
@@ -217,7 +218,7 @@ def score_table(tables, models, score, unit):
         if any(found):
             lowest = min(mean_of(runs, unit) for runs in found if runs)
             rows.append([name, *(score_cell(runs, unit, lowest, most, score == "error") for runs in found)])
-    return report.table(["table", *titles(models)], rows)
+    return markdown.table(["table", *titles(models)], rows)
 
 
 def score_cell(runs, unit, lowest, most, has_deviation):
@@ -255,7 +256,7 @@ def overall(results, title, names, models):
     ]
     columns = [f"{score} / {MODELS[key].title}" for score in ("errors", "log loss") for key in (MLP, BOOSTING)]
     some = f" ({len(measured)} of {len(names)} tables)" if len(measured) < len(names) else ""
-    return [f"{title}{some}:", report.table(["model", *columns, f"time / {MODELS[MLP].title}"], rows)]
+    return [f"{title}{some}:", markdown.table(["model", *columns, f"time / {MODELS[MLP].title}"], rows)]
 
 
 def times_cell(found):
@@ -272,8 +273,8 @@ def time_table(tables, models, time_of):
     rows = []
     for name, entry in tables:
         found = [time_of(entry, model) for model in models]
-        rows.append([name, *("-" if value is None else docs.time_text(value) for value in found)])
-    return report.table(["table", *titles(models)], rows)
+        rows.append([name, *("-" if value is None else markdown.time_text(value) for value in found)])
+    return markdown.table(["table", *titles(models)], rows)
 
 
 def ingredients(results, variants):
@@ -295,38 +296,56 @@ def ingredients(results, variants):
         ])  # fmt: skip
     about = "Errors in percent more (+) or fewer (-) than those of the whole recipe: above 0, the ingredient helps."
     return "\n\n".join([
-        docs.filled(" ".join([about, *left_out(results, VARIANTS)])),
-        report.table(["recipe with", *names], of_tables),
+        markdown.filled(" ".join([about, *left_out(results, VARIANTS)])),
+        markdown.table(["recipe with", *names], of_tables),
         f"Over {len(names)} tables, with 95 % intervals:",
-        report.table(["recipe with", "errors", "log loss", "time"], overall),
+        markdown.table(["recipe with", "errors", "log loss", "time"], overall),
     ])  # fmt: skip
 
 
-def picture(results, path):
-    """Draw errors against the time of a fit, both against those of scikit-learn's MLP, for models and sizes."""
+def picture(results, path, models=(*PEERS, *SIZES), names=None):
+    """Draw errors against the time of a fit, both against those of scikit-learn's MLP.
+
+    Parameters
+    ----------
+    results : dict
+        What is in the JSON.
+    path : Path
+        The file to write.
+    models : iterable of str, optional
+        The models to show, of those that are measured in all tables that count.
+    names : dict, optional
+        Model -> what it is called in the picture, where that is not its name in the tables.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    from bench.pictures import new_figure
+    from bench.pictures import DPI, FONT, WIDTH, new_figure
 
-    names = [name for name in COUNTED if name in results["tables"]]
-    figure, (axis,) = new_figure(1, 1, (7.5, 5))
-    for model in measured_in(results, (*PEERS, *SIZES)):
-        found, taken = pairs(results, names, model, MLP, "error"), times(results, names, model)
-        if len(found) < len(names) or taken is None:
-            continue  # of other tables than the rest
-        mean, low, high = ratio(found)
-        colour = "#222222" if model in (RECIPE, *SIZES) else "#c44e52"
-        whiskers = [[100 * (mean - low)], [100 * (high - mean)]]
-        axis.errorbar(taken, 100 * mean, whiskers, fmt="o", color=colour, capsize=3, lw=0.8)
-        text = f"{RECIPE}, {model}" if model in SIZES else MODELS[model].title
-        axis.annotate(text, (taken, 100 * mean), xytext=(6, 6), textcoords="offset points", fontsize=8)
+    tables = [name for name in COUNTED if name in results["tables"]]
+    figure, (axis,) = new_figure(1, 1, (WIDTH, 4.5))
+    points = {}
+    for model in measured_in(results, models):
+        found, taken = pairs(results, tables, model, MLP, "error"), times(results, tables, model)
+        if len(found) == len(tables) and taken is not None:  # else of other tables than the rest
+            points[model] = taken, *(100 * value for value in ratio(found))
+    for model, (taken, mean, low, high) in points.items():
+        colour, marker = ("#111111", "o") if model in (RECIPE, *SIZES) else ("#b3261e", "s")
+        axis.errorbar(taken, mean, [[mean - low], [high - mean]], fmt=marker, color=colour, capsize=4, lw=1.2)
+        text = (names or {}).get(model) or (f"{RECIPE}, {model}" if model in SIZES else MODELS[model].title)
+        # Beside the point, where no other point is near.
+        is_left = model == MLP or any(taken < other < CLOSE * taken for other, *_ in points.values())
+        axis.annotate(
+            text, (taken, mean), xytext=(-9 if is_left else 9, 0), textcoords="offset points", va="center",
+            ha="right" if is_left else "left", fontsize=FONT, color=colour,
+        )  # fmt: skip
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(x=0.15)
-    axis.set_xlabel("time of a fit, scikit-learn's MLP = 1")
-    axis.set_ylabel("errors, scikit-learn's MLP = 100")
-    axis.set_title(f"Geometric means over {len(names)} tables; whiskers: 95 % of a bootstrap")
-    axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    axis.tick_params(labelsize=FONT)
+    axis.margins(x=0.3)
+    axis.set_xlabel("time of a fit, scikit-learn's MLP = 1", fontsize=FONT)
+    axis.set_ylabel("errors, scikit-learn's MLP = 100", fontsize=FONT)
+    axis.set_title(f"Means over {len(tables)} tables; whiskers: 95 % of a bootstrap", fontsize=FONT)
+    axis.grid(alpha=0.4)
+    figure.savefig(path, dpi=DPI)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_links` and `site_gallery`
+sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_gallery` and `site_links`
 os.environ["MPLBACKEND"] = "Agg"
 # Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +25,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "sphinxarg.ext",
+    "site_blocks",
     "site_links",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -39,6 +40,7 @@ myst_heading_anchors = 4
 # The API: numpydoc's sections, without a page for each method.
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have types, with shapes
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -63,20 +65,23 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+html_math_renderer = "plain"  # of site_links: MathJax would be loaded from another site
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css", "gallery.css"]
+html_css_files = ["site.css", "gallery.css", "api.css"]
 html_title = "fastnn2"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"text": "fastnn2"},
     "navbar_align": "left",
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }

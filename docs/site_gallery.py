@@ -23,10 +23,15 @@ ORDER = [
     "overfitting",
     "seeds",
     "bootstrap",
+    "groups",
     "calibration",
+    "imbalanced",
     "raw_table",
     "columns",
     "boosting",
+    "killed",
+    "larger_than_memory",
+    "exported",
 ]
 
 

@@ -10,8 +10,9 @@ import sys
 import pytest
 
 from bench import __main__ as bench_command
-from bench import cpuid, docs, environment, fed, held, levels, machine, measure, peak, peers, report, storage
+from bench import cpuid, environment, fed, held, levels, machine, measure, peak, peers, report, storage
 from bench.compare.sides import Side
+from bench.docs import machines, runs
 from bench.inside import Processor, kernel_store
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -252,7 +253,7 @@ def test_rows_know_whether_the_machine_was_quiet():
 
 def example():
     """Return results of a run at a level, with all that earlier runs lack."""
-    results = storage.read(docs.all_runs(ROOT / "bench" / "results")[0][0])
+    results = storage.read(runs.all_runs()[0][0])
     results["environment"]["cpu"] = V3
     peak_ = results["peak"]
     peak_["fed_loop"] = {"fma": 12, "instructions": 23, "registers": "ymm"}
@@ -279,8 +280,8 @@ def example():
 
 
 def test_report_names_level_and_quietness():
-    text = report.markdown(example())
-    assert "compiled for x86-64-v3; peers are held to it, or left out" in " ".join(text.split())
+    text = " ".join(report.markdown(example()).split())
+    assert "compiled for x86-64-v3; peers are held to it, or left out" in text
     assert "| share of peak | of the fed peak | quiet |" in text
     assert text.count("| 81% | yes |") == text.count("| 81% | no |") > 0
     assert "with 12 fma among 23 instructions" in text
@@ -295,25 +296,21 @@ def test_page_names_the_level(tmp_path):
     results = example()
     path = tmp_path / f"{environment.file_name(results['environment']['processor'], V3)}.json"
     storage.write(path, results)
-    text = docs.page(path, tmp_path / "page.md")
-    assert f"### {environment.title(results['environment'])}," in text
+    text = machines.page(path, tmp_path)
+    assert f"\n# {environment.title(results['environment'])}," in text
     assert environment.title(results["environment"]).endswith(", as x86-64-v3")
     assert "## Small predictions" in text
     assert "## A grid search" in text
     assert path.stem.endswith("-x86-64-v3")
 
 
-def test_page_has_the_tables_of_a_level_beside_those_of_the_newest_native_run(tmp_path):
-    native = docs.all_runs(ROOT / "bench" / "results")[0][1]
+def test_runs_that_play_a_level_come_last(tmp_path):
+    native = runs.all_runs()[0][1]
     played = example()
     played["environment"]["date"] = "2999-01-01 00:00 UTC"  # the newest, but no native one
     for name, results in (("native", native), ("played", played)):
         storage.write(tmp_path / f"{name}.json", results)
-    assert [path.stem for path, _ in docs.all_runs(tmp_path)] == ["native", "played"]
-    text = docs.page(tmp_path / "native.json", tmp_path / "page.md")
-    assert text.count("\n#### ") == len(docs.PARTS_OF_LEVEL)
-    assert "#### Share of the machine" in text
-    assert "\n#### " not in docs.page(tmp_path / "played.json", tmp_path / "page.md")
+    assert [path.stem for path, _ in runs.all_runs(tmp_path)] == ["native", "played"]
 
 
 @pytest.mark.parametrize("part", ["predictions", "search"])

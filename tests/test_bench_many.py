@@ -10,7 +10,7 @@ import pytest
 from data import DTYPES, PATIENCE, extra
 
 import fastnn2
-from bench import docs, jax_crowd, many, many_parts, many_report, memory, storage
+from bench import jax_crowd, many, many_parts, many_report, markdown, memory, storage
 from bench.cases import Case
 from bench.crowds import Crowd
 from bench.kernel_calls import KernelCalls
@@ -122,7 +122,7 @@ def test_tables_can_be_made_of_what_is_kept(path):
 def test_page_has_the_results_of_its_json(path):
     """Else: python -m bench.many --report --json FILE --docs docs/guide/many-networks.md."""
     page = path.read_text(encoding="utf-8")
-    assert page in [docs.between(page, "many", many_report.text(storage.read(kept))) for kept in KEPT]
+    assert page in [markdown.between(page, "many", many_report.text(storage.read(kept))) for kept in KEPT]
 
 
 def test_a_quick_run_replaces_no_figures(capsys):

@@ -1,9 +1,7 @@
-"""README and docs: every example runs, links and names lead somewhere, and all that a user can call is described."""
+"""README and docs: links and names lead somewhere, and all that a user can call is described."""
 
 import ast
-import doctest
 import inspect
-import itertools
 import json
 import os
 import pathlib
@@ -15,7 +13,20 @@ import sys
 import tomllib
 
 import pytest
-from data import PATIENCE, extra
+from data import PATIENCE
+from pages import (
+    EVERYTHING,
+    PACKAGE,
+    PAGES,
+    README,
+    ROOT,
+    TEXT,
+    blocks,
+    section,
+    spans,
+    without_code,
+    without_directives,
+)
 
 import fastnn2
 from fastnn2 import reference, reference_mlp
@@ -25,88 +36,39 @@ from fastnn2.commands.main import main
 from fastnn2.commands.parser import build_parser
 from fastnn2.kernels.shared.records import DTYPES, RECORDS
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-PACKAGE = pathlib.Path(fastnn2.__file__).parent
-DOCS = ROOT / "docs"
-MADE = ("_build", "generated", "auto_gallery")  # folders that a build writes
-PAGES = {
-    path.relative_to(ROOT).as_posix(): path
-    for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-    if not set(MADE) & set(path.parts)
-}
-TEXT = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
-README, EVERYTHING = TEXT["README.md"], "\n".join(TEXT.values())
-# The bench writes one page; its tables are as wide as it has peers.
-BY_HAND = [name for name in PAGES if name != "docs/benchmarks/index.md"]
+# The bench writes these pages; their tables are as wide as it has peers.
+BY_HAND = [name for name in PAGES if not name.startswith("docs/benchmarks/")]
 
 MOST_LINES, WIDEST = 150, 120
-MOST_COLUMNS = 80  # of a terminal
 ON_FILES = ("train", "predict", "show", "export")
 WORDS = "vector, pair, group, tile, chunk, panel, register block, block, piece, part, batch, job, team"
 GLOSSARY = tuple(WORDS.split(", "))
 NEEDS_BASH = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
-def section(page, title):
-    """Return what is under a heading, up to the next one that is not below it."""
-    level = re.search(rf"^(#+) {re.escape(title)}$", TEXT[page], re.MULTILINE).group(1)
-    pattern = rf"^{level} {re.escape(title)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)"
-    return re.search(pattern, TEXT[page], re.MULTILINE | re.DOTALL).group(1)
-
-
-def blocks(text):
-    """Return (language, content) of each block of code."""
-    return re.findall(r"^```(\w*)\n(.*?)^```$", without_directives(text), re.MULTILINE | re.DOTALL)
-
-
-def without_directives(text):
-    """Return a page without what Sphinx reads, such as lists of pages."""
-    return re.sub(r"^```\{.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def without_code(text):
-    return re.sub(r"`[^`\n]+`", "", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
-
-
-def spans(text):
-    """Return what stands in single backticks."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
-
-
 def test_pages_are_found():
     """The tests below would pass on nothing."""
-    names = ("guide/usage", "guide/deployment", "guide/reproducibility", "how-it-works/index", "contributing")
+    names = (
+        "guide/training",
+        "guide/estimators",
+        "guide/deployment",
+        "guide/reproducibility",
+        "how-it-works/index",
+        "contributing",
+    )
     assert {"README.md", *(f"docs/{name}.md" for name in names)} <= set(PAGES)
     assert all(spans(TEXT[f"docs/{name}.md"]) and blocks(TEXT[f"docs/{name}.md"]) for name in names)
 
 
-# Examples
-
-# Pages whose examples need extras: what they import of them, and their names.
-NEEDS_EXTRAS = {
-    "docs/guide/cluster.md": [("distributed", "dask"), ("dask.dataframe", "dask")],
-    "docs/guide/models.md": [("skops", "files"), ("skl2onnx", "onnx")],
-    "docs/guide/tables.md": [("polars", "tables"), ("skops", "tables")],
-}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_examples_run(page):
-    for needed in NEEDS_EXTRAS.get(page, []):
-        extra(*needed)
-    result = doctest.testfile(str(PAGES[page]), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert result.failed == 0
-    # The other way round: a prompt that doctest does not find is an example that nobody runs.
-    prompts = [line for kind, code in blocks(TEXT[page]) if kind == "pycon" for line in code.splitlines()]
-    assert result.attempted == sum(line.startswith(">>> ") for line in prompts)
-    assert len(re.findall("^>>> ", TEXT[page], re.MULTILINE)) == result.attempted
+# Blocks of code; test_snippets.py runs them
 
 
 def test_the_main_pages_have_examples():
     for page in (
         "README.md",
-        "docs/guide/usage.md",
-        "docs/guide/deployment.md",
+        "docs/guide/training.md",
+        "docs/guide/estimators.md",
+        "docs/guide/errors.md",
         "docs/guide/reproducibility.md",
         "docs/how-it-works/index.md",
     ):
@@ -154,42 +116,6 @@ def test_commands_are_accepted(arguments):
         return
     options = build_parser().parse_args([command, *words])
     assert getattr(options, "cpu", None) in (None, *LEVELS)
-
-
-def runnable(text):
-    """Return the blocks of a section that are run: (language, content), without those that install something."""
-    return [(kind, code) for kind, code in blocks(text) if "pip install" not in code]
-
-
-@NEEDS_BASH
-def test_commands_on_files_print_what_the_page_shows(tmp_path):
-    """The worked example, and the error; "..." stands for figures that differ from machine to machine."""
-    for needed in NEEDS_EXTRAS["docs/guide/tables.md"]:
-        extra(*needed)
-    setting = 'fastnn2() { "$FASTNN2_PYTHON" -m fastnn2 "$@" 2>&1; }\n'
-    # Kernels that are compiled would be told of on a terminal only; nothing else may come between the lines.
-    environment = os.environ | {"FASTNN2_PYTHON": sys.executable, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "80"}
-    found = [
-        block
-        for title in ("A worked example", "When something is wrong")
-        for block in runnable(section("docs/guide/tables.md", title))
-    ]
-    assert [kind for kind, _ in found] == ["python", *3 * ["sh", "text"], "sh", "text"]
-    subprocess.run([sys.executable, "-c", found[0][1]], cwd=tmp_path, check=True, timeout=PATIENCE)
-    for (kind, command), (_, expected) in itertools.pairwise(found):
-        if kind != "sh":
-            continue
-        done = subprocess.run(
-            ["bash", "-c", setting + command], cwd=tmp_path, env=environment, capture_output=True, text=True,
-            timeout=PATIENCE,
-        )  # fmt: skip
-        assert done.returncode == (2 if ": error: " in expected else 0), done.stdout
-        # A note and an error are one line, however long.
-        lines = [line for line in done.stdout.splitlines() if not line.startswith("fastnn2 ")]
-        assert [line for line in lines if len(line) > MOST_COLUMNS] == []
-        # The page has long lines, such as those of errors, in several.
-        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        assert doctest.OutputChecker().check_output(expected, done.stdout, flags), done.stdout
 
 
 @NEEDS_BASH
@@ -326,7 +252,7 @@ def test_changelog_has_this_version():
 
 
 def test_table_of_the_tutorials_functions_is_complete():
-    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", TEXT["docs/guide/usage.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)\(.*?\)` \| `fastnn2\.(\w+)` \|", TEXT["docs/guide/training.md"], re.MULTILINE)
     assert all(tutorial == ours for tutorial, ours in rows)
     assert sorted(ours for _, ours in rows) == sorted(reference.__all__)
     assert all(inspect.isfunction(getattr(fastnn2, name)) for name in reference.__all__)
@@ -342,7 +268,7 @@ def test_every_public_name_is_described():
 def test_every_option_of_fit_is_described():
     parameters = inspect.signature(fastnn2.fit).parameters.values()
     options = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
-    assert re.findall(r"^\| `(\w+)` \|", section("docs/guide/usage.md", "What fit adds"), re.MULTILINE) == options
+    assert re.findall(r"^\| `(\w+)` \|", section("docs/guide/training.md", "Options of fit"), re.MULTILINE) == options
 
 
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
@@ -351,7 +277,7 @@ def test_what_the_classes_add_is_described(name):
     theirs = next(one for one in ours.__mro__ if one.__module__.startswith("sklearn.neural_network"))
     more = set(inspect.signature(ours).parameters) - set(inspect.signature(theirs).parameters)
     more |= {method for method in set(dir(ours)) - set(dir(theirs)) if not method.startswith("_")}
-    added = spans(section("docs/guide/usage.md", "What the classes add"))
+    added = spans(section("docs/guide/estimators.md", "What the classes add"))
     described = {span.removeprefix("model.").partition("(")[0] for span in added}
     assert {"n_threads", "to_sklearn", "from_sklearn"} <= more
     assert more <= described

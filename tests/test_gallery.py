@@ -1,4 +1,4 @@
-"""The gallery: scripts ask a question, have a place in the order, and a text for each picture. The build runs them."""
+"""The gallery: each script asks a question, has its place in the order, and a text for each picture; it is not run."""
 
 import ast
 import re

@@ -81,7 +81,7 @@ def fit_blocks(
     random_state : int, RandomState, Generator or None
         Source of the initial weights, as for :func:`fit`.
     alpha : float
-        L2 penalty: alpha/(2n) (|W1|^2 + |W2|^2) is added to the cost.
+        L2 penalty: ``alpha/(2n) (|W1|^2 + |W2|^2)`` is added to the cost.
     dtype : {None, "float32", "float64"}
         The dtype of the run; None means float32 if X is, else float64.
     n_threads : int, optional

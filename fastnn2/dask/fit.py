@@ -80,7 +80,7 @@ def fit(
     random_state : int, RandomState, Generator or None
         Source of the initial weights, as for :func:`fastnn2.fit`.
     alpha : float
-        L2 penalty: alpha/(2n) (|W1|^2 + |W2|^2) is added to the cost.
+        L2 penalty: ``alpha/(2n) (|W1|^2 + |W2|^2)`` is added to the cost.
     sample_weight : dask Array or Series (n,), optional
         Weights of the samples, 0 or more. The n of all formulas is then their sum.
     dtype : {None, "float32", "float64"}

@@ -42,10 +42,10 @@ class DateColumns(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    has_time_ : ndarray of bool (n_features_in_,)
+    has_time_ : ndarray of bool of shape (columns,)
         Whether the fit saw another time than midnight in a column.
     n_features_in_ : int
-    feature_names_in_ : ndarray (n_features_in_,)
+    feature_names_in_ : ndarray of shape (columns,)
         Only if X had names of columns.
 
     Examples
@@ -143,7 +143,7 @@ class DateColumns(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array_like of str (n_features_in_,), optional
+        input_features : array_like of str of shape (columns,), optional
             The names of the columns, by default those of the fit, or x0, x1, ...
 
         Returns

@@ -33,7 +33,7 @@ class NumberColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_features_in_ : int
-    feature_names_in_ : ndarray (n_features_in_,)
+    feature_names_in_ : ndarray of shape (columns,)
         Only if X had names of columns.
 
     Examples

@@ -41,7 +41,7 @@ class TextColumns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_features_in_ : int
-    feature_names_in_ : ndarray (n_features_in_,)
+    feature_names_in_ : ndarray of shape (columns,)
         Only if X had names of columns.
 
     Examples

@@ -59,7 +59,7 @@ def fit(
     random_state : int, RandomState, Generator or None
         Source of the initial weights. None uses fresh entropy; the global state is neither read nor changed.
     alpha : float
-        L2 penalty: alpha/(2n) (|W1|^2 + |W2|^2) is added to the cost.
+        L2 penalty: ``alpha/(2n) (|W1|^2 + |W2|^2)`` is added to the cost.
     sample_weight : array_like (n,), optional
         Weights of the samples, 0 or more. The n of all formulas is then their sum.
     dtype : {None, "float32", "float64"}
@@ -106,7 +106,7 @@ def fit(
 
     Notes
     -----
-    One compiled loop computes the formulas of :mod:`fastnn2.reference`; see :mod:`fastnn2.kernels.loops.train`.
+    One compiled loop computes the formulas of :mod:`fastnn2.reference`; see ``fastnn2.kernels.loops.train``.
     Results are the same, bit for bit, for any number of threads and on any processor.
 
     Examples

@@ -78,9 +78,9 @@ def fit_many(
 
     Returns
     -------
-    list of (params, cost_)
-        For each network what :func:`fit` returns. With ``costs="last"``, ``cost_`` has one number, or none without
-        iterations.
+    results : list of tuple
+        For each network ``(params, cost_)``, as :func:`fit` returns them. With ``costs="last"``, ``cost_`` has one
+        number, or none without iterations.
 
     Raises
     ------

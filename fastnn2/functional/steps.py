@@ -175,7 +175,7 @@ def cost(predict: Any, actual: Any, *, sample_weight: Any = None, params: Any = 
     params : dict, optional
         The parameters; needed for the penalty.
     alpha : float
-        L2 penalty: adds alpha/(2n) (|W1|^2 + |W2|^2).
+        L2 penalty: adds ``alpha/(2n) (|W1|^2 + |W2|^2)``.
 
     Returns
     -------

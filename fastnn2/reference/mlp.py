@@ -89,7 +89,7 @@ def loss_and_gradient(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> tuple[float, Params]:
-    """Return the mean loss with the penalty alpha/(2n) (|W1|^2 + |W2|^2), and the gradients dW1, db1, dW2, db2.
+    """Return the mean loss with the penalty ``alpha/(2n) (|W1|^2 + |W2|^2)``, and the gradients dW1, db1, dW2, db2.
 
     With sample weights, n is their sum. The gradient with respect to Z2 is y - Y for every loss.
     """

@@ -33,7 +33,7 @@ def sigmoid(x: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        The same shape, float64 (float32 if x is), between 0 and 1. Computed from e^-|x|, which cannot overflow.
+        The same shape, float64 (float32 if x is), between 0 and 1. Computed from ``e^-|x|``, which cannot overflow.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def cost(
     params : dict, optional
         Needed for the penalty, which uses W1 and W2.
     alpha : float
-        L2 penalty; adds alpha/(2n) (|W1|^2 + |W2|^2).
+        L2 penalty; adds ``alpha/(2n) (|W1|^2 + |W2|^2)``.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def cost(
 
 
 def penalty(params: Params | None, alpha: float) -> float:
-    """Return alpha/2 (|W1|^2 + |W2|^2)."""
+    """Return ``alpha/2 (|W1|^2 + |W2|^2)``."""
     if alpha == 0:
         return 0.0
     if params is None:

@@ -62,7 +62,10 @@ def hidden_layer(params, params_offset, d, h, groups, last_lanes, activation, X,
                 params, params_offset, params_offset + h * d, h, d, begin, end, X, x_offset + g * d * lanes, A1,
                 z_offset, used, x_offset + next_row * lanes, lines, in_store and end == d)  # fmt: skip
             if end == d and not in_store:
-                activate(activation, A1, z_offset, h, used)
+                if used == lanes:  # a constant number of turns, see products.add_products
+                    activate(activation, A1, z_offset, h, lanes)
+                else:
+                    activate(activation, A1, z_offset, h, used)
 
 
 @njit(**INLINE)

@@ -106,16 +106,30 @@ def row_of_blocks(
 
     `offsets` is the function that gives the offsets of the block's rows.
     """
-    lanes, width = group_lanes(A), vector_lanes(A)
+    lanes = group_lanes(A)
     a_rows = offsets(i, rows - 1, lanes)
     for j in range(first, end, block_columns()):
         b_rows = column_offsets(j, columns - 1, lanes)
         sums = zero_accumulators(A, a_rows, b_rows)
         for g in range(groups):
             ag, bg = a_offset + g * rows * lanes, b_offset + g * columns * lanes
-            for v in range(0, lanes if g < groups - 1 else last_lanes, width):
-                sums = rank1_update(load_vectors(A, ag + v, a_rows), load_vectors(B, bg + v, b_rows), sums)
+            if g < groups - 1 or last_lanes == lanes:
+                sums = add_products(sums, lanes, A, ag, a_rows, B, bg, b_rows)
+            else:
+                sums = add_products(sums, last_lanes, A, ag, a_rows, B, bg, b_rows)
         add_sums(gradient, gradient_offset + i * columns + j, columns, sums, rows - i, columns - j)
+
+
+@njit(**INLINE)
+def add_products(sums, used, A, a_offset, a_rows, B, b_offset, b_rows):
+    """Return ``sums_ij + A_is B_js``, lane by lane, for vectors of samples s of the first `used` lanes of a group.
+
+    The caller passes a constant where it can: LLVM then unrolls the loop. A small network has hundreds of such short
+    loops in an iteration, and their branches take a tenth of its time.
+    """
+    for v in range(0, used, vector_lanes(A)):
+        sums = rank1_update(load_vectors(A, a_offset + v, a_rows), load_vectors(B, b_offset + v, b_rows), sums)
+    return sums
 
 
 @njit(**INLINE)

@@ -61,20 +61,41 @@ def sums_side_by_side(builder, vector, values):
     sum of one vector. This takes m - 1 additions with two shuffles each; m separate sums take three times as many
     instructions.
     """
+    lanes, in_quarter = lane_type(vector.dtype, 1).lanes, 128 // vector.dtype.bitwidth
     held, width = 1, vector.lanes  # a vector holds partial sums of `held` inputs, each in `width` lanes
-    while width > lane_type(vector.dtype, 1).lanes:
+    while width > lanes:
         width //= 2
         values = [builder.fadd(part_of(builder, v, 0, width), part_of(builder, v, width, width)) for v in values]
+    order = _merged([[i] for i in range(len(values))], width, in_quarter)
+    values = [values[order.index(i)] for i in range(len(values))]
     while width > 1:
         half = width // 2
-        sources = 2 if len(values) > 1 else 1
-        starts = [k * width for k in range(sources * held)]
+        starts = [k * width for k in range(held)]
+        sources = [starts, [held * width + start for start in starts]][: len(values)]
+        starts = _merged(sources, width, in_quarter)
         low = lane_numbers([start + i for start in starts for i in range(half)])
         high = lane_numbers([start + half + i for start in starts for i in range(half)])
-        pairs = zip(values[::2], values[1::2], strict=True) if sources == 2 else [(values[0], values[0])]
+        pairs = zip(values[::2], values[1::2], strict=True) if len(sources) == 2 else [(values[0], values[0])]
         values = [builder.fadd(builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high)) for a, b in pairs]
-        held, width = sources * held, half
+        held, width = len(starts), half
     return converted(builder, values[0], ir.DoubleType())
+
+
+def _merged(lists, width, in_quarter):
+    """Return what follows each other in a vector into which 2, 4, 8 or 16 vectors were merged in pairs; or of one, its.
+
+    Each list has what follows each other in one vector, `width` lanes each; a merge halves the lanes. Two vectors are
+    merged one behind the other, until what a list has is within quarters of a vector (128 bits, `in_quarter` lanes).
+    From there on each quarter of the first is before the same one of the second: shuffles within quarters are cheaper.
+    """
+    while len(lists) > 1:
+        size = len(lists[0]) if width > in_quarter else in_quarter // width
+        lists = [
+            [entry for k in range(0, len(a), size) for part in (a, b) for entry in part[k : k + size]]
+            for a, b in zip(lists[::2], lists[1::2], strict=True)
+        ]
+        width //= 2
+    return lists[0]
 
 
 @intrinsic

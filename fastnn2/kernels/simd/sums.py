@@ -14,8 +14,10 @@ from fastnn2.kernels.simd.vector import address, broadcast_scalar, converted, la
 def add_sums(typingctx, gradient, offset, stride, sums, rows, columns):
     """Add the sum over the lanes of ``sums[i, j]`` to ``gradient[offset + i * stride + j]`` in place.
 
-    `sums` is a tuple of vectors, row by row. Only the first `rows` rows and `columns` columns of the block are added;
-    in the other columns of these rows, the gradient is read and written back unchanged.
+    `sums` is a tuple of vectors, row by row. Rows from number `rows` on have the sums of the last one before, which are
+    added once, as the gradient is read for all rows before it is written for any. Of the columns, the first `columns`
+    are added; the others of these rows are read and written back unchanged. (They may be the first columns of the next
+    row, which is written after them.)
     """
     width = blocks().columns
 
@@ -27,22 +29,23 @@ def add_sums(typingctx, gradient, offset, stride, sums, rows, columns):
         totals = [
             sums_side_by_side(builder, sums.dtype, values[i : i + at_once]) for i in range(0, sums.count, at_once)
         ]
-        column_numbers = ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width)))
+        for i, total in enumerate(totals):
+            count = total.type.count
+            column_numbers = ir.Constant(ir.VectorType(ir.IntType(64), count), list(range(width)) * (count // width))
+            exists = builder.icmp_signed("<", column_numbers, broadcast_scalar(builder, args[5], count))
+            totals[i] = builder.select(exists, total, total.type(None))
         last_row = builder.sub(args[4], args[4].type(1))
+        pointers, sums_of_rows = [], []
         for i in range(sums.count // width):
             first = i * width
             total = part_of(builder, totals[first // at_once], first % at_once, width)
-            exists = builder.icmp_signed("<=", last_row.type(i), last_row)
-            kept = builder.select(exists, args[5], last_row.type(0))  # a row past the last one adds zeros to the last
-            total = builder.select(
-                builder.icmp_signed("<", column_numbers, broadcast_scalar(builder, kept, width)),
-                total,
-                total.type(None),
-            )
-            row = builder.mul(builder.select(exists, last_row.type(i), last_row), args[2])
-            pointer = builder.gep(data, [builder.add(args[1], row)])
-            pointer = builder.bitcast(pointer, total.type.as_pointer())
-            builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+            row = last_row.type(i)
+            row = builder.select(builder.icmp_signed("<", row, last_row), row, last_row)
+            pointer = builder.gep(data, [builder.add(args[1], builder.mul(row, args[2]))])
+            pointers.append(builder.bitcast(pointer, total.type.as_pointer()))
+            sums_of_rows.append(builder.fadd(builder.load(pointers[i], align=8), total))
+        for pointer, total in zip(pointers, sums_of_rows, strict=True):
+            builder.store(total, pointer, align=8)
         return context.get_dummy_value()
 
     integer = types.int64

@@ -13,7 +13,7 @@ RANDOM = np.random.RandomState(5)
 
 @njit
 def add_products(A, B, size, gradient, offset, stride, rows, columns):
-    a_rows, b_rows = blocks.row_offsets(0, 5, size), blocks.column_offsets(0, 5, size)
+    a_rows, b_rows = blocks.row_offsets(0, blocks.smaller(rows, 6) - 1, size), blocks.column_offsets(0, 5, size)
     totals = accumulators.zero_accumulators(A, a_rows, b_rows)
     for v in range(0, size, vector.vector_lanes(A)):
         totals = accumulators.rank1_update(blocks.load_vectors(A, v, a_rows), blocks.load_vectors(B, v, b_rows), totals)
