@@ -7,7 +7,7 @@ import types
 
 import pytest
 from data import extra
-from test_docs import DOCS
+from pages import DOCS
 
 SCRIPTS = sorted((DOCS / "gallery").glob("plot_*.py"))
 MOST_LINES = 80
