@@ -2,17 +2,15 @@
 
 import inspect
 import json
-import pathlib
 import re
 
 import pytest
 import sklearn.neural_network
+from pages import DOCS, ROOT
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import fastnn2
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
 TEXT = {path.stem: path.read_text(encoding="utf-8") for path in (DOCS / "coming-from").glob("*.md")}
 RESULTS = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "bench/results").glob("*.json")]
 

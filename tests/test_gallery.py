@@ -1,4 +1,4 @@
-"""The gallery: each script asks a question, has its place in the order, and a text for each picture; it is not run."""
+"""The gallery: scripts ask a question, have a place in the order, and a text for each picture. The build runs them."""
 
 import ast
 import re

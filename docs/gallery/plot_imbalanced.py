@@ -59,7 +59,7 @@ ax.legend()
 # - Weights do not make the model wiser. They make it say "yes" more often: at 0.5 it finds most defaults, for many
 #   false alarms. The same point is reached without weights by a lower threshold.
 # - So decide what a missed default and a false alarm cost, and choose the threshold by that:
-#   ``sklearn.model_selection.TunedThresholdClassifierCV`` does so for any classifier.
+#   scikit-learn's ``TunedThresholdClassifierCV`` does so for any classifier.
 # - Probabilities of the balanced model are those of a world in which half of the customers default. Where probabilities
 #   are used as such, leave the weights out.
 # - Weights help where ``predict`` must be used as it is, or where ``early_stopping`` is to count both classes alike.

@@ -25,7 +25,7 @@ from sklearn.datasets import make_moons
 
 X, Y = make_moons(500, noise=0.25, random_state=0)
 fastnn2.fit(
-    X.T, Y, 0.5, 8, 20_000, checkpoint=sys.argv[1], checkpoint_seconds=0.2, resume=True,
+    X.T, Y, 0.5, 8, 20_000, checkpoint=sys.argv[1], checkpoint_seconds=0.5, resume=True,
     callback=lambda *_: time.sleep(0.01), callback_every=100,  # slow, as a run of hours
 )
 """
