@@ -36,14 +36,14 @@ low, middle, high = np.quantile(curves, (0.05, 0.5, 0.95), axis=0)
 
 # sphinx_gallery_alt_1 = "Acceleration against time after the impact: flat until 15 milliseconds, a deep valley at 20, "
 # sphinx_gallery_alt_2 = "a hill at 32, and flat from 40 on. A band with 90 percent of the curves is narrow on the "
-# sphinx_gallery_alt_3 = "flat, wider in the valley and widest on the hill, and opens like a funnel from 55 on, where "
-# sphinx_gallery_alt_4 = "the points end."
+# sphinx_gallery_alt_3 = "flat, wider in the valley, widest on the hill, and opens like a funnel from 55 on, where the "
+# sphinx_gallery_alt_4 = "points end, until it is as wide as on the hill."
 fig, ax = plt.subplots()
 ax.fill_between(grid, low, high, color="C0", alpha=0.25, label="90 % of 200 networks")
 ax.plot(grid, middle, label="their median")
 ax.plot(time, acceleration, ".", color="#475569", label="measured")
 ax.set(xlabel="time after the impact (ms)", ylabel="acceleration (g)")
-ax.set_title("Sure on the flat, less on the hill, least at the end")
+ax.set_title("Sure on the flat, less on the hill and at the end")
 ax.legend(loc="lower right")
 
 # %%

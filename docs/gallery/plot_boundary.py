@@ -22,7 +22,7 @@ wrong = (fastnn2.predict(X.T, params)[0] != Y).sum()
 # sphinx_gallery_alt_3 = "narrow band of doubt along it, and runs on straight where there are no points."
 fig, ax = plt.subplots()
 fastnn2.plot_decision(params, X.T, Y, ax=ax)
-ax.set_title(f"{wrong} of 500 points are beyond the line")
+ax.set_title(f"{wrong} of 500 points are on the wrong side")
 ax.grid(False)
 
 # %%

@@ -48,5 +48,5 @@ ax.legend()
 # seen. To the cells of which it is surest that they are fine it gives a probability near 0, and one in ten is not.
 #
 # Early stopping is the remedy for that class. :class:`fastnn2.TabularClassifier` stops by itself, and averages four
-# networks: points near the diagonal, and the lowest log loss. If your model is off the diagonal in spite of that,
-# scikit-learn's ``CalibratedClassifierCV`` corrects its probabilities.
+# networks: points near the diagonal, and a log loss that is as low or lower. If your model is off the diagonal in
+# spite of that, scikit-learn's ``CalibratedClassifierCV`` corrects its probabilities.

@@ -22,8 +22,9 @@ model = fastnn2.TabularClassifier(random_state=0).fit(X_train, y_train)
 print(f"{100 * model.score(X_test, y_test):.0f} % of the test are right")
 
 # %%
-# Each column of the test is shuffled five times. The log loss is better than the share of errors here: it notices a
-# probability that becomes worse before the class changes.
+# Each column of the test is shuffled five times: a dot is the mean, and its bar one standard deviation to each side.
+# The log loss is better than the share of errors here: it notices a probability that becomes worse before the class
+# changes.
 
 result = permutation_importance(model, X_test, y_test, scoring="neg_log_loss", n_repeats=5, random_state=0)
 order = result.importances_mean.argsort()[-10:]
@@ -36,7 +37,8 @@ ax.errorbar(result.importances_mean[order], X.columns[order], xerr=result.import
 ax.set(xlabel="growth of the log loss (nats)", title="How long they have been customers matters most")
 
 # %%
-# In which direction? Partial dependence is the mean probability if all customers had the same value.
+# In which direction? Partial dependence is the mean probability if all customers had the same value. The marks at the
+# lower edge divide the customers into ten groups of equal size.
 
 # sphinx_gallery_alt_1 = "Two panels of the mean probability of leaving. It falls from 0.4 for new customers to 0.15 "
 # sphinx_gallery_alt_2 = "after 60 months, and steeply at the end. With a contract from month to month it is 0.3, with "

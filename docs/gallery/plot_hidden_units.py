@@ -36,8 +36,8 @@ enough = sizes[(mean <= mean[best] + deviation[best]).argmax()]  # the first tha
 
 # sphinx_gallery_alt_1 = "Percent of errors against the number of hidden units. On test data, the mean of ten seeds "
 # sphinx_gallery_alt_2 = "falls steeply from 9 percent with one unit to about 4 with three, is lowest with eight, and "
-# sphinx_gallery_alt_3 = "is flat from there to 50 units, in a band that is one to two percent wide. On training data "
-# sphinx_gallery_alt_4 = "it falls from 6 percent to 1 with eight units, and is flat, too."
+# sphinx_gallery_alt_3 = "is flat from there to 50 units, in a band that is a half to two percent wide. On training "
+# sphinx_gallery_alt_4 = "data it falls from 6 percent to 1 with eight units, and is flat, too."
 fig, ax = plt.subplots()
 ax.fill_between(sizes, test.min(axis=1), test.max(axis=1), color="C0", alpha=0.2, label="test, all ten seeds")
 ax.plot(sizes, mean, "o-", label="test, mean")

@@ -33,7 +33,7 @@ stopped = fastnn2.MLPRegressor(**options).fit(X, y)
 
 # sphinx_gallery_alt_1 = "Two losses against the epoch. The one on training rows falls from 0.5 to 0.02. The one on "
 # sphinx_gallery_alt_2 = "held-out rows falls to 0.25 in the first 21 epochs and then rises steadily to 0.4. A "
-# sphinx_gallery_alt_3 = "vertical line marks where early stopping ends the training, ten epochs after the lowest "
+# sphinx_gallery_alt_3 = "vertical line marks where early stopping ends the training, eleven epochs after the lowest "
 # sphinx_gallery_alt_4 = "point."
 fig, ax = plt.subplots()
 fastnn2.plot_cost(all_epochs, ax=ax)
@@ -47,6 +47,6 @@ ax.legend()
 # The gap between the two curves is no alarm in itself; the rise of the dashed one is. From there on each epoch makes
 # the model worse for new data.
 #
-# Early stopping waits for ten epochs without an improvement, ends the training, and goes back to the parameters of the
-# best epoch. That is the cheapest remedy. Fewer units, a larger ``alpha`` and more data are others. If the dashed curve
-# still falls at the end, the training is too short: raise ``max_iter``.
+# Early stopping waits for ten epochs without an improvement, ends the training with the next one, and goes back to the
+# parameters of the best epoch. That is the cheapest remedy. Fewer units, a larger ``alpha`` and more data are others.
+# If the dashed curve still falls at the end, the training is too short: raise ``max_iter``.
