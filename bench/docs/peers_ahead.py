@@ -9,7 +9,7 @@ from bench.markdown import filled, format_number, table, time_text, times_text
 from bench.tables_models import BOOSTING as TREES
 from bench.tables_models import LINEAR, NETWORK
 from bench.tables_report import HEADINGS, shown
-from bench.tabular_peers import BOOSTING, RECIPE
+from bench.tabular_peers import BOOSTING, MLP, RECIPE
 
 # How many times as fast fastnn2 is where it counts as ahead; below, the machines' noise decides.
 AHEAD = 1.1
@@ -227,7 +227,21 @@ def tabular(results):
             f"Tables in which boosting is ahead: {counts}."
         ),
         table(["table", *scores], rows),
+        *mlp_of_tables(results),
     ]
+
+
+def mlp_of_tables(results):
+    """Return the sentence on the tables in which scikit-learn's MLP is ahead of the tabular estimators, if any."""
+    found = [
+        f"in the {score} on {name}"
+        for score in ("error", "log loss", "time of a fit", "time of a prediction")
+        for name, entry in tabular_report.in_order(results)
+        if (own := value_of(entry, RECIPE, score)) is not None
+        and (other := value_of(entry, MLP, score)) is not None
+        and other <= own
+    ]
+    return [filled(f"scikit-learn's MLP is ahead {', '.join(found)}.")] if found else []
 
 
 def value_of(entry, model, score):
@@ -260,7 +274,17 @@ def tables(results):
             f"([all figures](tables.md)): {len(rows)} of {len(results['tables'])} tables."
         ),
         table(["table", HEADINGS[NETWORK], HEADINGS[LINEAR], HEADINGS[TREES]], rows),
+        filled(" ".join(f"{HEADINGS[model]}: {other_scores(results, model)}." for model in (LINEAR, TREES))),
     ]
+
+
+def other_scores(results, model):
+    """Return in how many tables a model's log loss is lower than that of ``fastnn2 train``, and its fit shorter."""
+    pairs = [(entry["models"][NETWORK], entry["models"][model]) for entry in results["tables"].values()]
+    losses = [(own["log loss"][0], other["log loss"][0]) for own, other in pairs if own["log loss"]]
+    times = [(own["seconds"], other["seconds"]) for own, other in pairs]
+    lower, shorter = (sum(other <= own for own, other in scores) for scores in (losses, times))
+    return f"a lower log loss in {lower} of {len(losses)} tables, a shorter fit in {shorter} of {len(times)}"
 
 
 def clusters(results):

@@ -44,6 +44,6 @@ def draw():
         if threads == 1:
             what = "the whole tree"
         elif added == 1:
-            what = "nothing, as no thread has a whole branch"
+            what = "nothing, as not all have whole branches"
         paper.text(MARGIN, top - 12, f"{threads} thread{'s' * (threads > 1)}: {what}", across="left")
     return paper.figure
