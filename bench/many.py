@@ -7,7 +7,7 @@
   a core each. What it needs is laid out and compiled before. Its costs have to be those of fit_many, but for rounding.
 - `memory`: the most memory beside results and data, of a hundred thousand tiny networks, in a process of its own.
 
-Both sides take turns. The results are kept as JSON; ``--docs`` writes a table made from it into a page.
+Both sides take turns. The results are kept as JSON, of which ``python -m bench.docs`` makes a page.
 """
 
 import argparse
@@ -27,7 +27,6 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true", help="tiny crowds: whether it runs")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part, repeatable; the others stay as kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="a page to write the table into")
     parser.add_argument("--report", action="store_true", help="measure nothing: the table from the JSON")
     options = parser.parse_args(arguments)
     if options.json is None:
@@ -69,8 +68,6 @@ def main(arguments=None):
 
     results = storage.read(options.json)
     say("\n" + many_report.text(results))
-    if options.docs is not None:
-        many_report.write(results, options.docs)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The table made from the results of :mod:`bench.many`, for a terminal and for docs/guide/many-networks.md."""
+"""The table made from the results of :mod:`bench.many`, for a terminal and for docs/benchmarks/many-networks.md."""
 
 from bench import environment, markdown
 
@@ -76,9 +76,3 @@ def memory(row):
             f"results, which take {row['kept'] / 1e6:.0f} MB. Wanted are at most {MEMORY / 1e6:.0f} MB."
         )
     ]
-
-
-def write(results, path):
-    """Write the tables into a page."""
-    page = path.read_text(encoding="utf-8")
-    path.write_text(markdown.between(page, "many", text(results)), encoding="utf-8")

@@ -7,7 +7,7 @@ fits the recipe with each of its ingredients off in turn. A model whose package 
 Tables are divided as :mod:`bench.tabular_sets` says. Those that are opened last are fitted only with ``--opened``, for
 a recipe that is frozen. All models have one process and two cores; scikit-learn's are fitted with one thread (of BLAS
 or OpenMP) and with two. Results are kept as JSON, to which further models, tables and splits are added; ``--report``
-makes tables and a picture of it, and ``--docs`` writes the tables into a page.
+makes tables and a picture of it, and ``python -m bench.docs`` a page.
 """
 
 import argparse
@@ -36,9 +36,6 @@ def parse(arguments):
     parser.add_argument("--further", action="store_true", help="further tables, beside those that count")
     parser.add_argument("--splits", type=int, default=SPLITS, metavar="N", help="the first N splits of each table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results are kept")
-    parser.add_argument(
-        "--docs", type=Path, metavar="FILE", help="a page to write the tables into: docs/guide/tabular.md"
-    )
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and the picture from the JSON")
     options = parser.parse_args(arguments)
     if not 1 <= options.splits <= SPLITS:
@@ -204,8 +201,6 @@ def main(arguments=None):
     results = storage.read(options.json)
     say("\n" + "\n\n".join(tabular_report.parts(results).values()))
     tabular_report.picture(results, options.json.with_suffix(".png"))
-    if options.docs is not None:
-        tabular_report.write(results, options.docs)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and for docs/guide/tabular.md.
+"""Tables and a picture made from the results of :mod:`bench.tabular`, for a terminal and docs/benchmarks/tabular.md.
 
 Two models are compared by the ratio of their errors: for each table the ratio of the means over the splits that both
 have, and over tables the geometric mean. Its 95 % interval is that of a bootstrap which draws tables, and splits of
@@ -30,19 +30,11 @@ COMPARISON, INGREDIENTS = "tabular", "tabular-ingredients"
 
 
 def parts(results):
-    """Return the text for each marked place of a page: the comparison, and the ingredients where they are measured."""
+    """Return the text of each part of a page: the comparison, and the ingredients where they are measured."""
     found = {COMPARISON: comparison(results)}
     if variants := measured_in(results, VARIANTS):
         found[INGREDIENTS] = ingredients(results, variants)
     return found
-
-
-def write(results, path):
-    """Write the tables into a page that has a place for each."""
-    page = path.read_text(encoding="utf-8")
-    for name, text in parts(results).items():
-        page = markdown.between(page, name, text)
-    path.write_text(page, encoding="utf-8")
 
 
 def measured_in(results, names):

@@ -115,14 +115,6 @@ def test_report_of_ingredients():
     assert "Left out: float64 (no argument dtype)." in " ".join(text.split())
 
 
-def test_a_page_without_a_place_is_refused(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("no place")
-    with pytest.raises(ValueError, match="<!-- tabular:start --> and <!-- tabular:end -->"):
-        tabular_report.write(results({"ames": {MLP: [0.2]}}), page)
-    assert page.read_text() == "no place"
-
-
 def test_a_picture_leaves_out_models_of_fewer_tables(tmp_path, monkeypatch):
     drawn = []
     new_figure = pictures.new_figure

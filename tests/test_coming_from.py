@@ -84,8 +84,8 @@ def test_parameters_of_other_boosting_exist(module, name, column, elsewhere):
     assert listed - parameters(other) == elsewhere
 
 
-def test_figures_of_boosting_are_those_of_the_page_on_tables():
-    tabular = (DOCS / "guide/tabular.md").read_text(encoding="utf-8")
+def test_figures_of_boosting_are_those_of_the_benchmarks():
+    tabular = (DOCS / "benchmarks/tabular.md").read_text(encoding="utf-8")
     rows = cells("boosting", "| recipe against |")
     found = [cell for row in rows for cell in row[1:3]]
     assert len(found) == 4
@@ -93,7 +93,17 @@ def test_figures_of_boosting_are_those_of_the_page_on_tables():
     recipe = next(line for line in of_all.splitlines() if line.startswith("| recipe |"))
     assert all(f"| {cell} |" in recipe for cell in found)
     assert re.search(r"^\| mlc_churn \| 6\.24 ± .*\*\*4\.37 ± ", tabular, re.MULTILINE)
+    assert_guide_has_the_same(rows, tabular)
     assert "4.37 % errors, and the networks 6.24 %" in TEXT["boosting"]
+
+
+def assert_guide_has_the_same(rows, tabular):
+    """Assert that the guide's page on tables has the table of `rows`, and lines of the benchmarks' on ingredients."""
+    guide = (DOCS / "guide/tabular.md").read_text(encoding="utf-8")
+    assert all(f"| {' | '.join(row)} |" in guide for row in rows)
+    ingredients = guide.partition("| recipe with |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(ingredients) == 4
+    assert set(ingredients) <= set(tabular.splitlines())
 
 
 def test_times_of_the_classes_are_measured_ones():

@@ -1,9 +1,10 @@
 """Why did the fit diverge?
 ========================
 
-A cost that grows without end becomes infinite, and :func:`fastnn2.fit` raises :class:`fastnn2.TrainingDiverged`. There
-are two usual reasons, the scale of the data and the learning rate, and only a picture of the costs tells them apart.
-The error keeps the costs for it.
+A cost that grows without end becomes infinite, and :func:`fastnn2.fit` raises :class:`fastnn2.TrainingDiverged`. The
+usual reason is a learning rate that is too large for the penalty. Features that are not scaled do something else: the
+cost stands still, and no error is raised. A picture of the costs tells the two apart, and the error keeps the costs for
+it.
 
 Breast cancer has features that are never above 1, and others of up to 4,254. Here they are taken as they are, and
 standardized; and each with good settings, and with a learning rate that is too large for its penalty.
@@ -45,12 +46,12 @@ axes[0].legend(loc="lower left", fontsize=10)
 
 # %%
 # **The penalty diverges on both sides**, at the same pace, so the scale of the data is not the reason. Each iteration
-# multiplies the weights by 1 - rate · alpha / n, with n = 569 samples: here by -1.6. Keep rate · alpha / n well below
-# 1: a smaller rate, or a smaller ``alpha``.
+# multiplies the weights by 1 - rate · alpha / n, with n = 569 samples: here by -1.6. They grow where rate · alpha / n
+# is above 2. Keep it well below 1: a smaller rate, or a smaller ``alpha``.
 #
 # **The scale of the data shows on the left** in the other run. It does not diverge, which is worse, as no error says
 # so. Features of some thousands drive each tanh to -1 or 1, where its slope is 0, and the network learns nothing but
 # how frequent the classes are: a cost of 0.66. The same call falls to 0.02 on the standardized features.
 #
-# So: standardize first, whatever the symptom. If the fit still diverges, look at the rate and the penalty.
+# So: if a fit raises the error, compute rate · alpha / n; if its cost stands still, standardize.
 # ``error.params`` has the last parameters that were finite, to look at; start anew rather than from them.

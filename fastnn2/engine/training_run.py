@@ -112,6 +112,9 @@ def diverged_message(done: int, outcome: int, costs: Array) -> str:
     # If the very first cost is not finite, no update has been made, so the learning rate is not the cause.
     remedy = "smaller initial parameters, alpha or weights, or scale the inputs (for example to mean 0 and variance 1)"
     if done or outcome != control_words.COST_NOT_FINITE:
-        remedy = "a smaller learning rate or scale the inputs (for example to mean 0 and variance 1)"
+        remedy = (
+            "a smaller learning rate or alpha (weights grow where learning_rate * alpha / n is above 2), or scale the "
+            "inputs (for example to mean 0 and variance 1)"
+        )
     last = f"the last finite cost was {costs[-1]:.6g}" if len(costs) else "there was no finite cost before"
     return f"training diverged: at iteration {done} the {subject} not finite; {last}. Try {remedy}"

@@ -148,7 +148,7 @@ def fit_many(
     if diverged:
         warnings.warn(
             f"{_count_and_list(diverged, len(runs))} diverged: a cost or a parameter is no longer finite. They have "
-            "their last finite parameters and costs. Try smaller learning rates or scale the inputs",
+            "their last finite parameters and costs. Try smaller learning rates, a smaller alpha, or scale the inputs",
             RuntimeWarning,
             stacklevel=2,
         )
