@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_gallery` and `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: the modules site_*
 os.environ["MPLBACKEND"] = "Agg"
 # Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxarg.ext",
     "site_blocks",
+    "site_files",
     "site_links",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
