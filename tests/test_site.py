@@ -197,6 +197,15 @@ def test_the_search_is_a_local_script(site):
     assert any(index["docnames"][place].startswith("guide/") for place in pages)
 
 
+def test_the_order_of_the_search_is_of_pages_that_exist(site):
+    order = (ROOT / "docs" / "search_order.js").read_text(encoding="utf-8")
+    patterns = [pattern.replace(r"\/", "/") for pattern in re.findall(r"^  \[/(.+)/, -?\d+\],", order, re.MULTILINE)]
+    assert len(patterns) == order.count("  [/") >= 4
+    pages = search_index(site.folder)["docnames"]
+    assert [pattern for pattern in patterns if not any(re.search(pattern, page) for page in pages)] == []
+    assert "FOLDERS" in (site.folder / "_static/language_data.js").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("module", ["fastnn2", "callbacks", "dask", "exceptions", "reference", "reference_mlp"])
 def test_every_public_name_has_its_place_in_the_api(site, module):
     for name in public_names(module):
