@@ -59,6 +59,8 @@ class Page(html.parser.HTMLParser):
             self.links.append(found["href"])
         if tag in LOADED and found.get(LOADED[tag]) and not set((found.get("rel") or "").split()) & NOT_LOADED:
             self.loaded.append(found[LOADED[tag]])
+        if found.get("srcset"):
+            self.loaded += [candidate.split()[0] for candidate in found["srcset"].split(",")]
         if tag == "img":
             self.pictures += 1
             if not (found.get("alt") or "").strip():
@@ -165,7 +167,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
     sheets = [path for path in site.folder.rglob("*") if path.suffix in (".css", ".svg")]
     styles |= {str(path): path.read_text(encoding="utf-8") for path in sheets}
     for name, text in styles.items():
-        addresses = re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text)
+        addresses = re.findall(r"""(?:@import\s+(?:url\()?|url\()\s*["']?([^"')\s;]+)""", text)
         found += [(name, address) for address in addresses if elsewhere.match(address)]
     assert found == []
 
