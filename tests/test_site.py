@@ -208,6 +208,13 @@ def test_the_order_of_the_search_is_of_pages_that_exist(site):
     assert "FOLDERS" in (site.folder / "_static/language_data.js").read_text(encoding="utf-8")
 
 
+def test_the_api_shows_no_markup(site):
+    """A docstring that is no proper reST, such as a list without an empty line before it, would show its source."""
+    pages = {name: page.text for name, page in site.pages.items() if name.startswith("api/")}
+    assert len(pages) > 40
+    assert {name: found for name, text in pages.items() if (found := re.findall(r":\w+:`.*|``.*", text))} == {}
+
+
 @pytest.mark.parametrize("module", ["fastnn2", "callbacks", "dask", "exceptions", "reference", "reference_mlp"])
 def test_every_public_name_has_its_place_in_the_api(site, module):
     for name in public_names(module):
