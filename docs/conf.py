@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for what only the site needs: `site_blocks`, `site_gallery` and `site_links`
+sys.path.insert(0, str(HERE))  # for what only the site needs: the modules site_*
 os.environ["MPLBACKEND"] = "Agg"
 # Boosting in the gallery: threads of OpenMP spin while they wait for each other, for minutes if other programs run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,12 +26,14 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxarg.ext",
     "site_blocks",
+    "site_files",
     "site_links",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_templates", "gallery"]  # sphinx-gallery reads the last, and writes auto_gallery
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # "auto" and --threads stay as one types them, in types too
 
 # Markdown, as GitHub shows it: the anchors of headings are GitHub's.
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
@@ -49,7 +51,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_gallery",
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("fastnn2",),
-    "reference_url": {"fastnn2": None},
     "within_subsection_order": "site_gallery.CourseOrder",
     "reset_modules": ("matplotlib", "site_gallery.reset"),
     "image_scrapers": ("site_gallery.scrape",),
@@ -70,6 +71,7 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css", "gallery.css", "api.css"]
 html_title = "fastnn2"
+html_search_scorer = str(HERE / "search_order.js")
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

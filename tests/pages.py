@@ -12,7 +12,7 @@ MADE = ("_build", "generated", "auto_gallery")  # folders that a build writes
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-    if not set(MADE) & set(path.parts)
+    if not set(MADE) & set(path.relative_to(ROOT).parts)
 }
 TEXT = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 README, EVERYTHING = TEXT["README.md"], "\n".join(TEXT.values())

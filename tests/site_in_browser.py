@@ -1,8 +1,9 @@
 """Look at every page of the built site in a headless browser: ``python tests/site_in_browser.py docs/_build``.
 
 Each page is opened at 1280 and 390 pixels, light and dark, from its file, without a server. Told are pages that scroll
-sideways, what axe-core finds of WCAG 2.1 at the levels A and AA (contrast among it), errors of scripts, and requests
-that leave the site. Needs playwright, axe-playwright-python and a Chromium. Exits 1 if anything was found.
+sideways, texts that are cut, what axe-core finds of WCAG 2.1 at the levels A and AA (contrast among it), errors of
+scripts, and requests that leave the site. Needs playwright, axe-playwright-python and a Chromium. Exits 1 if anything
+was found.
 """
 
 import argparse
@@ -27,6 +28,12 @@ OVERFLOW = """() => {
     return found.slice(-3);
 }"""
 
+# Texts that are cut at the edge of the page, which does not scroll: words that are longer than a line.
+CUT = """() => [...document.querySelectorAll(".bd-article :is(h1, h2, h3, p, li, dt, dd)")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1)
+    .filter(one => !one.closest("table, pre") && !one.querySelector("table, pre"))
+    .map(one => one.outerHTML.slice(0, 80)).slice(-3)"""
+
 
 def pages(site):
     """Return the pages of a built site, without those that only lead to another."""
@@ -36,6 +43,7 @@ def pages(site):
 def findings(page, axe):
     """Return what is wrong with the page that is open, as lines."""
     found = [f"scrolls sideways: {element}" for element in page.evaluate(OVERFLOW)]
+    found += [f"a text is cut: {element}" for element in page.evaluate(CUT)]
     page.evaluate(axe)
     for rule in page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]:
         where = rule["nodes"][0]

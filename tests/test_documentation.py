@@ -13,7 +13,7 @@ import pytest
 from data import extra
 
 import fastnn2
-from fastnn2 import reference
+from fastnn2 import reference, reference_mlp
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(fastnn2.__file__).parent
@@ -26,7 +26,7 @@ MOST_LINES = 400
 
 FUNCTIONS = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (fastnn2, reference)
+    for module in (fastnn2, reference, reference_mlp)
     for name in module.__all__
     if inspect.isfunction(getattr(module, name))
 }
@@ -104,17 +104,26 @@ def entries(lines):
     return [(head, "\n".join(body)) for head, body in found]
 
 
+def parameters_in(found):
+    """Return the names in the section Parameters of what :func:`sections` returns; one line may have several."""
+    heads = [head.split(" : ")[0] for head, _ in entries(found.get("Parameters", []))]
+    return [name.strip() for head in heads for name in head.split(",")]
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_docstring(name):
     function = FUNCTIONS[name]
     found = sections(function)
     assert re.match(r"[A-Z].*\.$", found[""][0]), "begins with a sentence"
-    documented = [head.split(" : ")[0] for head, _ in entries(found["Parameters"])]
-    assert documented == list(inspect.signature(function).parameters)
-    assert entries(found.get("Returns", []) or found.get("Yields", []))
-    for head, text in entries(found["Parameters"]) + entries(found["Returns"]):
+    assert parameters_in(found) == list(inspect.signature(function).parameters)
+    for head, text in entries(found["Parameters"]) + entries(found.get("Returns", [])):
         if "array" in head:
-            assert re.search(r"\(\w+, ?\w*\)|shape", text), f"{head}: of which shape?"
+            assert re.search(r"\(\w+, ?\w*\)|shape|of int$", text, re.MULTILINE), f"{head}: of which shape?"
+    if "Examples" in found:
+        assert re.search(r"^>>> (import|from) fastnn2|^>>> import .*\bfastnn2\b", "\n".join(found["Examples"]), re.M)
+    if name.startswith("fastnn2.reference_mlp."):
+        return  # steps, two of which change their arguments
+    assert entries(found.get("Returns", []) or found.get("Yields", []))
     if name.startswith("fastnn2.reference."):
         return  # the same in NumPy, where the formulas are the documentation
     assert any(line.startswith(">>> ") for line in found["Examples"])
@@ -131,14 +140,36 @@ CLASSES = {
 }
 
 
+HOOKS = {"setup", "teardown", "on_fit_task_begin", "on_fit_task_end"}  # scikit-learn calls these, and describes them
+
+
+def methods_of(found):
+    """Return (name, function) of the public methods of a class that are fastnn2's own."""
+    for name in dir(found):
+        method = inspect.getattr_static(found, name)
+        method = getattr(method, "__func__", method)
+        if inspect.isfunction(method) and method.__module__.startswith("fastnn2") and name[0] != "_":
+            yield name, method
+
+
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module in CLASSES for name in CLASSES[module]])
-def test_every_parameter_of_a_class_is_described(module, name):
+def test_every_parameter_of_a_class_and_its_methods_is_described(module, name):
     for needed in NEEDS_EXTRA.get(module, []):
         extra(*needed)
     found = getattr(importlib.import_module(module), name)
-    heads = [head.split(" : ")[0] for head, _ in entries(sections(found)["Parameters"])]
-    described = [parameter.strip() for head in heads for parameter in head.split(",")]
-    assert described == list(inspect.signature(found).parameters)
+    assert parameters_in(sections(found)) == list(inspect.signature(found).parameters)
+    methods = dict(methods_of(found))
+    assert methods
+    for method in set(methods) - HOOKS:
+        parameters = set(inspect.signature(methods[method]).parameters) - {"self", "cls"}
+        assert set(parameters_in(sections(methods[method]))) == parameters, method
+
+
+def test_every_parameter_of_fit_on_a_cluster_is_described():
+    for needed in NEEDS_EXTRA["fastnn2.dask"]:
+        extra(*needed)
+    fit = importlib.import_module("fastnn2.dask").fit
+    assert parameters_in(sections(fit)) == list(inspect.signature(fit).parameters)
 
 
 def test_docstrings_of_errors():

@@ -59,6 +59,8 @@ class Page(html.parser.HTMLParser):
             self.links.append(found["href"])
         if tag in LOADED and found.get(LOADED[tag]) and not set((found.get("rel") or "").split()) & NOT_LOADED:
             self.loaded.append(found[LOADED[tag]])
+        if found.get("srcset"):
+            self.loaded += [candidate.split()[0] for candidate in found["srcset"].split(",")]
         if tag == "img":
             self.pictures += 1
             if not (found.get("alt") or "").strip():
@@ -165,13 +167,15 @@ def test_nothing_is_loaded_from_elsewhere(site):
     sheets = [path for path in site.folder.rglob("*") if path.suffix in (".css", ".svg")]
     styles |= {str(path): path.read_text(encoding="utf-8") for path in sheets}
     for name, text in styles.items():
-        addresses = re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text)
+        addresses = re.findall(r"""(?:@import\s+(?:url\()?|url\()\s*["']?([^"')\s;]+)""", text)
         found += [(name, address) for address in addresses if elsewhere.match(address)]
     assert found == []
 
 
 def test_the_site_is_small(site):
-    assert sum(path.stat().st_size for path in site.folder.rglob("*") if ".doctrees" not in path.parts) <= MOST_BYTES
+    """All that is in the folder, also what Sphinx keeps there for the next build."""
+    assert sum(path.stat().st_size for path in site.folder.rglob("*")) <= MOST_BYTES
+    assert list(site.folder.rglob("*.map")) == []
 
 
 @functools.cache
@@ -193,6 +197,22 @@ def test_the_search_is_a_local_script(site):
     index = search_index(site.folder)
     pages = {place for place in index["terms"]["checkpoint"] if isinstance(place, int)}
     assert any(index["docnames"][place].startswith("guide/") for place in pages)
+
+
+def test_the_order_of_the_search_is_of_pages_that_exist(site):
+    order = (ROOT / "docs" / "search_order.js").read_text(encoding="utf-8")
+    patterns = [pattern.replace(r"\/", "/") for pattern in re.findall(r"^  \[/(.+)/, -?\d+\],", order, re.MULTILINE)]
+    assert len(patterns) == order.count("  [/") >= 4
+    pages = search_index(site.folder)["docnames"]
+    assert [pattern for pattern in patterns if not any(re.search(pattern, page) for page in pages)] == []
+    assert "FOLDERS" in (site.folder / "_static/language_data.js").read_text(encoding="utf-8")
+
+
+def test_the_api_shows_no_markup(site):
+    """A docstring that is no proper reST, such as a list without an empty line before it, would show its source."""
+    pages = {name: page.text for name, page in site.pages.items() if name.startswith("api/")}
+    assert len(pages) > 40
+    assert {name: found for name, text in pages.items() if (found := re.findall(r":\w+:`.*|``.*", text))} == {}
 
 
 @pytest.mark.parametrize("module", ["fastnn2", "callbacks", "dask", "exceptions", "reference", "reference_mlp"])

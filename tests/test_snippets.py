@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import threadpoolctl
 from c_programs import compiler
 from data import PATIENCE, extra
 from pages import NEEDS_EXTRAS, PACKAGE, PAGES, TEXT, blocks, placed_blocks
@@ -178,6 +179,9 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    # Boosting: threads of OpenMP spin while they wait for each other, for long if other programs run.
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        yield
 
 
 @pytest.mark.parametrize("page", PAGES)

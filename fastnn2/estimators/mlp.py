@@ -217,6 +217,16 @@ class MLPClassifier(IntegerLabels, OneHiddenLayer, SklearnClassifier):
     def from_sklearn(cls, model: SklearnClassifier) -> "MLPClassifier":
         """Return a model of this class from one of scikit-learn's, fitted or not, with one hidden layer.
 
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPClassifier
+            Left as it is.
+
+        Returns
+        -------
+        MLPClassifier
+            Fitted if `model` is, with the same predictions.
+
         Examples
         --------
         >>> import sklearn.neural_network
@@ -357,6 +367,16 @@ class MLPRegressor(OneHiddenLayer, SklearnRegressor):
     @classmethod
     def from_sklearn(cls, model: SklearnRegressor) -> "MLPRegressor":
         """Return a model of this class from one of scikit-learn's, fitted or not, with one hidden layer.
+
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPRegressor
+            Left as it is.
+
+        Returns
+        -------
+        MLPRegressor
+            Fitted if `model` is, with the same predictions.
 
         Examples
         --------

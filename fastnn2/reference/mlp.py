@@ -74,7 +74,32 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def outputs(X: Array, params: Params, activation: str, loss: str) -> Array:
-    """Return the outputs y (o, n) of a network."""
+    """Return the outputs of a network.
+
+    Parameters
+    ----------
+    X : ndarray (d, n)
+        Inputs, one column per sample.
+    params : dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
+    activation : str
+        Of the hidden layer: a key of ``ACTIVATIONS``.
+    loss : str
+        A key of ``LOSSES``, which says what the outputs are, too.
+
+    Returns
+    -------
+    ndarray (o, n)
+        Probabilities, means or numbers: Z2 after the function of the loss in ``OUTPUTS``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn2 import reference_mlp
+    >>> params = {"W1": np.ones((1, 1)), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
+    >>> reference_mlp.outputs(np.array([[-1.0, 2.0]]), params, "relu", "squared_error")
+    array([[0., 2.]])
+    """
     A1 = ACTIVATIONS[activation](params["W1"] @ X + params["b1"])
     return OUTPUTS[loss](params["W2"] @ A1 + params["b2"])
 
@@ -89,9 +114,33 @@ def loss_and_gradient(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> tuple[float, Params]:
-    """Return the mean loss with the penalty ``alpha/(2n) (|W1|^2 + |W2|^2)``, and the gradients dW1, db1, dW2, db2.
+    """Return the mean loss with the penalty ``alpha/(2n) (|W1|^2 + |W2|^2)``, and its gradients.
 
     With sample weights, n is their sum. The gradient with respect to Z2 is y - Y for every loss.
+
+    Parameters
+    ----------
+    X : ndarray (d, n)
+        Inputs, one column per sample.
+    Y : ndarray (o, n)
+        Targets.
+    params : dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
+    activation : str
+        Of the hidden layer: a key of ``ACTIVATIONS``.
+    loss : str
+        A key of ``LOSSES``, which says what the outputs are, too.
+    alpha : float
+        L2 penalty.
+    sample_weight : array_like (n,), optional
+        Weights of the samples, 0 or more.
+
+    Returns
+    -------
+    loss : float
+        With the penalty.
+    gradients : dict
+        dW1, db1, dW2, db2, of the parameters' shapes.
     """
     w = np.ones(X.shape[1]) if sample_weight is None else sample_weight
     n = w.sum()
@@ -110,7 +159,23 @@ def loss_and_gradient(
 
 
 def sgd(params: Params, gradients: Params, state: list[Params], rate: float, momentum: float, nesterov: bool) -> None:
-    """Take a step of SGD with momentum in place; `state` is [velocities]."""
+    """Take a step of SGD with momentum in place.
+
+    Parameters
+    ----------
+    params : dict
+        W1, b1, W2, b2, which change.
+    gradients : dict
+        dW1, db1, dW2, db2.
+    state : list of dict
+        [velocities], by the names of the parameters, which change.
+    rate : float
+        The learning rate of this step.
+    momentum : float
+        The share of a velocity that stays.
+    nesterov : bool
+        Whether the momentum is Nesterov's.
+    """
     (velocities,) = state
     for name, p in params.items():
         step = -rate * gradients["d" + name]
@@ -121,7 +186,23 @@ def sgd(params: Params, gradients: Params, state: list[Params], rate: float, mom
 def adam(
     params: Params, gradients: Params, state: list[Params], rate: float, beta_1: float, beta_2: float, epsilon: float
 ) -> None:
-    """Take a step of Adam in place; `state` is [first moments, second moments], and `rate` has the bias corrections."""
+    """Take a step of Adam in place.
+
+    Parameters
+    ----------
+    params : dict
+        W1, b1, W2, b2, which change.
+    gradients : dict
+        dW1, db1, dW2, db2.
+    state : list of dict
+        [first moments, second moments], by the names of the parameters, which change.
+    rate : float
+        The learning rate of this step, with the corrections of the bias.
+    beta_1, beta_2 : float
+        Decays of the moments.
+    epsilon : float
+        What is added to the root of a second moment.
+    """
     first, second = state
     for name, p in params.items():
         g = gradients["d" + name]
@@ -143,9 +224,35 @@ def epoch(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> float:
-    """Visit all samples once in `order`, `batch` of them at a time; return the mean loss.
+    """Visit all samples once in mini-batches.
 
-    ``make_step(params, gradients, number)`` updates the parameters after each mini-batch.
+    Parameters
+    ----------
+    X : ndarray (d, n)
+        Inputs, one column per sample.
+    Y : ndarray (o, n)
+        Targets.
+    params : dict
+        W1 (h, d), b1 (h, 1), W2 (o, h), b2 (o, 1).
+    order : ndarray of int
+        Places of the samples, in the order of the visit.
+    batch : int
+        Samples of a mini-batch; the last one may have fewer.
+    make_step : callable
+        ``make_step(params, gradients, number)`` updates the parameters after each mini-batch.
+    activation : str
+        Of the hidden layer: a key of ``ACTIVATIONS``.
+    loss : str
+        A key of ``LOSSES``, which says what the outputs are, too.
+    alpha : float
+        L2 penalty.
+    sample_weight : array_like (n,), optional
+        Weights of the samples, 0 or more.
+
+    Returns
+    -------
+    float
+        The mean loss of the samples, each before the update that it takes part in.
     """
     summed = 0.0
     for number, begin in enumerate(range(0, len(order), batch)):

@@ -42,7 +42,8 @@ def sigmoid(x: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> print(sigmoid([-1000.0, 0.0, 1000.0]))
+    >>> import fastnn2
+    >>> print(fastnn2.sigmoid([-1000.0, 0.0, 1000.0]))
     [0.  0.5 1. ]
     """
     x = np.asarray(x)
@@ -77,7 +78,8 @@ def init_params(X: Any, Y: Any, hidden_size: int, *, init: str = "he", random_st
 
     Examples
     --------
-    >>> params = init_params([[0.0, 1.0], [1.0, 0.0]], [[0, 1]], 5)
+    >>> from fastnn2 import reference
+    >>> params = reference.init_params([[0.0, 1.0], [1.0, 0.0]], [[0, 1]], 5)
     >>> {name: value.shape for name, value in params.items()}
     {'W1': (5, 2), 'b1': (5, 1), 'W2': (1, 5), 'b2': (1, 1)}
     """
@@ -145,7 +147,9 @@ def cost(
 
     Examples
     --------
-    >>> float(cost([[0.5, 0.5]], [[0, 1]])) == float(np.log(2))
+    >>> import numpy as np
+    >>> from fastnn2 import reference
+    >>> float(reference.cost([[0.5, 0.5]], [[0, 1]])) == float(np.log(2))
     True
     """
     y, Y = np.atleast_2d(np.asarray(predict, dtype=float)), np.atleast_2d(np.asarray(actual, dtype=float))
@@ -231,7 +235,9 @@ def update(gradients: Params, params: Params, learning_rate: float) -> Params:
 
     Examples
     --------
-    >>> update({"db": np.array([[2.0]])}, {"b": np.array([[1.0]])}, 0.25)
+    >>> import numpy as np
+    >>> from fastnn2 import reference
+    >>> reference.update({"db": np.array([[2.0]])}, {"b": np.array([[1.0]])}, 0.25)
     {'b': array([[0.5]])}
     """
     return {name: value - learning_rate * gradients["d" + name] for name, value in params.items()}
@@ -273,8 +279,9 @@ def fit(
 
     Examples
     --------
-    >>> params, cost_ = fit([[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1], 1.0, 2, 200)
-    >>> print(predict([[0.0, 1.0, 2.0, 3.0]], params))
+    >>> from fastnn2 import reference
+    >>> params, cost_ = reference.fit([[0.0, 1.0, 2.0, 3.0]], [0, 0, 1, 1], 1.0, 2, 200)
+    >>> print(reference.predict([[0.0, 1.0, 2.0, 3.0]], params))
     [[0 0 1 1]]
     """
     X, Y = np.asarray(X, dtype=float), np.atleast_2d(np.asarray(Y, dtype=float))
