@@ -54,7 +54,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "site_gallery.CourseOrder",
     "reset_modules": ("matplotlib", "site_gallery.reset"),
     "image_scrapers": ("site_gallery.scrape",),
-    "image_srcset": ["2x"],
+    "image_srcset": ["1.5x"],
     "capture_repr": (),  # a block shows what it prints, and its picture
     "matplotlib_animations": False,
     "remove_config_comments": True,

@@ -47,7 +47,7 @@ medians help against a slow minute, not against a slow hour, so notes say what i
 
 ## Run it yourself
 
-In a checkout of the repository, with Python 3.11 or newer. The last command measures everything in 5 minutes, prints
+In a checkout of the repository, with Python 3.11 or newer; the peers take 2 GB of disk. The last command measures everything in 5 minutes, prints
 the tables, and writes nothing but `my-machine.json` and its pictures:
 
 ```sh
@@ -58,8 +58,9 @@ python -m bench --quick --json my-machine.json
 
 - `python -m bench` measures more of everything, in about 45 minutes, and writes `bench/results/PROCESSOR.json`, with
   pictures made from it. Peers that are not installed are left out, and the report says so.
-- `python -m bench --only startup` measures one part and writes nothing. Parts are `startup`, `busy`, `peak`, `slope`,
-  `estimators`, `predictions`, `search`, `grid`, and each cell of the grid, such as `500x2x5`.
+- `python -m bench --only 500x2x5` measures one part and writes nothing, in minutes; on a busy machine it takes several
+  times as long, and ratios say little. Parts are `startup`, `busy`, `peak`, `slope`, `estimators`, `predictions`,
+  `search`, `grid`, and each cell of the grid.
 - `python -m bench --cpu x86-64-v3` compiles for that level of x86-64 (or x86-64-v2, -v4), and holds all peers to it.
   The file is `bench/results/PROCESSOR-LEVEL.json`.
 - `python -m bench --report bench/results/zen4.json` measures nothing: it prints the tables and makes the pictures anew.
