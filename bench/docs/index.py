@@ -47,8 +47,8 @@ medians help against a slow minute, not against a slow hour, so notes say what i
 
 ## Run it yourself
 
-In a checkout of the repository, with Python 3.11 or newer; the peers take 2 GB of disk. The last command measures everything in 5 minutes, prints
-the tables, and writes nothing but `my-machine.json` and its pictures:
+In a checkout of the repository, with Python 3.11 or newer; the peers take 2 GB of disk. The last command measures
+everything in 5 minutes, prints the tables, and writes nothing but `my-machine.json` and its pictures:
 
 ```sh
 python3 -m venv .venv && . .venv/bin/activate
