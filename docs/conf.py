@@ -74,6 +74,7 @@ html_title = "fastnn2"
 html_search_scorer = str(HERE / "search_order.js")
 html_show_sourcelink = False
 html_copy_source = False
+html_domain_indices = False  # the API is the list of modules
 html_theme_options = {
     "logo": {"text": "fastnn2"},
     "navbar_align": "left",

@@ -33,7 +33,7 @@ LOADED = {
 # Links of <head> that say where a page is, and load nothing.
 NOT_LOADED = {"canonical", "next", "prev", "index", "search", "author", "copyright", "alternate"}
 # Pages that are made for Sphinx: they are reached, but not found.
-NOT_IN_THE_INDEX = {"genindex", "search", "py-modindex"}
+NOT_IN_THE_INDEX = {"genindex", "search"}
 
 
 class Page(html.parser.HTMLParser):
