@@ -20,12 +20,11 @@ _PER_DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400_000, "us": 86_
 
 
 class DateColumns(TransformerMixin, BaseEstimator):
-    r"""Columns of dates, with or without a time, as numbers, the same from pandas, polars and NumPy.
+    """Columns of dates, with or without a time, as numbers, the same from pandas, polars and NumPy.
 
     Each column becomes its days since 1970-01-01 in UTC, t, with the time of the day as a fraction, and for the periods
-    P of the year (365.2425 days), the week (7) and the day (1)
-
-    .. math:: \sin(2 \pi f), \quad \cos(2 \pi f), \qquad f = t / P - \lfloor t / P \rfloor
+    P of the year (365.2425 days), the week (7) and the day (1) ``sin(2 pi f)`` and ``cos(2 pi f)``, where
+    ``f = t / P - floor(t / P)``.
 
     A date that is missing has NaN days, and 0 for sines and cosines. So a :class:`~sklearn.impute.SimpleImputer` with
     ``add_indicator=True`` says once for a column where dates are missing. The day has a sine and a cosine only in
