@@ -1,6 +1,7 @@
 """Measure everything: ``python -m bench [--quick]``. Writes JSON and pictures, and prints tables."""
 
 from bench import environment, levels, storage
+from bench.environment import say
 
 # Before NumPy comes, which loads OpenBLAS. Where a level is held, its setting has been made after this.
 if __name__ == "__main__" and not levels.held() and environment.clear_openblas():
@@ -79,9 +80,6 @@ def measure_all(options, path):
         raise SystemExit(f"fastnn2 itself is not held to {options.cpu}: {reason}")
     results = {"environment": environment.describe(), "quick": options.quick}
     print(*environment.as_lines(results["environment"]), sep="\n", flush=True)
-
-    def say(line):
-        print(line, flush=True)
 
     for name in PARTS:
         begin = time.perf_counter()

@@ -36,6 +36,17 @@ def start_again():
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def start_clean():
+    """Remove OpenBLAS's settings; start this process again if a loaded OpenBLAS may have read them."""
+    if clear_openblas():
+        start_again()
+
+
+def say(line):
+    """Print a line at once, into a file or a pipe, too."""
+    print(line, flush=True)
+
+
 def describe():
     """Return a dict that describes machine and software."""
     from bench.inside import usable_cores

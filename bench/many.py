@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from bench import environment, storage
+from bench.environment import say
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("alone", "jax", "memory")
@@ -56,11 +57,7 @@ def measure_parts(options, say):
 
 def main(arguments=None):
     options = parse(arguments)
-    if environment.clear_openblas():
-        environment.start_again()
-
-    def say(line):
-        print(line, flush=True)
+    environment.start_clean()
 
     if not options.report:
         measure_parts(options, say)

@@ -29,6 +29,7 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 
 import fastnn2
 from bench import environment, measure, storage
+from bench.environment import say
 from bench.inside import Kernel
 
 PARTS = ("crowd", "share", "joblib")
@@ -195,9 +196,6 @@ def backends(options, say):
 def main(arguments=None):
     options = parse(arguments)
     found = {"environment": environment.describe(), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
-
-    def say(line):
-        print(line, flush=True)
 
     say("\n".join(environment.as_lines(found["environment"])))
     os.environ["PYTHONWARNINGS"] = "ignore"  # for joblib's workers

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from bench import environment, storage
+from bench.environment import say
 from bench.inside import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
@@ -67,9 +68,6 @@ def main(arguments=None):
     from bench import scale_report
 
     options = parse(arguments)
-
-    def say(line):
-        print(line, flush=True)
 
     found = storage.read(options.json) if options.report else measure_parts(options, say)
     if missing := [part for part in PARTS if part not in found]:

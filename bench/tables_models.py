@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from bench import environment, storage
+from bench.environment import say
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS, QUICK_SPLITS = 5, 1
@@ -220,11 +221,7 @@ def summary_of(runs):
 
 def main(arguments=None):
     options = parse(arguments)
-    if environment.clear_openblas():
-        environment.start_again()
-
-    def say(line):
-        print(line, flush=True)
+    environment.start_clean()
 
     if not options.report:
         found = storage.read(options.json) if options.only and options.json.is_file() else {"tables": {}}

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from bench import environment, storage
+from bench.environment import say
 from bench.peers import Unavailable
 from bench.tabular_peers import ALL_CORES, MODELS, PEERS, RECIPE, VARIANTS
 from bench.tabular_sets import FURTHER, OPENED_LAST, SETTLED, SPLITS, TABLES
@@ -169,11 +170,7 @@ def ignore_convergence():
 
 def main(arguments=None):
     options = parse(arguments)
-    if environment.clear_openblas():
-        environment.start_again()
-
-    def say(line):
-        print(line, flush=True)
+    environment.start_clean()
 
     if not options.report:
         hold_to_two_cores()
