@@ -149,7 +149,7 @@ def warm(tmp_path_factory):
     """A folder with every kernel, from the session's store as far as it has them, and the results of all functions."""
     folder = tmp_path_factory.mktemp("warm") / "store"
     folder.mkdir(mode=0o700)
-    # The kernels alone: tests that kill processes leave half files in the session's store.
+    # Its kernels alone: other tests leave Numba's there, or half files where a process is killed.
     for path in store.folder().glob("*.kernel"):
         shutil.copy2(path, folder)
     run(EVERYTHING, folder)

@@ -6,12 +6,14 @@
 
        the name of the entry, 64 bytes
        blocks of memory; for each: its size and its address modulo ALIGNMENT; then the bytes of all of them
+       kernels whose addresses are in memory; for each: its name, 64 bytes
+       links; for each: block, offset, and what the address there is of: a block and an offset in it, or -2 and a kernel
        threads; words of a record; the block of the control words and their offset in it, or -1 and 0
        the control word to wait for before the first call, or -1, and the least value
        the control word that ends the workers, and its value
        calls; whether results are written after each of them, or after the last one and the end of the workers
        for each call: patches; for each: block, offset, size, bytes
-                      for each word of each record: -1 and the word, or a block and the offset of an address in it
+                      for each word of each record: -1 and the word; or what it is the address of, as for links
 
    The results are the bytes of all blocks. Thread 0 is the caller; the workers make one call of the kernel, and are in
    it until all calls of thread 0 are done. */
@@ -38,6 +40,9 @@ typedef pthread_t thread;
 #endif
 
 #define ALIGNMENT 128
+#define NAME_BYTES 64
+#define NONE -1   /* instead of a block */
+#define KERNEL -2 /* the same */
 #define MARK 0xa5 /* in the bytes around each block, which no kernel may write */
 
 typedef void (*entry)(void *record);
@@ -139,6 +144,13 @@ static entry find_entry(library loaded, const char *name)
     if (!found)
         fail("the library does not export this entry");
     return found;
+}
+
+static entry take_entry(library loaded)
+{
+    char name[NAME_BYTES + 1] = {0};
+    memcpy(name, take(NAME_BYTES), NAME_BYTES);
+    return find_entry(loaded, name);
 }
 
 static library load(const char *path)
@@ -253,6 +265,24 @@ static void call_in_another_mode(entry call, int64_t *record)
 
 /* Running it */
 
+typedef struct {
+    block *blocks;
+    entry *kernels;
+    int64_t n_blocks, n_kernels;
+} memory;
+
+static int64_t take_address(const memory *m)
+{
+    int64_t number = take_word(), word = take_word();
+    if (number == NONE)
+        return word;
+    if (number != KERNEL)
+        return (int64_t)(intptr_t)place(m->blocks, m->n_blocks, number, word, 0);
+    if (word < 0 || word >= m->n_kernels)
+        fail("an address is of no kernel");
+    return (int64_t)(intptr_t)m->kernels[word];
+}
+
 static void write_results(FILE *file, const block *blocks, int64_t n_blocks)
 {
     for (int64_t i = 0; i < n_blocks; i++) {
@@ -264,9 +294,7 @@ static void write_results(FILE *file, const block *blocks, int64_t n_blocks)
 
 static void run(library loaded, const char *results)
 {
-    char name[65] = {0};
-    memcpy(name, take(64), 64);
-    entry call = find_entry(loaded, name);
+    entry call = take_entry(loaded);
 
     int64_t n_blocks = take_word();
     block *blocks = allocate(n_blocks * (int64_t)sizeof(block));
@@ -276,6 +304,16 @@ static void run(library loaded, const char *results)
     }
     for (int64_t i = 0; i < n_blocks; i++)
         memcpy(blocks[i].bytes, take(blocks[i].size), (size_t)blocks[i].size);
+
+    int64_t n_kernels = take_word();
+    entry *kernels = allocate(n_kernels * (int64_t)sizeof(entry));
+    for (int64_t i = 0; i < n_kernels; i++)
+        kernels[i] = take_entry(loaded);
+    const memory all = {blocks, kernels, n_blocks, n_kernels};
+    for (int64_t links = take_word(); links > 0; links--) {
+        int64_t number = take_word(), offset = take_word(), address = take_address(&all);
+        memcpy(place(blocks, n_blocks, number, offset, 8), &address, 8);
+    }
 
     int64_t threads = take_word(), words = take_word(), control_block = take_word(), control_offset = take_word();
     int64_t wait_word = take_word(), wait_value = take_word(), end_word = take_word(), end_value = take_word();
@@ -294,10 +332,8 @@ static void run(library loaded, const char *results)
             int64_t number = take_word(), offset = take_word(), size = take_word();
             memcpy(place(blocks, n_blocks, number, offset, size), take(size), (size_t)size);
         }
-        for (int64_t i = 0; i < threads * words; i++) {
-            int64_t number = take_word(), word = take_word();
-            records[i] = number < 0 ? word : (int64_t)(intptr_t)place(blocks, n_blocks, number, word, 0);
-        }
+        for (int64_t i = 0; i < threads * words; i++)
+            records[i] = take_address(&all);
         if (c == 0) {
             for (int64_t t = 1; t < threads; t++) {
                 starts[t].call = call;
@@ -323,6 +359,7 @@ static void run(library loaded, const char *results)
     for (int64_t i = 0; i < n_blocks; i++)
         free(blocks[i].memory);
     free(blocks);
+    free(kernels);
     free(records);
     free(starts);
     free(workers);

@@ -20,14 +20,14 @@ HERE = pathlib.Path(__file__).parent
 FLAGS = ["-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 # The entries whose threads are a team; the others have one thread, or are called by threads that know nothing of each
 # other, as loss_sums.
-TEAMS = ("train", "train_narrow", "train_wide", "block_sums", "narrow_sums", "epochs", "unit_epochs", "infer")
-# The records of the first two have addresses of machine code, which another process has elsewhere; no run of
-# recorded_runs.py calls the other two, which tests/kernels/test_processors.py compares between processors.
-NOT_RECORDED = ("networks", "jobs", "tabular", "tabular_outputs")
-RECORDED = [entry for entry in ENTRIES if entry[0] not in NOT_RECORDED]
-CASES = [(name, dtype, threads) for name, dtype in RECORDED for threads in (1, 2)[: 1 + (name in TEAMS)]]
+TEAMS = (
+    "train", "train_narrow", "train_wide", "block_sums", "narrow_sums", "epochs", "unit_epochs", "infer",
+    "networks", "jobs", "tabular_outputs",
+)  # fmt: skip
+CASES = [(name, dtype, threads) for name, dtype in ENTRIES for threads in (1, 2)[: 1 + (name in TEAMS)]]
 # Where not all are compiled.
-FEW = [(name, dtype) for name, dtype in ENTRIES if name in ("train_narrow", "descend", "unit_epochs", "infer")]
+FEW_NAMES = ("train", "train_narrow", "descend", "unit_epochs", "infer", "networks", "jobs", "tabular")
+FEW = [(name, dtype) for name, dtype in ENTRIES if name in FEW_NAMES]
 FEW_CASES = [case for case in CASES if case[:2] in FEW]
 
 

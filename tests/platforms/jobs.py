@@ -20,9 +20,11 @@ import numpy as np
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1])] if __name__ == "__main__" else []
 
+from platforms import links  # noqa: E402
 from platforms.recording import WAIT_FOR, Recording  # noqa: E402
 
 from fastnn2.codegen import provider  # noqa: E402
+from fastnn2.engine.network_pool import NetworkPool  # noqa: E402
 from fastnn2.kernels.shared import control_words  # noqa: E402
 from fastnn2.kernels.shared.record import Record  # noqa: E402
 from fastnn2.threads.team import Team  # noqa: E402
@@ -46,12 +48,13 @@ class Recorder:
     def install(self) -> None:
         """Change what makes records, kernels and teams."""
         write, point, kernel = Record.write, Record.point, provider.kernel
-        init, call, end = Team.__init__, Team.call, Team.end
+        init, call, end, new_pool = Team.__init__, Team.call, Team.end, NetworkPool.__init__
         recorder = self
 
         def new_write(record: Any, **fields: Any) -> None:
             write(record, **fields)
             record.seen = {name: fields[name] for name, kind in record.kinds.items() if kind.endswith("*")}
+            links.note_record(record)
 
         def new_point(record: Any, **fields: Any) -> None:
             point(record, **fields)
@@ -100,6 +103,11 @@ class Recorder:
                 recording.end()
                 recorder.add(recording)
 
+        def new_network_pool(pool: Any, *arguments: Any) -> None:
+            new_pool(pool, *arguments)
+            links.note_pool(pool)
+
+        NetworkPool.__init__ = new_network_pool  # type: ignore[method-assign]
         Record.write, Record.point, provider.kernel = new_write, new_point, new_kernel  # type: ignore[method-assign]
         Team.__init__, Team.call, Team.end = new_init, new_call, new_end  # type: ignore[method-assign]
 
@@ -125,6 +133,7 @@ class RecordedKernel:
     def __init__(self, recorder: Recorder, kernel: Any, entry: str, dtype: str) -> None:
         self._recorder, self._kernel = recorder, kernel
         self.address, self.entry, self.dtype = kernel.address, entry, dtype
+        links.kernels[self.address] = f"{entry}_{dtype}"
 
     def __call__(self, job: Record) -> None:
         recorder = self._recorder

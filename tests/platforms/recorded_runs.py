@@ -7,6 +7,7 @@ import itertools
 import warnings
 
 import numpy as np
+import tabular_data
 from data import RATE, problem
 from held_data import sum_all
 from mini_batch_data import ACTIVATIONS, LOSSES
@@ -17,6 +18,8 @@ import fastnn2
 from fastnn2.engine import mini_batch
 from fastnn2.engine.mean_gradient import MeanGradient
 from fastnn2.engine.objective import Objective
+from fastnn2.engine.tabular_inference import TabularNetworks
+from fastnn2.engine.tabular_training import Member, Recipe, train_members
 from fastnn2.kernels.shared import control_words
 
 DTYPES, THREADS = ("float64", "float32"), (1, 2)
@@ -127,6 +130,30 @@ def predict(dtype, threads):
             model.predict_proba(classes(10, n, dtype, seed=1)[0])
 
 
+def fit_many(dtype, threads):
+    """Networks that share samples, in groups, and others whose samples threads lay out."""
+    X, Y, _, weights = problem(9, 5, 2, 900, dtype)
+    inputs, targets = [X, X, X[:2], X[:1, ::-1], np.asfortranarray(X)], [Y, Y, Y[:1], Y[0], Y.copy()]
+    some = [weights, None, weights, None, weights.copy()]
+    options = {"alpha": 0.5, "sample_weight": some, "n_threads": threads, "progress": False}
+    for costs in ("all", "last"):
+        fastnn2.fit_many(inputs, targets, RATE, [7, 5, 4, 9, 60], [4, 5, 6, 7, 8], costs=costs, **options)
+
+
+def fit_tabular(loss, o, dtype, threads):
+    """The members of an ensemble, side by side; and one alone, by the kernel that is called for each of them."""
+    shape = tabular_data.shape_of(3, 4, 2, bins=5, h=40, o=o, dtype=dtype)
+    one = tabular_data.problem(shape, 400, loss, weighted=o > 1)
+    packed, kind = tabular_data.pack(shape, one.params), tabular_data.LOSSES[loss]
+    recipe = Recipe(kind, 2, 64, 38, np.full(2 * -(-300 // 64), 0.01), 0.9, 0.95, 1e-8)
+    orders = [np.random.RandomState(seed).permutation(400) for seed in range(3)]
+    members = [Member(packed, order[100:].copy(), order[:100].copy(), seed) for seed, order in enumerate(orders)]
+    train_members(shape, one.samples, one.Y, one.weights, members, recipe, threads, progress=False)
+    TabularNetworks(shape, [member.params for member in members], kind).outputs(one.samples, threads)
+    if threads == 1:
+        tabular_data.train(one, batch=64, epochs=2, held=range(5, 100), drop=38, epsilon=1e-8, rates=0.01)
+
+
 def keep_whole(new):
     """Let thread 0 of a new team of mini-batches never go on alone: its waits seem short beside the rest."""
 
@@ -162,6 +189,9 @@ def runs():
         yield "sparse", quietly(fit_sparse), dtype, threads
         yield "waiting", quietly(wait_between_runs), dtype, threads
         yield "predictions", quietly(predict), dtype, threads
+        yield "many", fit_many, dtype, threads
+        for loss, o in (("log_loss", 1), ("cross_entropy", 3), ("poisson", 1), ("squared_error", 2)):
+            yield f"tabular-{loss}", fit_tabular, loss, o, dtype, threads
     for dtype in DTYPES:
         yield "steps", take_steps, dtype
         yield "losses", sum_losses, dtype

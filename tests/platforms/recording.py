@@ -1,9 +1,10 @@
 """One job: what a kernel is given in some calls, and what comes out; see jobs.py, which makes them, and driver.c.
 
 A job has the memory that a kernel is given, as blocks, and the words of its records. A block is a whole buffer of
-NumPy's, of which fields have parts. After a call, all blocks that it was given are compared whole, what is only read
-included; what is left out is in LEFT_OUT, LEFT_OUT_OF_TEAMS and OWN_OF_THREADS. (Those of an earlier call may have
-changed: the thread that reads for fit_blocks writes to them meanwhile.)
+NumPy's, of which fields have parts; addresses in it are links (:mod:`links`). After a call, all blocks that it was
+given are compared whole, what is only read included; what is left out is in LEFT_OUT, LEFT_OUT_OF_TEAMS and
+OWN_OF_THREADS. (Those of an earlier call may have changed: the thread that reads for fit_blocks writes to them
+meanwhile.)
 """
 
 import ctypes
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from platforms import links
 
 from fastnn2.kernels.shared import control_words
 from fastnn2.kernels.shared.record import Record, address
@@ -23,10 +25,15 @@ ALIGNMENT = 128  # modulo which blocks have the addresses that they had
 QUIET = ("block_sums", "narrow_sums", "loss_sums", "epochs", "unit_epochs")
 # Before the first call of thread 0, the driver waits until this control word is 1 or more for each worker: so workers
 # have their share of the work, where a short job would be done before they are there.
-WAIT_FOR = {"train": "READY", "train_narrow": "READY", "train_wide": "READY", "infer": "NEXT_BLOCK"}
+WAIT_FOR = {
+    "train": "READY", "train_narrow": "READY", "train_wide": "READY",
+    "infer": "NEXT_BLOCK", "tabular_outputs": "NEXT_BLOCK", "jobs": "NEXT_BLOCK", "networks": "NEXT_BLOCK",
+}  # fmt: skip
 
-# What is no result. A thread measures in control words how long it works, in cycles of the processor, and where there
-# are two, how long and how often it waits.
+BLOCK_OF_NONE, BLOCK_OF_KERNEL = -1, -2  # instead of a block: the word is no address, or that of a kernel
+
+# What is no result, beside addresses. A thread measures in control words how long it works, in cycles of the processor,
+# and where there are two, how long and how often it waits.
 LEFT_OUT = ("ELAPSED",)
 LEFT_OUT_OF_TEAMS = (*LEFT_OUT, "WAITED", "YIELDS")
 # The memory that each thread of a team has to work in, where it is chance which thread has which chunk, block or piece.
@@ -38,7 +45,12 @@ OWN_OF_THREADS = {
     "block_sums": ("A1", "dZ2", "scratch", "X", "Y", "weights"),
     "narrow_sums": ("A1", "dZ2", "scratch", "X", "Y", "weights"),
     "infer": ("X_tile", "A1", "y"),
-}
+    "tabular_outputs": ("batch_X", "batch_rows", "batch_fractions", "batch_categories", "A", "Z2"),
+    "networks": (
+        "own_control", "params", "l2", "gradients", "A1", "dZ2", "scratch", "costs", "X_groups", "Y_groups",
+        "weight_groups",
+    ),
+}  # fmt: skip
 # In fit it is so only where threads steal chunks; then the words behind the control words, which count these, are left
 # out as well.
 STEALING = ("train", "train_narrow", "train_wide")
@@ -81,6 +93,8 @@ class Recording:
         self.left_out: list[list[tuple[int, int]]] = []
         self.parts: list[dict[str, tuple[int, int]]] = []
         self._last: list[bytes] = []
+        self._links = links.Links(records[0])
+        self._kernels: list[str] = []  # those whose addresses the kernel is given
         self._find_blocks()
 
     @property
@@ -120,28 +134,34 @@ class Recording:
 
     def _fields(self) -> Iterator[tuple[str, int, int]]:
         """Yield the arrays of all records as (field, start, end) in the bytes of all blocks."""
+        for name, array in self._arrays():
+            start = self._place(array)
+            yield name, start, start + array.nbytes
+
+    def _arrays(self) -> Iterator[tuple[str, Any]]:
+        """Yield the arrays of all records, and those that they lead to, with their names."""
         for record in self.records:
-            for name, array in record.seen.items():
-                number = self._block_of(array)
-                start = self._offset(number) + address(array) - self.blocks[number].start
-                yield name, start, start + array.nbytes
+            yield from record.seen.items()
+        yield from self._links.arrays
 
     def _left_out(self) -> set[tuple[int, int]]:
         """Return what is not compared: (start, end) in the bytes of all blocks."""
-        given = {self._block_of(array) for record in self.records for array in record.seen.values()}
+        given = {self._block_of(array) for _, array in self._arrays()}
         ends = [(self._offset(number), self._offset(number + 1)) for number in range(len(self.blocks))]
         found = {ends[number] for number in range(len(self.blocks)) if number not in given}
         is_team = len(self.records) > 1
         is_by_chance = is_team and self._is_by_chance()
+        for array, index in self._links.words:
+            found.add((self._place(array) + 8 * index, self._place(array) + 8 * index + 8))
         for name, start, end in self._fields():
-            if name == "control":
+            if is_by_chance and name in OWN_OF_THREADS.get(self.entry, ()) and self._is_own(name):
+                found.add((start, end))
+            elif name.endswith("control"):
                 for word in LEFT_OUT_OF_TEAMS if is_team else LEFT_OUT:
                     at = start + 8 * getattr(control_words, word)
                     found.add((at, at + 8))
                 if is_by_chance and self.entry in STEALING:
                     found.add((start + 8 * control_words.NEXT_CHUNKS, end))
-            elif is_by_chance and name in OWN_OF_THREADS.get(self.entry, ()) and self._is_own(name):
-                found.add((start, end))
         return found
 
     def _is_own(self, name: str) -> bool:
@@ -177,16 +197,14 @@ class Recording:
 
     def _find_blocks(self) -> None:
         """Add the blocks that are not known yet, with what is in them now."""
-        for record in self.records:
-            for array in record.seen.values():
-                block = Block(array)
-                inside = [old for old in self.blocks if old.start <= block.start and block.end <= old.end]
-                if inside:
-                    continue
-                if any(old.start < block.end and block.start < old.end for old in self.blocks):
-                    raise NotImplementedError("a buffer that overlaps another is not inside it")
-                self.blocks.append(block)
-                self.initial.append(block.content())
+        for _, array in self._arrays():
+            block = Block(array)
+            if any(old.start <= block.start and block.end <= old.end for old in self.blocks):
+                continue
+            if any(old.start < block.end and block.start < old.end for old in self.blocks):
+                raise NotImplementedError("a buffer that overlaps another is not inside it")
+            self.blocks.append(block)
+            self.initial.append(block.content())
 
     def _block_of(self, array: Any) -> int:
         whole = Block(array)
@@ -196,6 +214,29 @@ class Recording:
     def _offset(self, number: int) -> int:
         return sum(block.size for block in self.blocks[:number])
 
+    def _place(self, array: Any) -> int:
+        """Return where an array begins in the bytes of all blocks."""
+        number = self._block_of(array)
+        return self._offset(number) + address(array) - self.blocks[number].start
+
+    def _target(self, place: int) -> tuple[int, int]:
+        """Return what is at an address: a block and an offset in it, or a kernel in their list."""
+        name = links.kernels.get(place)
+        if name is not None:
+            self._kernels += [name] * (name not in self._kernels)
+            return BLOCK_OF_KERNEL, self._kernels.index(name)
+        number = next(n for n, block in enumerate(self.blocks) if block.start <= place < block.end)
+        return number, place - self.blocks[number].start
+
+    def _linked(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the addresses in blocks before the first call: a block, an offset in it, and what is there."""
+        for array, index in self._links.words:
+            number = self._block_of(array)
+            offset = address(array) + 8 * index - self.blocks[number].start
+            (place,) = struct.unpack_from("<q", self.initial[number], offset)
+            if place:
+                yield number, offset, *self._target(place)
+
     def _words(self, record: Record) -> list[tuple[int, int]]:
         """Return the words of a record for the driver."""
         values = struct.unpack(f"<{len(record.kinds)}q", record._memory.raw)
@@ -203,10 +244,7 @@ class Recording:
         for (name, kind), value in zip(record.kinds.items(), values, strict=True):
             if kind.endswith("*"):
                 assert address(record.seen[name]) == value, name
-                number = self._block_of(record.seen[name])
-                words.append((number, value - self.blocks[number].start))
-            else:
-                words.append((-1, value))
+            words.append(self._target(value) if kind.endswith("*") or name == "entry" else (BLOCK_OF_NONE, value))
         return words
 
     def write(self, folder: pathlib.Path, name: str) -> dict[str, Any]:
@@ -221,11 +259,16 @@ class Recording:
         numbers = [
             *control, wait, workers, control_words.ENTERED, control_words.SHUT_DOWN, len(self.calls), self.is_quiet
         ]  # fmt: skip
+        linked = list(self._linked())
         content = [
-            f"{self.entry}_{self.dtype}".encode().ljust(NAME_BYTES, b"\0"),
+            _name(f"{self.entry}_{self.dtype}"),
             struct.pack("<q", len(blocks)),
             *(struct.pack("<2q", *block) for block in blocks),
             *self.initial,
+            struct.pack("<q", len(self._kernels)),
+            *map(_name, self._kernels),
+            struct.pack("<q", len(linked)),
+            *(struct.pack("<4q", *link) for link in linked),
             struct.pack("<2q", len(self.records), len(first.kinds)),
             struct.pack(f"<{len(numbers)}q", *numbers),
             *self.calls,
@@ -238,3 +281,7 @@ class Recording:
             "calls": len(self.calls), "bytes": [len(result) for result in results], "left out": self.left_out,
             "parts": self.parts,
         }  # fmt: skip
+
+
+def _name(text: str) -> bytes:
+    return text.encode().ljust(NAME_BYTES, b"\0")

@@ -35,10 +35,14 @@ SAMPLE = "|".join(
         r"fit_blocks ",
         r"loss and gradient tanh ",
         r"orders ",
+        r"fit_many ",
+        r"tabular ",
     ]
 )
 # Of these kernels each thread of a team runs the same call; the others work for one thread.
-OF_TEAMS = ("train", "train_narrow", "train_wide", "block_sums", "narrow_sums", "epochs", "unit_epochs")
+OF_TEAMS = (
+    "train", "train_narrow", "train_wide", "block_sums", "narrow_sums", "epochs", "unit_epochs", "networks", "jobs",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from platforms.drivers import (
     FEW,
     FEW_CASES,
     HERE,
-    RECORDED,
     TEAMS,
     Results,
     best_level,
@@ -57,10 +56,9 @@ def results(folder, jobs, driver, library):
 
 def test_there_are_jobs_of_every_entry(jobs):
     assert {(job["entry"], job["dtype"], job["threads"]) for job in jobs} == set(CASES)
-    assert {case[:2] for case in CASES} == set(RECORDED)
 
 
-@pytest.mark.parametrize("entry", sorted({*TEAMS} - {"infer"}))
+@pytest.mark.parametrize("entry", sorted({*TEAMS} - {"infer", "networks", "jobs", "tabular_outputs"}))
 def test_some_teams_make_several_calls(jobs, entry):
     """Their workers stay in the kernel meanwhile."""
     assert max(job["calls"] for job in jobs if job["entry"] == entry and job["threads"] == 2) > 1
