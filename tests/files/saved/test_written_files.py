@@ -1,6 +1,6 @@
 """Files that fastnn2 0.1 wrote are read by every later version: one of each kind is kept here.
 
-``python tests/files/test_written_files.py`` wrote them. They are never written again: a new form of a format gets files
+The functions at the end wrote them. They are never written again: a new form of a format gets files
 of its own, beside these.
 """
 
@@ -89,7 +89,18 @@ def test_a_table():
     np.testing.assert_allclose(model.predict(table()), expected("table.skops").ravel(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["classifier.skops", "pipeline.skops", "table.skops"])
+def test_a_tabular_ensemble():
+    info, model = read("tabular.skops")
+    assert (info["class"], info["dtype"]) == ("TabularClassifier", "float32")
+    assert model.feature_names_in_.tolist() == ["size", "city", "garden"]
+    assert model.classes_.tolist() == ["maybe", "no", "yes"]
+    frame = table()[["size", "city", "garden"]]
+    np.testing.assert_array_equal(model.predict_proba(frame), expected("tabular.skops"))
+    frame.loc[0, "city"] = "Paris"  # never seen
+    assert np.isfinite(model.predict_proba(frame)).all()
+
+
+@pytest.mark.parametrize("name", ["classifier.skops", "pipeline.skops", "table.skops", "tabular.skops"])
 def test_no_file_has_a_pickle(name):
     with zipfile.ZipFile(FOLDER / name) as file:
         assert {member.rpartition(".")[2] for member in file.namelist()} == {"json", "npy"}
@@ -117,9 +128,26 @@ def write_table():
         model = make_pipeline(columns, network).fit(table(), np.arange(8.0))
     model.table_ = '{"target": "price"}'
     fastnn2.save(model, FOLDER / "table.skops")
-    rows = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
-    rows["table.skops"] = [[float(number).hex()] for number in model.predict(table())]
-    (FOLDER / "expected.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_expected({"table.skops": model.predict(table()).reshape(-1, 1)})
+
+
+def write_tabular():
+    """Write the file of a tabular ensemble, which came last, and add what it predicts."""
+    import pandas as pd
+
+    frame = table()[["size", "city", "garden"]]
+    model = fastnn2.TabularClassifier(n_estimators=2, hidden_size=5, n_bins=3, max_iter=20, random_state=0)
+    model.fit(pd.concat(5 * [frame], ignore_index=True), np.tile(CLASSES, 5))
+    fastnn2.save(model, FOLDER / "tabular.skops")
+    write_expected({"tabular.skops": model.predict_proba(frame)})
+
+
+def write_expected(results):
+    """Add what models predict to the file that has it."""
+    file = FOLDER / "expected.json"
+    rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    rows |= {name: [[float(number).hex() for number in row] for row in result] for name, result in results.items()}
+    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def write():
@@ -141,16 +169,15 @@ def write():
     fastnn2.save(params, FOLDER / "params.safetensors")
     fastnn2.save(classifier, FOLDER / "classifier.skops")
     fastnn2.save(pipeline, FOLDER / "pipeline.skops")
-    results = {
+    write_expected({
         "params.safetensors": fastnn2.forward(X.T.astype(np.float32), params)[0],
         "classifier.skops": classifier.predict_proba(X),
         "classifier.skops, 30 epochs later": classifier.fit(X, CLASSES).predict_proba(X),
         "pipeline.skops": pipeline.predict(WITH_GAPS).reshape(-1, 1),
-    }
-    rows = {name: [[float(number).hex() for number in row] for row in result] for name, result in results.items()}
-    (FOLDER / "expected.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    })  # fmt: skip
 
 
 if __name__ == "__main__":
     write()
     write_table()
+    write_tabular()
