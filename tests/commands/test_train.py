@@ -133,6 +133,7 @@ def test_names_that_are_patterns_or_formulas(target, ending, tmp_path, capsys):
     code, out, err = run(capsys, "train", path, *options)
     assert code == 0, err
     assert "\x1b" not in out + err
+    assert ": reached --max-iter, and more epochs may do better" in " ".join(out.split())
     assert run(capsys, "predict", tmp_path / "a.model", path, "--out", tmp_path / "p.csv")[0] == 0
     assert polars.read_csv(tmp_path / "p.csv").height == len(frame)
 

@@ -24,7 +24,7 @@ Notify = Callable[[str], None]  # shows a note: one line for the user
 
 CHECKPOINT_SECONDS = 30.0
 INTERRUPTED = "Training interrupted by user."  # scikit-learn's warning
-CONVERGED, LIMIT, STOPPED = "converged", "reached --max-iter", "interrupted"
+CONVERGED, LIMIT, STOPPED = "converged", "reached --max-iter, and more epochs may do better", "interrupted"
 
 
 def settings_of(options: TrainingOptions) -> dict[str, Any]:
