@@ -15,6 +15,7 @@ from typing import Any
 import distributed
 from dask import delayed
 from distributed import KilledWorker
+from distributed.comm import CommClosedError
 from distributed.threadpoolexecutor import thread_state
 
 from fastnn2.dask.errors import ClusterError
@@ -141,6 +142,8 @@ class Cluster:
             return self._run(coroutine, look_at_both)
         except (KilledWorker, futures.CancelledError) as error:  # after the end of a task, while its result is fetched
             raise TasksLost(f"{type(error).__name__} {error}") from error
+        except CommClosedError as error:  # and the client is connected again already
+            raise ClusterError(f"{what}: the scheduler has died or started anew; look at its log ({error})") from error
 
     def wait_until_known(self, tasks: Sequence[Any]) -> None:
         """Wait until the scheduler has taken in tasks, unless they are lost; it needs time, above all for the first."""

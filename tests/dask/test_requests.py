@@ -6,6 +6,7 @@ import types
 import pytest
 from cluster_data import cluster, distributed
 from dask import delayed
+from distributed.comm import CommClosedError
 
 from fastnn2.dask import ClusterError
 from fastnn2.dask.requests import Cluster, TasksLost
@@ -159,6 +160,19 @@ def test_an_adaptive_cluster_starts_a_worker_for_us():
 def test_a_mistake_of_ours_is_not_one_of_the_cluster(client):
     with pytest.raises(AttributeError):
         Cluster(client, 5).gather([3, 4], "tests")
+
+
+def test_a_connection_that_is_lost_and_made_again_while_results_are_fetched(client, monkeypatch):
+    """As where the scheduler dies and another one is there at once."""
+
+    async def lost(*_, **__):
+        raise CommClosedError("in <TCP (closed)>: Stream is closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "gather", lost)
+        with pytest.raises(ClusterError, match=r"tests: the scheduler has died or started anew; .*Stream is closed"):
+            Cluster(client, 9).gather([client.submit(abs, -1, pure=False)], "tests")
+    assert Cluster(client, 9).gather([client.submit(abs, -1, pure=False)], "tests") == [1]
 
 
 def test_a_look_ends_a_wait(client):
