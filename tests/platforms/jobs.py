@@ -48,7 +48,7 @@ class Recorder:
     def install(self) -> None:
         """Change what makes records, kernels and teams."""
         write, point, kernel = Record.write, Record.point, provider.kernel
-        init, call, end, new_pool = Team.__init__, Team.call, Team.end, NetworkPool.__init__
+        init, call, end, init_pool = Team.__init__, Team.call, Team.end, NetworkPool.__init__
         recorder = self
 
         def new_write(record: Any, **fields: Any) -> None:
@@ -103,11 +103,11 @@ class Recorder:
                 recording.end()
                 recorder.add(recording)
 
-        def new_network_pool(pool: Any, *arguments: Any) -> None:
-            new_pool(pool, *arguments)
+        def new_init_pool(pool: Any, *arguments: Any) -> None:
+            init_pool(pool, *arguments)
             links.note_pool(pool)
 
-        NetworkPool.__init__ = new_network_pool  # type: ignore[method-assign]
+        NetworkPool.__init__ = new_init_pool  # type: ignore[method-assign]
         Record.write, Record.point, provider.kernel = new_write, new_point, new_kernel  # type: ignore[method-assign]
         Team.__init__, Team.call, Team.end = new_init, new_call, new_end  # type: ignore[method-assign]
 
