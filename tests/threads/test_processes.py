@@ -206,7 +206,7 @@ def test_child_forked_by_the_handler_of_a_signal_does_not_wait_for_the_threads_o
 
 
 GROWTH = """
-import gc, warnings
+import gc, time, warnings
 from fastnn2.threads import native
 warnings.simplefilter("ignore")
 if not JOINED:
@@ -216,6 +216,7 @@ model = fastnn2.MLPClassifier(5, max_iter=2, random_state=0, n_threads=2, batch_
 
 def state():
     gc.collect()
+    time.sleep(0.5)  # the system counts a thread for a moment after it is joined
     pages = open("/proc/self/statm").read().split()[1]
     return len(os.listdir("/proc/self/task")), int(pages) * os.sysconf("SC_PAGE_SIZE")
 
