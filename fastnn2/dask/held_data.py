@@ -14,6 +14,7 @@ from dask.utils import format_bytes
 
 from fastnn2.dask.block_tasks import BlockTasks, holders_of, rows_of_chunks
 from fastnn2.dask.collections import Collection
+from fastnn2.dask.ctrl_c import CtrlC
 from fastnn2.dask.errors import ClusterError
 from fastnn2.dask.plan import PlannedBlock, choose_owners, group_by_holder, plan_blocks
 from fastnn2.dask.requests import Cluster, TasksLost
@@ -52,6 +53,8 @@ class HeldData:
     ----------
     groups : dict
         The blocks that each worker sums, as futures, by its address.
+    ctrl_c : CtrlC
+        Until :meth:`release`.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class HeldData:
         collections = [X, Y] if weights is None else [X, Y, weights]
         self._tasks = BlockTasks(cluster, objective, self._planned, collections, targets)
         self._blocks: list[Any] = [None] * len(self._planned)
+        self.ctrl_c = CtrlC()
         try:
             self._submit(range(len(self._planned)), placed=True)
             self.recover()
@@ -155,6 +159,7 @@ class HeldData:
 
         def look() -> None:
             nonlocal done, since, patience
+            self.ctrl_c.check()
             before, done = done, sum(future.done() for future in self._blocks)
             if done > before:
                 since, patience = time.monotonic(), STALL_SECONDS
@@ -200,7 +205,8 @@ class HeldData:
         raise ClusterError(f"{what} has failed {ATTEMPTS} times in a row; the last time: {lost}") from lost
 
     def check_workers(self) -> None:
-        """Raise TasksLost if one of the workers that are to sum is gone."""
+        """Raise TasksLost if one of the workers that are to sum is gone, and what Ctrl-C has raised in vain."""
+        self.ctrl_c.check()
         gone = self.groups.keys() - self._cluster.ask("ncores", workers=list(self.groups)).keys()
         if gone:
             raise TasksLost(f"worker {min(gone)} is gone")
@@ -217,6 +223,7 @@ class HeldData:
 
     def release(self) -> None:
         """Let the workers forget the blocks."""
+        self.ctrl_c.end()
         self._cluster.cancel([future for future in self._blocks if future is not None])
         self.groups = {}
         self._cluster.let_go(self._blocks)

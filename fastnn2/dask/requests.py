@@ -20,6 +20,7 @@ from distributed.threadpoolexecutor import thread_state
 
 from fastnn2.dask.errors import ClusterError
 from fastnn2.engine.held_sums import Stopped
+from fastnn2.threads.native import acquired_lock
 
 POLL_SECONDS = 0.5  # between two looks at the cluster
 KNOWN_SECONDS = 0.002  # between the first two looks at whether the scheduler has taken in tasks; then more
@@ -215,8 +216,10 @@ class Cluster:
         try:
             with self.connection() as client:
                 running = asyncio.run_coroutine_threadsafe(coroutine, client.loop.asyncio_loop)
+                ended = acquired_lock()  # a signal may break the conditions that futures.wait has
+                running.add_done_callback(lambda _: ended.release())
                 try:
-                    while not futures.wait([running], POLL_SECONDS).done:
+                    while not ended.acquire(timeout=POLL_SECONDS):
                         self.check_alive()
                         look()
                     return running.result()
