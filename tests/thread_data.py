@@ -129,9 +129,9 @@ class ThreadLimit:
 def raise_at_bytecode(target, functions, error):
     """Raise `error` before the bytecode number `target`, from 1, of these functions; yield a list of one per bytecode.
 
-    The list is shorter than `target` if there is no such bytecode.
+    The list is shorter than `target` if there is no such bytecode. Functions may be code objects.
     """
-    codes, seen = {function.__code__ for function in functions}, []
+    codes, seen = {getattr(function, "__code__", function) for function in functions}, []
 
     def trace(frame, event, argument):
         if frame.f_code not in codes:

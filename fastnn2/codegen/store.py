@@ -22,13 +22,13 @@ import importlib.util
 import os
 import pathlib
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastnn2.codegen import store_files
+from fastnn2.codegen.compile_lock import compile_lock, let_forks_wait_first
 from fastnn2.codegen.compiler_calls import FastCompileError, run_uninterrupted
 from fastnn2.codegen.loader import Kernel, load_object, wrap_compiled
 from fastnn2.codegen.processor import Processor
@@ -57,26 +57,13 @@ HAS_ELF = sys.platform.startswith(("linux", "freebsd"))  # elsewhere objects can
 
 _functions: dict[tuple[str, Any], Kernel] = {}
 _fast_compile_errors: list[str] = []  # the first one of this process; no other entry tries again
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    # A fork waits for a compile to end: the child would inherit Numba's lock, held by a thread that it does not have.
-    os.register_at_fork(
-        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_renew_lock
-    )
 
 
 def kernel(name: str, dtype: Any) -> Kernel:
     """Return the compiled entry `name` for `dtype`, a function that takes a record."""
     key = name, np.dtype(dtype)
     if key not in _functions:
-        with _lock:
+        with compile_lock():
             if key not in _functions:
                 _functions[key] = _make(name, key[1].name)
     return _functions[key]
@@ -301,7 +288,8 @@ def compile_entry(
     if _fast_compile_errors:
         raise FastCompileError(_fast_compile_errors[0])
     try:
-        with shown(COMPILING, announce), _lock:
+        with shown(COMPILING, announce), compile_lock():
+            let_forks_wait_first()
             return run_uninterrupted(work)
     except FastCompileError as error:
         _fast_compile_errors.append(str(error))
@@ -339,7 +327,8 @@ def make_plain(
                 reasons.append(error)
         return compiled
 
-    with shown(COMPILING, announce and not kept), _lock:
+    with shown(COMPILING, announce and not kept), compile_lock():
+        let_forks_wait_first()
         return run_uninterrupted(work), reasons
 
 

@@ -52,7 +52,6 @@ class Evaluator:
         ClusterError
             Samples are lost for good, workers die again and again, or nothing happens for too long.
         """
-        self._data.ctrl_c.check()
         return self._data.repeat(lambda: self._attempt(params), "an evaluation")
 
     def _attempt(self, params: Array) -> ChunkSums:

@@ -195,7 +195,11 @@ class HeldData:
         )
 
     def repeat(self, action: Callable[[], Result], what: str) -> Result:
-        """Return ``action()``, which is repeated, a few times, where tasks are lost with their workers."""
+        """Return ``action()``, which is repeated, a few times, where tasks are lost with their workers.
+
+        What Ctrl-C has raised in vain before is raised first.
+        """
+        self.ctrl_c.check()
         for _ in range(ATTEMPTS):
             try:
                 return action()

@@ -37,20 +37,26 @@ def run_beside(work: Callable[[int], None], threads: int, stop: Callable[[], Non
     jobs = [(thread, contextvars.copy_context()) for thread in range(threads)]
     raised = list[BaseException]()
     is_told = False
+
+    def start_and_wait() -> None:
+        nonlocal is_told
+        if raised:
+            stop()
+        if not is_told:
+            is_told = True
+            # One bytecode starts all threads and records them, so that no signal can come between.
+            with contextlib.suppress(RuntimeError):
+                started.extend(map(start_new_thread, repeat(run), jobs))
+        while len(ended) < len(started):
+            with contextlib.suppress(queue.Empty):
+                wake.get(timeout=POLL_SECONDS)
+            if process != os.getpid():
+                raise RuntimeError("this process was forked during training, which goes on in its parent only")
+
     while True:
         try:
-            if raised:
-                stop()
-            if not is_told:
-                is_told = True
-                # One bytecode starts all threads and records them, so that no signal can come between.
-                with contextlib.suppress(RuntimeError):
-                    started.extend(map(start_new_thread, repeat(run), jobs))
-            while len(ended) < len(started):
-                with contextlib.suppress(queue.Empty):
-                    wake.get(timeout=POLL_SECONDS)
-                if process != os.getpid():
-                    raise RuntimeError("this process was forked during training, which goes on in its parent only")
+            # A function: of a loop in a try, Python 3.13 leaves out the jump back, where a signal may come.
+            start_and_wait()
             break
         except BaseException as error:  # from a signal; the threads may still run, so wait on
             if process != os.getpid():

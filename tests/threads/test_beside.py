@@ -4,6 +4,7 @@ import contextvars
 import signal
 import threading
 import time
+import types
 
 import pytest
 from data import PATIENCE, assert_ended
@@ -95,6 +96,7 @@ def test_an_error_of_a_signal_comes_before_those_of_threads_that_it_stops():
 
 def test_a_signal_at_each_bytecode_is_raised_when_all_threads_have_ended():
     before = count_threads()
+    inside = [constant for constant in run_beside.__code__.co_consts if isinstance(constant, types.CodeType)]
     for target in range(1, 1000):
         is_told, entered, left = threading.Event(), [], []
 
@@ -104,7 +106,7 @@ def test_a_signal_at_each_bytecode_is_raised_when_all_threads_have_ended():
             left.append(thread)
 
         raised = False
-        with raise_at_bytecode(target, [run_beside], KeyboardInterrupt) as seen:
+        with raise_at_bytecode(target, [run_beside, *inside], KeyboardInterrupt) as seen:
             try:
                 run_beside(work, 2, is_told.set)
             except KeyboardInterrupt:
