@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from dask_data import ITERATIONS, PARTITIONINGS, cut, da, fit, local_fit, rows_of
-from data import DTYPES, RATE, assert_same_bits, extra, problem
+from data import DTYPES, PATIENCE, RATE, assert_same_bits, extra, problem
 from fit_blocks_data import SHAPES
 
 import fastnn2
@@ -84,12 +84,13 @@ def test_one_worker_with_other_kernels():
         distributed.SpecCluster(workers, scheduler, silence_logs=logging.ERROR) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=PATIENCE)
         keys = client.run(lambda: Processor.here().key)
         assert sorted(keys.values()) == sorted([here.key, level.key])
         for shape, dtype, weighted, alpha in KINDS:
             rows = rows_of(shape, dtype, weighted)
-            result = fit(client, [cut(array, 700) for array in rows], shape, alpha=alpha)
+            # The workers compile first, on a busy machine for more than a minute.
+            result = fit(client, [cut(array, 700) for array in rows], shape, alpha=alpha, timeout=PATIENCE)
             assert_same_bits(result, local_fit(rows, shape, alpha=alpha))
 
 
