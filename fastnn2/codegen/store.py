@@ -23,7 +23,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,8 @@ from fastnn2.codegen.warn import warn_once
 from fastnn2.kernels import LOADED_SOURCES
 from fastnn2.kernels.shared.records import RECORDS
 from fastnn2.kernels.shared.sources import source_hash
+
+Result = TypeVar("Result")
 
 FORMAT = 2
 TESTED = "Numba 0.61 to 0.68"
@@ -288,9 +290,7 @@ def compile_entry(
     if _fast_compile_errors:
         raise FastCompileError(_fast_compile_errors[0])
     try:
-        with shown(COMPILING, announce), compile_lock():
-            let_forks_wait_first()
-            return run_uninterrupted(work)
+        return _run_alone(work, announce)
     except FastCompileError as error:
         _fast_compile_errors.append(str(error))
         raise
@@ -327,9 +327,14 @@ def make_plain(
                 reasons.append(error)
         return compiled
 
-    with shown(COMPILING, announce and not kept), compile_lock():
+    return _run_alone(work, announce and not kept), reasons
+
+
+def _run_alone(work: Callable[[], Result], announce: bool) -> Result:
+    """Return ``work()``, which compiles: in one thread at a time, to its end, and with a note on a terminal."""
+    with shown(COMPILING, announce), compile_lock():
         let_forks_wait_first()
-        return run_uninterrupted(work), reasons
+        return run_uninterrupted(work)
 
 
 def compile_for_long(name: str, dtype: str, processor: Processor) -> None:
