@@ -15,6 +15,7 @@ class CtrlC:
 
     def __init__(self) -> None:
         self._raised: BaseException | None = None
+        self._is_over = False
         self._handler: Callable[[int, FrameType | None], object] | None = None
         handler = signal.getsignal(signal.SIGINT)
         if callable(handler) and threading.current_thread() is threading.main_thread():
@@ -26,7 +27,8 @@ class CtrlC:
         try:
             self._handler(number, frame)
         except BaseException as error:
-            self._raised = error
+            if not self._is_over:
+                self._raised = error
             raise
 
     def check(self) -> None:
@@ -36,7 +38,10 @@ class CtrlC:
             raise raised.with_traceback(None)
 
     def end(self) -> None:
-        """Leave the handler that there was, unless there is another one by now, and forget what it has raised."""
+        """Leave the handler that there was, and forget what it has raised.
+
+        If there is another one by now, it stays; it may call this one, which calls the one before.
+        """
+        self._is_over, self._raised = True, None
         if self._handler is not None and signal.getsignal(signal.SIGINT) == self._handle:
             signal.signal(signal.SIGINT, self._handler)
-        self._handler = self._raised = None

@@ -76,6 +76,17 @@ def test_a_handler_that_came_later_stays(handler):
     signal.signal(signal.SIGINT, handler)
 
 
+def test_a_handler_that_came_later_may_call_the_one_before(handler):
+    noted = CtrlC()
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, lambda *arguments: before(*arguments))
+    noted.end()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    noted.check()  # nothing is noted any more
+    signal.signal(signal.SIGINT, handler)
+
+
 def test_other_threads_change_no_handler(handler):
     found = []
 
