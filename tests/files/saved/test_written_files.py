@@ -1,7 +1,7 @@
 """Files that fastnn2 0.1 wrote are read by every later version: one of each kind is kept here.
 
-The functions at the end wrote them. They are never written again: a new form of a format gets files
-of its own, beside these.
+The functions at the end wrote them. They are never written again: a new form of a format gets files of its own, beside
+these.
 """
 
 import json
